@@ -1,0 +1,46 @@
+"""Action plugin: check all go_service_* variables of a host beyond what argument specs can say, and return them typed.
+
+Runs on the controller alone. Fails with one message that lists every problem.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.plugins.action import ActionBase
+
+ROLE = Path(__file__).resolve().parents[1]
+# The role's own utilities under the name that modules know them by.
+if str(ROLE / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
+
+from ansible.module_utils.go_service import settings as values
+
+
+class ActionModule(ActionBase):
+    """Takes no options; returns `settings`, the variables without their prefix."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the settings, or a failure that names each wrong variable, its value and what is allowed."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        variables = task_vars or {}
+        problems = values.unknown_names(name for name in variables if isinstance(name, str))
+        raw = {
+            name: self._templar.template(variables[values.PREFIX + name])
+            for name in values.FIELDS
+            if values.PREFIX + name in variables
+        }
+        try:
+            settings = values.check(raw)
+        except values.InputError as error:
+            problems += error.problems
+        if problems:
+            message = "The role go_service cannot work with this input; nothing was touched.\n" + "\n".join(f"- {p}" for p in problems)
+            return {**result, "failed": True, "msg": message, "problems": problems}
+        return {**result, "changed": False, "settings": settings}

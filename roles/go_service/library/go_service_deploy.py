@@ -1,0 +1,136 @@
+#!/usr/bin/python
+"""Ansible module: put a proven image in the place of the service's container."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: go_service_deploy
+short_description: Put a proven image in the place of a service's container
+description:
+  - Sets the old container aside, starts the new one under the service's name and port, and proves it by the image's own health check.
+  - Where that fails, the very same old container runs again before the module fails.
+  - Afterwards moves the tags V(latest) and V(previous), removes images beyond those kept, and gives the service's lock back.
+attributes:
+  check_mode: {support: full, description: Says that it would deploy.}
+  diff_mode: {support: none, description: M(go_service_prepare) shows the reasons.}
+  idempotency: {support: full, description: A container that is as it should be is not touched.}
+options:
+  settings:
+    description: The role's settings, as M(go_service_settings) returns them.
+    type: dict
+    required: true
+  image:
+    description: Reference of the image to deploy.
+    type: str
+    required: true
+  lock:
+    description: Token of the lock that this run holds.
+    type: str
+    required: true
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Put the proven image in the service's place
+  go_service_deploy:
+    settings: "{{ __go_service_settings }}"
+    image: cat-server:3f2a91c07b6e
+    lock: "{{ __go_service_plan.lock }}"
+"""
+
+RETURN = r"""
+deploy:
+  description: What was done.
+  type: dict
+  returned: success
+  contains:
+    action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be.", type: str}
+    container_id: {description: The service's container., type: str}
+    old_id: {description: The container that was replaced., type: str}
+    outage_seconds: {description: From the order to stop the old container to the first passing health test of the new one., type: float}
+    promoted: {description: Whether V(latest) moved., type: bool}
+    pruned: {description: Images that were removed., type: list, elements: str}
+failure:
+  description: Where it failed, what happened, what to do, the last log lines, and what runs now.
+  type: dict
+  returned: failure
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.go_service import container as containers
+from ansible.module_utils.go_service import deploy
+from ansible.module_utils.go_service.engine import Engine, EngineError, health
+from ansible.module_utils.go_service.lock import Lock, Lost
+from ansible.module_utils.go_service.paths import service_directory
+
+
+def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
+    """Return the id of the service's container where it is as it should be, "" otherwise."""
+    found = deploy.refuse_foreign(engine, settings["name"])
+    if not found:
+        return ""
+    body = containers.create_body(settings, reference, engine.api_version)
+    same = (
+        found["Image"] == image["Id"]
+        and found["Config"]["Labels"].get(containers.LABEL_CONFIG) == body["Labels"][containers.LABEL_CONFIG]
+        and found["State"]["Running"]
+        and health(found).get("Status") != "unhealthy"
+        and not containers.drift(body, found)
+    )
+    return found["Id"] if same else ""
+
+
+def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
+    """Deploy and return the record of it."""
+    engine = Engine()
+    with lock.working():
+        lock.keep(token)
+        image = engine.image(reference)
+        if image is None:
+            raise deploy.DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
+        present = fits(engine, settings, image, reference)
+        done = deploy.Swap("kept", present, "", 0.0) if present else deploy.swap(engine, settings, reference)
+        promoted = deploy.promote(engine, settings["name"], image["Id"])
+        pruned = deploy.prune(engine, settings["name"], settings["keep_images"], image["Id"])
+    return {
+        "action": done.action,
+        "container_id": done.container_id,
+        "old_id": done.old_id,
+        "outage_seconds": done.outage_seconds,
+        "promoted": promoted,
+        "pruned": pruned,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "image": {"type": "str", "required": True},
+            "lock": {"type": "str", "required": True, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True, deploy={"action": "would deploy", "container_id": "", "old_id": "", "outage_seconds": 0.0})
+    settings = module.params["settings"]
+    lock = Lock(Path(service_directory(settings)))
+    try:
+        done = run(settings, module.params["image"], lock, module.params["lock"])
+    except deploy.DeployError as error:
+        module.fail_json(msg=f"{error.message}. {error.standing} {error.remedy}", failure=error.as_dict())
+    except Lost as error:
+        module.fail_json(msg=f"{error}. Run again.", failure={"stage": "lock", "message": str(error), "remedy": "Run again."})
+    except EngineError as error:
+        module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "swap", "message": str(error), "remedy": "Run again."})
+    finally:
+        lock.release(module.params["lock"])
+    module.exit_json(changed=True, deploy=done)
+
+
+if __name__ == "__main__":
+    main()

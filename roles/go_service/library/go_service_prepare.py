@@ -1,0 +1,386 @@
+#!/usr/bin/python
+"""Ansible module: look at a service on the target, and stage its source."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: go_service_prepare
+short_description: Look at a Go service on a host, and stage its source
+description:
+  - Compares what a service should be (source, base images, container) with what is on the host, and says what a run has to do.
+  - With O(mode=stage) it takes the service's lock, finishes or undoes what a killed run left behind, and brings the build context in line.
+  - Run by the action plugin of the same name, which describes a source on the controller and sends what differs; not meant to be called alone.
+attributes:
+  check_mode: {support: full, description: O(mode=stage) is not run in check mode; the other modes only read.}
+  diff_mode: {support: full, description: Shows the generated files, the paths of the context that change, and the reasons for a build or deploy.}
+  idempotency: {support: full, description: A second run finds nothing to stage.}
+options:
+  mode:
+    description: V(analyze) reads the Go facts of a source on the host, V(look) compares, V(stage) changes the staged context.
+    type: str
+    choices: [analyze, look, stage]
+    required: true
+  settings:
+    description: The role's settings, as M(go_service_settings) returns them.
+    type: dict
+    required: true
+  source_root:
+    description: Directory of the source where it is on the host; empty where it is on the controller.
+    type: str
+    default: ""
+  manifest:
+    description: Digest of the manifest of a source on the controller.
+    type: str
+    default: ""
+  dockerfile:
+    description: Content of the Dockerfile. Empty where no source is needed, because an image is named.
+    type: str
+    default: ""
+  dockerignore:
+    description: Content of the .dockerignore file.
+    type: str
+    default: ""
+  base_images:
+    description: The references of the builder and the runtime base, in this order.
+    type: list
+    elements: str
+    default: []
+  archive:
+    description: Archive on the host with the entries that the staged context lacks.
+    type: str
+    default: ""
+  delete:
+    description: Paths of the staged context that the source does not have.
+    type: list
+    elements: str
+    default: []
+  lock:
+    description: Token, owner and controller of this run, and the token of a run that is known to be gone.
+    type: dict
+    default: {}
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Look at the service and stage its source
+  go_service_prepare:
+    settings: "{{ __go_service_settings }}"
+    base_images: "{{ base_images_resolved }}"
+"""
+
+RETURN = r"""
+plan:
+  description: What is on the host and what has to be done.
+  type: dict
+  returned: success
+  contains:
+    digest: {description: The content digest, 64 hex digits; empty where a base image is missing., type: str}
+    image: {description: Reference of the image to run., type: str}
+    stage: {description: Reasons to stage the context., type: list, elements: str}
+    build: {description: Reasons to build the image., type: list, elements: str}
+    deploy: {description: Reasons to deploy., type: list, elements: str}
+    leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.go_service import container as containers
+from ansible.module_utils.go_service import context, deploy, go_source, source
+from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, health
+from ansible.module_utils.go_service.lock import Lock, Locked
+from ansible.module_utils.go_service.paths import service_directory
+
+
+def go_version(image: dict) -> str:
+    """Return the Go version that a builder image names in its environment, "" where it names none."""
+    for variable in (image.get("Config") or {}).get("Env") or []:
+        if variable.startswith("GOLANG_VERSION="):
+            return variable.partition("=")[2]
+    return ""
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a file, "" where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+class Preparation:
+    """One look at the host."""
+
+    def __init__(self, params: dict) -> None:
+        self.params = params
+        self.settings = params["settings"]
+        self.name = self.settings["name"]
+        self.directory = service_directory(self.settings)
+        self.context = self.directory / "context"
+        self.entries: list[context.Entry] = []
+        self.manifest = params["manifest"]
+        if params["source_root"] and params["dockerfile"]:
+            rules = context.IgnoreRules(params["dockerignore"].splitlines())
+            root = Path(params["source_root"])
+            self.entries = context.scan(root, rules)
+            context.check_size(self.entries, self.settings["context_limit_mb"], root)
+            self.manifest = context.manifest_digest(self.entries)
+
+    def staged(self) -> list[context.Entry]:
+        """Return the manifest of the staged context, without the generated files."""
+        return context.scan(self.context, skip=context.GENERATED) if self.context.is_dir() else []
+
+    def _generated_differences(self) -> list[str]:
+        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        return [name for name, text in wanted.items() if read_text(self.context / name) != text]
+
+    def look(self) -> dict:
+        """Return the plan, and what a diff shows."""
+        plan: dict = {
+            "directory": str(self.directory),
+            "context": str(self.context),
+            "digest": "",
+            "image": "",
+            "image_id": "",
+            "base_ids": {},
+            "builder_go": "",
+            "stage": [],
+            "build": [],
+            "deploy": [],
+            "leftovers": [],
+            "container": {},
+            "engine": {},
+            "files": len([entry for entry in self.entries if entry.kind == context.FILE]),
+            "bytes": sum(entry.size for entry in self.entries),
+            "last_report": read_report(self.directory),
+        }
+        if self.params["dockerfile"]:
+            self._look_at_context(plan)
+        try:
+            engine = Engine()
+        except EngineUnreachable as error:
+            plan["engine"] = {"unreachable": str(error)}
+            plan["build"] = ["there is no Engine on the host yet"]
+            plan["deploy"] = ["there is no Engine on the host yet"]
+            return plan
+        version = engine.version()
+        plan["engine"] = {"version": version["Version"], "api_version": version["ApiVersion"], "architecture": version["Arch"]}
+        self._look_at_image(engine, plan)
+        self._look_at_container(engine, plan)
+        return plan
+
+    def _look_at_context(self, plan: dict) -> None:
+        staged = self.staged()
+        if context.manifest_digest(staged) != self.manifest or not self.context.is_dir():
+            plan["stage"].append("the staged source differs")
+            plan["staged"] = [entry.identity for entry in staged]
+        plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
+
+    def _look_at_image(self, engine: Engine, plan: dict) -> None:
+        if not self.params["dockerfile"]:
+            reference = self.settings["image_tag"]
+        else:
+            for base in self.params["base_images"]:
+                image = engine.image(base)
+                if image is None:
+                    plan["build"].append(f"the base image {base} is not on the host")
+                else:
+                    plan["base_ids"][base] = image["Id"]
+                    plan["builder_go"] = plan["builder_go"] or go_version(image)
+            if plan["build"]:
+                plan["deploy"].append("the image is not built yet")
+                return
+            plan["digest"] = context.content_digest(
+                self.manifest,
+                self.params["dockerfile"],
+                self.params["dockerignore"],
+                self.settings["build_args"],
+                plan["base_ids"],
+            )
+            reference = plan["digest"][: context.TAG_LENGTH]
+        plan["image"] = f"{self.name}:{reference}"
+        image = engine.image(plan["image"])
+        if image:
+            plan["image_id"] = image["Id"]
+            plan["digest"] = plan["digest"] or ((image["Config"].get("Labels") or {}).get(containers.LABEL_DIGEST) or "")
+        elif self.params["dockerfile"]:
+            plan["build"].append(f"there is no image {plan['image']} yet")
+        else:
+            known = sorted(tag for found in engine.images(name=self.name, kind="image") for tag in found.get("RepoTags") or [])
+            raise deploy.DeployError(
+                "image",
+                f"there is no image {plan['image']} on this host",
+                f"Choose one that is, by go_service_image_tag: {', '.join(known) or 'there is none'}.",
+            )
+
+    def _look_at_container(self, engine: Engine, plan: dict) -> None:
+        settings = self.settings
+        found = deploy.refuse_foreign(engine, self.name)
+        plan["leftovers"] = deploy.leftovers(engine, self.name)
+        if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
+            raise deploy.DeployError(
+                "network",
+                f"there is no network {settings['network']} on this host (go_service_network)",
+                f"Create it (docker network create {settings['network']}), or choose another.",
+            )
+        missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
+        if missing:
+            raise deploy.DeployError(
+                "volumes",
+                f"{', '.join(missing)} does not exist on this host (go_service_volumes)",
+                "Create it, readable for the service's user, or correct the path.",
+            )
+        if not plan["image_id"]:
+            plan["deploy"].append("the image is not built yet")
+        if not found:
+            plan["deploy"].append("there is no container yet")
+            return
+        state = found["State"]
+        body = containers.create_body(settings, plan["image"], engine.api_version)
+        plan["container"] = {
+            "id": found["Id"],
+            "image": found["Config"]["Image"],
+            "image_id": found["Image"],
+            "status": state["Status"],
+            "health": health(found).get("Status", ""),
+            "started_at": state["StartedAt"],
+        }
+        if plan["image_id"] and found["Image"] != plan["image_id"]:
+            plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
+        elif found["Config"]["Labels"].get(containers.LABEL_CONFIG) != body["Labels"][containers.LABEL_CONFIG]:
+            plan["deploy"].append("the container's settings changed")
+        else:
+            plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in containers.drift(body, found)]
+        if not state["Running"] or state.get("Restarting") or state.get("Paused"):
+            plan["deploy"].append(f"the container is {state['Status']}")
+        elif health(found).get("Status") == "unhealthy":
+            plan["deploy"].append("the container is unhealthy")
+        latest = engine.image(f"{self.name}:latest")
+        if plan["image_id"] and (not latest or latest["Id"] != plan["image_id"]):
+            plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
+
+    def diff(self, plan: dict) -> list[dict]:
+        """Return what a run with --diff shows for this plan."""
+        shown = []
+        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        for name, text in wanted.items():
+            before = read_text(self.context / name)
+            if text and before != text:
+                shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
+        reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
+        reasons += [f"clean up: {name}\n" for name in plan["leftovers"]]
+        if reasons:
+            shown.append({"before_header": "service", "after_header": "what a run does", "before": "", "after": "".join(reasons)})
+        return shown
+
+    def stage(self) -> bool:
+        """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
+        self.context.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = context.manifest_digest(self.staged()), self._generated_differences()
+        archive, delete = self.params["archive"], self.params["delete"]
+        if self.entries:
+            present = [entry.identity for entry in self.staged()]
+            send, delete = context.difference(self.entries, present)
+            with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tar.gz") as packed:
+                context.write_archive(Path(self.params["source_root"]), send, Path(packed.name))
+                context.apply_archive(self.context, Path(packed.name), delete)
+        elif archive:
+            context.apply_archive(self.context, Path(archive), delete)
+        for name in (context.DOCKERFILE, context.DOCKERIGNORE):
+            text = self.params[name.strip(".").lower()]
+            if read_text(self.context / name) != text:
+                context.write_text(self.context / name, text)
+        if context.manifest_digest(self.staged()) != self.manifest:
+            raise context.ContextError(
+                f"the staged source in {self.context} is not what was sent", "Something else writes there; run again."
+            )
+        return before != (self.manifest, [])
+
+
+def read_report(directory: Path) -> dict:
+    """Return the report of the last run that verified the service on this host, {} where there is none."""
+    try:
+        return json.loads(read_text(directory / "report.json") or "{}")
+    except ValueError:
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
+            "settings": {"type": "dict", "required": True},
+            "source_root": {"type": "str", "default": ""},
+            "manifest": {"type": "str", "default": ""},
+            "dockerfile": {"type": "str", "default": ""},
+            "dockerignore": {"type": "str", "default": ""},
+            "base_images": {"type": "list", "elements": "str", "default": []},
+            "archive": {"type": "str", "default": ""},
+            "delete": {"type": "list", "elements": "str", "default": []},
+            "lock": {"type": "dict", "default": {}, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o077)
+    try:
+        module.exit_json(**run(module))
+    except deploy.DeployError as error:
+        module.fail_json(msg=f"{error.message}. {error.remedy}", failure=error.as_dict())
+    except (context.ContextError, go_source.SourceError) as error:
+        module.fail_json(msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy})
+    except EngineError as error:
+        module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "engine", "message": str(error), "remedy": ""})
+    except OSError as error:
+        remedy = "Free some space and run again." if error.errno == 28 else "Check the directory (go_service_work_dir)."
+        module.fail_json(msg=f"{error}. {remedy}", failure={"stage": "stage", "message": str(error), "remedy": remedy})
+
+
+def run(module: AnsibleModule) -> dict:
+    """Return the module's result."""
+    params = module.params
+    settings = params["settings"]
+    if params["mode"] == "analyze":
+        root = source.resolve(os.path.expanduser(params["source_root"]), [os.path.expanduser("~")])
+        return {"changed": False, "source_root": str(root), "project": source.analyze(root, settings)}
+    preparation = Preparation(params)
+    if params["mode"] == "look" or module.check_mode:
+        plan = preparation.look()
+        return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
+    preparation.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = Lock(preparation.directory)
+    identity = params["lock"]
+    done = []
+    with lock.working():
+        try:
+            stale = lock.take(identity["token"], identity["owner"], identity["controller"], identity.get("dead", ""))
+        except Locked as held:
+            return {
+                "changed": False,
+                "locked": {"owner": held.holder.owner, "token": held.holder.token, "controller": held.holder.controller,
+                           "age": round(held.age), "path": str(held.path)},
+            }
+        if stale:
+            done.append(f"Took over the lock of an ended run ({stale}).")
+        try:
+            engine = Engine()
+        except EngineUnreachable as error:
+            lock.release(identity["token"])
+            raise EngineError(str(error)) from error
+        try:
+            deploy.refuse_foreign(engine, settings["name"])
+            done += deploy.recover(engine, settings)
+            changed = bool(done) or bool(params["dockerfile"] and preparation.stage())
+            plan = preparation.look()
+        except BaseException:
+            lock.release(identity["token"])
+            raise
+    return {"changed": changed, "plan": plan, "recovered": done}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What a build printed: its steps, and why it failed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+_STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
+_LINES = 30
+
+
+def steps(output: str) -> list[dict[str, Any]]:
+    """Return the steps of the classic builder's output: [{"instruction": ..., "cached": bool}]."""
+    found: list[dict[str, Any]] = []
+    for line in output.splitlines():
+        match = _STEP.match(line)
+        if match:
+            found.append({"instruction": match[3], "cached": False})
+        elif found and line.strip() == "---> Using cache":
+            found[-1]["cached"] = True
+    return found
+
+
+def was_cached(output: str) -> bool:
+    """Say whether a build could stand on an earlier one: a RUN step came from the cache."""
+    return any(step["cached"] and step["instruction"].startswith("RUN") for step in steps(output)) or "CACHED [build" in output
+
+
+# What to look for in the last lines of a failed build, and what to do about it.
+_REMEDIES = (
+    (r"no space left on device|disk quota exceeded", "Free space on the host: docker system df shows what the Engine holds, docker builder prune and docker image prune free it."),
+    (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
+    (
+        r"go\.mod requires go >= |requires go1\.|toolchain not available",
+        "The module needs a newer Go. Set go_service_builder_image to an image that has it.",
+    ),
+    (
+        r"dial tcp|i/o timeout|proxyconnect|no such host|tls: failed|connection refused|Forbidden",
+        "The builder cannot download modules. Set GOPROXY in go_service_build_env, set go_service_build_network, or vendor them (go mod vendor).",
+    ),
+    (r"missing go\.sum entry|updates to go\.(?:mod|sum) needed|inconsistent vendoring", "Run go mod tidy (and go mod vendor) in the source."),
+    (r"pattern .*: no matching files found", "A //go:embed pattern matches nothing in the build context: check the files, and go_service_dockerignore."),
+    (r"build constraints exclude all Go files|C source files not allowed", "The service needs cgo, which a static build switches off. Use a pure Go package instead."),
+    (r"apk: not found", "The runtime base has no apk. Empty go_service_packages, or use an Alpine base."),
+    (r"unable to select packages|no such package", "Check the names in go_service_packages."),
+    (r"adduser: .*in use|already exists", "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid."),
+)
+
+
+def explain(message: str) -> dict[str, Any]:
+    """Return a failed build as {"stage", "message", "remedy", "evidence"}, from the failure message of docker_image or docker_image_build."""
+    head, _marker, tail = message.partition(", logs: ")
+    try:
+        lines = [str(line) for line in ast.literal_eval(tail)] if tail else message.splitlines()
+    except (ValueError, SyntaxError):
+        lines = (tail or message).splitlines()
+    lines = [line.rstrip() for line in lines if line.strip()]
+    instruction, last = "", lines
+    for index, line in enumerate(lines):
+        match = _STEP.match(line)
+        if match:
+            instruction, last = match[3], lines[index + 1 :]
+    last = [line for line in last if not line.startswith(" --->") and not line.startswith("Removing intermediate")][-_LINES:]
+    text = "\n".join([*last, head])
+    remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
+    if not remedy:
+        compiles = re.search(r"^\S+\.go:\d+", text, re.M)
+        remedy = "Correct the source at the lines named, then run again." if compiles else "Read the lines below, correct the cause, run again."
+    reason = re.search(r"message: (.*)", head)
+    where = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
+    return {
+        "stage": "build",
+        "message": where,
+        "remedy": remedy,
+        "evidence": last or [head],
+        "standing": "The running container and its image were not touched.",
+    }

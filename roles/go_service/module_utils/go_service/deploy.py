@@ -1,0 +1,575 @@
+"""The way of a deploy: a candidate is proven first, then it takes the place of the old container, or the old one comes back.
+
+Names of the containers, for a service `cat-server`:
+
+- `cat-server`            the service
+- `cat-server-candidate`  same image, hardening, environment, volumes and arguments, but no host port; gone when it is judged
+- `cat-server-next`       the new container until it takes the name
+- `cat-server-set-aside`  the old container, stopped, until the new one is proven
+
+At every moment the names and the ownership labels alone tell what a run that was killed left behind; `recover` finishes or undoes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import http.client
+import ipaddress
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.go_service import container as containers
+from ansible.module_utils.go_service import settings as values
+from ansible.module_utils.go_service.engine import Engine, EngineError, health, health_test, parse_time
+
+POLL = 0.05
+LOG_LINES = 20
+
+
+class DeployError(Exception):
+    """A deploy ended without the new version in place.
+
+    stage: where ("candidate", "swap", ...); message: what happened; remedy: what to change; evidence: last log lines and health log;
+    standing: what runs now.
+    """
+
+    def __init__(self, stage: str, message: str, remedy: str, evidence: list[str] | None = None, standing: str = "") -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.message = message
+        self.remedy = remedy
+        self.evidence = evidence or []
+        self.standing = standing
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as a module returns it."""
+        return {
+            "stage": self.stage,
+            "message": self.message,
+            "remedy": self.remedy,
+            "evidence": self.evidence,
+            "standing": self.standing,
+        }
+
+
+class NotProven(Exception):
+    """A container did not become healthy, or did not stay so."""
+
+    def __init__(self, message: str, remedy: str, evidence: list[str]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.evidence = evidence
+
+
+@dataclass
+class Proof:
+    """A container that is proven. start_seconds: from the Engine's start record to the end of the first passing health test."""
+
+    container_id: str
+    start_seconds: float
+    started_at: str
+    notes: list[str] = field(default_factory=list)
+
+
+def is_ours(container: Mapping[str, Any], name: str) -> bool:
+    """Say whether the role made a container for this service."""
+    return ((container.get("Config") or {}).get("Labels") or {}).get(containers.LABEL_NAME) == name
+
+
+def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Return the service's container, None where there is none; raise DeployError where a name is held by a foreign container."""
+    for held in (name, containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name)):
+        found = engine.container(held)
+        if found and not is_ours(found, name):
+            raise DeployError(
+                "container",
+                f"the name {held} is held by a container that this role did not make: image {found['Config']['Image']}, "
+                f"id {found['Id'][:12]}, {found['State']['Status']}",
+                f"Remove or rename it (docker rename {held} {held}-old), or choose another go_service_name. It was not touched.",
+            )
+    return engine.container(name)
+
+
+# What the last words of a failed service usually mean. Each line: what to look for, what to do about it.
+_REMEDIES = (
+    (
+        r"read-only file system",
+        "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
+        "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up).",
+    ),
+    (
+        r"exec format error",
+        "The binary is for another processor than this host's. Leave GOARCH out of go_service_build_env.",
+    ),
+    (
+        r"wget: (?:not found|executable file)|\"wget\": executable file not found",
+        "The runtime image has no wget, which the health check runs. Choose a go_service_runtime_image that has BusyBox.",
+    ),
+    (
+        r"(?:connection refused|can't connect)",
+        "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
+        "a service that listens on IPv4 only may want go_service_health_host: 127.0.0.1.",
+    ),
+    (
+        r"server returned error: http/1\.\d 404|404 not found",
+        "The service runs, but has no page at that path. Set go_service_health_path to one it has.",
+    ),
+    (
+        r"server returned error: http/1\.\d (\d+)",
+        "The service runs, but answers the health check with an error. Read its log lines, and check go_service_health_path and go_service_env.",
+    ),
+    (
+        r"flag provided but not defined|unknown (?:flag|command)|usage",
+        "The service did not understand its arguments. Check go_service_args.",
+    ),
+    (
+        r"permission denied",
+        "The service may not read or write something. It runs as go_service_user without any capability: check the owner and mode of what "
+        "go_service_volumes mounts, and go_service_cap_add.",
+    ),
+    (
+        r"no such host|lookup .* on ",
+        "The service cannot resolve a name it needs. Check go_service_network and go_service_env.",
+    ),
+)
+_GENERAL_REMEDY = "Read the log lines below; check go_service_args, go_service_env and go_service_volumes, correct the service, run again."
+
+
+def remedy_for(evidence: list[str]) -> str:
+    """Return what to do about the last words of a service."""
+    text = "\n".join(evidence)
+    for pattern, remedy in _REMEDIES:
+        if re.search(pattern, text, re.I):
+            return remedy
+    return _GENERAL_REMEDY
+
+
+def _evidence(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
+    lines = []
+    for entry in (health(container).get("Log") or [])[-3:]:
+        lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
+    if last_test and not any(last_test in line for line in lines):
+        lines.append(f"health test: {last_test}")
+    lines += [f"log: {line}" for line in engine.logs(container["Id"], LOG_LINES)]
+    return lines
+
+
+def _ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
+    """Say how a container that no longer runs ended."""
+    state = container["State"]
+    evidence = _evidence(engine, container)
+    if state.get("OOMKilled"):
+        limit = container["HostConfig"]["Memory"] >> 20
+        return NotProven(
+            f"it was killed by its memory limit of {limit} MiB (exit code {state['ExitCode']})",
+            "Raise go_service_memory, or make the service use less.",
+            evidence,
+        )
+    if state.get("Error"):
+        return NotProven(f"it could not be started: {state['Error']}", remedy_for([state["Error"], *evidence]), evidence)
+    restarted = container.get("RestartCount", 0)
+    how = f"it exited with code {state['ExitCode']}" + (f" and was restarted {restarted} times" if restarted else "")
+    return NotProven(how, remedy_for(evidence), evidence)
+
+
+def _running(container: Mapping[str, Any]) -> bool:
+    state = container["State"]
+    return bool(state["Running"]) and not state.get("Restarting") and not container.get("RestartCount")
+
+
+def _vanished() -> NotProven:
+    return NotProven("it was removed while it was being proven", "Find out what removes containers on this host, then run again.", [])
+
+
+def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float) -> Proof:
+    """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise."""
+    deadline = time.monotonic() + seconds
+    healthy_since = None
+    while True:
+        container = engine.container(container_id)
+        if container is None:
+            raise _vanished()
+        if not _running(container):
+            raise _ended(engine, container)
+        status = health(container).get("Status")
+        if status == "healthy":
+            healthy_since = healthy_since or time.monotonic()
+            if time.monotonic() - healthy_since >= stable:
+                return Proof(container["Id"], start_seconds(container), container["State"]["StartedAt"])
+        elif healthy_since is not None:
+            evidence = _evidence(engine, container)
+            raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
+        elif status == "unhealthy" or time.monotonic() > deadline:
+            evidence = _evidence(engine, container)
+            raise NotProven(
+                f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence
+            )
+        time.sleep(POLL)
+
+
+def start_seconds(container: Mapping[str, Any]) -> float:
+    """Return the seconds from the start of a container to the end of its first passing health test, both as the Engine recorded them."""
+    started = parse_time(container["State"]["StartedAt"])
+    passed = [parse_time(entry["End"]) for entry in health(container).get("Log") or [] if entry["ExitCode"] == 0]
+    return round(min(passed) - started, 3)
+
+
+def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float) -> Proof:
+    """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
+
+    This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take.
+    """
+    container = engine.container(container_id)
+    if container is None:
+        raise _vanished()
+    test = health_test(container)
+    if test is None:
+        raise NotProven("it has no health check", "Build it with this role, whose images have one.", [])
+    deadline = time.monotonic() + seconds
+    passed_at = None
+    while True:
+        code, output = engine.run_in(container_id, test, timeout)
+        container = engine.container(container_id)
+        if container is None:
+            raise _vanished()
+        if not _running(container):
+            raise _ended(engine, container)
+        now = time.monotonic()
+        if code == 0:
+            passed_at = passed_at or now
+            if now - passed_at >= stable:
+                return Proof(container["Id"], 0.0, container["State"]["StartedAt"])
+        elif passed_at is not None or now > deadline:
+            evidence = _evidence(engine, container, f"exit {code}: {output or '(no output)'}")
+            when = f"it passed its health test once, but failed it again within {stable:g} s"
+            never = f"it did not pass its health test within {seconds:g} s (go_service_start_timeout)"
+            raise NotProven(never if passed_at is None else when, remedy_for(evidence), evidence)
+        time.sleep(POLL if passed_at is None else min(stable, 0.5))
+
+
+def http_answers(address: str, port: int, path: str, timeout: float = 3.0) -> str:
+    """Ask an address for a path; return "" where any HTTP answer comes, "refused", or what else went wrong."""
+    try:
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        connection.request("GET", path, headers={"Host": "localhost"})
+        connection.getresponse().read(1)
+        connection.close()
+    except ConnectionRefusedError:
+        return "refused"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _listens_inside_only(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> bool:
+    """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
+    container = engine.container(container_id)
+    networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
+    addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
+    return bool(addresses) and all(
+        http_answers(address, settings["port"], settings["health_path"], 1.0) == "refused" for address in addresses
+    )
+
+
+def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
+    """Start a candidate from an image and prove it; it keeps running for the checks. Raise DeployError, with the candidate gone, otherwise.
+
+    The service's own container is not touched.
+    """
+    name = containers.candidate_name(settings["name"])
+    record = engine.image(image)
+    standing = "The service's own container was not touched."
+    if record is None:
+        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=standing)
+    if health_test(record) is None:
+        raise DeployError(
+            "candidate",
+            f"the image {image} has no health check, so nothing can prove it",
+            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
+            standing=standing,
+        )
+    engine.remove(name)
+    try:
+        container_id = engine.create(name, containers.candidate_body(settings, image, engine.api_version))
+        try:
+            engine.start(container_id)
+        except EngineError:
+            container = engine.container(container_id)
+            if container is None or not container["State"].get("Error"):
+                raise
+            raise _ended(engine, container) from None
+        proof = prove_by_engine(engine, container_id, settings["start_timeout"], settings["stable_seconds"])
+        if settings["publish"] and _listens_inside_only(engine, container_id, settings):
+            raise NotProven(
+                f"it is healthy inside, but refuses connections from outside on port {settings['port']}: it listens on its own loopback address alone",
+                'Make the service listen on all addresses (":port" or "0.0.0.0:port") by go_service_args or go_service_env.',
+                _evidence(engine, engine.container(container_id) or {"Id": container_id}),
+            )
+    except NotProven as failure:
+        engine.remove(name)
+        raise DeployError(
+            "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, standing
+        ) from failure
+    except EngineError as error:
+        with contextlib.suppress(EngineError):
+            engine.remove(name)
+        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=standing) from error
+    except BaseException:
+        with contextlib.suppress(EngineError):
+            engine.remove(name)
+        raise
+    return proof
+
+
+def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    """Raise DeployError where the host port is taken by anything but the service's own old container."""
+    published = values.parse_publish(settings["publish"])
+    if not published:
+        return
+    address, port = published
+    bindings = ((old or {}).get("HostConfig") or {}).get("PortBindings") or {}
+    if old and old["State"]["Running"] and any(b.get("HostPort") == str(port) for found in bindings.values() for b in found or []):
+        return
+    family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            message, remedy = f"the address {address} is not one of this host's", "Choose another address in go_service_publish."
+        elif error.errno == errno.EACCES:
+            # Only this process may not bind it; the Engine may.
+            return
+        else:
+            others = [name for name in engine.publishers(port) if name != settings["name"]]
+            holder = f"the container {', '.join(others)}" if others else port_holder(port)
+            message = f"the host port {address}:{port} is taken by {holder}"
+            remedy = "Stop it, or choose another port in go_service_publish."
+        raise DeployError("port", message, remedy, standing="The service's own container was not touched.") from error
+
+
+def port_holder(port: int) -> str:
+    """Return who listens on a TCP port of this host, as far as /proc tells: 'the process nginx (pid 812)'."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError), open(table, encoding="ascii") as lines:
+            for line in list(lines)[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+    for descriptor in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptor) in inodes:
+                pid = descriptor.split("/")[2]
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
+                    return f"the process {name.read().strip()} (pid {pid})"
+    return "another process"
+
+
+def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> Proof:
+    timeout = values.parse_duration(settings["health_timeout"]) / 1e9
+    proof = prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"])
+    published = values.parse_publish(settings["publish"])
+    if published:
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])  # noqa: S104 - the user's own choice
+        problem = http_answers(address, published[1], settings["health_path"])
+        if problem:
+            raise NotProven(
+                f"it is healthy inside, but http://{settings['publish']}{settings['health_path']} does not answer on the host: {problem}",
+                "Check go_service_publish, go_service_port and the host's firewall.",
+                [],
+            )
+    return proof
+
+
+@dataclass
+class Swap:
+    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health test of the new one."""
+
+    action: str
+    container_id: str
+    old_id: str
+    outage_seconds: float
+
+
+def swap(engine: Engine, settings: Mapping[str, Any], image: str) -> Swap:
+    """Put a new container of an image in the service's place; raise DeployError with the very same old one running again otherwise."""
+    name = settings["name"]
+    old = refuse_foreign(engine, name)
+    check_port(engine, settings, old)
+    engine.remove(containers.next_name(name))
+    try:
+        new_id = engine.create(containers.next_name(name), containers.create_body(settings, image, engine.api_version))
+    except EngineError as error:
+        raise DeployError(
+            "swap", str(error), remedy_for([str(error)]), standing="The service's own container was not touched."
+        ) from error
+    began = time.monotonic()
+    try:
+        if old:
+            engine.rename(old["Id"], containers.set_aside_name(name))
+        engine.rename(new_id, name)
+        if old:
+            # With "always" the Engine would start it again beside the new one when its daemon is restarted.
+            if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+                engine.set_restart_policy(old["Id"], {"Name": "no"})
+            began = time.monotonic()
+            engine.stop(old["Id"], settings["stop_timeout"])
+        engine.start(new_id)
+        timeout = values.parse_duration(settings["health_timeout"]) / 1e9
+        prove_by_test(engine, new_id, timeout, settings["start_timeout"], 0)
+        outage = time.monotonic() - began
+        _prove_service(engine, new_id, settings)
+    except (NotProven, EngineError) as failure:
+        message = failure.message if isinstance(failure, NotProven) else str(failure)
+        remedy = failure.remedy if isinstance(failure, NotProven) else remedy_for([message])
+        evidence = failure.evidence if isinstance(failure, NotProven) else _late_evidence(engine, new_id)
+        standing = undo(engine, settings, old, new_id)
+        raise DeployError(
+            "swap", f"the new container of {image} failed in the service's place: {message}", remedy, evidence, standing
+        ) from failure
+    if old:
+        engine.remove(old["Id"])
+    return Swap("replaced" if old else "created", new_id, old["Id"] if old else "", round(outage, 3))
+
+
+def _late_evidence(engine: Engine, container_id: str) -> list[str]:
+    container = engine.container(container_id)
+    return _evidence(engine, container) if container else []
+
+
+def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None, new_id: str) -> str:
+    """Take a failed new container away and bring the very same old one back; return what runs now.
+
+    Raises DeployError, both containers kept, with the commands for a person where even that fails.
+    """
+    name = settings["name"]
+    if not old:
+        engine.remove(new_id)
+        return "There was no earlier container to bring back: the service does not run."
+    aside = containers.set_aside_name(name)
+    try:
+        current = engine.container(name)
+        if current and current["Id"] == new_id:
+            engine.stop(new_id, settings["stop_timeout"])
+            engine.rename(new_id, f"{name}-failed")
+        found = engine.container(old["Id"])
+        if found and found["Name"].lstrip("/") != name:
+            engine.rename(old["Id"], name)
+        if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+            engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
+        if not old["State"]["Running"]:
+            engine.remove(new_id)
+            return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
+        engine.start(old["Id"])
+        timeout = values.parse_duration(settings["health_timeout"]) / 1e9
+        prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0)
+    except NotProven as failure:
+        if health(old).get("Status") == "unhealthy":
+            engine.remove(new_id)
+            return f"The earlier container {old['Id'][:12]} is back as it was: running, but unhealthy ({failure.message})."
+        raise _stuck(name, aside, old["Id"], new_id, failure.message) from failure
+    except EngineError as error:
+        raise _stuck(name, aside, old["Id"], new_id, str(error)) from error
+    engine.remove(new_id)
+    return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
+
+
+def _stuck(name: str, aside: str, old_id: str, new_id: str, message: str) -> DeployError:
+    commands = (
+        f"docker ps -a --filter label=go-service.name={name}; docker logs {old_id[:12]}; "
+        f"docker rm -f {new_id[:12]}; docker rename {old_id[:12]} {name}; docker start {old_id[:12]}"
+    )
+    return DeployError(
+        "rollback",
+        f"the new container failed, and the earlier one ({old_id[:12]}) could not be brought back either: {message}",
+        f"Both containers are kept. Look, then bring the service back by hand: {commands}",
+        standing="The service does not run.",
+    )
+
+
+def leftovers(engine: Engine, name: str) -> list[str]:
+    """Return the names of containers that an ended run left behind; only this role's own."""
+    temporary = {containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name), f"{name}-failed"}
+    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name)]
+    return sorted(temporary.intersection(found))
+
+
+def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
+    """Finish or undo what a killed run left behind; return what was done, as sentences.
+
+    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again.
+    """
+    name = settings["name"]
+    done = []
+    aside = engine.container(containers.set_aside_name(name))
+    if aside and is_ours(aside, name):
+        current = engine.container(name)
+        finished = False
+        if current and current["State"]["Running"]:
+            with contextlib.suppress(NotProven):
+                _prove_service(engine, current["Id"], settings)
+                finished = True
+        if finished:
+            engine.remove(aside["Id"])
+            done.append(f"Finished an interrupted swap: the new container {current['Id'][:12]} is healthy, the old one is removed.")
+        else:
+            if current:
+                engine.remove(current["Id"])
+            engine.rename(aside["Id"], name)
+            engine.start(aside["Id"])
+            done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
+    remaining = leftovers(engine, name)
+    current = engine.container(name)
+    if f"{name}-failed" in remaining and current and is_ours(current, name) and not current["State"]["Running"]:
+        engine.start(current["Id"])
+        done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
+    for leftover in remaining:
+        engine.remove(leftover)
+        done.append(f"Removed the leftover container {leftover}.")
+    return done
+
+
+def promote(engine: Engine, name: str, image_id: str) -> bool:
+    """Move `latest` to an image and `previous` to the one that was latest; return whether a tag moved."""
+    latest = engine.image(f"{name}:latest")
+    if latest and latest["Id"] == image_id:
+        return False
+    if latest:
+        engine.tag(latest["Id"], name, "previous")
+    engine.tag(image_id, name, "latest")
+    return True
+
+
+def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
+    """Remove the service's images beyond the newest `keep` and all of its builder stages but the newest, by label alone.
+
+    What `latest` and `previous` name and what a container runs stays. Returns the references removed.
+    """
+    removed = []
+    protected = {in_use}
+    for tag in ("latest", "previous"):
+        image = engine.image(f"{name}:{tag}")
+        if image:
+            protected.add(image["Id"])
+    images = sorted(engine.images(dangling=False, name=name, kind=containers.KIND_IMAGE), key=lambda image: -image["Created"])
+    kept = 0
+    for image in images:
+        if image["Id"] in protected or kept + len(protected) < keep:
+            kept += image["Id"] not in protected
+            continue
+        references = [tag for tag in image.get("RepoTags") or [] if tag.rpartition(":")[0] == name]
+        removed += [reference for reference in references if engine.remove_image(reference)]
+    # The newest builder stage holds the compiled packages that make the next build fast.
+    stages = sorted(engine.images(dangling=True, name=name, kind=containers.KIND_BUILDER), key=lambda image: -image["Created"])
+    removed += [stage["Id"][7:19] for stage in stages[1:] if engine.remove_image(stage["Id"])]
+    return removed

@@ -1,0 +1,122 @@
+"""From a source tree to all that decides its build: the Go facts, what the two generated files say, the manifest of the context.
+
+The same code runs where the source is: on the controller, or on the target.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ansible.module_utils.go_service import context, go_source
+
+# What a test binary is linked with beside the packages its tests import.
+_TEST_PACKAGES = ("testing", "testing/internal/testdeps")
+
+
+def builder_version(reference: str) -> str:
+    """Return the Go version that the tag of a builder image names ("golang:1.27-alpine3.24" -> "1.27"), "" where it names none."""
+    match = re.search(r":(?:go)?([0-9]+\.[0-9]+(?:\.[0-9]+|rc[0-9]+)?)(?:-[A-Za-z0-9._-]*)?(?:@|\Z)", reference)
+    return match[1] if match else ""
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:2]) or None
+
+
+def analyze(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Go facts that the generated files and the checks need, as plain data; raise go_source.SourceError."""
+    version = builder_version(settings["builder_image"])
+    project = go_source.analyze(
+        root,
+        name=settings["name"],
+        main_package=settings["main_package"],
+        module_dir=settings["module_dir"],
+        build_tags=settings["build_tags"],
+        go_version=_numbers(version),
+        with_tests=settings["run_tests"],
+    )
+    if version:
+        go_source.check_go_version(project, version)
+    leaving = [replace for replace in project.local_replaces if replace.leaves_root]
+    if leaving and not project.vendored:
+        raise go_source.SourceError(
+            f"go.mod replaces {leaving[0].module} by {leaving[0].target}, which is outside of the source {root}",
+            "Make go_service_source the directory that holds both, with go_service_module_dir naming the module in it, or vendor the module "
+            "(go mod vendor).",
+            "go_service_source",
+        )
+    return {
+        "module_path": project.module_path,
+        "module_dir": project.module_dir,
+        "go_directive": project.go_directive,
+        "go_minimum": project.go_minimum,
+        "main_package": project.main_package,
+        "vendored": project.vendored,
+        "workspace": project.workspace,
+        "has_requirements": project.has_requirements,
+        "local_replaces": bool(project.local_replaces),
+        # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
+        "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
+        "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
+        "module_packages": list(project.third_party_imports),
+        "embedded_files": list(project.embedded_files),
+    }
+
+
+def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of the Dockerfile template that follow from the Go facts."""
+    # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
+    alone = not project["workspace"] and not project["local_replaces"]
+    warm = not project["profiled"]
+    flags = ["-trimpath", "-buildvcs=false"]
+    if settings["build_tags"]:
+        flags.append("-tags=" + ",".join(settings["build_tags"]))
+    prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
+    return {
+        "goflags": " ".join(flags),
+        "module_prefix": prefix,
+        "module_subdir": ("/" + prefix).rstrip("/"),
+        "vendored": project["vendored"],
+        "std_packages": project["std_packages"] if warm else [],
+        "module_files": alone and project["has_requirements"],
+        "module_packages": project["module_packages"] if warm and alone else [],
+        "main_package": project["main_package"],
+    }
+
+
+def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
+    """Return the embedded files that a .dockerignore leaves out although the build needs them."""
+    rules = context.IgnoreRules(dockerignore.splitlines())
+    return [path for path in project["embedded_files"] if rules.ignored(path)]
+
+
+def check_embedded(project: Mapping[str, Any], dockerignore: str) -> None:
+    """Raise go_source.SourceError where the build needs a file that the .dockerignore leaves out after all."""
+    missing = let_back(project, dockerignore)
+    if missing:
+        raise go_source.SourceError(
+            f"the service embeds {', '.join(missing[:3])}, which looks like a credential and is kept out of the build",
+            f'If it is none, let it in: go_service_dockerignore: ["!{missing[0]}"].',
+            "go_service_dockerignore",
+        )
+
+
+def check_builder(project: Mapping[str, Any], version: str) -> None:
+    """Raise go_source.SourceError where the builder image's own Go is too old for the module."""
+    go_source.check_go_version(SimpleNamespace(**project), version)
+
+
+def resolve(directory: str, candidates: list[str]) -> Path:
+    """Return the first existing directory of `directory` below the candidates; raise go_source.SourceError naming all tried."""
+    tried = [directory] if posixpath.isabs(directory) else [posixpath.normpath(posixpath.join(base, directory)) for base in candidates]
+    for path in dict.fromkeys(tried):
+        if Path(path).is_dir():
+            return Path(path)
+    files = [path for path in tried if Path(path).exists()]
+    problem = f"{files[0]} is not a directory" if files else f"no such directory: {', '.join(dict.fromkeys(tried))}"
+    raise go_source.SourceError(problem, "Set go_service_source to the directory that holds the service's source.", "go_service_source")
