@@ -78,7 +78,11 @@ def is_dead(controller: str) -> bool:
 
 
 class ActionModule(ActionBase):
-    """See the module's documentation; the extra option `check_path` is the directory list for relative sources."""
+    """See the module's documentation. Options of the action alone:
+
+    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; roots: directories that
+    a relative source is looked for in; host_source: directory of a source on the target; hold: take the lock even if nothing is to do.
+    """
 
     _supports_check_mode = True
     _supports_diff = True
@@ -124,7 +128,7 @@ class ActionModule(ActionBase):
                 found = self._module(mode="analyze", settings=settings, source_root=self._task.args["host_source"])
                 project = found["project"]
                 common["source_root"] = found["source_root"]
-            common.update(self._generate(settings, project, bases, ignored, root))
+            common.update(self._generate(settings, project, bases, ignored), project=project)
         if root is not None:
             entries = context.scan(root, context.IgnoreRules(common["dockerignore"].splitlines()))
             context.check_size(entries, settings["context_limit_mb"], root)
@@ -139,7 +143,7 @@ class ActionModule(ActionBase):
         staged = plan.pop("staged", [])
         plan.update(project=project, bases=bases, stand_in=any(base.startswith("stand-in/") for base in bases), lock="")
         outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
-        todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"]
+        todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
         if self._task.check_mode or not todo:
             return outcome
         after = self._stage(settings, common, root, entries, staged)
@@ -148,9 +152,7 @@ class ActionModule(ActionBase):
         outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep, "lock": after["token"]})
         return outcome
 
-    def _generate(
-        self, settings: dict[str, Any], project: dict[str, Any], bases: list[str], ignored: dict[str, Any], root: Path | None
-    ) -> dict[str, str]:
+    def _generate(self, settings: dict[str, Any], project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:
         """Return the two generated files."""
         variables = {
             "settings": settings,

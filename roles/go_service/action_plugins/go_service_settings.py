@@ -31,11 +31,7 @@ class ActionModule(ActionBase):
         del tmp
         variables = task_vars or {}
         problems = values.unknown_names(name for name in variables if isinstance(name, str))
-        raw = {
-            name: self._templar.template(variables[values.PREFIX + name])
-            for name in values.FIELDS
-            if values.PREFIX + name in variables
-        }
+        raw = {name: self._templar.template(variables[values.PREFIX + name]) for name in values.FIELDS if values.PREFIX + name in variables}
         try:
             settings = values.check(raw)
         except values.InputError as error:

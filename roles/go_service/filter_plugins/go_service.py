@@ -13,7 +13,7 @@ ROLE = Path(__file__).resolve().parents[1]
 if str(ROLE / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
 
-from ansible.module_utils.go_service import build_log
+from ansible.module_utils.go_service import build_log, summary
 
 
 def failure(result: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +33,8 @@ class FilterModule:
         """Return the filters."""
         return {
             "go_service_failure": failure,
+            "go_service_failure_text": summary.failure_text,
+            "go_service_summary": summary.text,
             "go_service_build_steps": build_log.steps,
             "go_service_build_cached": build_log.was_cached,
         }

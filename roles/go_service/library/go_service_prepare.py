@@ -55,6 +55,10 @@ options:
     type: list
     elements: str
     default: []
+  project:
+    description: The Go facts of the source; the labels of the image come from them.
+    type: dict
+    default: {}
   lock:
     description: Token, owner and controller of this run, and the token of a run that is known to be gone.
     type: dict
@@ -94,6 +98,9 @@ from ansible.module_utils.go_service import context, deploy, go_source, source
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, health
 from ansible.module_utils.go_service.lock import Lock, Locked
 from ansible.module_utils.go_service.paths import service_directory
+
+# What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
+LABELS_MARK = "# Where this image comes from.\n"
 
 
 def go_version(image: dict) -> str:
@@ -136,7 +143,7 @@ class Preparation:
 
     def _generated_differences(self) -> list[str]:
         wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
-        return [name for name, text in wanted.items() if read_text(self.context / name) != text]
+        return [name for name, text in wanted.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
     def look(self) -> dict:
         """Return the plan, and what a diff shows."""
@@ -206,7 +213,12 @@ class Preparation:
         image = engine.image(plan["image"])
         if image:
             plan["image_id"] = image["Id"]
-            plan["digest"] = plan["digest"] or ((image["Config"].get("Labels") or {}).get(containers.LABEL_DIGEST) or "")
+            if not plan["digest"]:
+                # A moving tag, like "previous": the container is made from the tag that stays.
+                plan["digest"] = (image["Config"].get("Labels") or {}).get(containers.LABEL_DIGEST) or ""
+                fixed = f"{self.name}:{plan['digest'][: context.TAG_LENGTH]}"
+                if plan["digest"] and fixed in (image.get("RepoTags") or []):
+                    plan["image"] = fixed
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
@@ -268,7 +280,7 @@ class Preparation:
         shown = []
         wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
         for name, text in wanted.items():
-            before = read_text(self.context / name)
+            before = read_text(self.context / name).partition(LABELS_MARK)[0]
             if text and before != text:
                 shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
         reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
@@ -290,15 +302,22 @@ class Preparation:
                 context.apply_archive(self.context, Path(packed.name), delete)
         elif archive:
             context.apply_archive(self.context, Path(archive), delete)
-        for name in (context.DOCKERFILE, context.DOCKERIGNORE):
-            text = self.params[name.strip(".").lower()]
-            if read_text(self.context / name) != text:
-                context.write_text(self.context / name, text)
+        for name in self._generated_differences():
+            context.write_text(self.context / name, self.params[name.strip(".").lower()])
         if context.manifest_digest(self.staged()) != self.manifest:
             raise context.ContextError(
                 f"the staged source in {self.context} is not what was sent", "Something else writes there; run again."
             )
         return before != (self.manifest, [])
+
+    def write_labels(self, engine: Engine, plan: dict) -> None:
+        """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
+        runtime = engine.image(self.params["base_images"][1]) or {}
+        # The digest in the registry where the base came from one, otherwise the id on this host.
+        digests = [reference.partition("@")[2] for reference in runtime.get("RepoDigests") or []]
+        labels = source.image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
+        instruction = source.label_instruction(labels)
+        context.write_text(self.context / context.DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
 
 
 def read_report(directory: Path) -> dict:
@@ -322,6 +341,7 @@ def main() -> None:
             "base_images": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
+            "project": {"type": "dict", "default": {}},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
         supports_check_mode=True,
@@ -332,7 +352,9 @@ def main() -> None:
     except deploy.DeployError as error:
         module.fail_json(msg=f"{error.message}. {error.remedy}", failure=error.as_dict())
     except (context.ContextError, go_source.SourceError) as error:
-        module.fail_json(msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy})
+        module.fail_json(
+            msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy}
+        )
     except EngineError as error:
         module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "engine", "message": str(error), "remedy": ""})
     except OSError as error:
@@ -361,8 +383,13 @@ def run(module: AnsibleModule) -> dict:
         except Locked as held:
             return {
                 "changed": False,
-                "locked": {"owner": held.holder.owner, "token": held.holder.token, "controller": held.holder.controller,
-                           "age": round(held.age), "path": str(held.path)},
+                "locked": {
+                    "owner": held.holder.owner,
+                    "token": held.holder.token,
+                    "controller": held.holder.controller,
+                    "age": round(held.age),
+                    "path": str(held.path),
+                },
             }
         if stale:
             done.append(f"Took over the lock of an ended run ({stale}).")
@@ -376,6 +403,8 @@ def run(module: AnsibleModule) -> dict:
             done += deploy.recover(engine, settings)
             changed = bool(done) or bool(params["dockerfile"] and preparation.stage())
             plan = preparation.look()
+            if plan["build"] and plan["digest"]:
+                preparation.write_labels(engine, plan)
         except BaseException:
             lock.release(identity["token"])
             raise

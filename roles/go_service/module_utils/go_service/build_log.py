@@ -29,7 +29,10 @@ def was_cached(output: str) -> bool:
 
 # What to look for in the last lines of a failed build, and what to do about it.
 _REMEDIES = (
-    (r"no space left on device|disk quota exceeded", "Free space on the host: docker system df shows what the Engine holds, docker builder prune and docker image prune free it."),
+    (
+        r"no space left on device|disk quota exceeded",
+        "Free space on the host: docker system df shows what the Engine holds, docker builder prune and docker image prune free it.",
+    ),
     (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
     (
         r"go\.mod requires go >= |requires go1\.|toolchain not available",
@@ -39,12 +42,24 @@ _REMEDIES = (
         r"dial tcp|i/o timeout|proxyconnect|no such host|tls: failed|connection refused|Forbidden",
         "The builder cannot download modules. Set GOPROXY in go_service_build_env, set go_service_build_network, or vendor them (go mod vendor).",
     ),
-    (r"missing go\.sum entry|updates to go\.(?:mod|sum) needed|inconsistent vendoring", "Run go mod tidy (and go mod vendor) in the source."),
-    (r"pattern .*: no matching files found", "A //go:embed pattern matches nothing in the build context: check the files, and go_service_dockerignore."),
-    (r"build constraints exclude all Go files|C source files not allowed", "The service needs cgo, which a static build switches off. Use a pure Go package instead."),
+    (
+        r"missing go\.sum entry|updates to go\.(?:mod|sum) needed|inconsistent vendoring",
+        "Run go mod tidy (and go mod vendor) in the source.",
+    ),
+    (
+        r"pattern .*: no matching files found",
+        "A //go:embed pattern matches nothing in the build context: check the files, and go_service_dockerignore.",
+    ),
+    (
+        r"build constraints exclude all Go files|C source files not allowed",
+        "The service needs cgo, which a static build switches off. Use a pure Go package instead.",
+    ),
     (r"apk: not found", "The runtime base has no apk. Empty go_service_packages, or use an Alpine base."),
     (r"unable to select packages|no such package", "Check the names in go_service_packages."),
-    (r"adduser: .*in use|already exists", "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid."),
+    (
+        r"adduser: .*in use|already exists",
+        "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid.",
+    ),
 )
 
 
@@ -66,7 +81,9 @@ def explain(message: str) -> dict[str, Any]:
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
     if not remedy:
         compiles = re.search(r"^\S+\.go:\d+", text, re.M)
-        remedy = "Correct the source at the lines named, then run again." if compiles else "Read the lines below, correct the cause, run again."
+        remedy = (
+            "Correct the source at the lines named, then run again." if compiles else "Read the lines below, correct the cause, run again."
+        )
     reason = re.search(r"message: (.*)", head)
     where = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
     return {

@@ -209,9 +209,7 @@ def scan(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = ())
                 entries.append(Entry(path, DIRECTORY, False, "", 0))
             elif found.is_file():
                 status = found.stat()
-                entries.append(
-                    Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), _file_sha256(found.path), status.st_size)
-                )
+                entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), _file_sha256(found.path), status.st_size))
         except PermissionError as error:
             raise ContextError(
                 f"{found.path} cannot be read: {error.strerror}",

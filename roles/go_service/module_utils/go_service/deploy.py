@@ -209,9 +209,7 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
             raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
         elif status == "unhealthy" or time.monotonic() > deadline:
             evidence = _evidence(engine, container)
-            raise NotProven(
-                f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence
-            )
+            raise NotProven(f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence)
         time.sleep(POLL)
 
 
@@ -380,7 +378,7 @@ def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any
     proof = prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"])
     published = values.parse_publish(settings["publish"])
     if published:
-        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])  # noqa: S104 - the user's own choice
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])
         problem = http_answers(address, published[1], settings["health_path"])
         if problem:
             raise NotProven(
@@ -410,9 +408,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str) -> Swap:
     try:
         new_id = engine.create(containers.next_name(name), containers.create_body(settings, image, engine.api_version))
     except EngineError as error:
-        raise DeployError(
-            "swap", str(error), remedy_for([str(error)]), standing="The service's own container was not touched."
-        ) from error
+        raise DeployError("swap", str(error), remedy_for([str(error)]), standing="The service's own container was not touched.") from error
     began = time.monotonic()
     try:
         if old:

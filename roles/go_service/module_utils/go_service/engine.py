@@ -144,9 +144,7 @@ class Engine:
     def images(self, dangling: bool | None = None, **labels: str) -> list[dict[str, Any]]:
         """Return the list records of images that carry the labels; dangling: only untagged ones, or only tagged ones."""
         extra = {} if dangling is None else {"dangling": [str(dangling).lower()]}
-        return self._call(
-            "list of images", lambda: self.client.get_json("/images/json", params={"filters": _filters(labels, extra)})
-        )
+        return self._call("list of images", lambda: self.client.get_json("/images/json", params={"filters": _filters(labels, extra)}))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id."""
@@ -225,9 +223,7 @@ class Engine:
                     "/containers/{0}/exec", name, data={"Cmd": command, "AttachStdout": True, "AttachStderr": True}
                 ),
             )
-            raw = self.client.post_json_to_binary(
-                "/exec/{0}/start", execution["Id"], data={"Detach": False, "Tty": False}, timeout=timeout
-            )
+            raw = self.client.post_json_to_binary("/exec/{0}/start", execution["Id"], data={"Detach": False, "Tty": False}, timeout=timeout)
             code = self._call("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
         except ReadTimeout:
             return -1, f"no answer within {timeout:g} s"

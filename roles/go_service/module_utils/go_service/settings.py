@@ -91,7 +91,7 @@ def parse_publish(value: str) -> tuple[str, int] | None:
         return None
     host, _colon, port = value.rpartition(":")
     try:
-        address = str(ipaddress.ip_address(host.strip("[]"))) if host else "0.0.0.0"  # noqa: S104 - the user's own choice
+        address = str(ipaddress.ip_address(host.strip("[]"))) if host else "0.0.0.0"
     except ValueError:
         raise Rejected('has no IP address before the port; write "127.0.0.1:8080", "[::1]:8080", "8080" or "" for none') from None
     if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,14 @@ from typing import Any
 
 from ansible.module_utils.go_service import context, go_source
 
+# What the value of a Dockerfile instruction escapes within double quotes.
+_SPECIAL = re.compile(r'[\\"$]')
 # What a test binary is linked with beside the packages its tests import.
 _TEST_PACKAGES = ("testing", "testing/internal/testdeps")
+
+
+def _escape(found: re.Match) -> str:
+    return "\\" + found[0]
 
 
 def builder_version(reference: str) -> str:
@@ -65,7 +72,29 @@ def analyze(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
         "module_packages": list(project.third_party_imports),
         "embedded_files": list(project.embedded_files),
+        "origin": origin(root),
     }
+
+
+def origin(root: Path) -> dict[str, str]:
+    """Return where a source comes from, as far as git tells: revision ("-dirty" behind it with uncommitted changes), date, url.
+
+    Empty values where the source is in no git repository, or git is not there.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return ""
+
+    revision, _blank, date = git("log", "-1", "--format=%H %cI").partition(" ")
+    if not revision:
+        return {"revision": "", "date": "", "url": ""}
+    dirty = "-dirty" if git("status", "--porcelain", "--untracked-files=no", "--", ".") else ""
+    # A URL may hold a password: only the part behind it is shown.
+    return {"revision": revision + dirty, "date": date, "url": re.sub(r"//[^/@]*@", "//", git("remote", "get-url", "origin"))}
 
 
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +116,28 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_packages": project["module_packages"] if warm and alone else [],
         "main_package": project["main_package"],
     }
+
+
+def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
+    """Return the labels that say where an image comes from; they are no part of its digest.
+
+    Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+    """
+    labels = {
+        "go-service.digest": digest,
+        "org.opencontainers.image.version": settings["version"] or digest[: context.TAG_LENGTH],
+        "org.opencontainers.image.revision": project["origin"]["revision"],
+        "org.opencontainers.image.created": project["origin"]["date"],
+        "org.opencontainers.image.source": project["origin"]["url"],
+        "org.opencontainers.image.base.digest": base_digest,
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+def label_instruction(labels: Mapping[str, str]) -> str:
+    """Return one LABEL instruction: each instruction costs the classic builder a container and a commit."""
+    quoted = [f'{name}="{_SPECIAL.sub(_escape, value)}"' for name, value in labels.items()]
+    return "LABEL " + " \\\n      ".join(quoted) + "\n"
 
 
 def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:

@@ -1,0 +1,80 @@
+"""What a run tells a person at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.go_service import settings as values
+
+_WIDTH = 10
+
+
+def url(settings: Mapping[str, Any]) -> str:
+    """Return the address at which the service answers on its host, "" where it publishes no port."""
+    published = values.parse_publish(settings["publish"])
+    if not published:
+        return ""
+    address, port = published
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
+    return f"http://{host}:{port}"
+
+
+def _row(title: str, value: str) -> str:
+    return f"  {title:<{_WIDTH}}{value}"
+
+
+def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapping[str, Any]) -> str:
+    name = settings["name"]
+    if not plan["deploy"]:
+        return f"{name} is healthy; nothing had to change."
+    outage = deploy.get("outage_seconds", 0)
+    actions = {
+        "created": f"{name} is healthy: a new container runs.",
+        "replaced": f"{name} is healthy: a new container took over, {outage:.1f} s after the old one was told to stop.",
+        "kept": f"{name} is healthy: its container was as it should be.",
+    }
+    return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
+
+
+def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """Return the closing summary of a run. plan, run: what the stages returned; settings: the role's settings."""
+    verified = run["verify"] or (plan["last_report"] or {}).get("verify") or {}
+    build, deploy = run["build"], run["deploy"]
+    lines = [_headline(plan, settings, deploy)]
+    size = f", {verified['image_bytes'] / 1e6:.1f} MB" if verified.get("image_bytes") else ""
+    user = f", runs as {verified['user']}" if verified.get("user") else ""
+    lines.append(_row("image", f"{plan['image'] or '(not known before the base images are there)'}{size}{user}"))
+    if plan["stand_in"]:
+        lines.append(
+            _row(
+                "base",
+                f"STAND-IN, not the real thing: {', '.join(plan['bases'])} in place of "
+                f"{settings['builder_image']}, {settings['runtime_image']}",
+            )
+        )
+    if build.get("seconds"):
+        lines.append(_row("build", f"{build['seconds']:.1f} s, {'on the cache' if build['cached'] else 'the first one'}"))
+    elif not plan["build"]:
+        lines.append(_row("build", "none: the image of this very source was there"))
+    if verified.get("start_seconds"):
+        lines.append(_row("start", f"{verified['start_seconds']:.2f} s until healthy"))
+    if deploy.get("pruned"):
+        lines.append(_row("removed", ", ".join(deploy["pruned"])))
+    address = url(settings)
+    if address:
+        lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
+    return "\n".join(lines)
+
+
+def failure_text(failure: Mapping[str, Any], name: str) -> str:
+    """Return what a failed run tells: what happened, the last words, what still runs, what to do."""
+    lines = [f"{name}: {failure['message']}"]
+    evidence = failure.get("evidence") or []
+    if evidence:
+        lines += ["", *(f"  | {line}" for line in evidence), ""]
+    if failure.get("standing"):
+        lines.append(f"What still runs: {failure['standing']}")
+    if failure.get("remedy"):
+        lines.append(f"What to do: {failure['remedy']}")
+    return "\n".join(lines)
