@@ -1,0 +1,106 @@
+"""The rules of the field that the checks answer to. Each check names the ones it covers by these keys.
+
+The numbers of the CIS benchmark moved between its versions; these are those of version 1.6.0. Identifiers and titles
+were taken from:
+- CIS Docker Benchmark v1.6.0, sections 4 and 5,
+- goodwithtech/dockle, CHECKPOINT.md,
+- hadolint 2.15, its own messages,
+- aquasecurity/trivy-checks, checks/docker,
+- bridgecrewio/checkov, checkov/dockerfile/checks,
+- OWASP Cheat Sheet Series, Docker_Security_Cheat_Sheet.md,
+- opencontainers/image-spec, annotations.md,
+- Kubernetes, Pod Security Standards, profile "Restricted".
+"""
+
+from __future__ import annotations
+
+SOURCES = {
+    "CIS": ("CIS Docker Benchmark v1.6.0", "https://www.cisecurity.org/benchmark/docker"),
+    "Dockle": ("Dockle checkpoints", "https://github.com/goodwithtech/dockle/blob/master/CHECKPOINT.md"),
+    "hadolint": ("hadolint", "https://github.com/hadolint/hadolint/wiki"),
+    "trivy": ("trivy-checks", "https://github.com/aquasecurity/trivy-checks/tree/main/checks/docker"),
+    "checkov": ("checkov", "https://github.com/bridgecrewio/checkov/tree/main/checkov/dockerfile/checks"),
+    "OWASP": (
+        "OWASP Docker Security Cheat Sheet",
+        "https://cheatsheetseries.owasp.org/cheatsheets/Docker_Security_Cheat_Sheet.html",
+    ),
+    "OCI": ("OCI image annotations", "https://github.com/opencontainers/image-spec/blob/main/annotations.md"),
+    "Kubernetes": ("Pod Security Standards", "https://kubernetes.io/docs/concepts/security/pod-security-standards/"),
+}
+
+RULES = {
+    "CIS 4.1": "Ensure that a user for the container has been created",
+    "CIS 4.2": "Ensure that containers use only trusted base images",
+    "CIS 4.3": "Ensure that unnecessary packages are not installed in the container",
+    "CIS 4.4": "Ensure images are scanned and rebuilt to include security patches",
+    "CIS 4.6": "Ensure that HEALTHCHECK instructions have been added to container images",
+    "CIS 4.8": "Ensure setuid and setgid permissions are removed",
+    "CIS 4.9": "Ensure that COPY is used instead of ADD in Dockerfiles",
+    "CIS 4.10": "Ensure secrets are not stored in Dockerfiles",
+    "CIS 5.2": "Ensure that, if applicable, an AppArmor Profile is enabled",
+    "CIS 5.3": "Ensure that, if applicable, SELinux security options are set",
+    "CIS 5.4": "Ensure that Linux kernel capabilities are restricted within containers",
+    "CIS 5.5": "Ensure that privileged containers are not used",
+    "CIS 5.6": "Ensure sensitive host system directories are not mounted on containers",
+    "CIS 5.8": "Ensure privileged ports are not mapped within containers",
+    "CIS 5.9": "Ensure that only needed ports are open on the container",
+    "CIS 5.10": "Ensure that the host's network namespace is not shared",
+    "CIS 5.11": "Ensure that the memory usage for containers is limited",
+    "CIS 5.12": "Ensure that CPU priority is set appropriately on containers",
+    "CIS 5.13": "Ensure that the container's root filesystem is mounted as read only",
+    "CIS 5.14": "Ensure that incoming container traffic is bound to a specific host interface",
+    "CIS 5.15": "Ensure that the 'on-failure' container restart policy is set to '5'",
+    "CIS 5.16": "Ensure that the host's process namespace is not shared",
+    "CIS 5.17": "Ensure that the host's IPC namespace is not shared",
+    "CIS 5.18": "Ensure that host devices are not directly exposed to containers",
+    "CIS 5.20": "Ensure mount propagation mode is not set to shared",
+    "CIS 5.21": "Ensure that the host's UTS namespace is not shared",
+    "CIS 5.22": "Ensure the default seccomp profile is not Disabled",
+    "CIS 5.26": "Ensure that the container is restricted from acquiring additional privileges",
+    "CIS 5.27": "Ensure that container health is checked at runtime",
+    "CIS 5.29": "Ensure that the PIDs cgroup limit is used",
+    "CIS 5.31": "Ensure that the host's user namespaces are not shared",
+    "CIS 5.32": "Ensure that the Docker socket is not mounted inside any containers",
+    "Dockle CIS-DI-0001": "Create a user for the container",
+    "Dockle CIS-DI-0006": "Add HEALTHCHECK instruction to the container image",
+    "Dockle CIS-DI-0008": "Confirm safety of setuid and setgid files",
+    "Dockle CIS-DI-0010": "Do not store secrets in Dockerfiles",
+    "Dockle DKL-DI-0002": "Avoid sensitive directory mounting",
+    "Dockle DKL-LI-0001": "Avoid empty password",
+    "Dockle DKL-LI-0002": "Be unique UID/GROUPs",
+    "Dockle DKL-LI-0003": "Only put necessary files",
+    "hadolint DL3002": "Last USER should not be root",
+    "hadolint DL3006": "Always tag the version of an image explicitly",
+    "hadolint DL3007": "Using latest is prone to errors if the image will ever update",
+    "hadolint DL3020": "Use COPY instead of ADD for files and folders",
+    "hadolint DL3025": "Use arguments JSON notation for CMD and ENTRYPOINT arguments",
+    "hadolint DL3057": "HEALTHCHECK instruction missing",
+    "hadolint DL3066": "Non-numeric user-id may not be resolvable by host system",
+    "trivy AVD-DS-0001": "':latest' tag used",
+    "trivy AVD-DS-0002": "Image user should not be 'root'",
+    "trivy AVD-DS-0025": "'apk add' is missing '--no-cache'",
+    "trivy AVD-DS-0026": "No HEALTHCHECK defined",
+    "trivy AVD-DS-0031": "Secrets passed via build-args or envs or copied secret files",
+    "checkov CKV_DOCKER_2": "Ensure that HEALTHCHECK instructions have been added to container images",
+    "checkov CKV_DOCKER_3": "Ensure that a user for the container has been created",
+    "checkov CKV_DOCKER_7": "Ensure the base image uses a non latest version tag",
+    "checkov CKV_DOCKER_8": "Ensure the last USER is not root",
+    "OWASP #1": "Do not expose the Docker daemon socket (even to the containers)",
+    "OWASP #2": "Set a user",
+    "OWASP #3": "Limit capabilities (grant only specific capabilities, needed by a container)",
+    "OWASP #4": "Prevent in-container privilege escalation",
+    "OWASP #5a": "Be careful when mapping container ports to the host with firewalls like UFW",
+    "OWASP #6": "Use Linux Security Module (seccomp, AppArmor, or SELinux)",
+    "OWASP #7": "Limit resources (memory, CPU, file descriptors, processes, restarts)",
+    "OWASP #8": "Set filesystem and volumes to read-only",
+    "OWASP #9": "Integrate container scanning tools into your CI/CD pipeline",
+    "OWASP #12": "Utilize Docker Secrets for sensitive data management",
+    "OWASP #13": "Enhance supply chain security",
+    "OCI annotations": "Pre-defined annotation keys",
+    "Kubernetes Restricted": "runAsNonRoot, capabilities: drop ALL, add only NET_BIND_SERVICE",
+}
+
+
+def source_of(rule: str) -> str:
+    """The key of the source that a rule is from."""
+    return rule.partition(" ")[0]
