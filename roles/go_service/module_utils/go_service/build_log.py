@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
 
@@ -70,7 +71,8 @@ def explain(message: str) -> dict[str, Any]:
         lines = [str(line) for line in ast.literal_eval(tail)] if tail else message.splitlines()
     except (ValueError, SyntaxError):
         lines = (tail or message).splitlines()
-    lines = [line.rstrip() for line in lines if line.strip()]
+    lines = [_COLOUR.sub("", line).rstrip() for line in lines]
+    lines = [line for line in lines if line]
     instruction, last = "", lines
     for index, line in enumerate(lines):
         match = _STEP.match(line)

@@ -1,0 +1,58 @@
+# The commands of the project. Each sets up what it needs; `make build` and `make test` start from a fresh machine.
+#   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
+#   make test    everything the tests need, then all of them
+#   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
+#   make bench   by hand against by this project, side by side; writes docs/benchmarks.md
+#   make docs    writes the generated parts of the documents anew
+#   make clean   removes what these commands made in this checkout, and the test machines
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build test lint unit scenarios bench docs clean
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+SCENARIOS ?= default alternative lifecycle contract
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PY_COLORS ?= 0
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(READY): requirements.txt requirements.yml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q && apt-get install -qy --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); \
+	  else echo "Python's venv module is missing; install it (Debian: sudo apt-get install python3-venv)."; exit 1; fi; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/ansible-galaxy collection install --requirements-file requirements.yml
+	@touch $@
+
+build: $(READY)
+	$(BIN)/ansible-playbook playbooks/build.yml $(ARGS)
+
+test: lint unit scenarios
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline -q
+
+unit: $(READY)
+	$(BIN)/ansible-playbook tests/machine.yml
+	$(BIN)/python -m pytest tests $(ARGS)
+
+scenarios: $(READY)
+	for scenario in $(SCENARIOS); do $(BIN)/molecule test -s $$scenario; done
+
+clean:
+	-for scenario in $(SCENARIOS); do $(BIN)/molecule destroy -s $$scenario; done
+	rm -rf $(VENV) .cache .ansible reports
