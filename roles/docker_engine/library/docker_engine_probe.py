@@ -1,0 +1,272 @@
+#!/usr/bin/python
+"""Ansible module: tells whether a Docker Engine answers, and which one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_engine_probe
+short_description: Tell whether a Docker Engine answers, and which one
+description:
+  - Asks the Engine for its version and its properties, and says in one word what came of it.
+  - An Engine that is not there is an answer, not a failure, so that a role can decide what to do about it.
+  - The Docker client is not used; a client without an Engine is therefore not mistaken for one.
+options:
+  wait:
+    description: How many seconds to wait for an Engine that does not answer yet. C(0) asks once.
+    type: int
+    default: 0
+extends_documentation_fragment:
+  - community.docker.docker.api_documentation
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+notes:
+  - E(DOCKER_HOST) and its relatives are honoured as community.docker's modules honour them.
+requirements:
+  - requests (its absence is reported as RV(library=false))
+author:
+  - The go_service project (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Look for a Docker Engine
+  docker_engine_probe:
+  register: engine
+
+- name: Wait for it up to a minute
+  docker_engine_probe:
+    wait: 60
+  register: engine
+  failed_when: engine.status != 'ready'
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(ready), an Engine answers.
+    - V(absent), nobody listens at the address.
+    - V(denied), the socket is there, and this user may not use it.
+    - V(no_library), somebody may listen, and the Python that runs modules lacks requests to find out.
+    - V(unusable), something listens, or a network address is asked, and no Engine that community.docker can work with answers.
+  type: str
+  returned: always
+message:
+  description: The reason in words, empty where an Engine answers.
+  type: str
+  returned: always
+docker_host:
+  description: The address asked.
+  type: str
+  returned: always
+user:
+  description: The name of the user who asked.
+  type: str
+  returned: always
+python:
+  description: The interpreter that ran the module.
+  type: str
+  returned: always
+library:
+  description: Whether that interpreter has requests, which community.docker's modules need.
+  type: bool
+  returned: always
+system_python:
+  description: Whether that interpreter is the distribution's, so that the distribution's packages serve it.
+  type: bool
+  returned: always
+server:
+  description: The Engine, empty where none answers.
+  type: dict
+  returned: always
+  contains:
+    version: {description: "Release of the Engine.", type: str, sample: 26.1.5}
+    api_version: {description: "Newest API it speaks.", type: str, sample: "1.45"}
+    min_api_version: {description: "Oldest API it speaks.", type: str, sample: "1.24"}
+    storage_driver: {description: "How layers are stored.", type: str, sample: overlay2}
+    containerd_store: {description: "Whether containerd keeps the images.", type: bool}
+    os: {description: "What it runs containers for.", type: str, sample: linux}
+    operating_system: {description: "The host's system.", type: str}
+    architecture: {description: "The host's machine.", type: str, sample: x86_64}
+    kernel_version: {description: "The host's kernel.", type: str}
+    cgroup_version: {description: "V(1) or V(2).", type: str}
+    cgroup_driver: {description: "V(systemd), V(cgroupfs) or V(none).", type: str}
+    cpus: {description: "Number of processors.", type: int}
+    memory_bytes: {description: "Memory of the host.", type: int}
+    rootless: {description: "Whether it runs without root.", type: bool}
+    live_restore: {description: "Whether containers outlive the daemon.", type: bool}
+"""
+
+import os
+import pwd
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.community.docker.plugins.module_utils.common_api import AnsibleDockerClientBase
+from ansible_collections.community.docker.plugins.module_utils.util import (
+    DEFAULT_DOCKER_HOST,
+    DOCKER_COMMON_ARGS,
+    DOCKER_MUTUALLY_EXCLUSIVE,
+    DOCKER_REQUIRED_TOGETHER,
+)
+
+try:
+    import requests
+except ImportError:
+    requests = None
+
+UNIX = "unix://"
+# Seconds between two questions while waiting, and seconds for which a socket may keep a connection waiting.
+INTERVAL = 0.5
+CONNECT_TIMEOUT = 5
+
+
+class EngineError(Exception):
+    """No Engine that can be used answers."""
+
+
+class ProbeClient(AnsibleDockerClientBase):
+    """community.docker's client, which raises its failures instead of ending the module."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Connect.
+
+        Args:
+            params: The module's options, which hold those of every module of community.docker.
+
+        Raises:
+            EngineError: Where no Engine that can be used answers, with the reason in words.
+        """
+        self._params = params
+        super().__init__()
+
+    def fail(self, msg: str, **_details: Any) -> None:
+        """Raise what the client would have ended the module with."""
+        raise EngineError(msg)
+
+    def _get_params(self) -> Mapping[str, Any]:
+        return self._params
+
+
+def why_silent(docker_host: str) -> str:
+    """Say why no Engine answers at an address.
+
+    Args:
+        docker_host: The address, such as `unix:///var/run/docker.sock`.
+
+    Returns:
+        `denied`, `absent` or `unusable`, as in RETURN.
+    """
+    if not docker_host.startswith(UNIX):
+        return "unusable"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_TIMEOUT)
+        try:
+            connection.connect(docker_host[len(UNIX) :])
+        except PermissionError:
+            return "denied"
+        except OSError:
+            return "absent"
+    return "unusable"
+
+
+def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what users of the role need from the answers to `GET /version` and `GET /info`.
+
+    Args:
+        version: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemVersion
+        info: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
+
+    Returns:
+        `server`, as in RETURN.
+    """
+    driver_status = dict(info.get("DriverStatus") or [])
+    return {
+        "version": version.get("Version", ""),
+        "api_version": version.get("ApiVersion", ""),
+        "min_api_version": version.get("MinAPIVersion", ""),
+        "storage_driver": info.get("Driver", ""),
+        "containerd_store": str(driver_status.get("driver-type", "")).startswith("io.containerd.snapshotter"),
+        "os": version.get("Os", ""),
+        "operating_system": info.get("OperatingSystem", ""),
+        "architecture": info.get("Architecture", ""),
+        "kernel_version": version.get("KernelVersion", ""),
+        "cgroup_version": info.get("CgroupVersion", ""),
+        "cgroup_driver": info.get("CgroupDriver", ""),
+        "cpus": info.get("NCPU", 0),
+        "memory_bytes": info.get("MemTotal", 0),
+        "rootless": "name=rootless" in (info.get("SecurityOptions") or []),
+        "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+    }
+
+
+def probe(params: Mapping[str, Any], docker_host: str) -> dict[str, Any]:
+    """Ask once.
+
+    Args:
+        params: The module's options.
+        docker_host: The address that they lead to.
+
+    Returns:
+        `status`, `message` and `server`, as in RETURN.
+    """
+    if requests is None:
+        status = why_silent(docker_host)
+        message = "the Python library requests is missing"
+        return {"status": "no_library" if status == "unusable" else status, "message": message, "server": {}}
+    try:
+        client = ProbeClient(params)
+        server = describe(client.version(), client.info())
+    except (EngineError, requests.RequestException, OSError) as error:
+        return {"status": why_silent(docker_host), "message": str(error), "server": {}}
+    except Exception as error:  # An Engine that answers with an error: the client's own family of exceptions.
+        return {"status": "unusable", "message": str(error), "server": {}}
+    return {"status": "ready", "message": "", "server": server}
+
+
+def user_name() -> str:
+    """Return the name of the user the module runs as, or the number of one without a name."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={**DOCKER_COMMON_ARGS, "wait": {"type": "int", "default": 0}},
+        mutually_exclusive=DOCKER_MUTUALLY_EXCLUSIVE,
+        required_together=DOCKER_REQUIRED_TOGETHER,
+        supports_check_mode=True,
+    )
+    docker_host = module.params["docker_host"] or DEFAULT_DOCKER_HOST
+    deadline = time.monotonic() + module.params["wait"]
+    result = probe(module.params, docker_host)
+    while result["status"] not in ("ready", "no_library", "denied") and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+        result = probe(module.params, docker_host)
+    module.exit_json(
+        changed=False,
+        docker_host=docker_host,
+        user=user_name(),
+        python=sys.executable,
+        library=requests is not None,
+        system_python=sys.prefix == "/usr" and sys.base_prefix == "/usr",
+        **result,
+    )
+
+
+if __name__ == "__main__":
+    main()
