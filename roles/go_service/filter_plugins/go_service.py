@@ -22,7 +22,7 @@ def failure(result: dict[str, Any]) -> dict[str, Any]:
         return dict(result["failure"])
     message = str(result.get("msg") or "")
     if "building" in message.lower():
-        return build_log.explain(message)
+        return build_log.explain(message, result.get("stderr") or "")
     return {"stage": "task", "message": message, "remedy": "", "evidence": [], "standing": ""}
 
 

@@ -24,8 +24,9 @@ def steps(output: str) -> list[dict[str, Any]]:
 
 
 def was_cached(output: str) -> bool:
-    """Say whether a build could stand on an earlier one: a RUN step came from the cache."""
-    return any(step["cached"] and step["instruction"].startswith("RUN") for step in steps(output)) or "CACHED [build" in output
+    """Say whether a build could stand on an earlier one: a step that runs Go came from the cache."""
+    classic = any(step["cached"] and step["instruction"].startswith("RUN go ") for step in steps(output))
+    return classic or bool(re.search(r"^#\d+ CACHED$", output, re.M))
 
 
 # What to look for in the last lines of a failed build, and what to do about it.
@@ -64,34 +65,49 @@ _REMEDIES = (
 )
 
 
-def explain(message: str) -> dict[str, Any]:
-    """Return a failed build as {"stage", "message", "remedy", "evidence"}, from the failure message of docker_image or docker_image_build."""
-    head, _marker, tail = message.partition(", logs: ")
+def _classic(message: str) -> tuple[str, list[str]]:
+    """Return the failed instruction and what it printed, from docker_image's message, which ends in the list of all lines."""
+    _head, _marker, tail = message.partition(", logs: ")
     try:
-        lines = [str(line) for line in ast.literal_eval(tail)] if tail else message.splitlines()
+        lines = [str(line) for line in ast.literal_eval(tail)] if tail else [message]
     except (ValueError, SyntaxError):
         lines = (tail or message).splitlines()
-    lines = [_COLOUR.sub("", line).rstrip() for line in lines]
-    lines = [line for line in lines if line]
     instruction, last = "", lines
     for index, line in enumerate(lines):
         match = _STEP.match(line)
         if match:
             instruction, last = match[3], lines[index + 1 :]
-    last = [line for line in last if not line.startswith(" --->") and not line.startswith("Removing intermediate")][-_LINES:]
-    text = "\n".join([*last, head])
+    return instruction, [line for line in last if not line.startswith((" --->", "Removing intermediate"))]
+
+
+def _buildkit(output: str) -> tuple[str, list[str]]:
+    """Return the failed instruction and what it printed, from the plain progress of BuildKit."""
+    failed = re.search(r"^#(\d+) ERROR: (.*)$", output, re.M)
+    if not failed:
+        return "", output.splitlines()
+    title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", output, re.M)
+    printed = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", output, re.M)
+    return (title[1] if title else ""), printed or [failed[2]]
+
+
+def explain(message: str, output: str = "") -> dict[str, Any]:
+    """Return a failed build as a failure record: stage, message, remedy, evidence, standing.
+
+    message: of the failed module, docker_image or docker_image_build; output: what BuildKit printed, "" for the classic builder.
+    """
+    instruction, printed = _buildkit(output) if output else _classic(message)
+    lines = [_COLOUR.sub("", line).rstrip() for line in printed]
+    lines = [line for line in lines if line][-_LINES:]
+    head = message.partition(", logs: ")[0]
+    text = "\n".join([*lines, head])
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
-    if not remedy:
-        compiles = re.search(r"^\S+\.go:\d+", text, re.M)
-        remedy = (
-            "Correct the source at the lines named, then run again." if compiles else "Read the lines below, correct the cause, run again."
-        )
+    if not remedy and re.search(r"^\S+\.go:\d+", text, re.M):
+        remedy = "Correct the source at the lines named, then run again."
     reason = re.search(r"message: (.*)", head)
-    where = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
     return {
         "stage": "build",
-        "message": where,
-        "remedy": remedy,
-        "evidence": last or [head],
+        "message": f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}",
+        "remedy": remedy or "Read the lines above, correct the cause, run again.",
+        "evidence": lines or [head],
         "standing": "The running container and its image were not touched.",
     }
