@@ -4,7 +4,7 @@ Two things, since a run is many processes: a lock file that lasts over the tasks
 (flock) that each module holds while it works. The second ends with its process, whatever becomes of it; the first is stale when
 
 - the host was started anew since (another boot id),
-- nothing has refreshed it for `STALE_AFTER` seconds, longer than any build may take, or
+- nothing has refreshed it for `STALE_AFTER` seconds, longer than any build may take (go_service_build_timeout), or
 - the controller that took it says that its process is gone.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-STALE_AFTER = 7200.0
+STALE_AFTER = 90_000.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

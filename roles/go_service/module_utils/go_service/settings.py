@@ -14,7 +14,8 @@ from typing import Any
 
 PREFIX = "go_service_"
 
-_NAME = re.compile(r"\A[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
+# An image repository of one part that is a container's name as well, which has two characters at the least.
+_NAME = re.compile(r"\A(?=..)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _USER = re.compile(r"\A[a-z_][a-z0-9_-]{0,30}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 _DURATION = re.compile(r"\A(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+\Z")
@@ -40,6 +41,7 @@ _IMAGE = re.compile(
 _NANOSECONDS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
+_LARGEST = (1 << 63) - 1  # what the Engine counts nanoseconds and bytes with
 
 SOURCE_TYPES = ("controller", "host", "git")
 BUILDERS = ("docker_image", "buildx")
@@ -72,8 +74,8 @@ def parse_duration(text: str) -> int:
     if not isinstance(text, str) or not _DURATION.match(text):
         raise Rejected('is not a duration; write a number with a unit, like "500ms", "30s" or "1m30s"')
     total = sum(float(number) * _NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if total < 1_000_000:
-        raise Rejected("is shorter than 1ms, the shortest that the Engine takes")
+    if not 1_000_000 <= total <= _LARGEST:
+        raise Rejected("is out of range; the Engine takes 1ms to 292 years")
     return round(total)
 
 
@@ -82,7 +84,11 @@ def parse_size(text: str) -> int:
     match = _SIZE.match(text) if isinstance(text, str) else None
     if not match:
         raise Rejected('is not a size; write a number with a unit b, k, m or g, like "64m"')
-    return int(match[1]) * _BYTES[match[2].lower()]
+    # A number of more digits than this is out of range in any unit, and too long for int().
+    size = int(match[1]) * _BYTES[match[2].lower()] if len(match[1]) < 20 else _LARGEST + 1
+    if size > _LARGEST:
+        raise Rejected("is out of range; the Engine takes less than 8589934592g")
+    return size
 
 
 def parse_publish(value: str) -> tuple[str, int] | None:
@@ -94,7 +100,7 @@ def parse_publish(value: str) -> tuple[str, int] | None:
         address = str(ipaddress.ip_address(host.strip("[]"))) if host else "0.0.0.0"
     except ValueError:
         raise Rejected('has no IP address before the port; write "127.0.0.1:8080", "[::1]:8080", "8080" or "" for none') from None
-    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= 65535:
         raise Rejected('has no port from 1 to 65535; write "127.0.0.1:8080", "[::1]:8080", "8080" or "" for none')
     return address, int(port)
 
@@ -110,9 +116,9 @@ def _text(value: Any, *, empty: bool = True) -> str:
         raise Rejected(f"is {_kind(value)}, not a text; put it in quotes")
     text = str(value)
     if _CONTROL.search(text):
-        raise Rejected("has a line break or a control character in it; these are never allowed")
+        raise Rejected("has a line break or a control character in it; these are never allowed, so write it in one line")
     if not empty and not text:
-        raise Rejected("is empty")
+        raise Rejected("is empty; give it a value")
     return text
 
 
@@ -137,7 +143,7 @@ def _matching(regex: re.Pattern, allowed: str, *, empty: bool = False) -> Callab
 def _integer(low: int, high: int, unit: str = "") -> Callable[[Any], int]:
     def take(value: Any) -> int:
         text = value if isinstance(value, int) and not isinstance(value, bool) else None
-        if text is None and isinstance(value, str) and re.match(r"\A-?[0-9]+\Z", value):
+        if text is None and isinstance(value, str) and re.match(r"\A-?[0-9]{1,20}\Z", value):
             text = int(value)
         if text is None:
             raise Rejected(f"is {_kind(value)}, not a whole number{unit} from {low} to {high}")
@@ -148,16 +154,16 @@ def _integer(low: int, high: int, unit: str = "") -> Callable[[Any], int]:
     return take
 
 
-def _number(low: float, unit: str = "") -> Callable[[Any], float]:
+def _number(low: float, unit: str = "", *, or_equal: bool = False) -> Callable[[Any], float]:
     def take(value: Any) -> float:
         try:
             if isinstance(value, bool):
                 raise ValueError
-            number = float(value)
-        except (TypeError, ValueError):
+            number = float(_text(value))
+        except (ValueError, Rejected):
             raise Rejected(f"is {_kind(value)}, not a number{unit}") from None
-        if not low < number < 1e9:
-            raise Rejected(f"is out of range; a number{unit} above {low:g} is allowed")
+        if not (low < number < 1e9 or (or_equal and number == low)):
+            raise Rejected(f"is out of range; a number{unit} {'from' if or_equal else 'above'} {low:g} is allowed")
         return number
 
     return take
@@ -174,7 +180,7 @@ def _boolean(value: Any) -> bool:
 
 def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
     def take(value: Any) -> str:
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise Rejected(f"is not one of: {', '.join(choices)}")
         return value
 
@@ -251,9 +257,17 @@ def _volume(value: Any) -> str:
     source, target = parts[:2]
     if not source.startswith("/") and not _VOLUME_NAME.match(source):
         raise Rejected(f"has neither an absolute path nor a volume name first; {usage}")
-    if not target.startswith("/"):
-        raise Rejected(f"has no absolute path in the container; {usage}")
+    if not target.startswith("/") or not target.strip("/"):
+        raise Rejected(f"has no absolute path below / in the container; {usage}")
     return text
+
+
+def _tmpfs(value: Any) -> dict[str, str]:
+    taken = _mapping_of(None, _text)(value)
+    for path in taken:
+        if not path.startswith("/") or not path.strip("/"):
+            raise Rejected(f'has the name {path!r}, which is not an absolute path in the container; write it like "/tmp"')
+    return taken
 
 
 def _image(value: Any) -> str:
@@ -293,7 +307,7 @@ def _budget(value: Any) -> dict[str, float | None]:
 def _reason(value: Any) -> str:
     text = _text(value)
     if not text.strip():
-        raise Rejected("gives no reason; a waiver needs one")
+        raise Rejected("gives no reason; write why the check may fail")
     return text
 
 
@@ -307,12 +321,14 @@ def _module_path(value: Any) -> str:
 def _pattern(value: Any) -> str:
     text = _text(value, empty=False)
     if ".." in text.split("/"):
-        raise Rejected("is not a .dockerignore pattern within the source")
+        raise Rejected(
+            'is not a .dockerignore pattern within the source; write a path from its top, like "/web", or "**/web" for any depth'
+        )
     return text
 
 
 FIELDS: dict[str, Callable[[Any], Any]] = {
-    "name": _matching(_NAME, 'lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
+    "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
     "source_type": _choice(SOURCE_TYPES),
     "source_version": lambda value: _text(value, empty=False),
@@ -350,7 +366,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "cpus": _number(0),
     "pids_limit": _integer(1, 4194304),
     "read_only": _boolean,
-    "tmpfs": _mapping_of(None, _text),
+    "tmpfs": _tmpfs,
     "cap_drop": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_RAW", or "ALL"')),
     "cap_add": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_BIND_SERVICE"')),
     "log_max_size": _size,
@@ -365,7 +381,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "waivers": _mapping_of(None, _reason),
     "keep_images": _integer(1, 1000),
     "start_timeout": _number(0, " of seconds"),
-    "stable_seconds": _number(-1e-9, " of seconds"),
+    "stable_seconds": _number(0, " of seconds", or_equal=True),
     "lock_timeout": _integer(0, 86400, " of seconds"),
     "work_dir": lambda value: _text(value, empty=False),
     "report_dir": lambda value: _text(value, empty=False),
