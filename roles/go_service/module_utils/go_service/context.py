@@ -73,12 +73,9 @@ def _pattern_regex(pattern: str) -> str:
     position = 0
     while position < len(pattern):
         char = pattern[position]
-        if pattern.startswith("**/", position):
-            out.append("(?:.*/)?")
-            position += 3
-        elif pattern.startswith("**", position):
-            out.append(".*")
-            position += 2
+        if pattern.startswith("**", position):
+            position += 3 if pattern.startswith("**/", position) else 2
+            out.append("(?:.*/)?" if position < len(pattern) else ".*")
         elif char == "*":
             out.append("[^/]*")
             position += 1
@@ -121,13 +118,15 @@ class IgnoreRules:
                 self._let_back.append(cleaned)
             if not groups or groups[-1][0] != keep:
                 groups.append((keep, []))
-            groups[-1][1].append(_pattern_regex(cleaned))
-        try:
-            self._groups = [(keep, re.compile(f"(?:{'|'.join(regexes)})(?:/.*)?\\Z", re.S)) for keep, regexes in groups]
-        except re.error as error:
-            raise ContextError(
-                f"a .dockerignore pattern is not valid: {error}", "Correct the patterns in go_service_dockerignore."
-            ) from error
+            regex = _pattern_regex(cleaned)
+            try:
+                re.compile(regex)
+            except re.error as error:
+                raise ContextError(
+                    f"the .dockerignore pattern {line!r} is not valid: {error}", "Correct it in go_service_dockerignore."
+                ) from error
+            groups[-1][1].append(regex)
+        self._groups = [(keep, re.compile(f"(?:{'|'.join(regexes)})(?:/.*)?\\Z", re.S)) for keep, regexes in groups]
 
     def ignored(self, path: str) -> bool:
         """Say whether the builder does not see this path."""
@@ -142,6 +141,15 @@ class IgnoreRules:
         return not any(kept.startswith(directory + "/") or kept == directory for kept in self._let_back)
 
 
+def _unreadable(path: str | Path, error: OSError) -> ContextError:
+    if isinstance(error, FileNotFoundError):
+        return ContextError(f"{path} vanished while the source was read", "Run again when nothing writes to the source.")
+    return ContextError(
+        f"{path} cannot be read: {error.strerror or error}",
+        "Make it readable for the user that runs this, or keep it out with go_service_dockerignore.",
+    )
+
+
 def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os.DirEntry]]:
     """Yield (relative path, entry) of everything the rules let through, in no particular order."""
     pending = [("", str(root))]
@@ -150,11 +158,8 @@ def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os
         try:
             with os.scandir(directory) as found:
                 entries = list(found)
-        except PermissionError as error:
-            raise ContextError(
-                f"{directory} cannot be read: {error.strerror}",
-                "Make it readable for the user that runs this, or keep it out with go_service_dockerignore.",
-            ) from error
+        except OSError as error:
+            raise _unreadable(directory, error) from error
         for entry in entries:
             path = prefix + entry.name
             ignored = rules is not None and rules.ignored(path)
@@ -210,15 +215,8 @@ def scan(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = ())
             elif found.is_file():
                 status = found.stat()
                 entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), _file_sha256(found.path), status.st_size))
-        except PermissionError as error:
-            raise ContextError(
-                f"{found.path} cannot be read: {error.strerror}",
-                "Make it readable for the user that runs this, or keep it out with go_service_dockerignore.",
-            ) from error
-        except FileNotFoundError as error:
-            raise ContextError(
-                f"{found.path} vanished while the source was read", "Run again when nothing writes to the source."
-            ) from error
+        except OSError as error:
+            raise _unreadable(found.path, error) from error
     # A file that a `!` rule lets back brings the directories above it along.
     known = {entry.path for entry in entries}
     above = {parent for path in known for parent in _parents(path)}
@@ -296,7 +294,15 @@ def write_archive(root: Path, entries: Iterable[Entry], destination: Path) -> No
                 archive.addfile(info)
             else:
                 info.mode, info.size = (0o755 if entry.executable else 0o644), entry.size
-                with open(root / entry.path, "rb") as stream:
+                try:
+                    stream = open(root / entry.path, "rb")  # noqa: SIM115
+                except OSError as error:
+                    raise _unreadable(root / entry.path, error) from error
+                with stream:
+                    if os.fstat(stream.fileno()).st_size != entry.size:
+                        raise ContextError(
+                            f"{root / entry.path} changed while the source was read", "Run again when nothing writes to the source."
+                        )
                     archive.addfile(info, stream)
 
 
@@ -317,9 +323,14 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
         if _leaves("", path):
             raise ContextError(f"refusing to delete {path!r} outside of {root}", "Run again.")
         _remove(root / path)
+    directories = {"": True}
     with tarfile.open(archive, mode="r|gz") as stream:
         for member in stream:
-            if os.path.isabs(member.name) or _leaves("", member.name):
+            parent = os.path.dirname(member.name)
+            if parent not in directories:
+                # A link on the way would lead elsewhere, whatever the name says.
+                directories[parent] = not any((root / above).is_symlink() for above in (parent, *_parents(parent)))
+            if _leaves("", member.name) or (member.issym() and _leaves(member.name, member.linkname)) or not directories[parent]:
                 raise ContextError(f"refusing to unpack {member.name!r} outside of {root}", "Run again.")
             target = root / member.name
             if member.isdir():
@@ -330,11 +341,13 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
             elif member.issym():
                 _remove(target)
                 target.symlink_to(member.linkname)
-            else:
+                directories = {"": True}
+            elif member.isreg():
                 if target.is_dir() and not target.is_symlink():
                     _remove(target)
-                content = stream.extractfile(member)
-                write_file(target, content, member.mode)
+                write_file(target, stream.extractfile(member), member.mode)
+            else:
+                raise ContextError(f"refusing to unpack {member.name!r}, which is no file, directory or symbolic link", "Run again.")
 
 
 def write_file(target: Path, content: io.BufferedIOBase, mode: int) -> None:
