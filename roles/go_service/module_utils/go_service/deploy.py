@@ -27,6 +27,7 @@ from typing import Any
 
 from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import settings as values
+from ansible.module_utils.go_service import summary
 from ansible.module_utils.go_service.engine import Engine, EngineError, health, health_test, parse_time
 
 POLL = 0.05
@@ -193,6 +194,7 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
     """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise."""
     deadline = time.monotonic() + seconds
     healthy_since = None
+    started = 0.0
     while True:
         container = engine.container(container_id)
         if container is None:
@@ -201,9 +203,11 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
             raise _ended(engine, container)
         status = health(container).get("Status")
         if status == "healthy":
-            healthy_since = healthy_since or time.monotonic()
+            if healthy_since is None:
+                # Now: the Engine keeps the last five tests only.
+                healthy_since, started = time.monotonic(), start_seconds(container)
             if time.monotonic() - healthy_since >= stable:
-                return Proof(container["Id"], start_seconds(container), container["State"]["StartedAt"])
+                return Proof(container["Id"], started, container["State"]["StartedAt"])
         elif healthy_since is not None:
             evidence = _evidence(engine, container)
             raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
@@ -382,7 +386,7 @@ def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any
         problem = http_answers(address, published[1], settings["health_path"])
         if problem:
             raise NotProven(
-                f"it is healthy inside, but http://{settings['publish']}{settings['health_path']} does not answer on the host: {problem}",
+                f"it is healthy inside, but {summary.url(settings)}{settings['health_path']} does not answer on the host: {problem}",
                 "Check go_service_publish, go_service_port and the host's firewall.",
                 [],
             )
@@ -415,9 +419,10 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str) -> Swap:
             engine.rename(old["Id"], containers.set_aside_name(name))
         engine.rename(new_id, name)
         if old:
-            # With "always" the Engine would start it again beside the new one when its daemon is restarted.
+            # With "always" the Engine would start it again beside the new one when its daemon is restarted; stopped on purpose
+            # it stays so with "unless-stopped", which is as good for a run that is killed here and cannot set it back.
             if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
-                engine.set_restart_policy(old["Id"], {"Name": "no"})
+                engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
             began = time.monotonic()
             engine.stop(old["Id"], settings["stop_timeout"])
         engine.start(new_id)

@@ -37,6 +37,10 @@ class EngineError(Exception):
     """The Engine refused, or is out of reach."""
 
 
+class Missing(EngineError):
+    """The Engine has no such container, image or network."""
+
+
 class EngineUnreachable(EngineError):
     """No Engine answers at all, or what speaks to it is missing."""
 
@@ -94,8 +98,8 @@ class Engine:
         while True:
             try:
                 return call()
-            except NotFound:
-                raise
+            except NotFound as error:
+                raise Missing(f"{what}: {error.explanation or error}") from error
             except APIError as error:
                 raise EngineError(f"{what}: {error.explanation or error}") from error
             except EngineGone as error:
@@ -117,21 +121,21 @@ class Engine:
         """Return an image's record, None where there is no such image."""
         try:
             return self._call(f"image {reference}", lambda: self.client.get_json("/images/{0}/json", reference))
-        except NotFound:
+        except Missing:
             return None
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Return a container's record by name or id, None where there is none."""
         try:
             return self._call(f"container {name}", lambda: self.client.get_json("/containers/{0}/json", name))
-        except NotFound:
+        except Missing:
             return None
 
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
         try:
             self._call(f"network {name}", lambda: self.client.get_json("/networks/{0}", name))
-        except NotFound:
+        except Missing:
             return False
         return True
 
@@ -184,7 +188,7 @@ class Engine:
                 f"removing the container {name}",
                 lambda: self.client.delete_call("/containers/{0}", name, params={"force": True, "v": True}),
             )
-        except NotFound:
+        except Missing:
             return
         except EngineError as error:
             if "already in progress" not in str(error):
@@ -206,7 +210,7 @@ class Engine:
                 f"logs of {name}",
                 lambda: self.client.get_binary("/containers/{0}/logs", name, params={"stdout": 1, "stderr": 1, "tail": lines}),
             )
-        except (NotFound, EngineError):
+        except EngineError:
             return []
         return [line for line in demultiplex(raw).decode(errors="replace").splitlines() if line.strip()]
 
@@ -227,7 +231,7 @@ class Engine:
             code = self._call("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
         except ReadTimeout:
             return -1, f"no answer within {timeout:g} s"
-        except (NotFound, EngineError, APIError, EngineGone) as error:
+        except (EngineError, APIError, EngineGone) as error:
             return -1, str(error)
         return (-1 if code is None else code), demultiplex(raw).decode(errors="replace").strip()
 
@@ -242,7 +246,7 @@ class Engine:
         """Remove an image or one of its tags; return False where a container or another image still needs it."""
         try:
             self._call(f"removing the image {reference}", lambda: self.client.delete_call("/images/{0}", reference))
-        except NotFound:
+        except Missing:
             return True
         except EngineError as error:
             if "conflict" in str(error).lower() or "in use" in str(error) or "using" in str(error):
