@@ -157,7 +157,7 @@ def within(amount: float, allowed: float | None, *, unit: str, shown: str, limit
 
 @check(
     "image-size",
-    "The image is as small as promised",
+    "Image size",
     group="budgets",
     severity="high",
     remedy="Look at the largest layers in the report; leave files out by go_service_dockerignore, packages out of "
@@ -177,7 +177,7 @@ def image_size(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "image-overhead",
-    "Nothing heavy lies beside the base, the packages and the binary",
+    "Weight beside base, packages and binary",
     group="budgets",
     severity="medium",
     remedy="Look at the layers in the report for what else was copied or written, and keep it out of the final stage.",
@@ -206,7 +206,7 @@ def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "image-layers",
-    "The image has few layers",
+    "Layers",
     group="budgets",
     severity="low",
     remedy="Bring several RUN steps of the final stage together in one.",
@@ -224,7 +224,7 @@ def image_layers(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "start-time",
-    "The service starts fast",
+    "Start until healthy",
     group="budgets",
     severity="high",
     remedy="Find out what the service does before it listens, and do it later or beside it; or raise "
@@ -249,7 +249,7 @@ def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "build-time",
-    "The image builds fast",
+    "Build time",
     group="budgets",
     severity="medium",
     remedy="Look at the steps in the report's timeline; keep what changes rarely above what changes often, and large "
@@ -277,7 +277,7 @@ def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "memory-use",
-    "The idle service needs little memory",
+    "Memory when idle",
     group="budgets",
     severity="medium",
     remedy="Profile the service's heap after its start; or raise go_service_budget.memory_mb.",
@@ -285,19 +285,16 @@ def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
 @needs_container
 def memory_use(evidence: Evidence, expected: Expected) -> Outcome:
     """What the healthy, idle container uses, as `docker stats` counts it: without the cache that the kernel gives back
-    at once. Limit: go_service_budget.memory_mb, in millions of bytes."""
-    if evidence.memory is None:
-        return skipped("the Engine gave no memory figures for the container")
+    at once; where the Engine has no figures, the resident set of the container's first process. Limit:
+    go_service_budget.memory_mb, in millions of bytes."""
     allowed = expected.budget("memory_mb")
+    resident = evidence.process.resident if evidence.process else 0
+    amount = evidence.memory or resident
+    if not amount:
+        return skipped("neither the Engine nor the kernel gave memory figures for the container")
+    shown = megabytes(amount) if evidence.memory else f"{megabytes(amount)} (resident set of the first process)"
     limit = "" if allowed is None else f"{allowed:g} MB"
-    return within(
-        evidence.memory / 1_000_000,
-        allowed,
-        unit="MB",
-        shown=megabytes(evidence.memory),
-        limit=limit,
-        budget="memory_mb",
-    )
+    return within(amount / 1_000_000, allowed, unit="MB", shown=shown, limit=limit, budget="memory_mb")
 
 
 # --- Binary
@@ -306,7 +303,7 @@ def memory_use(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "binary-elf",
-    "The service is one executable at its place",
+    "Executable",
     group="binary",
     severity="critical",
     remedy="Check go_service_main_package: a package that is not main builds into an archive, without an error.",
@@ -329,7 +326,7 @@ def binary_elf(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "binary-static",
-    "The binary is static",
+    "Static linking",
     group="binary",
     severity="high",
     remedy='Build with CGO_ENABLED=0 (remove it from go_service_build_env if it is set to "1").',
@@ -347,7 +344,7 @@ def binary_static(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "binary-stripped",
-    "The binary carries no symbols",
+    "Symbols",
     group="binary",
     severity="low",
     remedy="Build with go_service_ldflags: -w -s.",
@@ -364,7 +361,7 @@ def binary_stripped(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "binary-architecture",
-    "The binary is for the image's processor",
+    "Architecture",
     group="binary",
     severity="critical",
     remedy="Remove GOARCH and GOOS from go_service_build_env.",
@@ -380,7 +377,7 @@ def binary_architecture(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "binary-single-copy",
-    "The binary lies in one layer only",
+    "Copies of the binary",
     group="binary",
     severity="medium",
     remedy="Set owner and mode in the COPY itself (--chown); a later RUN chown or chmod copies the whole file into "
@@ -398,7 +395,7 @@ def binary_single_copy(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "binary-build-info",
-    "The binary says what it is made of",
+    "Go build information",
     group="binary",
     severity="medium",
     remedy="Build in module mode with Go 1.18 or newer, and do not strip the .go.buildinfo section.",
@@ -424,7 +421,7 @@ def binary_build_info(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "user-not-root",
-    "The service does not run as root",
+    "User of the service",
     group="identity",
     severity="critical",
     remedy="Give the Dockerfile's final stage a USER that is not root, as the role's own does (go_service_user).",
@@ -467,7 +464,7 @@ def user_not_root(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "user-no-login",
-    "Nobody can log in as the service's user",
+    "Login shell",
     group="identity",
     severity="medium",
     remedy="Create the account with `adduser -D -H -s /sbin/nologin`.",
@@ -488,7 +485,7 @@ def user_no_login(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "user-groups",
-    "The service's user is in its own group only",
+    "Groups of the user",
     group="identity",
     severity="medium",
     remedy="Create the account without further groups, and give volumes the service's own group.",
@@ -519,7 +516,7 @@ def user_groups(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "user-uid",
-    "The user's number is the one that was asked for",
+    "Number of the user",
     group="identity",
     severity="low",
     remedy="Set go_service_uid; a fixed number keeps the ownership of volumes the same after a rebuild.",
@@ -541,7 +538,7 @@ def user_uid(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "user-numeric",
-    "USER is a number, for Kubernetes' runAsNonRoot",
+    "USER as a number",
     group="identity",
     severity="low",
     remedy="Set go_service_numeric_user: true together with go_service_uid.",
@@ -560,7 +557,7 @@ def user_numeric(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "accounts",
-    "No account is open or shared",
+    "Accounts and passwords",
     group="identity",
     severity="high",
     remedy="Lock the account's password (`passwd -l`), or choose another go_service_runtime_image; choose another "
@@ -589,7 +586,7 @@ def accounts(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "files-setuid",
-    "No file raises privileges",
+    "Setuid files and file capabilities",
     group="files",
     severity="high",
     remedy="Remove the bits in the step that brings the file (`chmod a-s`), or the package that brings it.",
@@ -614,7 +611,7 @@ def files_setuid(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "files-world-writable",
-    "Nothing but the temporary directories is writable for everybody",
+    "World-writable paths",
     group="files",
     severity="medium",
     remedy="Take the write permission for others away (`chmod o-w`) in the step that brings the file.",
@@ -637,7 +634,7 @@ def files_world_writable(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "files-secrets",
-    "No secret lies in any layer",
+    "Secrets in the layers",
     group="files",
     severity="critical",
     remedy="Keep the file out of the context (go_service_dockerignore) and hand secrets over at run time, by a "
@@ -671,7 +668,7 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "files-leftovers",
-    "Nothing of the build is left in the image",
+    "Build leftovers",
     group="files",
     severity="medium",
     remedy="Copy nothing but the binary into the final stage; use `apk add --no-cache`.",
@@ -698,7 +695,7 @@ def files_leftovers(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "files-binary-writable",
-    "The service cannot change its own binary",
+    "Write access to the binary",
     group="files",
     severity="medium",
     remedy="Run with go_service_read_only: true, and keep the binary's mode at 0755.",
@@ -727,7 +724,7 @@ def files_binary_writable(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "files-differences",
-    "Only what the Dockerfile names differs from the base",
+    "Differences from the base",
     group="files",
     severity="medium",
     remedy="Look at which step of the final stage brings or removes it.",
@@ -771,7 +768,7 @@ def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "config-healthcheck",
-    "The health check is exactly the one asked for",
+    "Health check",
     group="configuration",
     severity="high",
     remedy="Build the image with this role, or give its Dockerfile the HEALTHCHECK with the go_service_health_* "
@@ -820,7 +817,7 @@ def config_healthcheck(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "config-port",
-    "The service's port and no other is exposed",
+    "Exposed port",
     group="configuration",
     severity="low",
     remedy="Set go_service_port to the port the service listens on; the Dockerfile exposes that one alone.",
@@ -838,7 +835,7 @@ def config_port(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "config-env-secrets",
-    "No secret is in the image's environment or history",
+    "Secrets in environment and history",
     group="configuration",
     severity="critical",
     remedy="Take it out of go_service_build_args and go_service_build_env and hand it over at run time, by a mounted "
@@ -860,14 +857,15 @@ def config_env_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
             continue
         if _SECRET_NAME.search(name) or _URL_WITH_PASSWORD.search(value):
             found.append(name)
-    if found:
-        return failed(count(len(found), "variable"), "none", listed(found))
+    names = list(dict.fromkeys(found))
+    if names:
+        return failed(count(len(names), "variable"), "none", listed(names))
     return passed("none", "none")
 
 
 @check(
     "config-labels",
-    "The image says what it is and what it is made of",
+    "Labels",
     group="configuration",
     severity="low",
     remedy="Build the image with this role, which sets them; go_service_labels may not replace them by empty ones.",
@@ -899,7 +897,7 @@ def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "config-base",
-    "The base is pinned and is the one asked for",
+    "Base image",
     group="configuration",
     severity="medium",
     remedy='Set go_service_runtime_image to an image with a release tag, like "alpine:3.24", or a digest.',
@@ -928,7 +926,7 @@ def config_base(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "config-command",
-    "The service is started directly, without a shell",
+    "Entry point",
     group="configuration",
     severity="medium",
     remedy='Write ENTRYPOINT as a list, like ["/usr/local/bin/name"]. A shell in between swallows the stop signal.',
@@ -946,7 +944,7 @@ def config_command(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "config-volumes",
-    "The image declares no volume over a system directory",
+    "Declared volumes",
     group="configuration",
     severity="low",
     remedy="Remove the VOLUME from the Dockerfile, or choose another go_service_runtime_image.",

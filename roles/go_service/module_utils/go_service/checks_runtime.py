@@ -120,7 +120,7 @@ def _configured_capabilities(host: dict[str, Any]) -> set[str]:
 
 @check(
     "runtime-privileged",
-    "The container is not privileged",
+    "Privileged mode",
     group="runtime",
     severity="critical",
     remedy="Create the container with this role, which never sets it.",
@@ -136,7 +136,7 @@ def runtime_privileged(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-capabilities",
-    "The service holds no capabilities",
+    "Capabilities",
     group="runtime",
     severity="high",
     remedy="Set go_service_cap_drop: [ALL] and keep go_service_cap_add to NET_BIND_SERVICE, or name the reason in "
@@ -168,7 +168,7 @@ def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "runtime-no-new-privileges",
-    "The service cannot gain privileges",
+    "No new privileges",
     group="runtime",
     severity="high",
     remedy="Create the container with this role, which sets no-new-privileges.",
@@ -189,7 +189,7 @@ def runtime_no_new_privileges(evidence: Evidence, _expected: Expected) -> Outcom
 
 @check(
     "runtime-seccomp",
-    "System calls are filtered",
+    "System call filter",
     group="runtime",
     severity="high",
     remedy="Create the container without seccomp=unconfined, on an Engine with seccomp.",
@@ -211,7 +211,7 @@ def runtime_seccomp(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-lsm",
-    "The host's security module is in force",
+    "AppArmor or SELinux",
     group="runtime",
     severity="medium",
     remedy="Create the container without apparmor=unconfined and label=disable.",
@@ -240,7 +240,7 @@ def runtime_lsm(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-read-only",
-    "The root file system is read-only",
+    "Root file system",
     group="runtime",
     severity="high",
     remedy="Set go_service_read_only: true and give the service its scratch space by go_service_tmpfs or "
@@ -268,7 +268,7 @@ def _limited(actual: float, asked: float, shown: str, limit: str, variable: str)
 
 @check(
     "runtime-pids-limit",
-    "The number of processes is limited",
+    "Process limit",
     group="runtime",
     severity="medium",
     remedy="Set go_service_pids_limit.",
@@ -283,7 +283,7 @@ def runtime_pids_limit(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "runtime-memory-limit",
-    "Memory is limited",
+    "Memory limit",
     group="runtime",
     severity="medium",
     remedy="Set go_service_memory.",
@@ -298,7 +298,7 @@ def runtime_memory_limit(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "runtime-cpu-limit",
-    "Processor time is limited",
+    "Processor limit",
     group="runtime",
     severity="low",
     remedy="Set go_service_cpus.",
@@ -313,7 +313,7 @@ def runtime_cpu_limit(evidence: Evidence, expected: Expected) -> Outcome:
 
 @check(
     "runtime-host-namespaces",
-    "No namespace is shared with the host",
+    "Namespaces shared with the host",
     group="runtime",
     severity="high",
     remedy=f"Set go_service_network to a bridge network, {_WAIVE}.",
@@ -333,7 +333,7 @@ def runtime_host_namespaces(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-docker-socket",
-    "No container engine's socket is inside",
+    "Container engine sockets",
     group="runtime",
     severity="critical",
     remedy="Take the socket out of go_service_volumes: who can write to it is root on the host, also through a "
@@ -357,7 +357,7 @@ def runtime_docker_socket(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-mounts",
-    "No system directory of the host is mounted",
+    "Mounts from the host",
     group="runtime",
     severity="high",
     remedy="Mount the one directory the service needs by go_service_volumes, with :ro where it is only read.",
@@ -381,7 +381,7 @@ def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-devices",
-    "No device of the host is inside",
+    "Devices from the host",
     group="runtime",
     severity="high",
     remedy="Create the container with this role, which passes no device.",
@@ -400,7 +400,7 @@ def runtime_devices(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "runtime-publish",
-    "The port is published where it was asked for, and nowhere else",
+    "Published address",
     group="runtime",
     severity="high",
     remedy="Set go_service_publish to an address of one interface, like 127.0.0.1:8080, and run again.",
@@ -440,7 +440,7 @@ def _address(address: str) -> str:
 
 @check(
     "runtime-restart-policy",
-    "The service comes back as it was asked to",
+    "Restart policy",
     group="runtime",
     severity="low",
     remedy="Set go_service_restart_policy and run again.",
@@ -469,7 +469,7 @@ _ON_CONTROLLER = "the linters of the Dockerfile run on the controller"
 
 @check(
     "dockerfile-hadolint",
-    "hadolint finds nothing in the Dockerfile",
+    "hadolint",
     group="dockerfile",
     severity="medium",
     remedy="Follow the rule's page at https://github.com/hadolint/hadolint/wiki; pin packages in go_service_packages "
@@ -492,7 +492,7 @@ def dockerfile_hadolint(_evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "dockerfile-checkov",
-    "checkov finds nothing in the Dockerfile",
+    "checkov",
     group="dockerfile",
     severity="medium",
     remedy="Follow the guideline that checkov names.",
@@ -510,7 +510,7 @@ def dockerfile_checkov(_evidence: Evidence, _expected: Expected) -> Outcome:
 
 @check(
     "vulnerabilities",
-    "No grave vulnerability is known in the image",
+    "Known vulnerabilities",
     group="supply-chain",
     severity="high",
     remedy="Renew the base image and Go's release line (go_service_runtime_image, go_service_builder_image) and the "

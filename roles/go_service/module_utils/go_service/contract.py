@@ -26,10 +26,7 @@ def check_waivers(waivers: Mapping[str, str]) -> None:
         if name not in CHECKS:
             close = difflib.get_close_matches(name, CHECKS, n=1, cutoff=0.5)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            problems.append(
-                f"go_service_waivers names the check {name!r}, which does not exist{hint}. docs/checks.md lists them "
-                f"all."
-            )
+            problems.append(f"go_service_waivers names the check {name!r}, which does not exist{hint}. docs/checks.md lists them all.")
         elif not isinstance(reason, str) or not reason.strip():
             problems.append(f"go_service_waivers.{name} gives no reason. Write why the check does not apply.")
     if problems:
@@ -58,7 +55,7 @@ def verdict(results: Iterable[CheckResult]) -> str:
 def failures(results: Iterable[CheckResult]) -> list[str]:
     """A sentence for each failed check, with its remedy, for the message of a failed run."""
     return [
-        f"{result.id}: {result.title} - no: {result.measured} (limit {result.limit}); {result.reason}. {result.remedy}"
+        f"{result.title} ({result.id}): {result.measured} instead of {result.limit}: {result.reason}. {result.remedy}"
         for result in results
         if result.verdict == FAIL
     ]

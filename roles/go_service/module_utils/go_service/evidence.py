@@ -138,7 +138,7 @@ class Package:
 
 @dataclass(frozen=True)
 class ProcessFacts:
-    """The kernel's record of the container's first process (/proc/<pid>/status)."""
+    """The kernel's record of the container's first process (/proc/<pid>/status). resident: its memory in bytes."""
 
     uid: int
     gid: int
@@ -147,6 +147,7 @@ class ProcessFacts:
     bounding_capabilities: int
     no_new_privileges: bool
     seccomp: int
+    resident: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,8 @@ class Evidence:
 
     @property
     def account(self) -> Account | None:
-        """The account that USER names, None where the image has no such account."""
-        user = self.image.user.partition(":")[0]
+        """The account that USER names (root's without one), None where the image has no such account."""
+        user = self.image.user.partition(":")[0] or "root"
         for account in self.accounts:
             if user in (account.name, str(account.uid)):
                 return account
@@ -295,6 +296,7 @@ def parse_process_status(text: str) -> ProcessFacts | None:
             bounding_capabilities=int(fields["CapBnd"][0], 16),
             no_new_privileges=fields["NoNewPrivs"][0] == "1",
             seccomp=int(fields["Seccomp"][0]),
+            resident=int(fields["VmRSS"][0]) * 1024 if fields.get("VmRSS") else 0,
         )
     except (KeyError, IndexError, ValueError):
         return None

@@ -1,0 +1,139 @@
+"""The linters of the Dockerfile, where this machine (the controller) has them: hadolint and checkov.
+
+Neither reads a configuration of the user's: the same Dockerfile is judged the same way everywhere. Formats: `hadolint
+--format json` (hadolint 2.15), `checkov --output json` (checkov 3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.go_service import contract
+from ansible.module_utils.go_service.checks_image import count, listed
+from ansible.module_utils.go_service.registry import CheckResult, Outcome, failed, passed, skipped, warned
+
+TOOLS = ("hadolint", "checkov")
+_LEVELS = ("error", "warning", "info", "style")
+_SECONDS = 120
+
+
+def find_tool(name: str) -> str:
+    """The path of a linter: beside this Python, as in a virtual environment, or in PATH; "" for none."""
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    return beside if os.access(beside, os.X_OK) else shutil.which(name) or ""
+
+
+def fingerprint(dockerfile: str, tools: Mapping[str, str]) -> str:
+    """What a finding depends on, as one word: the Dockerfile and which linters there are, with their age."""
+    ages = [f"{name} {os.path.getmtime(path) if path else 'none'}" for name, path in sorted(tools.items())]
+    return hashlib.sha256("\n".join([dockerfile, *ages]).encode()).hexdigest()
+
+
+def _environment() -> dict[str, str]:
+    # No home: hadolint reads ~/.config/hadolint.yaml and checkov ~/.checkov.yaml.
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+
+
+def run_hadolint(path: str, dockerfile: str) -> list[dict[str, Any]]:
+    """Return hadolint's findings: [{"code", "level", "line", "message"}]. Raises OSError, ValueError or
+    subprocess.SubprocessError."""
+    done = subprocess.run(
+        [path, "--no-fail", "--format", "json", "-"],
+        input=dockerfile.encode(),
+        capture_output=True,
+        timeout=_SECONDS,
+        check=True,
+        cwd="/",
+        env=_environment(),
+    )
+    return parse_hadolint(json.loads(done.stdout))
+
+
+def parse_hadolint(document: Any) -> list[dict[str, Any]]:
+    """Read hadolint's JSON; raise ValueError for anything else."""
+    if not isinstance(document, list):
+        raise ValueError("not hadolint's list of findings")
+    return [{key: item[key] for key in ("code", "level", "line", "message")} for item in document]
+
+
+def run_checkov(path: str, dockerfile: str) -> list[dict[str, Any]]:
+    """Return checkov's failed checks, as findings. Raises OSError, ValueError or subprocess.SubprocessError."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "Dockerfile")
+        with open(name, "w", encoding="utf-8") as stream:
+            stream.write(dockerfile)
+        options = ("--framework", "dockerfile", "--output", "json", "--compact", "--soft-fail", "--skip-download")
+        done = subprocess.run(
+            [path, "--file", name, *options],
+            capture_output=True,
+            timeout=_SECONDS,
+            check=True,
+            cwd=folder,
+            env={**_environment(), "HOME": folder},
+        )
+    return parse_checkov(json.loads(done.stdout))
+
+
+def parse_checkov(document: Any) -> list[dict[str, Any]]:
+    """Read checkov's JSON; raise ValueError for anything else."""
+    if not isinstance(document, dict) or document.get("check_type") != "dockerfile":
+        raise ValueError("not checkov's report of a Dockerfile")
+    return [
+        {
+            "code": item["check_id"],
+            "level": "warning",
+            "line": (item.get("file_line_range") or [0])[0],
+            "message": item["check_name"].strip(),
+        }
+        for item in document["results"]["failed_checks"]
+    ]
+
+
+_RUN = {"hadolint": run_hadolint, "checkov": run_checkov}
+
+
+def lint(dockerfile: str, tools: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Run the linters that there are.
+
+    :param tools: name -> path, "" for one that is not there.
+    :returns: name -> {"findings": [...], "problem": why it gave no answer}; a linter that is not there is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, path in tools.items():
+        if not path:
+            continue
+        try:
+            found[name] = {"findings": _RUN[name](path, dockerfile), "problem": ""}
+        except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+            found[name] = {"findings": [], "problem": str(error)}
+    return found
+
+
+def judge(name: str, answer: Mapping[str, Any] | None, numeric_user: bool) -> Outcome:
+    """Judge a linter's answer: nothing at `warning` or above, with a numeric user nothing at `info` or above."""
+    if answer is None:
+        return skipped(f"no {name} on the controller")
+    threshold = "info" if numeric_user else "warning"
+    if answer["problem"]:
+        return warned(f"{name} failed", f"nothing at {threshold}", answer["problem"], f"Run {name} by hand and mend it.")
+    grave = _LEVELS[: _LEVELS.index(threshold) + 1]
+    findings = [finding for finding in answer["findings"] if finding["level"] in grave]
+    limit = f"nothing at {threshold} or above"
+    if findings:
+        words = [f"line {item['line']}: {item['code']} {item['message']}" for item in findings]
+        return failed(count(len(findings), "finding"), limit, listed(words))
+    below = len(answer["findings"])
+    return passed(f"none, {below} below the threshold" if below else "none", limit)
+
+
+def results(answers: Mapping[str, Mapping[str, Any]], *, numeric_user: bool, waivers: Mapping[str, str] | None = None) -> list[CheckResult]:
+    """Make the results of the Dockerfile's checks from what `lint` returned."""
+    return [contract.CHECKS[f"dockerfile-{name}"].result(judge(name, answers.get(name), numeric_user), waivers or {}) for name in TOOLS]
