@@ -1,12 +1,124 @@
-"""What the unit tests share: the role's Python package under the name it has on a target."""
+"""What the unit tests share: the role's Python package under the name it has on a target, its settings, and the real Engine."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import ansible.module_utils
+import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
+ROLE = ROOT / "roles/go_service"
 
 # Ansible ships a role's module_utils as ansible.module_utils.<package>; append them to that name here.
-ansible.module_utils.__path__.append(str(ROOT / "roles/go_service/module_utils"))
+ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
+
+from ansible.module_utils.go_service import settings as values
+from ansible.module_utils.go_service.engine import Engine, EngineError
+
+RUNTIME = "stand-in/runtime:1.37.0"
+NOBODY = 65534
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "engine: needs a Docker Engine, which make unit starts (tests/machine.yml)")
+
+
+def load(path: str) -> ModuleType:
+    """Import a module or plugin of the role from its file."""
+    file = ROLE / path
+    specification = importlib.util.spec_from_file_location(f"{file.parent.name}_{file.stem}", file)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def role() -> Path:
+    """Return the directory of the role."""
+    return ROLE
+
+
+@pytest.fixture(scope="session")
+def plugin() -> Callable[[str], ModuleType]:
+    """Return what imports a module or plugin of the role from its path in it."""
+    return load
+
+
+@pytest.fixture(scope="session")
+def defaults() -> dict[str, Any]:
+    """Return the role's defaults as they are written, by name."""
+    return yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+
+
+@pytest.fixture(scope="session")
+def raw(defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the role's defaults without the prefix of their names."""
+    return {name[len(values.PREFIX) :]: value for name, value in defaults.items()}
+
+
+@pytest.fixture(scope="session")
+def settings(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """Return what makes checked settings from the defaults and changes to them."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        return values.check({**raw, **changes})
+
+    return make
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """Run a test as a user whom file modes hold back, also where the tests run as root; yield a directory of that user's."""
+    with tempfile.TemporaryDirectory(prefix="utest-") as directory:
+        if os.geteuid() == 0:
+            os.chown(directory, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(directory)
+        finally:
+            os.seteuid(os.getuid())
+
+
+def docker(*arguments: str, stdin: str | None = None) -> str:
+    """Run the Docker client and return what it prints."""
+    return subprocess.run(["docker", *arguments], input=stdin, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _clean_up() -> None:
+    containers = docker("ps", "-aq", "--filter", "name=^/utest-").split()
+    if containers:
+        docker("rm", "-fv", *containers)
+    images = set(docker("images", "-q", "--filter", "reference=utest-*").split())
+    images.update(docker("images", "-q", "--filter", "label=go-service.name=utest-web").split())
+    if images:
+        docker("rmi", "-f", *images)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Return the Engine of this machine; what the tests make in it is called utest-* and is gone afterwards."""
+    try:
+        answering = Engine()
+    except EngineError as error:
+        pytest.skip(f"no Docker Engine answers on this machine (ansible-playbook tests/machine.yml starts one): {error}")
+    assert answering.image(RUNTIME), f"{RUNTIME} is missing; ansible-playbook tests/machine.yml assembles it"
+    _clean_up()
+    yield answering
+    _clean_up()
+
+
+@pytest.fixture(scope="session")
+def client(engine: Engine) -> Callable[..., str]:
+    """Return what runs the Docker client against that Engine."""
+    assert engine.api_version
+    return docker

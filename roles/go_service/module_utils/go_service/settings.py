@@ -238,7 +238,7 @@ def _size(value: Any) -> str:
 def _memory(value: Any) -> str:
     text = _size(value)
     if parse_size(text) < _SMALLEST_MEMORY:
-        raise Rejected("is below 6m, the least that the Engine takes")
+        raise Rejected("is out of range; the Engine takes 6m or more")
     return text
 
 

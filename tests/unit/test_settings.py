@@ -1,0 +1,302 @@
+"""The input of the role: each variable takes what it should, and refuses the rest with a sentence that helps."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.go_service import settings as values
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+# Variable -> (accepted value, what it becomes), rejected value.
+EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
+    "name": ("price-api", "price-api", "Price API"),
+    "source": ("~/src/price api", "~/src/price api", ""),
+    "source_type": ("git", "git", "svn"),
+    "source_version": ("v1.4.2", "v1.4.2", "main\n"),
+    "module_dir": ("services/price", "services/price", "../price"),
+    "main_package": ("./cmd/server", "./cmd/server", "./cmd/a b"),
+    "version": (1.4, "1.4", "-1"),
+    "builder_image": ("golang:1.27-alpine3.24", "golang:1.27-alpine3.24", "golang:"),
+    "runtime_image": (f"alpine@{DIGEST}", f"alpine@{DIGEST}", "alpine:3.24 AS x"),
+    "builder": ("buildx", "buildx", "kaniko"),
+    "build_tags": (["netgo", "go1.27"], ["netgo", "go1.27"], ["a,b"]),
+    "ldflags": ("-X main.version=1.4+5", "-X main.version=1.4+5", '-w" && id #'),
+    "run_tests": ("yes", True, 1),
+    "build_args": ({"REV": 7}, {"REV": "7"}, {"A B": ""}),
+    "build_env": ({"GOPROXY": "off"}, {"GOPROXY": "off"}, {"GOPROXY": True}),
+    "build_network": ("host", "host", "--rm"),
+    "build_timeout": ("60", 60, 0),
+    "dockerignore": (["/web", "!web/dist"], ["/web", "!web/dist"], ["../x"]),
+    "context_limit_mb": ("0.5", 0.5, "nan"),
+    "packages": (["tzdata", "curl>=8.0-r1"], ["tzdata", "curl>=8.0-r1"], ["a;id"]),
+    "user": ("_web-1", "_web-1", "app:app"),
+    "uid": ("10001", 10001, 0),
+    "numeric_user": (False, False, "maybe"),
+    "port": (65535, 65535, 65536),
+    "publish": ("[::1]:443", "[::1]:443", "localhost:443"),
+    "health_path": ("/-/ready?full=1", "/-/ready?full=1", "health"),
+    "health_host": ("[::1]", "[::1]", "a b"),
+    "health_interval": ("1m30s", "1m30s", "30"),
+    "health_timeout": ("1.5s", "1.5s", "0s"),
+    "health_start_period": ("500ms", "500ms", "soon"),
+    "health_retries": (1, 1, 101),
+    "args": (["-dir", 5], ["-dir", "5"], "-dir /srv"),
+    "env": ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "debug"}, {"1A": "x"}),
+    "volumes": (["/srv:/srv:ro", "data:/data"], ["/srv:/srv:ro", "data:/data"], ["srv"]),
+    "labels": ({"com.example/team": "x"}, {"com.example/team": "x"}, ["team"]),
+    "network": ("backend", "backend", "a b"),
+    "restart_policy": ("no", "no", False),
+    "memory": ("6m", "6m", "5m"),
+    "cpus": (0.5, 0.5, 0),
+    "pids_limit": (10, 10, -1),
+    "read_only": (True, True, None),
+    "tmpfs": ({"/run": ""}, {"/run": ""}, {"run": ""}),
+    "cap_drop": (["ALL"], ["ALL"], ["all"]),
+    "cap_add": (["CAP_NET_RAW"], ["CAP_NET_RAW"], ["NET RAW"]),
+    "log_max_size": ("1G", "1G", "big"),
+    "log_max_file": (1, 1, 0),
+    "stop_timeout": (0, 0, 3601),
+    "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
+    "start_timeout": (0.5, 0.5, 0),
+    "stable_seconds": (0, 0.0, -1),
+    "keep_images": (1, 1, 0),
+    "lock_timeout": (0, 0, 86401),
+    "work_dir": ("/srv/go", "/srv/go", ""),
+    "report_dir": ("reports/", "reports/", []),
+    "budget": ({"image_mb": "20", "max_high": 0}, {**values.BUDGETS, "image_mb": 20.0, "max_high": 0}, {"image_mb": -1}),
+    "budget_warn_only": (["image_mb"], ["image_mb"], ["size"]),
+    "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
+}
+
+
+def problem(raw: dict[str, Any], **changes: Any) -> str:
+    """Return the one problem that changes to good input lead to."""
+    with pytest.raises(values.InputError) as caught:
+        values.check({**raw, **changes})
+    assert len(caught.value.problems) == 1
+    return caught.value.problems[0]
+
+
+def check_sentence(sentence: str, name: str, value: Any) -> None:
+    """Insist on the variable, the value and what to write instead."""
+    assert sentence.startswith(f"go_service_{name} is {value!r}, which ")
+    assert sentence.endswith(".")
+    assert re.search(r"; |: |, not a |is allowed", sentence.partition(", which ")[2]), f"no remedy: {sentence}"
+
+
+def test_every_variable_has_its_examples() -> None:
+    assert set(EXAMPLES) == set(values.FIELDS)
+
+
+def test_the_defaults_are_taken(raw: dict[str, Any]) -> None:
+    checked = values.check(raw)
+    assert set(checked) == set(values.FIELDS)
+    assert checked["port"] == 8080
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), [(name, *example[:2]) for name, example in EXAMPLES.items()])
+def test_accepted(raw: dict[str, Any], name: str, value: Any, expected: Any) -> None:
+    taken = values.check({**raw, name: value})[name]
+    assert (taken, type(taken)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, example[2]) for name, example in EXAMPLES.items()])
+def test_rejected(raw: dict[str, Any], name: str, value: Any) -> None:
+    check_sentence(problem(raw, **{name: value}), name, value)
+
+
+HOSTILE = ["\nUSER root", "\n", "\r", "\x00", "\x1b[0m", "\x7f", "\x85", "\u2028", "\u2029", "\t", "\x0b", "\x1c"]
+
+
+def spoiled(value: Any, ending: str) -> Iterator[Any]:
+    """Yield a value with an ending on each text in it, one at a time; numbers and booleans count as the texts they are written as."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield {f"{key}{ending}": item}
+            yield from ({key: worse} for worse in spoiled(item, ending))
+    elif isinstance(value, list):
+        yield from ([worse] for item in value for worse in spoiled(item, ending))
+    else:
+        yield f"{value}{ending}"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
+    for ending in HOSTILE:
+        for value in spoiled(EXAMPLES[name][0], ending):
+            with pytest.raises(values.Rejected):
+                values.FIELDS[name](value)
+
+
+WRONG_KINDS = [None, True, False, 1, 1.5, -1, "", "x", [], ["x"], [None], [[]], [{}], {}, {"x": None}, {"x": []}, {1: {}}, object()]
+HUGE = ["9" * 5000, "-" + "9" * 5000, "9" * 400 + "s", "9" * 400 + "g", "1e999", 10**400, float("inf"), float("nan"), "a" * 100_000]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_whatever_comes_is_taken_or_rejected(name: str) -> None:
+    taken = 0
+    for value in [*WRONG_KINDS, *HUGE, *({"image_mb": huge} for huge in HUGE), *([huge] for huge in HUGE)]:
+        with contextlib.suppress(values.Rejected):
+            values.FIELDS[name](value)
+            taken += 1
+    assert taken < len(WRONG_KINDS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, take in values.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, list, dict))],
+)
+def test_a_boolean_is_neither_a_text_nor_a_number(raw: dict[str, Any], name: str) -> None:
+    check_sentence(problem(raw, **{name: True}), name, True)
+
+
+@pytest.mark.parametrize("value", [0, 65536, -1, True, "8080\n", " 8080", "0x50", "80.0", 8080.0, "", None, "٨٠"])
+def test_wrong_ports(raw: dict[str, Any], value: Any) -> None:
+    assert "from 1 to 65535" in problem(raw, port=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", None),
+        ("8080", ("0.0.0.0", 8080)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("0.0.0.0:65535", ("0.0.0.0", 65535)),
+        ("[::]:80", ("::", 80)),
+        ("[0:0::1]:80", ("::1", 80)),
+    ],
+)
+def test_publish(value: str, expected: Any) -> None:
+    assert values.parse_publish(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "65536", "127.0.0.1:", ":", "1.2.3:80", "256.0.0.1:80", "127.0.0.1:80/udp", "127.0.0.1:80-90", "-1"]
+)
+def test_wrong_publish(value: str) -> None:
+    with pytest.raises(values.Rejected):
+        values.parse_publish(value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1ms", 10**6), ("1.5s", 1_500_000_000), ("1m30s", 90 * 10**9), ("1h", 3600 * 10**9)])
+def test_durations(text: str, expected: int) -> None:
+    assert values.parse_duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["30", "s", "30 s", "30s\n", "-1s", "1d", "1s1", "0s", "0.5ms", "1..5s", "99999999h", ""])
+def test_wrong_durations(text: str) -> None:
+    with pytest.raises(values.Rejected):
+        values.parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("64m", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("7b", 7), ("7", 7)])
+def test_sizes(text: str, expected: int) -> None:
+    assert values.parse_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["64mb", "1.5g", "64 m", "-1m", "m", "64m\n", "8589934592g"])
+def test_wrong_sizes(text: str) -> None:
+    with pytest.raises(values.Rejected):
+        values.parse_size(text)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "alpine",
+        "alpine:3.24",
+        "library/alpine:3.24",
+        "registry.example.com/base/alpine:3.24",
+        "localhost:5000/alpine",
+        f"alpine:3.24@{DIGEST}",
+        "a__b/c-d.e:V1_2",
+    ],
+)
+def test_image_references(reference: str) -> None:
+    assert values.is_image_reference(reference)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        "Alpine",
+        "alpine:3.24\n",
+        "alpine:3.24\nUSER root",
+        "alpine:",
+        "alpine:-1",
+        "a b",
+        "alpine@sha256:12",
+        f"alpine@{DIGEST}0",
+        "/alpine",
+        "alpine//x",
+        "https://x/alpine",
+        "a..b",
+        "-alpine",
+        "alpine:" + "x" * 129,
+    ],
+)
+def test_wrong_image_references(reference: str) -> None:
+    assert not values.is_image_reference(reference)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("go_service_prot", "did you mean go_service_port?"),
+        ("go_service_healthpath", "did you mean go_service_health_path?"),
+        ("go_service_", ""),
+        ("go_service_xyzzy", ""),
+    ],
+)
+def test_unknown_names(name: str, suggestion: str) -> None:
+    (sentence,) = values.unknown_names([name, "go_service_port", "go_servicex", "port"])
+    assert sentence.startswith(f"{name} is not a variable")
+    assert "Correct or remove it." in sentence
+    assert suggestion in sentence and ("did you mean" in sentence) is bool(suggestion)
+
+
+def test_a_wrong_budget_name_is_corrected(raw: dict[str, Any]) -> None:
+    sentence = problem(raw, budget={"imagemb": 1})
+    assert "did you mean image_mb?" in sentence
+    assert ", ".join(values.BUDGETS) in sentence
+
+
+def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
+    wrong = {"port": 0, "user": "Root", "health_interval": "30"}
+    with pytest.raises(values.InputError) as caught:
+        values.check({**raw, **wrong})
+    assert [sentence.partition(" ")[0] for sentence in caught.value.problems] == [
+        "go_service_port",
+        "go_service_health_interval",
+        "go_service_user",
+    ]
+    assert str(caught.value).splitlines() == caught.value.problems
+
+
+def test_a_missing_variable_is_named(raw: dict[str, Any]) -> None:
+    with pytest.raises(values.InputError, match="go_service_port is missing"):
+        values.check({name: value for name, value in raw.items() if name != "port"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"numeric_user": True}, ["go_service_numeric_user", "Set go_service_uid"]),
+        ({"network": "host"}, ["go_service_publish", "'host'", 'Set go_service_publish to ""']),
+        ({"network": "none"}, ["go_service_publish", "'none'"]),
+    ],
+)
+def test_values_that_do_not_go_together(raw: dict[str, Any], changes: dict[str, Any], words: list[str]) -> None:
+    sentence = problem(raw, **changes)
+    assert [word for word in words if word not in sentence] == []
+
+
+@pytest.mark.parametrize("changes", [{"numeric_user": True, "uid": 10001}, {"network": "host", "publish": ""}])
+def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -> None:
+    assert values.check({**raw, **changes})
