@@ -41,7 +41,7 @@ an error, and one for a check that is met does nothing:
 
 ```yaml
 go_service_waivers:
-  runtime-read-only: The service writes its index beside its binary until version 2 (issue 214).
+  runtime-read-only: The service writes its index beside its binary; version 2 will use a volume.
 ```
 
 Limits in megabytes are millions of bytes, as `docker images` counts.

@@ -361,7 +361,7 @@ def runtime_docker_socket(evidence: Evidence, _expected: Expected) -> Outcome:
     group="runtime",
     severity="high",
     remedy="Mount the one directory the service needs by go_service_volumes, with :ro where it is only read.",
-    rules=("CIS 5.6", "CIS 5.20", "OWASP #8"),
+    rules=("CIS 5.6", "CIS 5.20"),
 )
 @needs_container
 def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
@@ -404,7 +404,7 @@ def runtime_devices(evidence: Evidence, _expected: Expected) -> Outcome:
     group="runtime",
     severity="high",
     remedy="Set go_service_publish to an address of one interface, like 127.0.0.1:8080, and run again.",
-    rules=("CIS 5.8", "CIS 5.9", "CIS 5.14", "OWASP #5a"),
+    rules=("CIS 5.9", "CIS 5.14", "OWASP #5a"),
 )
 @needs_container
 def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:

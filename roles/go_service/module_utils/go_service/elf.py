@@ -121,7 +121,11 @@ class _Section:
 
 
 def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
-    stream.seek(offset)
+    """What the file has there, which is nothing for a place that no file can have."""
+    try:
+        stream.seek(offset)
+    except (OverflowError, OSError, ValueError):
+        return b""
     return stream.read(size)
 
 

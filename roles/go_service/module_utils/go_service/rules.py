@@ -42,7 +42,6 @@ RULES = {
     "CIS 5.4": "Ensure that Linux kernel capabilities are restricted within containers",
     "CIS 5.5": "Ensure that privileged containers are not used",
     "CIS 5.6": "Ensure sensitive host system directories are not mounted on containers",
-    "CIS 5.8": "Ensure privileged ports are not mapped within containers",
     "CIS 5.9": "Ensure that only needed ports are open on the container",
     "CIS 5.10": "Ensure that the host's network namespace is not shared",
     "CIS 5.11": "Ensure that the memory usage for containers is limited",
