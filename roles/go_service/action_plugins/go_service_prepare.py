@@ -114,9 +114,10 @@ class ActionModule(ActionBase):
         return str(lookup.run([str(ROLE / "templates" / template)], variables=variables)[0])
 
     def _prepare(self, settings: dict[str, Any], base_images: dict, ignored: dict[str, Any], roots: list[str]) -> dict[str, Any]:
+        began = time.monotonic()
         wanted = [settings["builder_image"], settings["runtime_image"]]
         bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
-        common: dict[str, Any] = {"settings": settings, "base_images": bases}
+        common: dict[str, Any] = {"settings": settings, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
         project: dict[str, Any] = {}
         root = None
         entries: list[context.Entry] = []
@@ -141,15 +142,24 @@ class ActionModule(ActionBase):
         if plan["builder_go"] and project:
             source.check_builder(project, plan["builder_go"])
         staged = plan.pop("staged", [])
-        plan.update(project=project, bases=bases, stand_in=any(base.startswith("stand-in/") for base in bases), lock="")
+        plan.update(
+            project=project,
+            bases=bases,
+            stand_in=any((base_images.get(reference) or {}).get("stand_in") for reference in wanted),
+            dockerfile=common.get("dockerfile", ""),
+            lock="",
+            seconds=round(time.monotonic() - began, 2),
+        )
         outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
         todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
         if self._task.check_mode or not todo:
             return outcome
         after = self._stage(settings, common, root, entries, staged)
-        keep = {key: plan[key] for key in ("project", "bases", "stand_in", "files", "bytes")}
         after["plan"].pop("staged", None)
-        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep, "lock": after["token"]})
+        keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
+        keep["lock"] = after["token"] if after["held"] else ""
+        keep["seconds"] = round(time.monotonic() - began, 2)
+        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep})
         return outcome
 
     def _generate(self, settings: dict[str, Any], project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:

@@ -164,6 +164,9 @@ class ActionModule(ActionBase):
             "verdict": document["verdict"],
             "summary": document["summary"],
             "checks": document["checks"],
+            "counts": document["counts"],
+            "image": document["image"],
+            "budgets": document["budgets"],
         }
 
 

@@ -34,6 +34,7 @@ class FilterModule:
         return {
             "go_service_failure": failure,
             "go_service_failure_text": summary.failure_text,
+            "go_service_report": summary.report,
             "go_service_summary": summary.text,
             "go_service_build_steps": build_log.steps,
             "go_service_build_cached": build_log.was_cached,

@@ -24,6 +24,10 @@ options:
     description: Reference of the image to deploy.
     type: str
     required: true
+  record:
+    description: What M(go_service_verify) measured; kept on the host for the report of a run that finds nothing to do.
+    type: dict
+    default: {}
   lock:
     description: Token of the lock that this run holds.
     type: str
@@ -49,6 +53,7 @@ deploy:
     container_id: {description: The service's container., type: str}
     old_id: {description: The container that was replaced., type: str}
     outage_seconds: {description: From the order to stop the old container to the first passing health test of the new one., type: float}
+    seconds: {description: How long the module took., type: float}
     promoted: {description: Whether V(latest) moved., type: bool}
     pruned: {description: Images that were removed., type: list, elements: str}
 failure:
@@ -57,11 +62,12 @@ failure:
   returned: failure
 """
 
-from pathlib import Path
+import json
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import deploy
+from ansible.module_utils.go_service import context, deploy
 from ansible.module_utils.go_service.engine import Engine, EngineError, health
 from ansible.module_utils.go_service.lock import Lock, Lost
 from ansible.module_utils.go_service.paths import service_directory
@@ -85,6 +91,7 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
 
 def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
     """Deploy and return the record of it."""
+    began = time.monotonic()
     engine = Engine()
     with lock.working():
         lock.keep(token)
@@ -100,6 +107,7 @@ def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
         "container_id": done.container_id,
         "old_id": done.old_id,
         "outage_seconds": done.outage_seconds,
+        "seconds": round(time.monotonic() - began, 2),
         "promoted": promoted,
         "pruned": pruned,
     }
@@ -111,6 +119,7 @@ def main() -> None:
         argument_spec={
             "settings": {"type": "dict", "required": True},
             "image": {"type": "str", "required": True},
+            "record": {"type": "dict", "default": {}},
             "lock": {"type": "str", "required": True, "no_log": False},
         },
         supports_check_mode=True,
@@ -118,9 +127,10 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, deploy={"action": "would deploy", "container_id": "", "old_id": "", "outage_seconds": 0.0})
     settings = module.params["settings"]
-    lock = Lock(Path(service_directory(settings)))
+    lock = Lock(service_directory(settings))
     try:
         done = run(settings, module.params["image"], lock, module.params["lock"])
+        context.write_text(service_directory(settings) / "report.json", json.dumps(module.params["record"]))
     except deploy.DeployError as error:
         module.fail_json(msg=f"{error.message}. {error.standing} {error.remedy}", failure=error.as_dict())
     except Lost as error:

@@ -59,6 +59,10 @@ options:
     description: The Go facts of the source; the labels of the image come from them.
     type: dict
     default: {}
+  hold:
+    description: Keep the lock even if neither a build nor a deploy is left to do.
+    type: bool
+    default: false
   lock:
     description: Token, owner and controller of this run, and the token of a run that is known to be gone.
     type: dict
@@ -163,7 +167,7 @@ class Preparation:
             "engine": {},
             "files": len([entry for entry in self.entries if entry.kind == context.FILE]),
             "bytes": sum(entry.size for entry in self.entries),
-            "last_report": read_report(self.directory),
+            "last_report": {},
         }
         if self.params["dockerfile"]:
             self._look_at_context(plan)
@@ -178,6 +182,9 @@ class Preparation:
         plan["engine"] = {"version": version["Version"], "api_version": version["ApiVersion"], "architecture": version["Arch"]}
         self._look_at_image(engine, plan)
         self._look_at_container(engine, plan)
+        kept = read_report(self.directory)
+        if kept.get("digest") == plan["digest"]:
+            plan["last_report"] = kept
         return plan
 
     def _look_at_context(self, plan: dict) -> None:
@@ -321,7 +328,7 @@ class Preparation:
 
 
 def read_report(directory: Path) -> dict:
-    """Return the report of the last run that verified the service on this host, {} where there is none."""
+    """Return what the last deploy on this host measured, {} where there was none."""
     try:
         return json.loads(read_text(directory / "report.json") or "{}")
     except ValueError:
@@ -342,6 +349,7 @@ def main() -> None:
             "archive": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
+            "hold": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
         supports_check_mode=True,
@@ -408,7 +416,10 @@ def run(module: AnsibleModule) -> dict:
         except BaseException:
             lock.release(identity["token"])
             raise
-    return {"changed": changed, "plan": plan, "recovered": done}
+        held = bool(plan["build"] or plan["deploy"] or params["hold"])
+        if not held:
+            lock.release(identity["token"])
+    return {"changed": changed, "plan": plan, "recovered": done, "held": held}
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: go_service_verify
-short_description: Prove an image by a candidate container
+short_description: Prove an image by a candidate container, and hold it to the contract
 description:
   - Starts a candidate container with the service's final hardening, environment, volumes and arguments, but no host port, and waits until its
     own health check passes and stays so. The service's own container is not touched.
+  - Holds the image and the candidate to the contract, the checks of docs/checks.md. A check that fails, and is not waived, fails the module.
   - The candidate is gone when the module ends. Where it fails, the service's lock is given back.
 attributes:
   check_mode: {support: full, description: Says that it would verify.}
@@ -24,6 +25,19 @@ options:
     description: Reference of the image to verify.
     type: str
     required: true
+  bases:
+    description: References of the builder and of the runtime base, in this order.
+    type: list
+    elements: str
+    required: true
+  build:
+    description: How the build of this run went, C(seconds) and C(cached); empty where nothing was built.
+    type: dict
+    default: {}
+  source_date:
+    description: Date of the source's revision, RFC 3339; empty where it is not known.
+    type: str
+    default: ""
   lock:
     description: Token of the lock that this run holds.
     type: str
@@ -36,6 +50,7 @@ EXAMPLES = r"""
   go_service_verify:
     settings: "{{ __go_service_settings }}"
     image: cat-server:3f2a91c07b6e
+    bases: ["golang:1.27-alpine3.24", "alpine:3.24"]
     lock: "{{ __go_service_plan.lock }}"
 """
 
@@ -43,37 +58,79 @@ RETURN = r"""
 verify:
   description: What was measured.
   type: dict
-  returned: success
+  returned: success, and failure where the contract is not met
   contains:
+    digest: {description: Content digest of the image., type: str}
+    verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
+    checked_at: {description: "When, RFC 3339.", type: str}
     start_seconds: {description: From the Engine's start record to the end of the first passing health test., type: float}
-    image_bytes: {description: Uncompressed size of the image., type: int}
-    user: {description: User of the image., type: str}
+    seconds: {description: How long the module took., type: float}
+    facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
+    bill: {description: Bill of materials in CycloneDX JSON., type: dict}
 failure:
   description: Where it failed, what happened, what to do, the last log lines, and what runs now.
   type: dict
   returned: failure
 """
 
+import time
+from datetime import datetime, timezone
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import deploy
+from ansible.module_utils.go_service import contract, deploy, evidence, report, sbom
 from ansible.module_utils.go_service.engine import Engine, EngineError
+from ansible.module_utils.go_service.expected import Expected
 from ansible.module_utils.go_service.lock import Lock, Lost
 from ansible.module_utils.go_service.paths import service_directory
 
 
-def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
-    """Verify and return what was measured."""
+def run(params: dict, lock: Lock) -> dict:
+    """Verify and return what was measured; raise DeployError where the candidate does not prove itself."""
+    began = time.monotonic()
+    settings, reference = params["settings"], params["image"]
     engine = Engine()
     with lock.working():
-        lock.keep(token)
+        lock.keep(params["lock"])
         deploy.refuse_foreign(engine, settings["name"])
         proof = deploy.start_candidate(engine, settings, reference)
         try:
-            image = engine.image(reference)
+            found = evidence.collect(
+                engine.client,
+                reference,
+                proof.container_id,
+                base_image_ref=params["bases"][1],
+                binary_path=f"/usr/local/bin/{settings['name']}",
+            )
         finally:
             engine.remove(containers.candidate_name(settings["name"]))
-    return {"start_seconds": proof.start_seconds, "image_bytes": image["Size"], "user": image["Config"].get("User", "")}
+    expected = Expected.from_settings(
+        settings,
+        candidate=True,
+        source_date=params["source_date"],
+        start_seconds=proof.start_seconds,
+        build_seconds=params["build"].get("seconds"),
+        build_cached=bool(params["build"].get("cached")),
+    )
+    results = contract.evaluate(found, expected, settings["waivers"])
+    bill = sbom.cyclonedx(found, service=settings["name"], base_name=settings["runtime_image"], builder=builder(engine, params["bases"][0]))
+    return {
+        "digest": found.image.labels.get(containers.LABEL_DIGEST, ""),
+        "verdict": contract.verdict(results),
+        "violations": contract.failures(results),
+        "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "start_seconds": proof.start_seconds,
+        "seconds": round(time.monotonic() - began, 2),
+        "facts": report.facts(found, expected, results, bill),
+        "bill": bill,
+    }
+
+
+def builder(engine: Engine, reference: str) -> dict[str, str]:
+    """Return the builder image as the bill of materials names it."""
+    image = engine.image(reference) or {}
+    digests = [known.partition("@")[2] for known in image.get("RepoDigests") or []]
+    return {"reference": reference, "digest": (digests or [image.get("Id", "")])[0]}
 
 
 def main() -> None:
@@ -82,6 +139,9 @@ def main() -> None:
         argument_spec={
             "settings": {"type": "dict", "required": True},
             "image": {"type": "str", "required": True},
+            "bases": {"type": "list", "elements": "str", "required": True},
+            "build": {"type": "dict", "default": {}},
+            "source_date": {"type": "str", "default": ""},
             "lock": {"type": "str", "required": True, "no_log": False},
         },
         supports_check_mode=True,
@@ -91,7 +151,11 @@ def main() -> None:
     settings = module.params["settings"]
     lock = Lock(service_directory(settings))
     try:
-        module.exit_json(changed=False, verify=run(settings, module.params["image"], lock, module.params["lock"]))
+        verified = run(module.params, lock)
+    except contract.WaiverError as error:
+        lock.release(module.params["lock"])
+        failure = {"stage": "contract", "message": str(error), "remedy": "Correct go_service_waivers."}
+        module.fail_json(msg=f"{error} {failure['remedy']}", failure=failure)
     except deploy.DeployError as error:
         lock.release(module.params["lock"])
         module.fail_json(msg=f"{error.message}. {error.standing} {error.remedy}", failure=error.as_dict())
@@ -100,6 +164,17 @@ def main() -> None:
     except EngineError as error:
         lock.release(module.params["lock"])
         module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "candidate", "message": str(error), "remedy": "Run again."})
+    if verified["verdict"] == "fail":
+        lock.release(module.params["lock"])
+        failure = {
+            "stage": "contract",
+            "message": f"the image {module.params['image']} is healthy, but breaks the contract",
+            "evidence": verified["violations"],
+            "standing": "The service's own container was not touched.",
+            "remedy": "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}.",
+        }
+        module.fail_json(msg=f"{failure['message']}: {' '.join(verified['violations'])}", failure=failure, verify=verified)
+    module.exit_json(changed=False, verify=verified)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from ansible.module_utils.go_service.expected import Expected
 from ansible.module_utils.go_service.registry import (
     FAIL,
     PASS,
+    WARN,
     Outcome,
     check,
     failed,
@@ -140,15 +141,16 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def within(amount: float, allowed: float | None, *, unit: str, shown: str, limit: str, budget: str) -> Outcome:
-    """Hold an amount against a limit; no limit is a skip that still shows what was measured."""
+def within(amount: float, expected: Expected, budget: str, *, unit: str, shown: str, limit: str) -> Outcome:
+    """Hold an amount against a budget; no limit is a skip that still shows what was measured. Over a budget that only warns is a warning."""
+    allowed = expected.budget(budget)
     if allowed is None:
         return Outcome("skip", shown, reason=f"no limit is set in go_service_budget.{budget}", amount=amount, unit=unit)
     if amount <= allowed:
         return Outcome(PASS, shown, limit, amount=amount, allowed=allowed, unit=unit)
     over = f"{(amount - allowed) / allowed:.0%}" if allowed else shown
     reason = f"over the budget by {over}"
-    return Outcome(FAIL, shown, limit, reason, amount=amount, allowed=allowed, unit=unit)
+    return Outcome(WARN if budget in expected.warn_only else FAIL, shown, limit, reason, amount=amount, allowed=allowed, unit=unit)
 
 
 # --- Budgets
@@ -172,7 +174,7 @@ def image_size(evidence: Evidence, expected: Expected) -> Outcome:
     allowed = expected.budget("image_mb")
     size = evidence.image.size / 1_000_000
     limit = "" if allowed is None else f"{allowed:g} MB"
-    return within(size, allowed, unit="MB", shown=megabytes(evidence.image.size), limit=limit, budget="image_mb")
+    return within(size, expected, "image_mb", unit="MB", shown=megabytes(evidence.image.size), limit=limit)
 
 
 @check(
@@ -239,11 +241,11 @@ def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
     limit = "" if allowed is None else seconds(allowed)
     return within(
         expected.start_seconds,
-        allowed,
+        expected,
+        "start_seconds",
         unit="s",
         shown=seconds(expected.start_seconds),
         limit=limit,
-        budget="start_seconds",
     )
 
 
@@ -267,11 +269,11 @@ def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
     limit = "" if allowed is None else f"{seconds(allowed)} ({kind})"
     return within(
         expected.build_seconds,
-        allowed,
+        expected,
+        budget,
         unit="s",
         shown=f"{seconds(expected.build_seconds)} ({kind})",
         limit=limit,
-        budget=budget,
     )
 
 
@@ -294,7 +296,7 @@ def memory_use(evidence: Evidence, expected: Expected) -> Outcome:
         return skipped("neither the Engine nor the kernel gave memory figures for the container")
     shown = megabytes(amount) if evidence.memory else f"{megabytes(amount)} (resident set of the first process)"
     limit = "" if allowed is None else f"{allowed:g} MB"
-    return within(amount / 1_000_000, allowed, unit="MB", shown=shown, limit=limit, budget="memory_mb")
+    return within(amount / 1_000_000, expected, "memory_mb", unit="MB", shown=shown, limit=limit)
 
 
 # --- Binary

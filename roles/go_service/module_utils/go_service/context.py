@@ -84,7 +84,7 @@ def _pattern_regex(pattern: str) -> str:
             position += 1
         elif char == "[" and "]" in pattern[position:]:
             end = pattern.index("]", position)
-            body = pattern[position + 1 : end]
+            body = re.sub(r"(?<!\\)\[", r"\\[", pattern[position + 1 : end])
             out.append(f"[{'^' + body[1:] if body.startswith('^') else body}]")
             position = end + 1
         elif char == "\\" and position + 1 < len(pattern):

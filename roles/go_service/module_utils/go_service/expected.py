@@ -31,7 +31,7 @@ class Expected:
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
     the stand-in's name). packages: what was asked to be installed. allowed_paths: further paths that may differ from
     the base, with ``*``. chown: the binary belongs to the service's user, as the design's ``COPY --chown`` has it.
-    budgets: limits by name (BUDGET_NAMES), None for no limit. Megabytes are millions of bytes, as `docker images`
+    budgets: limits by name (BUDGET_NAMES), None for no limit; warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images`
     counts. start_seconds: from start to first passing health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
     """
@@ -60,6 +60,7 @@ class Expected:
     cpus: float = 1.0
     restart_policy: str = "unless-stopped"
     budgets: Mapping[str, float | None] = field(default_factory=dict)
+    warn_only: tuple[str, ...] = ()
     start_seconds: float | None = None
     build_seconds: float | None = None
     build_cached: bool = False
@@ -97,5 +98,6 @@ class Expected:
             "cpus": settings["cpus"],
             "restart_policy": settings["restart_policy"],
             "budgets": settings["budget"],
+            "warn_only": tuple(settings["budget_warn_only"]),
         }
         return cls(**{**fields, **measured})

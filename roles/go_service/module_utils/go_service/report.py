@@ -142,7 +142,8 @@ def assemble(
         "steps": [{"instruction", "cached", "seconds"}]}]; "deploy" {"action", "container", "outage_seconds", ...};
         "failure" {"stage", "message", "remedy", "evidence", "standing"}; "endpoint" {"publish", "health_path"};
         "commands" [{"title", "command"}]; "unchanged": the content digest of the image that runs, of a run that found
-        nothing to do and checked nothing: what the report before says of this very image stays.
+        nothing to do and checked nothing: what the report before says of this very image stays; "checked_at": when the
+        checks of such a run were made, where there is no report before.
     :param generated_at: RFC 3339.
     :param previous: the document of the run before, None for the first.
     """
@@ -178,7 +179,7 @@ def _with_previous(raw: Mapping[str, Any], previous: Mapping[str, Any] | None, n
     """What is known, with what the report before knows of the same image; and when that was checked."""
     digest = raw.get("unchanged")
     if not digest or not previous or (previous.get("image") or {}).get("digest") != digest:
-        return raw, now
+        return raw, (raw.get("checked_at") if digest else None) or now
     kept = {key: previous[key] for key in (*_KEPT, "stand_in") if previous.get(key)}
     return {**kept, **{key: value for key, value in raw.items() if value}}, previous.get("checked_at") or now
 
