@@ -14,17 +14,39 @@ from typing import Any
 import ansible.module_utils
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
 
 ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "roles/go_service"
 
 # Ansible ships a role's module_utils as ansible.module_utils.<package>; append them to that name here.
 ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
+# As Ansible's commands do before they run a plugin.
+init_plugin_loader()
 
 from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service.engine import Engine, EngineError
 
 RUNTIME = "stand-in/runtime:1.37.0"
+# The Go facts of a service like the example.
+PROJECT = {
+    "module_path": "example.com/cat-server",
+    "module_dir": ".",
+    "go_directive": "1.24",
+    "go_minimum": "1.24",
+    "main_package": ".",
+    "vendored": False,
+    "workspace": False,
+    "has_requirements": False,
+    "local_replaces": False,
+    "profiled": False,
+    "std_packages": ["fmt", "net/http"],
+    "module_packages": [],
+    "embedded_files": [],
+    "origin": {"revision": "", "date": "", "url": ""},
+}
 NOBODY = 65534
 
 
@@ -72,6 +94,23 @@ def settings(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 
     def make(**changes: Any) -> dict[str, Any]:
         return values.check({**raw, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, str]]:
+    """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
+    loader = DataLoader()
+    templar = Templar(loader=loader)
+    module = load("action_plugins/go_service_prepare.py")
+    action = module.ActionModule(task=None, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
+    lists = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests", "ignored_secrets")}
+
+    def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
+        wanted = settings(**changes)
+        return action._generate(wanted, {**PROJECT, **(project or {})}, [wanted["builder_image"], wanted["runtime_image"]], ignored)
 
     return make
 

@@ -1,0 +1,257 @@
+"""The two generated files, rendered by the role's own action: the design's letter, quoting, other tools' opinion of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.go_service import go_source
+from ansible.module_utils.go_service.context import IgnoreRules
+from ansible.module_utils.go_service.engine import Engine
+
+Generate = Callable[..., dict[str, str]]
+INSTRUCTIONS = {"FROM", "LABEL", "ENV", "ARG", "WORKDIR", "RUN", "COPY", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT"}
+
+
+def instructions(dockerfile: str) -> list[str]:
+    """Return the instructions of a Dockerfile, continued lines joined, comments left out."""
+    lines = [line for line in dockerfile.split("\n") if not line.startswith("#")]
+    return [line for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).split("\n") if line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM golang:1.27-alpine3.24 AS build",
+        'ENV CGO_ENABLED=0 GOOS=linux GOTOOLCHAIN=local GOFLAGS="-trimpath -buildvcs=false"',
+        "COPY . /src/",
+        'RUN go build -ldflags="-w -s" -o /out/cat-server .',
+        "FROM alpine:3.24",
+        "RUN adduser -D -H -s /sbin/nologin app",
+        "ENV PORT=8080",
+        "EXPOSE 8080",
+        "USER app",
+        "HEALTHCHECK --interval=30s --timeout=3s --start-period=5s --retries=3 "
+        'CMD ["wget", "--no-verbose", "--tries=1", "--spider", "http://localhost:8080/health"]',
+        'ENTRYPOINT ["/usr/local/bin/cat-server"]',
+        "COPY --from=build --chown=app:app /out/cat-server /usr/local/bin/cat-server",
+    ],
+)
+def test_the_design_to_the_letter(generate: Generate, line: str) -> None:
+    assert line in instructions(generate()["dockerfile"])
+
+
+def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
+    found = instructions(generate()["dockerfile"])
+    stages = [line for line in found if line.startswith("FROM")]
+    second = found[found.index(stages[1]) :]
+    assert len(stages) == 2
+    assert [line for line in second if line.startswith(("COPY", "ADD", "RUN"))] == [
+        "RUN adduser -D -H -s /sbin/nologin app",
+        "COPY --from=build --chown=app:app /out/cat-server /usr/local/bin/cat-server",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("project", "changes", "expected", "unexpected"),
+    [
+        pytest.param({}, {"packages": ["tzdata", "curl>=8"]}, ["RUN apk add --no-cache tzdata 'curl>=8'"], [], id="packages"),
+        pytest.param({}, {"uid": 10001}, ["RUN adduser -D -H -s /sbin/nologin -u 10001 app", "USER app"], [], id="uid"),
+        pytest.param({}, {"uid": 10001, "numeric_user": True}, ["USER 10001"], ["USER app"], id="numeric user"),
+        pytest.param({}, {"user": "web"}, ["USER web", "COPY --from=build --chown=web:web"], ["app"], id="user"),
+        pytest.param({}, {"name": "api"}, ["-o /out/api .", "/usr/local/bin/api"], ["cat-server"], id="name"),
+        pytest.param(
+            {},
+            {"port": 9000, "health_path": "/-/ready", "health_host": "127.0.0.1", "health_retries": 5, "health_interval": "1m30s"},
+            ["EXPOSE 9000", "ENV PORT=9000", "--interval=1m30s", "--retries=5", '"--spider", "http://127.0.0.1:9000/-/ready"'],
+            ["8080"],
+            id="health",
+        ),
+        pytest.param({}, {"ldflags": ""}, ['-ldflags=""'], ["-w"], id="no flags"),
+        pytest.param({}, {"build_tags": ["a", "b.c"]}, ['GOFLAGS="-trimpath -buildvcs=false -tags=a,b.c"'], [], id="tags"),
+        pytest.param({}, {"build_args": {"REV": "1"}}, ["ARG REV"], ["REV=1"], id="arguments"),
+        pytest.param({}, {"run_tests": True}, ["RUN go test ./..."], [], id="tests"),
+        pytest.param({"main_package": "./cmd/x"}, {}, ["-o /out/cat-server ./cmd/x"], [], id="main package"),
+        pytest.param({"std_packages": []}, {}, ["COPY . /src/"], ["for package in"], id="no imports"),
+        pytest.param(
+            {"module_dir": "services/api", "has_requirements": True, "module_packages": ["example.org/x"]},
+            {},
+            ["WORKDIR /src/services/api", "COPY services/api/go.mod services/api/go.su[m] ./", "RUN go mod download", "example.org/x"],
+            ["vendor"],
+            id="module below the root, with requirements",
+        ),
+        pytest.param(
+            {"has_requirements": True, "vendored": True, "module_packages": ["example.org/x"]},
+            {},
+            ["COPY go.mod go.su[m] ./", "COPY vendor/ vendor/"],
+            ["go mod download"],
+            id="vendored",
+        ),
+        pytest.param(
+            {"has_requirements": True, "workspace": True, "module_packages": ["example.org/x"]},
+            {},
+            ["go build fmt net/http"],
+            ["go.mod", "example.org/x"],
+            id="workspace",
+        ),
+        pytest.param({"profiled": True, "module_packages": ["example.org/x"]}, {}, [], ["for package in", "example.org"], id="profile"),
+    ],
+)
+def test_what_follows_from_the_input(
+    generate: Generate, project: dict[str, Any], changes: dict[str, Any], expected: list[str], unexpected: list[str]
+) -> None:
+    text = "\n".join(instructions(generate(project, **changes)["dockerfile"]))
+    assert [part for part in expected if part not in text] == []
+    assert [part for part in unexpected if re.search(rf"(?<![\w-]){re.escape(part)}(?![\w-])", text)] == []
+
+
+def test_the_same_input_gives_the_same_bytes(generate: Generate) -> None:
+    assert generate() == generate()
+
+
+# Whatever the input lets through: quotes, shell and Dockerfile syntax, Jinja, trailing escapes.
+HOSTILE = [
+    'a"b',
+    "a'b",
+    "a\\",
+    "\\",
+    '\\"',
+    "$HOME ${PATH} $$",
+    "`id` $(id)",
+    "{{ 1 + 1 }}{% for %}",
+    "a # b",
+    " a  b ",
+    "\\n USER root",
+    "*",
+    "é€",
+    '" USER root "',
+    "",
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_value_starts_an_instruction(generate: Generate, value: str) -> None:
+    everywhere = {
+        "build_env": {"A": value, "B": "b"},
+        "build_args": {"C": value},
+        "args": [value],
+        "env": {"A": value},
+        "labels": {"a": value},
+        "waivers": {"binary-static": value or "x"},
+    }
+    plain = instructions(generate(build_env={"A": "a", "B": "b"}, build_args={"C": "c"})["dockerfile"])
+    found = instructions(generate(**everywhere)["dockerfile"])
+    assert [line for line in plain if not line.startswith("ENV A=")] == [line for line in found if not line.startswith("ENV A=")]
+    assert {line.partition(" ")[0] for line in found} <= INSTRUCTIONS
+    assert value in (found[[line.startswith("ENV A=") for line in found].index(True)].replace("\\", "") + value * ("\\" in value))
+
+
+@pytest.mark.engine
+def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Callable[..., str], generate: Generate) -> None:
+    wanted = {f"V{number}": value for number, value in enumerate(HOSTILE)}
+    lines = [line for line in instructions(generate(build_env=wanted)["dockerfile"]) if line.startswith("ENV V")]
+    # One instruction: each costs the Engine a commit.
+    client("build", "-q", "-t", "utest-env", "-", stdin="FROM scratch\nENV " + " ".join(line[4:] for line in lines) + "\n")
+    stored = dict(item.split("=", 1) for item in engine.image("utest-env")["Config"]["Env"])
+    assert {name: stored[name] for name in wanted} == wanted
+
+
+HADOLINT = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
+
+
+LINTED = {
+    "default": ({}, {}),
+    "packages and tests": ({}, {"packages": ["tzdata=2026a-r0"], "run_tests": True, "build_tags": ["netgo"]}),
+    # hadolint takes the quote after a backslash for a part of the value, even if that backslash is escaped itself.
+    "environment": ({}, {"build_env": {f"V{n}": v for n, v in enumerate(HOSTILE) if "\\" not in v}, "build_args": {"REV": "1"}}),
+    "requirements": ({"has_requirements": True, "module_packages": ["example.org/x"], "module_dir": "a/b"}, {}),
+    "vendored": ({"has_requirements": True, "vendored": True, "module_packages": ["example.org/x"], "std_packages": ["fmt"]}, {}),
+}
+
+
+def test_hadolint_is_content(generate: Generate, tmp_path: Path) -> None:
+    """Nothing at `warning`; where the user is named by its number nothing at all."""
+    for name, (project, changes) in LINTED.items():
+        (tmp_path / f"{name}, named user").write_text(generate(project, **changes)["dockerfile"])
+        (tmp_path / f"{name}, numeric user").write_text(generate(project, **changes, uid=10001, numeric_user=True)["dockerfile"])
+    command = [HADOLINT, "--no-color", "--format", "json", *sorted(file.name for file in tmp_path.iterdir())]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    findings = [
+        f"{item['file']}, line {item['line']}: {item['level']} {item['code']} {item['message']}" for item in json.loads(done.stdout)
+    ]
+    expected = "named user, line [0-9]+: info DL3066 "
+    assert [finding for finding in findings if not re.search(expected, finding)] == []
+    assert len(findings) == len(LINTED)
+
+
+# The .dockerignore file
+
+
+@pytest.fixture(scope="module")
+def rules(generate: Generate) -> IgnoreRules:
+    """Return the rules of the default .dockerignore file."""
+    return IgnoreRules(generate()["dockerignore"].splitlines())
+
+
+KEPT_OUT = [
+    ".git/config",
+    ".env",
+    ".env.local",
+    ".envrc",
+    "id_rsa",
+    "id_ed25519",
+    "tls.pem",
+    "tls.key",
+    ".ssh/known_hosts",
+    ".netrc",
+    ".aws/credentials",
+]
+
+
+@pytest.mark.parametrize("above", ["", "a/", "a/b/c/d/", "vendor/example.org/x/", "cmd/.hidden/"])
+@pytest.mark.parametrize("path", KEPT_OUT)
+def test_what_is_secret_stays_out_at_any_depth(rules: IgnoreRules, above: str, path: str) -> None:
+    assert rules.ignored(above + path)
+
+
+@pytest.mark.parametrize(
+    "path", ["go.mod", "go.sum", "main.go", "a/b.go", "vendor/modules.txt", "static/index.html", "a/README.txt", "environment.go"]
+)
+def test_what_a_build_needs_comes_in(rules: IgnoreRules, path: str) -> None:
+    assert not rules.ignored(path)
+
+
+@pytest.mark.parametrize(("run_tests", "ignored"), [(False, True), (True, False)])
+def test_tests_come_along_only_where_they_run(generate: Generate, run_tests: bool, ignored: bool) -> None:
+    rules = IgnoreRules(generate(run_tests=run_tests)["dockerignore"].splitlines())
+    assert rules.ignored("a/x_test.go") is ignored
+
+
+def test_the_users_patterns_come_last(generate: Generate) -> None:
+    rules = IgnoreRules(generate(dockerignore=["/web", "!testdata/public.pem"])["dockerignore"].splitlines())
+    assert rules.ignored("web/x.js")
+    assert not rules.ignored("testdata/public.pem")
+    assert rules.ignored("testdata/private.pem")
+
+
+@pytest.mark.parametrize("path", ["README.md", "web/node_modules/left-pad/index.js", "docs.md", "README[1].md", "CHANGELOG ünd.md"])
+def test_embedded_files_come_back_in(generate: Generate, path: str) -> None:
+    rules = IgnoreRules(generate({"embedded_files": [path, "static/x"]})["dockerignore"].splitlines())
+    assert not rules.ignored(path)
+    assert rules.ignored("README.txt")
+
+
+@pytest.mark.parametrize("path", [".env", "static/server.pem"])
+def test_an_embedded_credential_is_a_question(generate: Generate, path: str) -> None:
+    with pytest.raises(go_source.SourceError) as caught:
+        generate({"embedded_files": [path]})
+    assert path in caught.value.message
+    assert f'go_service_dockerignore: ["!{path}"]' in caught.value.remedy
+    assert not IgnoreRules(generate({"embedded_files": [path]}, dockerignore=[f"!{path}"])["dockerignore"].splitlines()).ignored(path)
