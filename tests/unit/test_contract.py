@@ -591,6 +591,12 @@ def test_budget_without_limit():
     assert "go_service_budget.image_mb" in found.reason
 
 
+def test_budget_that_only_warns():
+    """A budget of go_service_budget_warn_only warns where another fails."""
+    asked = samples.expected(build_seconds=61.0, start_seconds=3.0, warn_only=("first_build_seconds",))
+    assert (result("build-time", GOOD, asked).verdict, result("start-time", GOOD, asked).verdict) == ("warn", "fail")
+
+
 def test_budget_at_its_limit():
     """Exactly the limit keeps it."""
     assert result("start-time", GOOD, samples.expected(start_seconds=2.0)).verdict == "pass"
