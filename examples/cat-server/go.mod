@@ -1,0 +1,3 @@
+module example.com/cat-server
+
+go 1.24
