@@ -547,6 +547,14 @@ def layer_copy(_layer, database):
     return layer.add("/usr/share/zoneinfo/tz.pem", "x").add("/lib/apk/db/installed", database)
 
 
+def test_mount_points_are_no_differences():
+    """What a builder mounts into its steps may leave an empty place behind, but nothing with a content."""
+    empty = samples.Layer().directory("/dev").directory("/proc").directory("/sys").add("/etc/resolv.conf")
+    assert with_verdict("fail", samples.good_evidence(empty)) == set()
+    full = samples.Layer().directory("/proc").add("/proc/x", "x").add("/etc/hosts", "127.0.0.1 x\n")
+    assert result("files-differences", samples.good_evidence(full)).reason == "+ /etc/hosts, + /proc/x"
+
+
 def test_writable_root():
     """A writable root file system fails, and then the owned binary is a warning."""
     found = in_container(ReadonlyRootfs=False)

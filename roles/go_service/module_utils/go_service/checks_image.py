@@ -48,8 +48,21 @@ _PACKAGE_MANAGER_PATHS = (
     "/var/log/apk.log",
     *APK_DATABASES,
 )
-# Where the Engine mounts its own files into each build step, which may leave an empty one behind.
-_ENGINE_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/dev/console")
+# Where a builder mounts something of its own into each step, which leaves an empty file or directory behind (BuildKit's RUN does).
+_MOUNT_POINTS = (
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/mtab",
+    "/.dockerenv",
+    "/dev",
+    "/dev/console",
+    "/dev/mqueue",
+    "/dev/pts",
+    "/dev/shm",
+    "/proc",
+    "/sys",
+)
 _CERTIFICATES = (
     "/etc/ssl/certs/",
     "/etc/ssl/cert.pem",
@@ -748,7 +761,7 @@ def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
         new = path not in evidence.base_files
         if _in_base(evidence, entry) or path in owned or _matches(path, allowed):
             continue
-        if path in _ENGINE_FILES and not entry.size:
+        if new and path in _MOUNT_POINTS and not entry.size:
             continue
         if entry.type == archive.DIRECTORY and path in parents and new:
             continue
