@@ -48,7 +48,6 @@ def report(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[st
         {"stage": "swap", "seconds": run["deploy"].get("seconds")},
     ]
     document = {
-        "engine": plan.get("engine") or None,
         **(verified.get("facts") or {}),
         "stand_in": plan.get("stand_in", False),
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
