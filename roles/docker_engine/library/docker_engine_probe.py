@@ -54,7 +54,8 @@ status:
     - V(absent), nobody listens at the address.
     - V(denied), the socket is there, and this user may not use it.
     - V(no_library), somebody may listen, and the Python that runs modules lacks requests to find out.
-    - V(unusable), something listens, or a network address is asked, and no Engine that community.docker can work with answers.
+    - V(silent), somebody listens at the socket and does not answer, as systemd does for an engine that does not start.
+    - V(unusable), what answers is no Engine that community.docker can work with, or nothing answers at a network address.
   type: str
   returned: always
 message:
@@ -132,7 +133,7 @@ CONNECT_TIMEOUT = 5
 
 
 class EngineError(Exception):
-    """No Engine that can be used answers."""
+    """No Engine that can be used answers; the cause, where there is one, is in the chain of contexts."""
 
 
 class ProbeClient(AnsibleDockerClientBase):
@@ -158,17 +159,18 @@ class ProbeClient(AnsibleDockerClientBase):
         return self._params
 
 
-def why_silent(docker_host: str) -> str:
-    """Say why no Engine answers at an address.
+def listener(docker_host: str) -> str:
+    """Say who is at an address.
 
     Args:
         docker_host: The address, such as `unix:///var/run/docker.sock`.
 
     Returns:
-        `denied`, `absent` or `unusable`, as in RETURN.
+        `absent` or `denied`, as in RETURN; `present` where somebody accepts connections, `remote` for an address other
+        than a socket, which is not looked at.
     """
     if not docker_host.startswith(UNIX):
-        return "unusable"
+        return "remote"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_TIMEOUT)
         try:
@@ -177,7 +179,16 @@ def why_silent(docker_host: str) -> str:
             return "denied"
         except OSError:
             return "absent"
-    return "unusable"
+    return "present"
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Tell whether an error comes from a connection without an answer, rather than from an answer."""
+    while error is not None:
+        if isinstance(error, (requests.ConnectionError, requests.Timeout)):
+            return True
+        error = error.__context__
+    return False
 
 
 def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,17 +231,17 @@ def probe(params: Mapping[str, Any], docker_host: str) -> dict[str, Any]:
     Returns:
         `status`, `message` and `server`, as in RETURN.
     """
+    status = listener(docker_host)
     if requests is None:
-        status = why_silent(docker_host)
-        message = "the Python library requests is missing"
-        return {"status": "no_library" if status == "unusable" else status, "message": message, "server": {}}
+        status = status if status in ("absent", "denied") else "no_library"
+        return {"status": status, "message": "the Python library requests is missing", "server": {}}
     try:
         client = ProbeClient(params)
         server = describe(client.version(), client.info())
-    except (EngineError, requests.RequestException, OSError) as error:
-        return {"status": why_silent(docker_host), "message": str(error), "server": {}}
-    except Exception as error:  # An Engine that answers with an error: the client's own family of exceptions.
-        return {"status": "unusable", "message": str(error), "server": {}}
+    except Exception as error:  # The client lets through errors of requests, of urllib3 and of its own.
+        if status in ("present", "remote"):
+            status = "silent" if status == "present" and is_silence(error) else "unusable"
+        return {"status": status, "message": str(error), "server": {}}
     return {"status": "ready", "message": "", "server": server}
 
 
@@ -256,7 +267,9 @@ def main() -> None:
     result = probe(module.params, docker_host)
     while result["status"] not in ("ready", "no_library", "denied") and time.monotonic() < deadline:
         time.sleep(INTERVAL)
-        result = probe(module.params, docker_host)
+        # A daemon that hangs must not hold the last question longer than there is time for.
+        patience = max(1, min(module.params["timeout"], int(deadline - time.monotonic())))
+        result = probe({**module.params, "timeout": patience}, docker_host)
     module.exit_json(
         changed=False,
         docker_host=docker_host,
