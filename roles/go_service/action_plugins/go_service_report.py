@@ -148,9 +148,10 @@ class ActionModule(ActionBase):
             previous=previous,
         )
         if not self._task.check_mode:
+            page = render(PAGE, report=document, view=report.view(document))
             folder.mkdir(parents=True, exist_ok=True)
             write(paths["json"], json.dumps(document, indent=1) + "\n")
-            write(paths["html"], render(PAGE, report=document, view=report.view(document)))
+            write(paths["html"], page)
             if args["sbom"]:
                 write(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n")
             elif not (document["sbom"] or {}).get("path"):
