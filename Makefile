@@ -45,6 +45,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline -q
+	$(BIN)/python scripts/generate_docs.py --check
 
 unit: $(READY)
 	$(BIN)/ansible-playbook tests/machine.yml
@@ -52,6 +53,9 @@ unit: $(READY)
 
 scenarios: $(READY)
 	for scenario in $(SCENARIOS); do $(BIN)/molecule test -s $$scenario; done
+
+docs: $(READY)
+	$(BIN)/python scripts/generate_docs.py
 
 clean:
 	-for scenario in $(SCENARIOS); do $(BIN)/molecule destroy -s $$scenario; done

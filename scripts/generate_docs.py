@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Write docs/checks.md from the registry of checks, so that the page and the code cannot differ.
+"""Write the generated documents, so that they and the code cannot differ: docs/checks.md from the registry of checks, and the tables
+of variables in the roles' README.md from their argument specs.
 
 Usage: .venv/bin/python scripts/generate_docs.py [--check]
-  --check  write nothing; end with 1 when the page is stale
+  --check  write nothing; end with 1 when a document is stale
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 from pathlib import Path
 
 import ansible.module_utils
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "roles/go_service/module_utils"))
@@ -106,19 +110,46 @@ def page() -> str:
     return "\n".join(parts)
 
 
+MARKED = re.compile(r"(?<=<!-- BEGIN VARIABLES -->\n).*(?=<!-- END VARIABLES -->)", re.S)
+
+
+def variables(role: Path) -> str:
+    """The table of a role's variables, from the argument specs of its entry point main."""
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    rows = ["| variable | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, option in specs["argument_specs"]["main"]["options"].items():
+        kind = f"list of {option['elements']}" if option.get("elements") else option["type"]
+        default = option.get("default", "")
+        shown = f"`{default if isinstance(default, str) else json.dumps(default)}`" if default != "" else "empty"
+        text = option["description"] if isinstance(option["description"], str) else " ".join(option["description"])
+        choices = f" One of: {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
+        cells = [f"`{name}`", kind, shown, " ".join(text.split()) + choices]
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def documents() -> dict[Path, str]:
+    """Every generated document with the text that it should have."""
+    found = {PAGE: page()}
+    for readme in sorted(ROOT.glob("roles/*/README.md")):
+        table = variables(readme.parent)
+        found[readme] = MARKED.sub(lambda _old, table=table: table, readme.read_text(encoding="utf-8"))
+    return found
+
+
 def main() -> int:
-    """Write the page, or compare it."""
+    """Write the documents, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 when the page is stale")
-    text = page()
-    if parser.parse_args().check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(f"{PAGE.relative_to(ROOT)} is stale. Run: .venv/bin/python scripts/generate_docs.py", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 when a document is stale")
+    check = parser.parse_args().check
+    stale = {path: text for path, text in documents().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    for path, text in stale.items():
+        if check:
+            print(f"{path.relative_to(ROOT)} is stale. Run: make docs", file=sys.stderr)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":
