@@ -1,0 +1,92 @@
+"""The role's defaults, its argument specs and its checks of the input know the same variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.go_service import settings as values
+
+ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
+MODULES = ["prepare", "verify", "deploy", "unlock", "remove"]
+
+
+@pytest.fixture(scope="module")
+def specs(role: Path) -> Mapping[str, Any]:
+    """Return the argument specs by entry point."""
+    return yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+
+
+def test_every_entry_point_has_its_spec_and_its_tasks(role: Path, specs: Mapping[str, Any]) -> None:
+    assert sorted(specs) == sorted(ENTRY_POINTS)
+    assert sorted(path.stem for path in (role / "tasks").glob("*.yml")) == sorted(ENTRY_POINTS)
+    assert all(spec["short_description"].strip() for spec in specs.values())
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_defaults_equal_the_specs(specs: Mapping[str, Any], defaults: Mapping[str, Any], entry_point: str) -> None:
+    options = specs[entry_point]["options"]
+    assert {name: (type(option["default"]), option["default"]) for name, option in options.items()} == {
+        name: (type(value), value) for name, value in defaults.items()
+    }
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_the_defaults_pass_the_specs(specs: Mapping[str, Any], defaults: Mapping[str, Any], entry_point: str) -> None:
+    checked = ArgumentSpecValidator(specs[entry_point]["options"]).validate(defaults)
+    assert checked.error_messages == []
+    assert checked.validated_parameters == defaults
+
+
+def test_defaults_and_checks_know_the_same_variables_in_the_same_order(defaults: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
+    assert sorted(defaults) == sorted(values.PREFIX + name for name in values.FIELDS)
+    assert list(specs["main"]["options"]) == list(defaults)
+
+
+@pytest.mark.parametrize("name", [values.PREFIX + name for name in values.FIELDS])
+def test_every_variable_is_described(specs: Mapping[str, Any], name: str) -> None:
+    description = specs["main"]["options"][name]["description"].strip()
+    assert len(description) > 15
+    assert description.endswith(".") and (description[0].isupper() or description[0] == '"')
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("source_type", values.SOURCE_TYPES), ("builder", values.BUILDERS), ("restart_policy", values.RESTART_POLICIES)],
+)
+def test_specs_and_checks_allow_the_same_choices(specs: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> None:
+    assert tuple(specs["main"]["options"][values.PREFIX + name]["choices"]) == choices
+
+
+def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mapping[str, Any]) -> None:
+    """A comment stands above each variable, or above the group of variables without a blank line between them."""
+    for paragraph in (role / "defaults/main.yml").read_text().split("\n\n"):
+        if any(line.startswith(values.PREFIX) for line in paragraph.splitlines()):
+            assert paragraph.splitlines()[0].startswith("# "), paragraph
+    examples = re.findall(r"^# Example: (.*)$", (role / "defaults/main.yml").read_text(), re.M)
+    assert len(examples) > 8
+    for example in examples:
+        ((name, value),) = yaml.safe_load(example).items()
+        assert name in defaults
+        values.FIELDS[name[len(values.PREFIX) :]](value)
+
+
+def test_the_budget_of_the_defaults_is_the_one_of_the_checks(raw: Mapping[str, Any]) -> None:
+    assert raw["budget"] == values.BUDGETS
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_document_their_options(plugin: Callable[[str], ModuleType], name: str) -> None:
+    module = plugin(f"library/go_service_{name}.py")
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    taken = re.search(r"argument_spec=(\{.*\})", Path(module.__file__).read_text().replace("\n", " "))[1]
+    assert set(documentation["options"]) == set(re.findall(r'"(\w+)": \{"type"', taken))
+    assert documentation["module"] == f"go_service_{name}"
+    assert yaml.safe_load(module.EXAMPLES) and yaml.safe_load(module.RETURN)
+    assert set(documentation["attributes"]) == {"check_mode", "diff_mode", "idempotency"}
