@@ -99,6 +99,12 @@ def settings(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def project() -> dict[str, Any]:
+    """Return the Go facts of a service like the example."""
+    return dict(PROJECT)
+
+
+@pytest.fixture(scope="session")
 def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, str]]:
     """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
     loader = DataLoader()

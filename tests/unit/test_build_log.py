@@ -1,0 +1,152 @@
+"""What a build printed, read: its steps, whether it had a cache, why it failed and what to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.go_service import build_log
+from ansible.module_utils.go_service.engine import Engine
+
+CLASSIC = """Step 1/4 : FROM golang:1.27-alpine3.24 AS build
+ ---> 9bb7d82aa6a9
+Step 2/4 : LABEL go-service.kind="builder"
+ ---> Using cache
+ ---> 5f0c2b6f7a51
+Step 3/4 : RUN go build fmt
+{cached} ---> 1c2d3e4f5a6b
+Step 4/4 : COPY . /src/
+ ---> 7a6b5c4d3e2f
+Successfully built 7a6b5c4d3e2f
+"""
+BUILDKIT = """#5 [build 1/4] FROM docker.io/library/golang:1.27-alpine3.24
+#5 DONE 0.0s
+#6 [build 2/4] RUN go build fmt
+{cached}
+#7 [build 3/4] RUN go build -ldflags="-w -s" -o /out/cat-server .
+#7 0.512 # example.com/cat-server
+#7 0.513 ./main.go:12:2: undefined: foo
+#7 ERROR: process "/bin/sh -c go build -ldflags=\\"-w -s\\" -o /out/cat-server ." did not complete successfully: exit code: 1
+------
+ > [build 3/4] RUN go build -ldflags="-w -s" -o /out/cat-server .:
+0.513 ./main.go:12:2: undefined: foo
+------
+ERROR: failed to solve: process "/bin/sh -c go build" did not complete successfully: exit code: 1
+"""
+
+
+def failed(*lines: str) -> str:
+    """Return the message of docker_image for a step that printed lines."""
+    log = [
+        "Step 1/2 : FROM golang:1.27",
+        "",
+        " ---> 9bb7d82aa6a9",
+        "Step 2/2 : RUN go build .",
+        "",
+        " ---> Running in 0c1d2e3f4a5b",
+        *lines,
+    ]
+    return f"Error building api - code: 1, message: The command '/bin/sh -c go build .' returned a non-zero code: 1, logs: {log!r}"
+
+
+def test_steps() -> None:
+    steps = build_log.steps(CLASSIC.format(cached=" ---> Using cache\n"))
+    assert [step["cached"] for step in steps] == [False, True, True, False]
+    assert steps[1]["instruction"] == 'LABEL go-service.kind="builder"'
+    assert build_log.steps("") == []
+
+
+@pytest.mark.parametrize(
+    ("output", "cached"),
+    [
+        (CLASSIC.format(cached=" ---> Using cache\n"), True),
+        (CLASSIC.format(cached=" ---> Running in 0c1d2e3f4a5b\n"), False),
+        (BUILDKIT.format(cached="#6 CACHED"), True),
+        (BUILDKIT.format(cached="#6 DONE 20.1s"), False),
+        ("", False),
+    ],
+)
+def test_a_build_had_a_cache_where_go_did_not_run_anew(output: str, cached: bool) -> None:
+    assert build_log.was_cached(output) is cached
+
+
+# What Go, apk, adduser and the Engine print -> a word of what to do.
+REMEDIES = {
+    "write /root/.cache/go-build/x: no space left on device": "Free space on the host",
+    "--- FAIL: TestHealth (0.00s)": "go_service_run_tests",
+    "FAIL\texample.com/api\t0.004s": "go_service_run_tests",
+    "go: go.mod requires go >= 1.30 (running go 1.27.3; GOTOOLCHAIN=local)": "go_service_builder_image",
+    "go: github.com/x/y@v1.2.3: Get https://proxy.golang.org/x: dial tcp: lookup proxy.golang.org: i/o timeout": "GOPROXY",
+    "go: x/y@v1.0.0: reading http://p/x: 403 Forbidden": "GOPROXY",
+    "main.go:4:2: missing go.sum entry for module providing package github.com/x/y": "go mod tidy",
+    "go: inconsistent vendoring in /src:": "go mod vendor",
+    "main.go:7:12: pattern static/*: no matching files found": "go:embed",
+    "package example.com/x: C source files not allowed when not using cgo or SWIG: x.c": "cgo",
+    "/bin/sh: apk: not found": "go_service_packages",
+    "ERROR: unable to select packages:\n  nosuch (no such package)": "go_service_packages",
+    "adduser: user 'nobody' in use": "go_service_user",
+    "adduser: uid '0' in use": "go_service_uid",
+    "./main.go:12:2: undefined: foo": "Correct the source at the lines named",
+    "internal/api/api.go:3: syntax error": "Correct the source at the lines named",
+    "Segmentation fault": "Read the lines above",
+}
+
+
+@pytest.mark.parametrize(("printed", "remedy"), REMEDIES.items())
+def test_a_failed_build_says_what_to_do(printed: str, remedy: str) -> None:
+    failure = build_log.explain(failed(*printed.splitlines()))
+    assert remedy in failure["remedy"]
+    assert failure["message"] == "the build failed at: RUN go build ."
+    assert failure["evidence"] == printed.splitlines()
+    assert (failure["stage"], failure["standing"]) == ("build", "The running container and its image were not touched.")
+
+
+def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:
+    failure = build_log.explain(failed(*(f"\x1b[91mline {number}\x1b[0m" for number in range(100)), "Removing intermediate container 0c1d"))
+    assert failure["evidence"] == [f"line {number}" for number in range(70, 100)]
+
+
+def test_lines_of_an_earlier_step_do_not_count() -> None:
+    log = ["Step 1/2 : RUN go test ./...", "ok\texample.com/x", "no test files", "Step 2/2 : RUN go build .", "./a.go:1:1: oops"]
+    failure = build_log.explain(f"Error building api - code: 1, message: returned a non-zero code: 1, logs: {log!r}")
+    assert failure["evidence"] == ["./a.go:1:1: oops"]
+    assert "Correct the source" in failure["remedy"]
+
+
+def test_a_failed_build_of_buildkit() -> None:
+    failure = build_log.explain("Building api:latest failed", BUILDKIT.format(cached="#6 CACHED"))
+    assert failure["message"] == 'the build failed at: RUN go build -ldflags="-w -s" -o /out/cat-server .'
+    assert failure["evidence"] == ["# example.com/cat-server", "./main.go:12:2: undefined: foo"]
+    assert "Correct the source" in failure["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("message", "output", "words"),
+    [
+        ("Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
+        ("Error building api - code: 1, message: x, logs: [not a list", "", "the build failed: x"),
+        ("Building failed", "ERROR: failed to connect to the builder", "failed to connect to the builder"),
+    ],
+)
+def test_a_build_that_fails_before_its_first_step(message: str, output: str, words: str) -> None:
+    failure = build_log.explain(message, output)
+    assert words in "\n".join([failure["message"], *failure["evidence"]])
+    assert failure["remedy"]
+
+
+@pytest.mark.engine
+def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
+    """The message of community.docker's own module, whose form is nowhere promised."""
+    (tmp_path / "Dockerfile").write_text('FROM stand-in/runtime:1.37.0\nRUN printf "it\'s\\n ./x.go:1:2: \\"broken\\"" >&2; exit 3\n')
+    arguments = {"name": "utest-fail", "source": "build", "build": {"path": str(tmp_path)}}
+    (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    module = "ansible_collections.community.docker.plugins.modules.docker_image"
+    command = [sys.executable, "-m", module, str(tmp_path / "arguments.json")]
+    done = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    failure = build_log.explain(done["msg"])
+    assert failure["message"].startswith("the build failed at: RUN printf ")
+    assert failure["evidence"][0] == "it's"
+    assert failure["evidence"][1].strip() == './x.go:1:2: "broken"'
