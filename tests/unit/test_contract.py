@@ -782,3 +782,9 @@ def test_results_are_plain_data():
     """Results travel as JSON."""
     for item in contract.evaluate(GOOD, samples.expected(), {}):
         assert json.loads(json.dumps(item.as_dict())) == item.as_dict()
+
+
+def test_a_source_outside_of_git_needs_no_date():
+    found = samples.good_evidence(config={"Labels": samples.labels(created="", source="", revision="")})
+    labels = result("config-labels", found, samples.expected(source_date=""))
+    assert (labels.verdict, "no git checkout" in labels.reason) == ("pass", True)

@@ -122,9 +122,9 @@ _HARMLESS_NAMES = ("GPG_KEY", "GPG_KEYS")
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 _BUILD_ARGUMENTS = re.compile(r"\A\|\d+ (.*?) /bin/sh -c ", re.S)
 _OCI = "org.opencontainers.image."
-# A source that is no git checkout has no address and no revision; the rest is always known.
-_LABELS_REQUIRED = tuple(_OCI + name for name in ("title", "version", "created", "base.name", "base.digest"))
-_LABELS_WISHED = tuple(_OCI + name for name in ("source", "revision"))
+# A source that is no git checkout has no date, no address and no revision; the rest is always known.
+_LABELS_REQUIRED = tuple(_OCI + name for name in ("title", "version", "base.name", "base.digest"))
+_LABELS_WISHED = tuple(_OCI + name for name in ("created", "source", "revision"))
 _SENSITIVE_VOLUMES = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr", "/bin", "/sbin")
 
 
@@ -887,7 +887,7 @@ def config_env_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
     rules=("OCI annotations", "OWASP #13"),
 )
 def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
-    """The OCI labels title, version, created, base.name and base.digest are set, source and revision too where the
+    """The OCI labels title, version, base.name and base.digest are set, created, source and revision too where the
     source is a git checkout, and every label of the role has the value that was asked for. `created` is the source's
     date, not the build's."""
     labels = evidence.image.labels
@@ -900,7 +900,7 @@ def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
         return failed(measured, limit, f"missing: {listed(missing)}")
     if different:
         return failed(measured, limit, f"not as asked for: {listed(different)}")
-    if not _is_rfc3339(created):
+    if created and not _is_rfc3339(created):
         return failed(measured, limit, f"{_OCI}created is {created!r}, not a date of RFC 3339")
     if expected.source_date and created != expected.source_date:
         return failed(measured, limit, f"{_OCI}created is {created}, but the source's date is {expected.source_date}")
