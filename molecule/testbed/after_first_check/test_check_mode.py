@@ -20,8 +20,10 @@ def test_check_mode_changed_no_file(host, machine_name: str) -> None:
     before = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], f"files-of-{machine_name}.txt").read_text(encoding="utf-8").splitlines()
     command = ["docker", "diff", host.backend.name]
     after = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    new = [line for line in after if line not in before and not line.split(" ", 1)[1].startswith(BESIDE_THE_POINT)]
-    assert new == []
+    # "C /root" says no more than that something is new in it, which is told on a line of its own.
+    holders = {f"C {Path(path).parent}" for path in BESIDE_THE_POINT}
+    new = set(after) - set(before) - holders
+    assert [line for line in sorted(new) if not line.split(" ", 1)[1].startswith(BESIDE_THE_POINT)] == []
 
 
 def test_check_mode_left_the_engine_alone(host) -> None:
