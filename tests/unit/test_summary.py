@@ -1,0 +1,118 @@
+"""What a run tells a person at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.go_service import summary
+
+Settings = Callable[..., dict[str, Any]]
+PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
+RUN: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}}
+WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
+
+
+def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
+    """Return the lines of a summary."""
+    return summary.text({**PLAN, **(plan or {})}, settings, {**RUN, **(run or {})}, {**WRITTEN, **written}).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("publish", "url"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("8080", "http://127.0.0.1:8080"),
+        ("192.0.2.1:80", "http://192.0.2.1:80"),
+        ("[::]:80", "http://[::1]:80"),
+        ("[2001:db8::1]:80", "http://[2001:db8::1]:80"),
+        ("", ""),
+    ],
+)
+def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
+    assert summary.url(settings(publish=publish)) == url
+    lines = told(settings(publish=publish, health_path="/up"))
+    assert [line.split()[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
+
+
+@pytest.mark.parametrize(
+    ("plan", "deploy", "headline"),
+    [
+        ([], {}, "cat-server is healthy; nothing had to change."),
+        (["x"], {"action": "created"}, "cat-server is healthy: a new container runs."),
+        (["x"], {"action": "replaced", "outage_seconds": 0.84}, "a new container took over, 0.8 s after the old one was told to stop."),
+        (["x"], {"action": "kept"}, "cat-server is healthy: its container was as it should be."),
+        (["a", "b"], {}, "cat-server would be deployed: a; b."),
+        (["a"], {"action": "would deploy"}, "cat-server would be deployed: a."),
+    ],
+)
+def test_the_headline(settings: Settings, plan: list[str], deploy: dict[str, Any], headline: str) -> None:
+    assert headline in told(settings(), {"deploy": plan}, {"deploy": deploy})[0]
+
+
+def test_a_first_run(settings: Settings) -> None:
+    run = {
+        "build": {"seconds": 24.31, "cached": False},
+        "verify": {"start_seconds": 0.312},
+        "deploy": {"action": "created", "pruned": ["cat-server:0123456789ab"]},
+    }
+    check = {"verdict": "warn", "title": "Health check", "measured": "none", "reason": "the image has no health check"}
+    lines = told(
+        settings(),
+        {"deploy": ["x"], "build": ["x"]},
+        run,
+        image={"size": 9_210_000, "user": "app"},
+        counts={"pass": 30, "warn": 1, "fail": 0},
+        checks=[check, {**check, "verdict": "pass", "title": "Port"}],
+    )
+    assert lines == [
+        "cat-server is healthy: a new container runs.",
+        "  image     cat-server:3f2a91c07b6e, 9.2 MB, runs as app",
+        "  build     24.3 s, the first one",
+        "  start     0.31 s until healthy",
+        "  contract  kept: 30 passed, 1 with a warning",
+        "            warn: Health check: none, the image has no health check",
+        "  removed   cat-server:0123456789ab",
+        "  try it    curl http://127.0.0.1:8080/health",
+        "  report    reports/localhost/cat-server.html",
+    ]
+
+
+def test_a_run_without_a_build(settings: Settings) -> None:
+    assert "  build     none: the image of this very source was there" in told(settings())
+    assert "  start     0.50 s until healthy" in told(settings(), {"last_report": {"start_seconds": 0.5}})
+
+
+def test_a_broken_contract_is_not_called_kept(settings: Settings) -> None:
+    assert "  contract  BROKEN: 2 failed" in told(settings(), counts={"fail": 2}, verdict="fail")
+
+
+def test_a_stand_in_is_never_passed_over(settings: Settings) -> None:
+    (line,) = [
+        line for line in told(settings(), {"stand_in": True, "bases": ["stand-in/go-builder:1", "stand-in/runtime:1"]}) if "base" in line
+    ]
+    assert "STAND-IN, not the real thing: stand-in/go-builder:1, stand-in/runtime:1 in place of golang:1.27-alpine3.24, alpine:3.24" in line
+
+
+def test_an_image_that_is_not_known_yet(settings: Settings) -> None:
+    assert "  image     (not known before the base images are there)" in told(settings(), {"image": "", "build": ["x"], "deploy": ["x"]})
+
+
+FAILURE = {"message": "it exited with code 3", "evidence": ["log: boom"], "standing": "The old one runs.", "remedy": "Correct it."}
+
+
+def test_a_failure() -> None:
+    assert summary.failure_text(FAILURE, "api", "reports/x.html").splitlines() == [
+        "api: it exited with code 3",
+        "",
+        "  | log: boom",
+        "",
+        "What still runs: The old one runs.",
+        "What to do: Correct it.",
+        "Report: reports/x.html",
+    ]
+
+
+def test_a_failure_that_knows_little() -> None:
+    assert summary.failure_text({"message": "x"}, "api") == "api: x"
