@@ -167,3 +167,16 @@ def client(engine: Engine) -> Callable[..., str]:
     """Return what runs the Docker client against that Engine."""
     assert engine.api_version
     return docker
+
+
+@pytest.fixture(scope="session")
+def web(client: Callable[..., str]) -> str:
+    """Return an image that runs its argument in a shell, and whose health test asks for http://localhost:8080/health."""
+    dockerfile = f"""FROM {RUNTIME}
+    LABEL go-service.name=utest-web go-service.kind=image
+    RUN mkdir -p /srv && echo ok >/srv/health
+    HEALTHCHECK CMD ["wget", "-q", "--spider", "http://localhost:8080/health"]
+    ENTRYPOINT ["/bin/sh", "-c"]
+    """
+    client("build", "-q", "-t", "utest-web:1", "-", stdin=dockerfile)
+    return "utest-web:1"

@@ -229,10 +229,9 @@ class Engine:
             )
             raw = self.client.post_json_to_binary("/exec/{0}/start", execution["Id"], data={"Detach": False, "Tty": False}, timeout=timeout)
             code = self._call("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
-        except ReadTimeout:
-            return -1, f"no answer within {timeout:g} s"
-        except (EngineError, APIError, EngineGone) as error:
-            return -1, str(error)
+        except (EngineError, APIError, EngineGone, ReadTimeout) as error:
+            # One that has begun to answer ends as a lost connection, with these words as well.
+            return -1, f"no answer within {timeout:g} s" if "timed out" in str(error) else str(error)
         return (-1 if code is None else code), demultiplex(raw).decode(errors="replace").strip()
 
     def tag(self, reference: str, repository: str, tag: str) -> None:

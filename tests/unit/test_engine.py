@@ -1,0 +1,264 @@
+"""The calls to the Engine, on the real one; how its answers are read; what happens while it is away."""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.go_service import engine as engines
+from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, Missing
+
+Client = Callable[..., str]
+IMAGE = "stand-in/runtime:1.37.0"
+
+
+# What the Engine answers
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("1970-01-01T00:01:00.5Z", 60.5),
+        ("1970-01-01T00:00:01.123456789Z", 1.123456789),
+        ("1970-01-01T02:00:00+02:00", 0.0),
+        ("2026-03-01T12:00:00.000000001-05:00", 1772384400.000000001),
+    ],
+)
+def test_times(text: str, seconds: float) -> None:
+    assert engines.parse_time(text) == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "now", "2026-03-01T12:00:00", "0001-01-01T00:00:00Zx"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a time of the Engine|Invalid isoformat"):
+        engines.parse_time(text)
+
+
+def frame(stream: int, payload: bytes) -> bytes:
+    """Return a piece of a multiplexed stream."""
+    return bytes([stream, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
+
+
+@pytest.mark.parametrize(
+    ("raw", "payload"),
+    [
+        (b"", b""),
+        (frame(1, b"out\n") + frame(2, b"err\n") + frame(1, b""), b"out\nerr\n"),
+        (frame(1, b"\x01\0\0\0\0\0\0\x02xy"), b"\x01\0\0\0\0\0\0\x02xy"),
+        (frame(1, b"whole") + frame(1, b"cut off")[:-4], b"wholecut"),
+        (b"plain text of a terminal", b"plain text of a terminal"),
+        (b"short", b""),
+    ],
+)
+def test_multiplexed_output(raw: bytes, payload: bytes) -> None:
+    assert engines.demultiplex(raw) == payload
+
+
+@pytest.mark.parametrize(
+    ("check", "command"),
+    [
+        (None, None),
+        ({}, None),
+        ({"Test": []}, None),
+        ({"Test": ["NONE"]}, None),
+        ({"Test": ["CMD"]}, None),
+        ({"Test": ["CMD", "wget", "-q"]}, ["wget", "-q"]),
+        ({"Test": ["CMD-SHELL", "wget -q || exit 1"]}, ["/bin/sh", "-c", "wget -q || exit 1"]),
+    ],
+)
+def test_the_command_of_a_health_check(check: object, command: list[str] | None) -> None:
+    assert engines.health_test({"Config": {"Healthcheck": check}}) == command
+
+
+# The real Engine
+
+
+@pytest.fixture
+def sleeper(engine: Engine) -> Iterator[str]:
+    """Return the id of a running container that logs and waits."""
+    body = {
+        "Image": IMAGE,
+        "Cmd": ["/bin/sh", "-c", "echo out; echo err >&2; exec sleep 60"],
+        "Labels": {"go-service.name": "utest-sleeper", "go-service.kind": "service"},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "58081"}]}},
+        "ExposedPorts": {"80/tcp": {}},
+    }
+    made = engine.create("utest-sleeper", body)
+    engine.start(made)
+    yield made
+    engine.remove(made)
+
+
+@pytest.mark.engine
+def test_what_is_not_there(engine: Engine) -> None:
+    assert engine.image("utest-none:1") is None
+    assert engine.container("utest-none") is None
+    assert not engine.network_exists("utest-none")
+    assert engine.network_exists("bridge")
+    assert engine.containers(name="utest-none") == []
+    assert engine.images(name="utest-none") == []
+    assert engine.logs("utest-none") == []
+    assert engine.run_in("utest-none", ["true"], 1)[0] == -1
+    assert engine.remove_image("utest-none:1")
+    engine.remove("utest-none")
+    for call in (
+        lambda: engine.start("utest-none"),
+        lambda: engine.stop("utest-none", 0),
+        lambda: engine.rename("utest-none", "utest-other"),
+        lambda: engine.set_restart_policy("utest-none", {"Name": "no"}),
+        lambda: engine.create("utest-none", {"Image": "utest-none:1"}),
+        lambda: engine.tag("utest-none:1", "utest-none", "2"),
+    ):
+        with pytest.raises(Missing, match="utest-none"):
+            call()
+
+
+@pytest.mark.engine
+def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
+    assert engine.container("utest-sleeper")["Id"] == sleeper
+    assert [container["Id"] for container in engine.containers(name="utest-sleeper", kind="service")] == [sleeper]
+    assert engine.containers(name="utest-sleeper", kind="candidate") == []
+    assert engine.publishers(58081) == ["utest-sleeper"]
+    assert engine.publishers(58082) == []
+    assert sorted(engine.logs(sleeper)) == ["err", "out"]
+    engine.start(sleeper)  # runs already
+    engine.rename(sleeper, "utest-renamed")
+    engine.set_restart_policy("utest-renamed", {"Name": "always"})
+    assert engine.container(sleeper)["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    engine.stop(sleeper, 0)
+    engine.stop(sleeper, 0)  # stopped already
+    assert not engine.container(sleeper)["State"]["Running"]
+    assert engine.run_in(sleeper, ["true"], 1)[0] == -1
+    with pytest.raises(EngineError, match="utest-renamed"):
+        engine.create("utest-renamed", {"Image": IMAGE})
+    engine.remove(sleeper)
+    assert engine.container(sleeper) is None
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("command", "timeout", "expected"),
+    [
+        (["/bin/sh", "-c", "echo fine; echo too >&2"], 5, (0, "fine\ntoo")),
+        (["/bin/sh", "-c", "echo no; exit 7"], 5, (7, "no")),
+        (["sleep", "5"], 0.3, (-1, "no answer within 0.3 s")),
+    ],
+)
+def test_commands_in_a_container(engine: Engine, sleeper: str, command: list[str], timeout: float, expected: tuple[int, str]) -> None:
+    code, output = engine.run_in(sleeper, command, timeout)
+    assert (code, "\n".join(sorted(output.splitlines()))) == expected
+
+
+@pytest.mark.engine
+def test_a_command_that_is_not_there(engine: Engine, sleeper: str) -> None:
+    code, output = engine.run_in(sleeper, ["nosuch"], 5)
+    assert code not in (0, None)
+    assert "nosuch" in output
+
+
+@pytest.mark.engine
+def test_an_image_in_use_stays(engine: Engine, client: Client) -> None:
+    client("build", "-q", "-t", "utest-used", "-", stdin=f"FROM {IMAGE}\nLABEL a=b\n")
+    made = engine.create("utest-user", {"Image": "utest-used", "Cmd": ["true"]})
+    assert not engine.remove_image("utest-used")
+    engine.tag("utest-used", "utest-used", "other")
+    assert engine.remove_image("utest-used:other")
+    assert engine.image("utest-used")
+    engine.remove(made)
+    assert engine.remove_image("utest-used")
+    assert engine.image("utest-used") is None
+
+
+# An Engine that is away
+
+
+class Relay(socketserver.ThreadingUnixStreamServer):
+    """A socket that hands what it gets on to the Engine: one that can go away."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    class RequestHandlerClass(socketserver.BaseRequestHandler):
+        """Copies in both directions until one side ends."""
+
+        def handle(self) -> None:
+            """Hand one connection on."""
+            with socket.socket(socket.AF_UNIX) as behind:
+                behind.connect("/var/run/docker.sock")
+                back = threading.Thread(target=self.copy, args=(behind, self.request), daemon=True)
+                back.start()
+                self.copy(self.request, behind)
+                back.join()
+
+        @staticmethod
+        def copy(source: socket.socket, target: socket.socket) -> None:
+            """Copy until the source ends."""
+            try:
+                while piece := source.recv(65536):
+                    target.sendall(piece)
+                target.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), self.RequestHandlerClass)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+@pytest.fixture
+def relay(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Relay]:
+    """Return what starts a socket to the Engine, which DOCKER_HOST names."""
+    assert engine
+    if not Path("/var/run/docker.sock").is_socket():
+        pytest.skip("the Engine of this machine does not listen on /var/run/docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/e")
+    return lambda: Relay(tmp_path / "e")
+
+
+@pytest.mark.engine
+def test_no_engine_at_all_is_said_at_once(relay: Callable[[], Relay]) -> None:
+    assert relay
+    began = time.monotonic()
+    with pytest.raises(EngineUnreachable):
+        Engine()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.engine
+def test_an_engine_that_goes_away_is_waited_for(relay: Callable[[], Relay], tmp_path: Path) -> None:
+    first = relay()
+    engine = Engine()
+    version = engine.version()["Version"]
+    first.shutdown()
+    first.server_close()
+    engine.client.close()
+    os.unlink(tmp_path / "e")
+    back = []
+    threading.Timer(0.7, lambda: back.append(relay())).start()
+    began = time.monotonic()
+    assert engine.version()["Version"] == version
+    assert 0.5 < time.monotonic() - began < 10
+    back[0].shutdown()
+    back[0].server_close()
+
+
+@pytest.mark.engine
+def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = relay()
+    engine = Engine()
+    first.shutdown()
+    first.server_close()
+    engine.client.close()
+    os.unlink(tmp_path / "e")
+    monkeypatch.setattr(engines, "PATIENCE", 0.4)
+    began = time.monotonic()
+    with pytest.raises(EngineUnreachable, match="the Engine did not come back within 0 s"):
+        engine.version()
+    assert time.monotonic() - began < 5
