@@ -409,7 +409,7 @@ def run(module: AnsibleModule) -> dict:
         try:
             deploy.refuse_foreign(engine, settings["name"])
             done += deploy.recover(engine, settings)
-            changed = bool(done) or bool(params["dockerfile"] and preparation.stage())
+            staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()
             if plan["build"] and plan["digest"]:
                 preparation.write_labels(engine, plan)
@@ -419,7 +419,7 @@ def run(module: AnsibleModule) -> dict:
         held = bool(plan["build"] or plan["deploy"] or params["hold"])
         if not held:
             lock.release(identity["token"])
-    return {"changed": changed, "plan": plan, "recovered": done, "held": held}
+    return {"changed": staged or bool(done), "plan": plan, "recovered": done, "held": held}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: go_service_remove
 short_description: Take away what the role go_service made for a service
 description:
-  - Removes the containers and images that carry the service's ownership label, and the service's directory on the host. Nothing else.
+  - Removes the containers and images that carry the service's ownership label, and what the role keeps in the service's directory on the host.
+    Nothing else.
   - Volumes, networks and base images stay. An image that another container uses stays, and a warning names it.
 attributes:
   check_mode: {support: full, description: Says what it would remove.}
@@ -39,11 +40,33 @@ removed:
     directory: {description: The service's directory on the host, empty where there was none., type: str}
 """
 
+import contextlib
 import shutil
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable
 from ansible.module_utils.go_service.paths import service_directory
+
+
+# What the role keeps in a service's directory. Another file there is not the role's, nor is the directory then.
+KEPT = ("context", "source", "report.json", "lock", "lock.new", "working")
+
+
+def owned_paths(directory: Path) -> list[Path]:
+    """Return what is there of the role's own in a service's directory."""
+    return [directory / name for name in KEPT if (directory / name).exists()]
+
+
+def remove_paths(paths: list[Path]) -> None:
+    """Remove files and directories, and the directory that they are in where nothing else is in it."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    with contextlib.suppress(OSError):
+        paths[0].parent.rmdir()
 
 
 def owned_images(engine: Engine, name: str) -> list[tuple[str, str]]:
@@ -62,7 +85,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec={"settings": {"type": "dict", "required": True}}, supports_check_mode=True)
     settings = module.params["settings"]
     name, directory = settings["name"], service_directory(settings)
-    removed: dict = {"containers": [], "images": [], "directory": str(directory) if directory.exists() else ""}
+    paths = owned_paths(directory)
+    removed: dict = {"containers": [], "images": [], "directory": str(directory) if paths else ""}
     try:
         engine = Engine()
         for container in engine.containers(name=name):
@@ -78,8 +102,10 @@ def main() -> None:
         module.warn(f"No Engine answers on this host, so only the directory is removed: {error}")
     except EngineError as error:
         module.fail_json(msg=f"The Engine refused: {error}. Run again.", removed=removed)
-    if directory.exists() and not module.check_mode:
-        shutil.rmtree(directory)
+    if paths and not module.check_mode:
+        remove_paths(paths)
+        if directory.exists():
+            module.warn(f"The directory {directory} stays: files that this role did not make are in it.")
     module.exit_json(changed=any(removed.values()), removed=removed)
 
 
