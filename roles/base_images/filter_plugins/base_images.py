@@ -6,11 +6,12 @@ not a template. The rules of references are those of https://github.com/distribu
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 # Spellings the engine itself drops from the names of Docker Hub's images (reference.FamiliarString).
-_HUB_HOSTS = ("docker.io/", "index.docker.io/", "registry-1.docker.io/")
-_HUB_LIBRARY = "library/"
+HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io")
+HUB_LIBRARY = "library/"
 
 
 def canonical_reference(reference: str) -> str:
@@ -21,12 +22,14 @@ def canonical_reference(reference: str) -> str:
 
     Returns:
         The reference without Docker Hub's host and `library/`, with `:latest` where it names neither tag nor digest.
-        Of `name:tag@digest` only `name@digest` is left: the engine looks at the digest alone, and its API refuses both.
+        Of `name:tag@digest` only `name@digest` is left: the digest alone decides, and the engine's API takes only one.
     """
-    for host in _HUB_HOSTS:
-        if reference.startswith(host):
-            reference = reference[len(host) :].removeprefix(_HUB_LIBRARY)
-            break
+    host, slash, path = reference.partition("/")
+    if slash and host in HUB_HOSTS:
+        reference = path
+    # The first part is a registry where it cannot be a user or an organisation of Docker Hub.
+    if not slash or host in HUB_HOSTS or not ("." in host or ":" in host or host == "localhost"):
+        reference = reference[len(HUB_LIBRARY) :] if reference.startswith(HUB_LIBRARY) else reference
     name, _, digest = reference.partition("@")
     path, colon, tag = name.rpartition(":")
     # A colon before the last slash belongs to the registry's port, not to a tag.
@@ -78,13 +81,60 @@ def base_images_resolve(
     for reference, stand_in in wanted.items():
         real = {"image": canonical_reference(reference), "id": image_id_of(images, reference), "stand_in": False}
         other = {"image": stand_in, "id": image_id_of(images, stand_in), "stand_in": True}
-        if source == "assemble":
-            resolved[reference] = other
-        elif not real["id"] and other["id"] and fallback == "assemble":
-            resolved[reference] = other
-        else:
-            resolved[reference] = real
+        instead = fallback == "assemble" and other["id"] and not real["id"]
+        resolved[reference] = other if source == "assemble" or instead else real
     return resolved
+
+
+def names_for(reference: str, wanted: dict[str, str], fallback: str) -> list[str]:
+    """Return the names of images that may be used for a reference.
+
+    Args:
+        reference: A wanted reference.
+        wanted: Wanted reference -> name of its stand-in.
+        fallback: `none` or `assemble`.
+
+    Returns:
+        The names as the engine lists them, the best first.
+    """
+    names = [canonical_reference(reference)]
+    return [*names, wanted[reference]] if fallback == "assemble" else names
+
+
+def manifest_names(manifest: str) -> list[str]:
+    """Return the names of the images in an archive of `docker save`.
+
+    Args:
+        manifest: The text of the archive's manifest.json.
+
+    Returns:
+        The names as the engine lists them; none where the text is not such a manifest.
+    """
+    try:
+        entries = json.loads(manifest)
+        return [canonical_reference(name) for entry in entries for name in entry.get("RepoTags") or []]
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+def choose_archives(archives: dict[str, list[str]], wanted: list[list[str]]) -> list[str]:
+    """Return the archives to load.
+
+    Args:
+        archives: Path of each archive -> names of the images in it.
+        wanted: For each image that is missing the names that may be used for it, the best first.
+
+    Returns:
+        Paths, each once. For each image the first archive, by path, that holds the best name that any archive holds.
+    """
+    chosen: list[str] = []
+    for names in wanted:
+        for name in names:
+            holders = sorted(path for path, held in archives.items() if name in held)
+            if holders:
+                chosen += [holders[0]] if holders[0] not in chosen else []
+                break
+    return chosen
 
 
 class FilterModule:
@@ -93,6 +143,10 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return filter name -> function."""
         return {
+            "base_images_archives": choose_archives,
             "base_images_canonical": canonical_reference,
+            "base_images_id": image_id_of,
+            "base_images_manifest_names": manifest_names,
+            "base_images_names": names_for,
             "base_images_resolve": base_images_resolve,
         }

@@ -32,7 +32,7 @@ notes:
 requirements:
   - requests (its absence is reported as RV(library=false))
 author:
-  - The go_service project (@go-service)
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""
