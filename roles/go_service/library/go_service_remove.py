@@ -48,7 +48,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable
 from ansible.module_utils.go_service.paths import service_directory
 
-
 # What the role keeps in a service's directory. Another file there is not the role's, nor is the directory then.
 KEPT = ("context", "source", "report.json", "lock", "lock.new", "working")
 
