@@ -1,0 +1,305 @@
+"""Every kind of violation is caught by a run of the role, called by its name, and leaves the old container alone.
+
+What the role's own Dockerfile cannot produce is built by hand on the machine, from the good image, and deployed by its tag.
+`PYTEST_ADDOPTS="-k setuid" molecule verify -s contract` runs one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from conftest import Machine
+
+PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", "."))
+SOURCE = PROJECT / "molecule/contract/services/lantern"
+CONTEXT = "/root/.local/state/go_service/lantern/context"
+RUN_LIMIT = 600  # seconds that a run of a playbook may take
+
+# Dockerfiles of images that the role would not build; @good@ is the image that runs.
+BY_HAND = {
+    "root": "FROM @good@\nUSER root\n",
+    "setuid": "FROM @good@\nUSER root\nRUN echo tool > /srv/tool && chmod 4755 /srv/tool\nUSER app\n",
+    "secret-file": "FROM @good@\nUSER root\nRUN echo PASSWORD=hunter2 > /srv/.env\nUSER app\n",
+    "secret-env": "FROM @good@\nENV API_TOKEN=hunter2\n",
+    "no-health": "FROM @good@\nHEALTHCHECK NONE\n",
+}
+# The role's own build, but position independent, which Go links dynamically; the loader is the machine's.
+DYNAMIC = f"""
+set -e
+cp -r {CONTEXT} /tmp/dynamic
+cp -L /lib*/ld-linux-*.so.* /tmp/dynamic/loader.so
+cd /tmp/dynamic
+sed -i -e 's|^RUN go build -ldflags="|RUN go build -buildmode=pie -ldflags="-I /lib/loader.so |' -e '/^RUN go build [a-z]/d' Dockerfile
+grep -q buildmode=pie Dockerfile
+sed -i '/^loader/d' .dockerignore && echo '!loader.so' >> .dockerignore
+echo 'COPY loader.so /lib/loader.so' >> Dockerfile
+docker build --quiet --tag "$1" . && rm -r /tmp/dynamic
+"""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What breaks the contract, and what the run must say of it.
+
+    checks: ids of all checks that fail by it, the one that it is about first. says, remedy: words of the first one's sentence. variables: of
+    the role. tag: of an image made by hand, "" for the good image.
+    """
+
+    checks: tuple[str, ...]
+    says: str
+    remedy: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    tag: str = ""
+
+
+VIOLATIONS = {
+    "slow start": Violation(
+        ("start-time",),
+        "over the budget by",
+        "what the service does before it listens",
+        {"go_service_env": {"DELAY": "3s"}, "go_service_budget": {"start_seconds": 2}},
+    ),
+    "memory": Violation(
+        ("memory-use",),
+        "instead of 32 MB",
+        "go_service_budget.memory_mb",
+        {"go_service_env": {"HOLD_MB": "40"}, "go_service_budget": {"memory_mb": 32}},
+    ),
+    "open capabilities": Violation(
+        ("runtime-capabilities",), "NET_RAW", "Set go_service_cap_drop: [ALL]", {"go_service_cap_drop": []}
+    ),
+    "added capability": Violation(
+        ("runtime-capabilities",), "SYS_PTRACE instead of none", "go_service_cap_add", {"go_service_cap_add": ["SYS_PTRACE"]}
+    ),
+    "writable root": Violation(
+        ("runtime-read-only",), "writable instead of read-only", "Set go_service_read_only: true", {"go_service_read_only": False}
+    ),
+    "root user": Violation(("user-not-root", "user-groups"), "the image runs as root", "a USER that is not root", tag="root"),
+    "setuid file": Violation(("files-setuid", "files-differences"), "/srv/tool (4755)", "`chmod a-s`", tag="setuid"),
+    "secret file": Violation(("files-secrets", "files-differences"), "/srv/.env", "go_service_dockerignore", tag="secret-file"),
+    "secret variable": Violation(("config-env-secrets",), "API_TOKEN", "hand it over at run time", tag="secret-env"),
+    "dynamic binary": Violation(("binary-static", "files-differences"), "/lib/loader.so", "CGO_ENABLED=0", tag="dynamic"),
+}
+
+
+# ------------------------------------------------------------------------------------------------------------------ a run
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a playbook that is over. reports: the directory it wrote its reports to."""
+
+    code: int
+    output: str
+    reports: Path
+
+    @property
+    def message(self) -> str:
+        """The message of the task that failed at last, with every piece of white space as one blank; "" where none failed."""
+        found = re.findall(r"^fatal: \[[^\]]*\]: FAILED! =>\s*\n((?:[ ]+.*\n|\n)+)", self.output, re.MULTILINE)
+        return " ".join(str(yaml.safe_load(found[-1])["msg"]).split()) if found else ""
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report as data; there must be one, with its page."""
+        assert list(self.reports.glob("*/lantern.html")), self.output
+        (path,) = self.reports.glob("*/lantern.json")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def with_verdict(self, *verdicts: str) -> set[str]:
+        """The ids of the report's checks that have one of these verdicts."""
+        return {check["id"] for check in self.report["checks"] if check["verdict"] in verdicts}
+
+    def check(self, identifier: str) -> dict[str, Any]:
+        """The report's entry of a check."""
+        return next(check for check in self.report["checks"] if check["id"] == identifier)
+
+
+Play = Callable[..., Run]
+
+
+@pytest.fixture
+def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
+    """Run one of the project's playbooks on the machine."""
+    return lambda playbook, **variables: run(tmp_path / "reports", playbook, {"go_service_labels": {"attempt": request.node.name}, **variables})
+
+
+def run(reports: Path, playbook: str, variables: dict[str, Any]) -> Run:
+    """Run one of the project's playbooks on Molecule's inventory."""
+    command = ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], str(PROJECT / "playbooks" / playbook)]
+    command += ["--limit", "vms", "--extra-vars", json.dumps({**variables, "go_service_report_dir": str(reports)})]
+    environment = {
+        **os.environ,
+        "ANSIBLE_ROLES_PATH": str(PROJECT / "roles"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+    }
+    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        text=True,
+        check=False,
+        timeout=RUN_LIMIT,
+    )
+    return Run(done.returncode, done.stdout, reports)
+
+
+# ------------------------------------------------------------------------------------------------------------------ the machine
+
+
+@dataclass(frozen=True)
+class State:
+    """What tells whether a machine is as it was: its containers by name, with id, start and image."""
+
+    containers: dict[str, tuple[str, str, str]]
+    body: str
+
+
+def state(machine: Machine, expected: dict[str, Any]) -> State:
+    """The containers of the machine, stopped ones too, and what the service answers."""
+    ids = machine.run("docker ps --all --quiet --no-trunc").split()
+    records = json.loads(machine.run("docker inspect --type=container " + " ".join(ids))) if ids else []
+    containers = {record["Name"].strip("/"): (record["Id"], record["State"]["StartedAt"], record["Image"]) for record in records}
+    return State(containers, machine.get(expected["health_path"], expected["address"], expected["host_port"]).body)
+
+
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that puts the good image in place, by a container that is new."""
+    reports = tmp_path_factory.mktemp("good") / "reports"
+    done = run(reports, "build.yml", {"go_service_labels": {"attempt": reports.parent.name + str(os.getpid())}})
+    assert done.code == 0, done.output
+    return done
+
+
+@pytest.fixture(scope="module")
+def good(good_run: Run, machine: Machine, expected: dict[str, Any]) -> str:
+    """The good image, which runs."""
+    return machine.run("docker inspect --format '{{.Config.Image}}' %s", expected["name"])
+
+
+@pytest.fixture(scope="module")
+def by_hand(machine: Machine, good: str) -> Callable[[str], str]:
+    """Make one of the bad images on the machine, and return its tag."""
+
+    def make(kind: str) -> str:
+        reference = f"lantern:{kind}"
+        if kind == "dynamic":
+            machine.run("sh -c %s sh %s", DYNAMIC, reference)
+        else:
+            dockerfile = BY_HAND[kind].replace("@good@", good)
+            machine.run("printf %%s %s | docker build --quiet --tag %s -", dockerfile, reference)
+        return kind
+
+    return make
+
+
+@pytest.fixture
+def untouched(good: str, machine: Machine, expected: dict[str, Any]) -> Any:
+    """The old container answers, and after the test it is the same one, never restarted, and the only one."""
+    before = state(machine, expected)
+    assert list(before.containers) == [expected["name"]]
+    assert before.body == "lit\n"
+    yield
+    assert state(machine, expected) == before
+
+
+# ------------------------------------------------------------------------------------------------------------------ the tests
+
+
+def test_good_image(good_run: Run, expected) -> None:
+    """The good image passes every check that can be judged here, with no waiver."""
+    assert good_run.with_verdict("fail", "warn", "waived") == set()
+    assert good_run.with_verdict("skip") == set(expected["skips"])
+    assert good_run.report["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_violation(untouched: None, play: Play, by_hand, good: str, name: str) -> None:
+    """The run fails, names the check with what was measured and what to do, and reports it."""
+    violation = VIOLATIONS[name]
+    tag = by_hand(violation.tag) if violation.tag else good.partition(":")[2]
+    patient = {"go_service_budget": {"start_seconds": 8}}  # a busy machine is not what these tests are about
+    done = play("rollback.yml", go_service_image_tag=tag, **{**patient, **violation.variables})
+    refused(done, violation)
+
+
+def test_large_binary(untouched: None, play: Play, tmp_path: Path) -> None:
+    """A binary of 60 MB, built by the role, is over the budget of the image."""
+    source = tmp_path / "source"
+    shutil.copytree(SOURCE, source)
+    with (source / "ballast").open("wb") as file:
+        file.truncate(58_000_000)
+    (source / "ballast.go").write_text(
+        'package main\n\nimport _ "embed"\n\n//go:embed ballast\nvar ballast string\n\n'
+        'func init() {\n\tif ballast == "" {\n\t\tpanic("no ballast")\n\t}\n}\n',
+        encoding="utf-8",
+    )
+    done = play("build.yml", go_service_source=str(source), go_service_budget={"start_seconds": 8})
+    refused(done, Violation(("image-size",), "instead of 50 MB", "go_service_budget.image_mb"))
+    assert done.report["image"]["size"] > 60_000_000
+
+
+def refused(done: Run, violation: Violation) -> None:
+    """Assert that a run failed by a violation, and by nothing else."""
+    about = violation.checks[0]
+    assert done.code != 0, done.output
+    assert "breaks the contract" in done.message, done.output
+    assert f"({about}): " in done.message
+    assert violation.says in done.message
+    assert violation.remedy in done.message
+    assert "The service's own container was not touched." in done.message
+    assert done.with_verdict("fail") == set(violation.checks)
+    assert done.report["verdict"] == "fail"
+    assert done.report["failure"]["stage"] == "contract"
+    assert violation.remedy in done.check(about)["remedy"]
+
+
+def test_missing_health_check(untouched: None, play: Play, by_hand) -> None:
+    """An image without a health check cannot be proven at all: it is refused before a candidate is started."""
+    done = play("rollback.yml", go_service_image_tag=by_hand("no-health"))
+    assert done.code != 0, done.output
+    assert "lantern:no-health has no health check" in done.message, done.output
+    assert "give its Dockerfile a HEALTHCHECK" in done.message
+    assert "The service's own container was not touched." in done.message
+    assert done.report["verdict"] == "fail"
+    assert done.report["failure"]["stage"] == "candidate"
+
+
+def test_unknown_waiver(untouched: None, play: Play, good: str) -> None:
+    """A waiver for a check that does not exist is an error, with the one that was meant."""
+    done = play("rollback.yml", go_service_image_tag=good.partition(":")[2], go_service_waivers={"file-setuid": "A typing error."})
+    assert done.code != 0, done.output
+    assert "go_service_waivers" in done.message, done.output
+    assert "'file-setuid'" in done.message
+    assert "did you mean files-setuid?" in done.message
+
+
+def test_waiver(good: str, play: Play, by_hand, machine: Machine, expected) -> None:
+    """A waiver with its reason lets a violation through; the report shows it as waived, with the reason, and never as passed."""
+    reasons = {"files-setuid": "The tool drops its rights itself.", "files-differences": "The tool is wanted."}
+    done = play("rollback.yml", go_service_image_tag=by_hand("setuid"), go_service_waivers=reasons, go_service_budget={"start_seconds": 8})
+    assert done.code == 0, done.output
+    assert done.with_verdict("waived") == set(reasons)
+    assert done.with_verdict("fail") == set()
+    for identifier, reason in reasons.items():
+        assert reason in json.dumps(done.check(identifier))
+    now = state(machine, expected)
+    assert now.body == "lit\n"
+    assert list(now.containers) == [expected["name"]]
+    assert now.containers[expected["name"]][2] == machine.run("docker image inspect --format '{{.Id}}' lantern:setuid")
