@@ -45,6 +45,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.go_service import deploy
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable
 from ansible.module_utils.go_service.paths import service_directory
 
@@ -89,6 +90,8 @@ def main() -> None:
     try:
         engine = Engine()
         for container in engine.containers(name=name):
+            if not deploy.is_ours(container, name):
+                continue
             removed["containers"].append(container["Names"][0].lstrip("/"))
             if not module.check_mode:
                 engine.remove(container["Id"])

@@ -81,8 +81,13 @@ class Proof:
 
 
 def is_ours(container: Mapping[str, Any], name: str) -> bool:
-    """Say whether the role made a container for this service."""
-    return ((container.get("Config") or {}).get("Labels") or {}).get(containers.LABEL_NAME) == name
+    """Say whether the role made a container for this service; container: inspected, or of the Engine's list.
+
+    A container that somebody ran from the service's image has the image's labels, its name among them, but not the kind.
+    """
+    labels = (container.get("Config") or container).get("Labels") or {}
+    kinds = (containers.KIND_SERVICE, containers.KIND_CANDIDATE)
+    return labels.get(containers.LABEL_NAME) == name and labels.get(containers.LABEL_KIND) in kinds
 
 
 def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
@@ -167,10 +172,11 @@ def _ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
     """Say how a container that no longer runs ended."""
     state = container["State"]
     evidence = _evidence(engine, container)
-    if state.get("OOMKilled"):
+    # 137 is a kill; not every kernel tells the Engine that it was for want of memory.
+    if state.get("OOMKilled") or state["ExitCode"] == 137:
         limit = container["HostConfig"]["Memory"] >> 20
         return NotProven(
-            f"it was killed by its memory limit of {limit} MiB (exit code {state['ExitCode']})",
+            f"it was killed{'' if state.get('OOMKilled') else ', most likely'} by its memory limit of {limit} MiB (exit code {state['ExitCode']})",
             "Raise go_service_memory, or make the service use less.",
             evidence,
         )
@@ -501,7 +507,7 @@ def _stuck(name: str, aside: str, old_id: str, new_id: str, message: str) -> Dep
 def leftovers(engine: Engine, name: str) -> list[str]:
     """Return the names of containers that an ended run left behind; only this role's own."""
     temporary = {containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name), f"{name}-failed"}
-    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name)]
+    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(container, name)]
     return sorted(temporary.intersection(found))
 
 
@@ -526,8 +532,9 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
         else:
             if current:
                 engine.remove(current["Id"])
-            engine.rename(aside["Id"], name)
+            # Started first: a run that is killed between the two leaves a name that tells what to go on with.
             engine.start(aside["Id"])
+            engine.rename(aside["Id"], name)
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)

@@ -1,0 +1,653 @@
+"""A deploy: the candidate, the swap, the way back, and what a killed run leaves behind.
+
+The first part runs against the real Engine, real listeners and real log lines. The second part runs against an Engine in memory, for
+what a real one cannot be made to do at will: fail, or see its caller die, at each single call in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.go_service import container as containers
+from ansible.module_utils.go_service import deploy
+from ansible.module_utils.go_service.deploy import DeployError
+from ansible.module_utils.go_service.engine import Engine, EngineError, Missing
+
+Client = Callable[..., str]
+Settings = Callable[..., dict[str, Any]]
+SERVE = "exec httpd -f -p 8080 -h /srv"
+BARE = "stand-in/runtime:1.37.0"
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listener(answer: bytes | None = b"", family: int = socket.AF_INET) -> Iterator[int]:
+    """Listen on a port and answer each connection with bytes and an end; None answers nothing. Yield the port."""
+    with socket.socket(family) as server:
+        server.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        server.listen()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _address = server.accept()
+                    if answer is not None:
+                        connection.recv(4096)
+                        connection.sendall(answer)
+                        connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+# What the last words of a service mean
+
+REMEDIES = {
+    "open /data/x.db: read-only file system": "go_service_tmpfs",
+    "exec /usr/local/bin/api: exec format error": "GOARCH",
+    'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
+    "/bin/sh: wget: not found": "BusyBox",
+    "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "wget: server returned error: HTTP/1.1 404 Not Found": "go_service_health_path",
+    "wget: server returned error: HTTP/1.1 503 Service Unavailable": "answers the health check with an error",
+    "flag provided but not defined: -listen": "go_service_args",
+    "Usage of api:": "go_service_args",
+    "open /srv/config.yml: permission denied": "go_service_volumes",
+    "dial tcp: lookup db on 127.0.0.11:53: no such host": "go_service_network",
+    "panic: runtime error": "Read the log lines",
+}
+
+
+@pytest.mark.parametrize(("line", "word"), REMEDIES.items())
+def test_a_remedy_for_the_last_words(line: str, word: str) -> None:
+    assert word in deploy.remedy_for(["log: started", line])
+
+
+def test_without_last_words_there_is_a_general_remedy() -> None:
+    assert "go_service_args" in deploy.remedy_for([])
+
+
+# The host's ports
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""),
+        (b"HTTP/1.0 404 Not Found\r\n\r\nno", ""),
+        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", ""),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2"),
+        (b"", "Remote end closed connection without response"),
+        (None, "timed out"),
+    ],
+)
+def test_what_counts_as_an_http_answer(answer: bytes | None, expected: str) -> None:
+    with listener(answer) as port:
+        assert deploy.http_answers("127.0.0.1", port, "/health", timeout=0.3).strip() == expected
+
+
+def test_a_refused_connection_is_told_apart() -> None:
+    assert deploy.http_answers("127.0.0.1", free_port(), "/") == "refused"
+
+
+def test_an_answer_over_ipv6() -> None:
+    with listener(b"HTTP/1.1 200 OK\r\n\r\n", socket.AF_INET6) as port:
+        assert deploy.http_answers("::1", port, "/") == ""
+
+
+class Publishers:
+    """Stands for an Engine whose containers publish nothing."""
+
+    @staticmethod
+    def publishers(port: int) -> list[str]:
+        """Return no names."""
+        return []
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None:
+    with listener(family=family) as port:
+        address = "127.0.0.1" if family == socket.AF_INET else "[::1]"
+        with pytest.raises(DeployError) as caught:
+            deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+        assert f":{port} is taken by the process " in caught.value.message
+        assert f"(pid {os.getpid()})" in caught.value.message
+    assert (caught.value.stage, caught.value.standing) == ("port", "The service's own container was not touched.")
+    assert "go_service_publish" in caught.value.remedy
+    deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+
+
+def test_an_address_of_another_host(settings: Settings) -> None:
+    with pytest.raises(DeployError, match=r"192\.0\.2\.1 is not one of this host's"):
+        deploy.check_port(Publishers(), settings(publish="192.0.2.1:8080"), None)
+
+
+def test_a_service_without_a_published_port_needs_none(settings: Settings) -> None:
+    deploy.check_port(Publishers(), settings(publish=""), None)
+
+
+@pytest.mark.parametrize(("running", "host_port", "taken"), [(True, 0, False), (False, 0, True), (True, 1, True)])
+def test_the_port_of_the_old_container_is_its_own(settings: Settings, running: bool, host_port: int, taken: bool) -> None:
+    with listener() as port:
+        bindings = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port + host_port)}]}
+        old = {"State": {"Running": running}, "HostConfig": {"PortBindings": bindings}}
+        with pytest.raises(DeployError) if taken else contextlib.nullcontext():
+            deploy.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
+
+
+# On the real Engine
+
+
+@pytest.fixture
+def service(settings: Settings) -> Settings:
+    """Return what makes the settings of a small service that starts at once and stops at once."""
+
+    def make(command: str = SERVE, **changes: Any) -> dict[str, Any]:
+        quick = {"name": "utest-web", "publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 5, "args": [command]}
+        return settings(**{**quick, **changes})
+
+    return make
+
+
+@pytest.fixture
+def clean(engine: Engine) -> Iterator[Engine]:
+    """Return the Engine, without containers of the service before and after."""
+    for container in engine.containers(name="utest-web"):
+        engine.remove(container["Id"])
+    yield engine
+    for container in engine.containers(name="utest-web"):
+        engine.remove(container["Id"])
+
+
+def names(engine: Engine) -> list[str]:
+    """Return the names of the service's containers."""
+    return sorted(container["Names"][0].lstrip("/") for container in engine.containers(name="utest-web"))
+
+
+@pytest.mark.engine
+def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Settings) -> None:
+    """The Engine keeps five tests: the first success is remembered though the candidate is watched for longer than that."""
+    proof = deploy.start_candidate(clean, service(stable_seconds=2.2, publish="127.0.0.1:8080"), web)
+    found = clean.container("utest-web-candidate")
+    assert found["Id"] == proof.container_id and found["State"]["Running"]
+    assert 0 < proof.start_seconds < 2
+    assert not found["HostConfig"]["PortBindings"]
+    assert names(clean) == ["utest-web-candidate"]
+
+
+# Command and settings of a candidate that fails -> what is said, and what to do.
+FAILING = {
+    "exits at once": ("echo boom >&2; exit 3", {}, ["exited with code 3", "log: boom"], "go_service_args"),
+    "never healthy": (
+        "sleep 60",
+        {"start_timeout": 0.8},
+        ["within 0.8 s (go_service_start_timeout)", "health test: exit 1"],
+        "go_service_port",
+    ),
+    "no such page": ("exec httpd -f -p 8080 -h /tmp", {"start_timeout": 0.8}, ["did not become healthy", "404"], "go_service_health_path"),
+    "dies later": ("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", {"stable_seconds": 3}, ["exited with code 4"], "go_service_args"),
+    "sick later": (
+        "httpd -f -p 8080 -h /srv & sleep 1; kill $!; sleep 60",
+        {"stable_seconds": 8, "health_retries": 1},
+        ["became healthy, but was unhealthy again within 8 s"],
+        "go_service_port",
+    ),
+    "too little memory": (
+        "exec tail /dev/zero",
+        {"memory": "8m"},
+        ["it was killed", "by its memory limit of 8 MiB (exit code 137)"],
+        "go_service_memory",
+    ),
+    "writes to its own file system": ("touch /srv/x || exit 5", {}, ["exited with code 5", "Read-only file system"], "go_service_tmpfs"),
+    "listens inside only": (
+        "exec httpd -f -p 127.0.0.1:8080 -h /srv",
+        {"publish": "127.0.0.1:8080", "health_host": "127.0.0.1"},
+        ["refuses connections from outside on port 8080"],
+        "0.0.0.0:port",
+    ),
+    "cannot be started": (SERVE, {"network": "utest-none"}, ["utest-none"], "go_service_"),
+    "cannot be created": (SERVE, {"cap_add": ["NO_SUCH"]}, ["NO_SUCH"], "go_service_"),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("case", FAILING.values(), ids=FAILING)
+def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, service: Settings, case: tuple[Any, ...]) -> None:
+    command, changes, words, remedy = case
+    with pytest.raises(DeployError) as caught:
+        deploy.start_candidate(clean, service(command, **changes), web)
+    told = "\n".join([caught.value.message, *caught.value.evidence])
+    assert [word for word in words if word not in told] == []
+    assert remedy in caught.value.remedy
+    assert (caught.value.stage, caught.value.standing) == ("candidate", "The service's own container was not touched.")
+    assert names(clean) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("image", "words"), [(BARE, "has no health check"), ("utest-web:none", "there is no image utest-web:none")])
+def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image: str, words: str) -> None:
+    with pytest.raises(DeployError, match=words):
+        deploy.start_candidate(clean, service(), image)
+    assert names(clean) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("suffix", ["", "-candidate", "-next", "-set-aside"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({}, id="no labels"),
+        pytest.param({containers.LABEL_NAME: "utest-other", containers.LABEL_KIND: "service"}, id="another service's"),
+        pytest.param({containers.LABEL_NAME: "utest-web", containers.LABEL_KIND: "image"}, id="run from the image by hand"),
+    ],
+)
+def test_a_foreign_container_is_left_alone(clean: Engine, suffix: str, labels: dict[str, str]) -> None:
+    made = clean.create(f"utest-web{suffix}", {"Image": BARE, "Labels": labels})
+    try:
+        with pytest.raises(DeployError) as caught:
+            deploy.refuse_foreign(clean, "utest-web")
+        for word in (f"the name utest-web{suffix} is held", BARE, made[:12], "created"):
+            assert word in caught.value.message
+        assert f"docker rename utest-web{suffix}" in caught.value.remedy
+        assert clean.container(made)["Name"] == f"/utest-web{suffix}"
+    finally:
+        clean.remove(made)
+
+
+@pytest.mark.engine
+def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Settings) -> None:
+    port = free_port()
+    body = {
+        "Image": web,
+        "Cmd": ["sleep 60"],
+        "ExposedPorts": {"8080/tcp": {}},
+        "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
+    }
+    holder = clean.create("utest-holder", body)
+    clean.start(holder)
+    try:
+        with pytest.raises(DeployError, match="taken by the container utest-holder"):
+            deploy.swap(clean, service(publish=f"127.0.0.1:{port}"), web)
+        assert names(clean) == ["utest-holder"]
+    finally:
+        clean.remove(holder)
+
+
+@pytest.mark.engine
+def test_a_swap_replaces_and_answers(clean: Engine, web: str, service: Settings) -> None:
+    publish = f"127.0.0.1:{free_port()}"
+    first = deploy.swap(clean, service(publish=publish, restart_policy="always"), web)
+    assert (first.action, first.old_id) == ("created", "")
+    second = deploy.swap(clean, service(publish=publish, env={"A": "b"}), web)
+    assert (second.action, second.old_id) == ("replaced", first.container_id)
+    assert 0 < second.outage_seconds < 5
+    assert names(clean) == ["utest-web"]
+    assert clean.container("utest-web")["Id"] == second.container_id
+    assert clean.container(first.container_id) is None
+    assert deploy.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("echo boom; exit 3", ["exited with code 3", "log: boom"]), ("sleep 60", ["did not pass its health test within 0.5 s"])],
+)
+def test_a_swap_that_fails_brings_the_very_same_container_back(
+    clean: Engine, web: str, service: Settings, command: str, words: list[str]
+) -> None:
+    publish = f"127.0.0.1:{free_port()}"
+    old = deploy.swap(clean, service(publish=publish, restart_policy="always"), web).container_id
+    with pytest.raises(DeployError) as caught:
+        deploy.swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
+    told = "\n".join([caught.value.message, *caught.value.evidence])
+    assert [word for word in words if word not in told] == []
+    assert caught.value.standing == f"The very same earlier container {old[:12]} runs again and is healthy."
+    found = clean.container("utest-web")
+    assert (found["Id"], found["State"]["Running"], found["HostConfig"]["RestartPolicy"]["Name"]) == (old, True, "always")
+    assert names(clean) == ["utest-web"]
+    assert deploy.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+
+
+@pytest.mark.engine
+def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service: Settings) -> None:
+    with pytest.raises(DeployError) as caught:
+        deploy.swap(clean, service("exit 3"), web)
+    assert "no earlier container" in caught.value.standing
+    assert names(clean) == []
+
+
+@pytest.mark.engine
+def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str, service: Settings) -> None:
+    old = deploy.swap(clean, service(), web).container_id
+    clean.stop(old, 0)
+    with pytest.raises(DeployError) as caught:
+        deploy.swap(clean, service("exit 3"), web)
+    assert "back as it was: stopped" in caught.value.standing
+    found = clean.container("utest-web")
+    assert (found["Id"], found["State"]["Running"]) == (old, False)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("command", "finished"), [(SERVE, True), ("exit 3", False)])
+def test_a_real_swap_that_was_killed_is_finished_or_undone(
+    clean: Engine, web: str, service: Settings, command: str, finished: bool
+) -> None:
+    old = deploy.swap(clean, service(), web).container_id
+    clean.rename(old, "utest-web-set-aside")
+    clean.stop(old, 0)
+    wanted = service(command, start_timeout=1)
+    new = clean.create("utest-web", containers.create_body(wanted, web, clean.api_version))
+    clean.start(new)
+    clean.create("utest-web-next", containers.create_body(wanted, web, clean.api_version))
+    told = deploy.recover(clean, wanted)
+    found = clean.container("utest-web")
+    assert (found["Id"], found["State"]["Running"]) == (new if finished else old, True)
+    assert names(clean) == ["utest-web"]
+    assert told[0].startswith("Finished" if finished else "Undid")
+    assert told[1] == "Removed the leftover container utest-web-next."
+    assert deploy.recover(clean, wanted) == []
+
+
+@pytest.mark.engine
+def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Client) -> None:
+    def build(number: int, tag: str, labels: str) -> str:
+        client(
+            "build",
+            "-q",
+            *(("-t", tag) if tag else ()),
+            "-",
+            stdin=f"FROM {BARE}\nLABEL {labels} n={number}\n" if labels else f"FROM {BARE}\n",
+        )
+        return tag
+
+    ours = "go-service.name=utest-many go-service.kind=image"
+    tags = [build(number, f"utest-many:{number}", ours) for number in range(6)]
+    build(7, "utest-many:foreign", "x=y")
+    stages = [
+        client("build", "-q", "-", stdin=f"FROM {BARE}\nLABEL go-service.name=utest-many go-service.kind=builder n={n}\n") for n in (1, 2)
+    ]
+    ids = [clean.image(tag)["Id"] for tag in tags]
+    held = clean.create("utest-many", {"Image": tags[0], "Cmd": ["true"]})
+    try:
+        assert deploy.promote(clean, "utest-many", ids[4])
+        assert deploy.promote(clean, "utest-many", ids[5])
+        assert not deploy.promote(clean, "utest-many", ids[5])
+        assert (clean.image("utest-many:latest")["Id"], clean.image("utest-many:previous")["Id"]) == (ids[5], ids[4])
+        removed = deploy.prune(clean, "utest-many", 3, ids[5])
+        left = [tag for tag in tags if clean.image(tag)]
+        assert {tags[0], tags[4], tags[5]} <= set(left), "in use, previous and latest stay"
+        assert len(set(left) - {tags[0]}) in (2, 3)
+        assert clean.image("utest-many:foreign")
+        assert len([stage for stage in stages if clean.image(stage)]) == 1
+        assert len(removed) == len(tags) - len(left) + 1
+        assert deploy.prune(clean, "utest-many", 3, ids[5]) == []
+    finally:
+        clean.remove(held)
+        for image in clean.images(name="utest-many"):
+            for reference in image["RepoTags"] or [image["Id"]]:
+                clean.remove_image(image["Id"] if reference == "<none>:<none>" else reference)
+
+
+# On an Engine in memory
+
+
+class Killed(BaseException):
+    """The run is gone: nothing after this happens."""
+
+
+class Memory:
+    """An Engine in memory that keeps the real one's rules as far as a swap depends on them: names are unique, what is not there is Missing.
+
+    It counts the calls, and at call number `at` raises `error`, before the call takes effect or after it; from there on always, if `lasting`.
+    The image "bad" never passes its health test.
+    """
+
+    api_version = (1, 41)
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self.calls = 0
+        self._ids = itertools.count(1)
+        self.at: int | None = None
+        self.error: BaseException = EngineError("broken")
+        self.after = self.lasting = False
+
+    def _call(self, effect: Callable[[], Any]) -> Any:
+        number, self.calls = self.calls, self.calls + 1
+        hit = self.at is not None and (number == self.at or (self.lasting and number > self.at))
+        if hit and not self.after:
+            raise self.error
+        result = effect()
+        if hit:
+            raise self.error
+        return result
+
+    def _find(self, name: str) -> dict[str, Any] | None:
+        return next((record for record in self.records.values() if name in (record["Id"], record["Name"][1:])), None)
+
+    def _get(self, name: str) -> dict[str, Any]:
+        found = self._find(name)
+        if found is None:
+            raise Missing(f"no such container: {name}")
+        return found
+
+    def _free(self, name: str) -> None:
+        if self._find(name):
+            raise EngineError(f"the name {name} is in use")
+
+    def container(self, name: str) -> dict[str, Any] | None:
+        return self._call(lambda: copy.deepcopy(self._find(name)))
+
+    def containers(self, **labels: str) -> list[dict[str, Any]]:
+        wanted = {f"go-service.{name}": value for name, value in labels.items()}
+        return self._call(
+            lambda: [
+                {"Id": record["Id"], "Names": [record["Name"]], "Labels": record["Config"]["Labels"]}
+                for record in self.records.values()
+                if wanted.items() <= record["Config"]["Labels"].items()
+            ]
+        )
+
+    def create(self, name: str, body: dict[str, Any]) -> str:
+        def effect() -> str:
+            self._free(name)
+            made = f"{next(self._ids):064d}"[::-1]
+            self.records[made] = {
+                "Id": made,
+                "Name": f"/{name}",
+                "State": {"Running": False, "Status": "created", "StartedAt": "", "ExitCode": 0},
+                "Config": {"Labels": body["Labels"], "Image": body["Image"], "Healthcheck": {"Test": ["CMD", "test"]}},
+                "HostConfig": {**body["HostConfig"]},
+            }
+            return made
+
+        return self._call(effect)
+
+    def start(self, name: str) -> None:
+        self._call(lambda: self._get(name)["State"].update(Running=True, Status="running"))
+
+    def stop(self, name: str, timeout: int) -> None:
+        self._call(lambda: self._get(name)["State"].update(Running=False, Status="exited"))
+
+    def rename(self, name: str, new_name: str) -> None:
+        def effect() -> None:
+            self._free(new_name)
+            self._get(name)["Name"] = f"/{new_name}"
+
+        self._call(effect)
+
+    def set_restart_policy(self, name: str, policy: dict[str, Any]) -> None:
+        self._call(lambda: self._get(name)["HostConfig"].update(RestartPolicy=policy))
+
+    def remove(self, name: str) -> None:
+        found = self._find(name)
+        self._call(lambda: self.records.pop(found["Id"]) if found else None)
+
+    def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
+        def effect() -> tuple[int, str]:
+            found = self._find(name)
+            return (0, "") if found and found["State"]["Running"] and found["Config"]["Image"] != "bad" else (1, "sick")
+
+        return self._call(effect)
+
+    def logs(self, name: str, lines: int = 20) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return what makes settings of a deploy that never waits."""
+    monkeypatch.setattr(deploy, "POLL", 0)
+    return lambda **changes: service(start_timeout=1e-9, **changes)
+
+
+def running_service(settings: dict[str, Any], policy: str) -> tuple[Memory, str]:
+    """Return an Engine with the service in it, and its container's id."""
+    engine = Memory()
+    old = deploy.swap(engine, {**settings, "restart_policy": policy}, "good").container_id
+    engine.calls = 0
+    return engine, old
+
+
+def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
+    """Return how many calls a swap makes where nothing goes wrong but the image."""
+    engine, _old = running_service(settings, policy)
+    with contextlib.suppress(DeployError):
+        deploy.swap(engine, settings, image)
+    return engine.calls
+
+
+def state(engine: Memory) -> list[tuple[str, bool]]:
+    """Return (name, running) of all containers."""
+    return sorted((record["Name"][1:], record["State"]["Running"]) for record in engine.records.values())
+
+
+VARIANTS = list(itertools.product(["always", "unless-stopped"], ["good", "bad"], [False, True]))
+
+
+@pytest.mark.parametrize(("policy", "image", "after"), VARIANTS)
+def test_whatever_call_fails_a_healthy_container_serves(fast: Settings, policy: str, image: str, after: bool) -> None:
+    """One call fails: afterwards the old container is back as it was, or, where the failure came last, the new one serves."""
+    total = calls_of(fast(), policy, image)
+    assert total > 10
+    for number in range(total):
+        engine, old = running_service(fast(), policy)
+        engine.at, engine.after = number, after
+        with contextlib.suppress(DeployError, EngineError):
+            deploy.swap(engine, fast(), image)
+        engine.at = None
+        deploy.recover(engine, fast())
+        assert state(engine) == [("utest-web", True)], f"call {number}"
+        (record,) = engine.records.values()
+        assert record["Id"] == old or record["Config"]["Image"] == "good"
+        if record["Id"] == old:
+            assert record["HostConfig"]["RestartPolicy"]["Name"] in (policy, "unless-stopped")
+
+
+@pytest.mark.parametrize(("policy", "image", "after"), VARIANTS)
+def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: str, image: str, after: bool) -> None:
+    for number in range(calls_of(fast(), policy, image)):
+        engine, old = running_service(fast(), policy)
+        engine.at, engine.after, engine.error = number, after, Killed()
+        with pytest.raises(Killed):
+            deploy.swap(engine, fast(), image)
+        engine.at = None
+        deploy.recover(engine, fast())
+        assert state(engine) == [("utest-web", True)], f"call {number}"
+        (record,) = engine.records.values()
+        assert record["Id"] == old or record["Config"]["Image"] == "good"
+        assert deploy.recover(engine, fast()) == []
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, policy: str) -> None:
+    for number, second in itertools.product(range(calls_of(fast(), policy, "bad")), range(12)):
+        engine, _old = running_service(fast(), policy)
+        engine.at, engine.error = number, Killed()
+        with pytest.raises(Killed):
+            deploy.swap(engine, fast(), "bad")
+        engine.calls, engine.at = 0, second
+        with contextlib.suppress(Killed):
+            deploy.recover(engine, fast())
+        engine.at = None
+        deploy.recover(engine, fast())
+        assert state(engine) == [("utest-web", True)], f"calls {number}, {second}"
+
+
+def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_to_do(fast: Settings) -> None:
+    reached = 0
+    for number in range(calls_of(fast(), "unless-stopped", "bad")):
+        engine, old = running_service(fast(), "unless-stopped")
+        engine.at, engine.lasting = number, True
+        try:
+            deploy.swap(engine, fast(), "bad")
+        except DeployError as error:
+            if error.stage == "rollback":
+                reached += 1
+                assert old[:12] in error.message
+                assert "docker start" in error.remedy and old[:12] in error.remedy
+                assert error.standing == "The service does not run."
+        except EngineError:
+            pass
+        assert old in engine.records, f"call {number}"
+        engine.at, engine.lasting = None, False
+        deploy.recover(engine, fast())
+        assert state(engine) == [("utest-web", True)], f"call {number}"
+    assert reached > 3
+
+
+def test_a_container_that_was_unhealthy_before_comes_back_as_it_was(fast: Settings) -> None:
+    engine, old = running_service(fast(), "unless-stopped")
+    engine.records[old]["State"]["Health"] = {"Status": "unhealthy"}
+    engine.records[old]["Config"]["Image"] = "bad"
+    with pytest.raises(DeployError) as caught:
+        deploy.swap(engine, fast(), "bad")
+    assert "back as it was: running, but unhealthy" in caught.value.standing
+    assert state(engine) == [("utest-web", True)] and old in engine.records
+
+
+def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
+    engine, _old = running_service(fast(), "unless-stopped")
+    engine.create("utest-web-next", {"Image": "good", "Labels": {containers.LABEL_NAME: "utest"}, "HostConfig": {}})
+    assert deploy.leftovers(engine, "utest-web") == []
+    assert deploy.recover(engine, fast()) == []
+    assert len(engine.records) == 2
+
+
+def test_a_container_that_vanishes_while_it_is_proven_is_told(fast: Settings) -> None:
+    engine, old = running_service(fast(), "unless-stopped")
+    original = engine.run_in
+
+    def run_in(name: str, command: list[str], timeout: float) -> tuple[int, str]:
+        if name != old:
+            engine.records.pop(name, None)
+        return original(name, command, timeout)
+
+    engine.run_in = run_in
+    with pytest.raises(DeployError, match="it was removed while it was being proven") as caught:
+        deploy.swap(engine, fast(), "good")
+    assert old[:12] in caught.value.standing
+    assert state(engine) == [("utest-web", True)]
+
+
+def test_a_proof_does_not_wait_longer_than_it_is_told(clean: Engine, web: str, service: Settings) -> None:
+    began = time.monotonic()
+    with pytest.raises(DeployError):
+        deploy.start_candidate(clean, service("sleep 60", start_timeout=0.3), web)
+    assert time.monotonic() - began < 5
