@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", "."))
 SOURCE = PROJECT / "molecule/contract/services/lantern"
+BUILD, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "molecule/contract/deploy.yml"
 CONTEXT = "/root/.local/state/go_service/lantern/context"
 RUN_LIMIT = 600  # seconds that a run of a playbook may take
 
@@ -76,9 +77,7 @@ VIOLATIONS = {
         "go_service_budget.memory_mb",
         {"go_service_env": {"HOLD_MB": "40"}, "go_service_budget": {"memory_mb": 32}},
     ),
-    "open capabilities": Violation(
-        ("runtime-capabilities",), "NET_RAW", "Set go_service_cap_drop: [ALL]", {"go_service_cap_drop": []}
-    ),
+    "open capabilities": Violation(("runtime-capabilities",), "NET_RAW", "Set go_service_cap_drop: [ALL]", {"go_service_cap_drop": []}),
     "added capability": Violation(
         ("runtime-capabilities",), "SYS_PTRACE instead of none", "go_service_cap_add", {"go_service_cap_add": ["SYS_PTRACE"]}
     ),
@@ -131,13 +130,15 @@ Play = Callable[..., Run]
 
 @pytest.fixture
 def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
-    """Run one of the project's playbooks on the machine."""
-    return lambda playbook, **variables: run(tmp_path / "reports", playbook, {"go_service_labels": {"attempt": request.node.name}, **variables})
+    """Run a playbook on the machine, with a label that makes the container a new one."""
+    return lambda playbook, **variables: run(
+        tmp_path / "reports", playbook, {"go_service_labels": {"attempt": request.node.name}, **variables}
+    )
 
 
-def run(reports: Path, playbook: str, variables: dict[str, Any]) -> Run:
-    """Run one of the project's playbooks on Molecule's inventory."""
-    command = ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], str(PROJECT / "playbooks" / playbook)]
+def run(reports: Path, playbook: Path, variables: dict[str, Any]) -> Run:
+    """Run a playbook on Molecule's inventory."""
+    command = ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook)]
     command += ["--limit", "vms", "--extra-vars", json.dumps({**variables, "go_service_report_dir": str(reports)})]
     environment = {
         **os.environ,
@@ -182,7 +183,7 @@ def state(machine: Machine, expected: dict[str, Any]) -> State:
 def good_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run that puts the good image in place, by a container that is new."""
     reports = tmp_path_factory.mktemp("good") / "reports"
-    done = run(reports, "build.yml", {"go_service_labels": {"attempt": reports.parent.name + str(os.getpid())}})
+    done = run(reports, BUILD, {"go_service_labels": {"attempt": reports.parent.name + str(os.getpid())}})
     assert done.code == 0, done.output
     return done
 
@@ -235,7 +236,7 @@ def test_violation(untouched: None, play: Play, by_hand, good: str, name: str) -
     violation = VIOLATIONS[name]
     tag = by_hand(violation.tag) if violation.tag else good.partition(":")[2]
     patient = {"go_service_budget": {"start_seconds": 8}}  # a busy machine is not what these tests are about
-    done = play("rollback.yml", go_service_image_tag=tag, **{**patient, **violation.variables})
+    done = play(DEPLOY, go_service_image_tag=tag, **{**patient, **violation.variables})
     refused(done, violation)
 
 
@@ -250,7 +251,7 @@ def test_large_binary(untouched: None, play: Play, tmp_path: Path) -> None:
         'func init() {\n\tif ballast == "" {\n\t\tpanic("no ballast")\n\t}\n}\n',
         encoding="utf-8",
     )
-    done = play("build.yml", go_service_source=str(source), go_service_budget={"start_seconds": 8})
+    done = play(BUILD, go_service_source=str(source), go_service_budget={"start_seconds": 8})
     refused(done, Violation(("image-size",), "instead of 50 MB", "go_service_budget.image_mb"))
     assert done.report["image"]["size"] > 60_000_000
 
@@ -272,7 +273,7 @@ def refused(done: Run, violation: Violation) -> None:
 
 def test_missing_health_check(untouched: None, play: Play, by_hand) -> None:
     """An image without a health check cannot be proven at all: it is refused before a candidate is started."""
-    done = play("rollback.yml", go_service_image_tag=by_hand("no-health"))
+    done = play(DEPLOY, go_service_image_tag=by_hand("no-health"))
     assert done.code != 0, done.output
     assert "lantern:no-health has no health check" in done.message, done.output
     assert "give its Dockerfile a HEALTHCHECK" in done.message
@@ -283,7 +284,7 @@ def test_missing_health_check(untouched: None, play: Play, by_hand) -> None:
 
 def test_unknown_waiver(untouched: None, play: Play, good: str) -> None:
     """A waiver for a check that does not exist is an error, with the one that was meant."""
-    done = play("rollback.yml", go_service_image_tag=good.partition(":")[2], go_service_waivers={"file-setuid": "A typing error."})
+    done = play(DEPLOY, go_service_image_tag=good.partition(":")[2], go_service_waivers={"file-setuid": "A typing error."})
     assert done.code != 0, done.output
     assert "go_service_waivers" in done.message, done.output
     assert "'file-setuid'" in done.message
@@ -293,7 +294,7 @@ def test_unknown_waiver(untouched: None, play: Play, good: str) -> None:
 def test_waiver(good: str, play: Play, by_hand, machine: Machine, expected) -> None:
     """A waiver with its reason lets a violation through; the report shows it as waived, with the reason, and never as passed."""
     reasons = {"files-setuid": "The tool drops its rights itself.", "files-differences": "The tool is wanted."}
-    done = play("rollback.yml", go_service_image_tag=by_hand("setuid"), go_service_waivers=reasons, go_service_budget={"start_seconds": 8})
+    done = play(DEPLOY, go_service_image_tag=by_hand("setuid"), go_service_waivers=reasons, go_service_budget={"start_seconds": 8})
     assert done.code == 0, done.output
     assert done.with_verdict("waived") == set(reasons)
     assert done.with_verdict("fail") == set()
