@@ -228,6 +228,8 @@ def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 def image_layers(evidence: Evidence, _expected: Expected) -> Outcome:
     """The layers above the base: one for the account, the packages, the working directory and the binary. Limit: 4."""
+    if not evidence.base.matches:
+        return skipped(_no_base(evidence))
     total = len(evidence.image.layers)
     own = total - sum(layer.in_base for layer in evidence.image.layers)
     measured = f"{count(own, 'layer')} above the base, {total} in all"
