@@ -514,6 +514,7 @@ class Memory:
 def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return what makes settings of a deploy that never waits."""
     monkeypatch.setattr(deploy, "POLL", 0)
+    monkeypatch.setattr(deploy, "STOP_SLACK", 0)
     return lambda **changes: service(start_timeout=1e-9, **changes)
 
 
@@ -588,6 +589,30 @@ def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, pol
         engine.at = None
         deploy.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"calls {number}, {second}"
+
+
+def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast: Settings) -> None:
+    """Killed while the old container took its time to stop: the next run comes before it has stopped."""
+
+    class Stopping(Memory):
+        stopping = ""
+        looks = 0
+
+        def container(self, name: str) -> dict[str, Any] | None:
+            if name == self.stopping:
+                self.looks += 1
+                if self.looks == 5:
+                    super().stop(name, 0)
+            return super().container(name)
+
+    engine = Stopping()
+    engine.stopping = old = deploy.swap(engine, fast(), "good").container_id
+    engine.rename(old, containers.set_aside_name(fast()["name"]))
+    deploy.recover(engine, fast(stop_timeout=60))
+    found = engine.container(fast()["name"])
+    assert engine.looks == 5
+    assert found is not None
+    assert (found["Id"], found["State"]["Running"]) == (old, True)
 
 
 def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_to_do(fast: Settings) -> None:

@@ -40,6 +40,11 @@ def set_aside_name(name: str) -> str:
     return f"{name}-set-aside"
 
 
+def failed_name(name: str) -> str:
+    """Name of a new container that failed in the service's place, until the old one is back."""
+    return f"{name}-failed"
+
+
 def _volumes(settings: Mapping[str, Any]) -> list[str]:
     return list(settings["volumes"])
 

@@ -6,6 +6,7 @@ Names of the containers, for a service `cat-server`:
 - `cat-server-candidate`  same image, hardening, environment, volumes and arguments, but no host port; gone when it is judged
 - `cat-server-next`       the new container until it takes the name
 - `cat-server-set-aside`  the old container, stopped, until the new one is proven
+- `cat-server-failed`     the new container that failed in the service's place, until the old one is back
 
 At every moment the names and the ownership labels alone tell what a run that was killed left behind; `recover` finishes or undoes it.
 """
@@ -32,6 +33,8 @@ from ansible.module_utils.go_service.engine import Engine, EngineError, health, 
 
 POLL = 0.05
 LOG_LINES = 20
+# How much longer than it was given a container may take to stop, in seconds.
+STOP_SLACK = 1.0
 
 
 class DeployError(Exception):
@@ -58,6 +61,10 @@ class DeployError(Exception):
             "evidence": self.evidence,
             "standing": self.standing,
         }
+
+
+def _temporary_names(name: str) -> tuple[str, ...]:
+    return containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name), containers.failed_name(name)
 
 
 class NotProven(Exception):
@@ -92,7 +99,7 @@ def is_ours(container: Mapping[str, Any], name: str) -> bool:
 
 def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
     """Return the service's container, None where there is none; raise DeployError where a name is held by a foreign container."""
-    for held in (name, containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name)):
+    for held in (name, *_temporary_names(name)):
         found = engine.container(held)
         if found and not is_ours(found, name):
             raise DeployError(
@@ -187,9 +194,10 @@ def _ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
     return NotProven(how, remedy_for(evidence), evidence)
 
 
-def _running(container: Mapping[str, Any]) -> bool:
+def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:
+    """Say whether a container runs and was restarted no more than that often: a restart hides the end that came before it."""
     state = container["State"]
-    return bool(state["Running"]) and not state.get("Restarting") and not container.get("RestartCount")
+    return bool(state["Running"]) and not state.get("Restarting") and container.get("RestartCount", 0) <= restarts
 
 
 def _vanished() -> NotProven:
@@ -230,10 +238,11 @@ def start_seconds(container: Mapping[str, Any]) -> float:
     return round(min(passed) - started, 3)
 
 
-def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float) -> Proof:
+def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> Proof:
     """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
 
-    This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take.
+    This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take; restarts: how often the
+    Engine had restarted the container before.
     """
     container = engine.container(container_id)
     if container is None:
@@ -248,7 +257,7 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         container = engine.container(container_id)
         if container is None:
             raise _vanished()
-        if not _running(container):
+        if not _running(container, restarts):
             raise _ended(engine, container)
         now = time.monotonic()
         if code == 0:
@@ -468,7 +477,7 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
         current = engine.container(name)
         if current and current["Id"] == new_id:
             engine.stop(new_id, settings["stop_timeout"])
-            engine.rename(new_id, f"{name}-failed")
+            engine.rename(new_id, containers.failed_name(name))
         found = engine.container(old["Id"])
         if found and found["Name"].lstrip("/") != name:
             engine.rename(old["Id"], name)
@@ -478,8 +487,10 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
             engine.remove(new_id)
             return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
         engine.start(old["Id"])
+        # One that had not been stopped yet keeps its count.
+        restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
         timeout = values.parse_duration(settings["health_timeout"]) / 1e9
-        prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0)
+        prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0, restarts=restarts)
     except NotProven as failure:
         if health(old).get("Status") == "unhealthy":
             engine.remove(new_id)
@@ -506,9 +517,22 @@ def _stuck(name: str, aside: str, old_id: str, new_id: str, message: str) -> Dep
 
 def leftovers(engine: Engine, name: str) -> list[str]:
     """Return the names of containers that an ended run left behind; only this role's own."""
-    temporary = {containers.candidate_name(name), containers.next_name(name), containers.set_aside_name(name), f"{name}-failed"}
     found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(container, name)]
-    return sorted(temporary.intersection(found))
+    return sorted(set(found).intersection(_temporary_names(name)))
+
+
+def _revive(engine: Engine, settings: Mapping[str, Any], container: Mapping[str, Any]) -> None:
+    """Start a container that a killed run was about to stop: where it still runs, it may be on its way to the end."""
+    engine.start(container["Id"])
+    if not container["State"]["Running"]:
+        return
+    deadline = time.monotonic() + max(settings["stop_timeout"], container["Config"].get("StopTimeout") or 0) + STOP_SLACK
+    while time.monotonic() < deadline:
+        found = engine.container(container["Id"])
+        if found and not found["State"]["Running"]:
+            engine.start(container["Id"])
+            return
+        time.sleep(POLL)
 
 
 def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
@@ -533,12 +557,12 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
             if current:
                 engine.remove(current["Id"])
             # Started first: a run that is killed between the two leaves a name that tells what to go on with.
-            engine.start(aside["Id"])
+            _revive(engine, settings, aside)
             engine.rename(aside["Id"], name)
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)
-    if f"{name}-failed" in remaining and current and is_ours(current, name) and not current["State"]["Running"]:
+    if containers.failed_name(name) in remaining and current and is_ours(current, name) and not current["State"]["Running"]:
         engine.start(current["Id"])
         done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
     for leftover in remaining:
