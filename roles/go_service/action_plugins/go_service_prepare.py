@@ -205,6 +205,9 @@ class ActionModule(ActionBase):
                 result = self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common)
                 held = result.get("locked")
                 if not held:
+                    # In the task's result they show with -v alone.
+                    for sentence in result["recovered"]:
+                        self._display.display(sentence)
                     return {**result, "token": lock["token"]}
                 if is_dead(held["controller"]):
                     lock["dead"] = held["token"]
