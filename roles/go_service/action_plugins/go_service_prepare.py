@@ -109,6 +109,9 @@ class ActionModule(ActionBase):
             raise Failed(result)
         return result
 
+    def _tell(self, sentence: str) -> None:
+        self._display.display(f"[{self._task_vars.get('inventory_hostname', '')}]: {sentence}")
+
     def _render(self, template: str, variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         return str(lookup.run([str(ROLE / "templates" / template)], variables=variables)[0])
@@ -207,7 +210,7 @@ class ActionModule(ActionBase):
                 if not held:
                     # In the task's result they show with -v alone.
                     for sentence in result["recovered"]:
-                        self._display.display(sentence)
+                        self._tell(sentence)
                     return {**result, "token": lock["token"]}
                 if is_dead(held["controller"]):
                     lock["dead"] = held["token"]
@@ -216,7 +219,7 @@ class ActionModule(ActionBase):
                     raise Failed(self._locked(held, settings))
                 if announced != held["token"]:
                     announced = held["token"]
-                    self._display.display(f"Waiting for another run on this host: {held['owner']}, for {held['age']} s already.")
+                    self._tell(f"Waiting for another run on this host: {held['owner']}, for {held['age']} s already.")
                 time.sleep(LOCK_POLL)
         finally:
             if temporary:
