@@ -382,6 +382,7 @@ def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Clien
     stages = [
         client("build", "-q", "-", stdin=f"FROM {BARE}\nLABEL go-service.name=utest-many go-service.kind=builder n={n}\n") for n in (1, 2)
     ]
+    nameless = client("build", "-q", "-", stdin=f"FROM {BARE}\nLABEL {ours} n=8\n")
     ids = [clean.image(tag)["Id"] for tag in tags]
     held = clean.create("utest-many", {"Image": tags[0], "Cmd": ["true"]})
     try:
@@ -395,7 +396,8 @@ def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Clien
         assert len(set(left) - {tags[0]}) in (2, 3)
         assert clean.image("utest-many:foreign")
         assert len([stage for stage in stages if clean.image(stage)]) == 1
-        assert len(removed) == len(tags) - len(left) + 1
+        assert clean.image(nameless) is None
+        assert len(removed) == len(tags) - len(left) + 2
         assert deploy.prune(clean, "utest-many", 3, ids[5]) == []
     finally:
         clean.remove(held)

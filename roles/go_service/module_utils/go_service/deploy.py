@@ -583,7 +583,7 @@ def promote(engine: Engine, name: str, image_id: str) -> bool:
 
 
 def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
-    """Remove the service's images beyond the newest `keep` and all of its builder stages but the newest, by label alone.
+    """Remove the service's images beyond the newest `keep`, those without a name, and all builder stages but the newest, by label alone.
 
     What `latest` and `previous` name and what a container runs stays. Returns the references removed.
     """
@@ -603,5 +603,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
         removed += [reference for reference in references if engine.remove_image(reference)]
     # The newest builder stage holds the compiled packages that make the next build fast.
     stages = sorted(engine.images(dangling=True, name=name, kind=containers.KIND_BUILDER), key=lambda image: -image["Created"])
-    removed += [stage["Id"][7:19] for stage in stages[1:] if engine.remove_image(stage["Id"])]
+    # An image loses its name when somebody takes it away by hand, or when the same content is built again under another id.
+    nameless = [image for image in engine.images(dangling=True, name=name, kind=containers.KIND_IMAGE) if image["Id"] not in protected]
+    removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
     return removed
