@@ -80,7 +80,9 @@ VIOLATIONS = {
         "go_service_budget.memory_mb",
         {"go_service_env": {"HOLD_MB": "40"}, "go_service_budget": {**PATIENT["go_service_budget"], "memory_mb": 32}},
     ),
-    "open capabilities": Violation(("runtime-capabilities",), "NET_RAW", "Set go_service_cap_drop: [ALL]", {"go_service_cap_drop": []}),
+    "open capabilities": Violation(
+        ("runtime-capabilities",), "DAC_OVERRIDE", "Set go_service_cap_drop: [ALL]", {"go_service_cap_drop": []}
+    ),
     "added capability": Violation(
         ("runtime-capabilities",), "SYS_PTRACE instead of none", "go_service_cap_add", {"go_service_cap_add": ["SYS_PTRACE"]}
     ),
