@@ -45,7 +45,8 @@ _REMEDIES = (
         "The builder cannot download modules. Set GOPROXY in go_service_build_env, set go_service_build_network, or vendor them (go mod vendor).",
     ),
     (
-        r"missing go\.sum entry|updates to go\.(?:mod|sum) needed|inconsistent vendoring",
+        r"missing go\.sum entry|updates to go\.(?:mod|sum) needed|inconsistent vendoring"
+        r"|no required module provides package|cannot find module providing package",
         "Run go mod tidy (and go mod vendor) in the source.",
     ),
     (
@@ -55,6 +56,10 @@ _REMEDIES = (
     (
         r"build constraints exclude all Go files|C source files not allowed",
         "The service needs cgo, which a static build switches off. Use a pure Go package instead.",
+    ),
+    (
+        r"signal: killed|cannot allocate memory",
+        "The compiler ran out of memory. Give the host more of it, or compile one package at a time, with GOMAXPROCS: 1 in go_service_build_env.",
     ),
     (r"apk: not found", "The runtime base has no apk. Empty go_service_packages, or use an Alpine base."),
     (r"unable to select packages|no such package", "Check the names in go_service_packages."),

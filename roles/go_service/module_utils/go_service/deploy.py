@@ -145,8 +145,8 @@ _REMEDIES = (
     ),
     (
         r"permission denied",
-        "The service may not read or write something. It runs as go_service_user without any capability: check the owner and mode of what "
-        "go_service_volumes mounts, and go_service_cap_add.",
+        "The service may not read or write something. It runs as go_service_user (number 1000, or go_service_uid) without any capability: check "
+        "the owner and mode of what go_service_volumes mounts (a new volume with a name belongs to root), and go_service_cap_add.",
     ),
     (
         r"no such host|lookup .* on ",
