@@ -128,6 +128,12 @@ class Machine:
         answer = json.loads(self.run("python3 -c %s %s %s %s", GET_SCRIPT, address, str(port), path))
         return Response(answer.get("status", 0), answer.get("body", ""), answer.get("headers", {}), answer.get("error", ""))
 
+    def outer_address(self) -> str:
+        """The address at which this machine, which has the outer Engine, reaches the VM."""
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        command = ["docker", "inspect", "--format", template, self.host.backend.name]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+
     def addresses(self) -> list[str]:
         """The VM's own addresses that are not of the loopback."""
         links = json.loads(self.run("ip -json -4 address show scope global"))

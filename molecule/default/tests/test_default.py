@@ -40,6 +40,12 @@ def test_engine_log_rotation(host) -> None:
     assert int(options["max-file"]) > 0
 
 
+def test_base_images_were_loaded(host) -> None:
+    """The base images came from the archives: no machine has had to install a compiler to assemble its own."""
+    assert not host.package("gcc").is_installed
+    assert not host.package("make").is_installed
+
+
 def test_health_is_json(machine, expected) -> None:
     """/health says how the service is, and since when."""
     response = machine.get("/health", expected["address"], expected["host_port"])
