@@ -99,7 +99,7 @@ def run(params: dict, lock: Lock) -> dict:
                 engine.client,
                 reference,
                 proof.container_id,
-                base_image_ref=params["bases"][1],
+                base_image_ref=base_of(engine, reference) or params["bases"][1],
                 binary_path=f"/usr/local/bin/{settings['name']}",
             )
         finally:
@@ -124,6 +124,12 @@ def run(params: dict, lock: Lock) -> dict:
         "facts": report.facts(found, expected, results, bill),
         "bill": bill,
     }
+
+
+def base_of(engine: Engine, reference: str) -> str:
+    """Return the base that an image says it is made from, "" where it says none: an image that is returned to may have had another."""
+    labels = ((engine.image(reference) or {}).get("Config") or {}).get("Labels") or {}
+    return labels.get("org.opencontainers.image.base.name", "")
 
 
 def builder(engine: Engine, reference: str) -> dict[str, str]:

@@ -70,9 +70,12 @@ def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str,
     size = f", {image['size'] / 1e6:.1f} MB" if image.get("size") else ""
     user = f", runs as {image['user']}" if image.get("user") else ""
     lines.append(_row("image", f"{plan['image'] or '(not known before the base images are there)'}{size}{user}"))
+    base = image.get("base") or {}
     if plan["stand_in"]:
         wanted = f"{settings['builder_image']}, {settings['runtime_image']}"
         lines.append(_row("base", f"STAND-IN, not the real thing: {', '.join(plan['bases'])} in place of {wanted}"))
+    elif base.get("stand_in"):
+        lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings['runtime_image']}"))
     if build.get("seconds"):
         lines.append(_row("build", f"{build['seconds']:.1f} s, {'on the cache' if build['cached'] else 'the first one'}"))
     elif not plan["build"]:
