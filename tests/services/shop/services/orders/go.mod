@@ -1,0 +1,5 @@
+module example.org/shop/orders
+
+require example.org/shop/shared v0.0.0
+
+replace example.org/shop/shared => ../../shared

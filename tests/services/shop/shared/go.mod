@@ -1,0 +1,3 @@
+module example.org/shop/shared
+
+go 1.21

@@ -1,0 +1,184 @@
+"""Services of shapes that differ, built, run and removed on this machine's Engine by the playbooks, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+SERVICES = PROJECT / "tests" / "services"
+MODULE, VERSION = "example.org/greeting", "v1.2.0"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A service and what a user sets for it. answers: path -> what it answers; absent: paths that answer 404."""
+
+    source: str
+    variables: dict[str, Any]
+    answers: dict[str, str]
+    absent: tuple[str, ...] = ()
+    served: tuple[str, ...] = field(default=())
+
+
+SHAPES = {
+    # vendor/ with a third-party package; embeds what a .dockerignore usually keeps out.
+    "notes": Shape(
+        "notes",
+        {},
+        {
+            "/health": "ok",
+            "/greeting": "Good day, notes",
+            "/docs/README.md": "# Notes, the page that is embedded",
+            "/docs/pages/first.md": "# First page",
+            "/static/site.css": "body { color: #333 }",
+            "/static/node_modules/badge/badge.js": "console.log('badge')",
+            "/static/_hidden.txt": "hidden, but embedded by all:",
+        },
+        absent=("/docs/go.mod",),
+    ),
+    # A module in a sub-directory that replaces another by a sibling; no go line; two commands; a fixed port, its own health path, a flag.
+    "orders": Shape(
+        "shop",
+        {
+            "go_service_module_dir": "services/orders",
+            "go_service_main_package": "./cmd/api",
+            "go_service_port": 9100,
+            "go_service_health_path": "/-/ready",
+            "go_service_args": ["-currency", "EUR"],
+        },
+        {"/-/ready": "ready", "/price/ink": "20.05 EUR"},
+        absent=("/price/paper", "/health"),
+    ),
+    # The build downloads the third-party module.
+    "quotes": Shape(
+        "quotes",
+        {"go_service_build_network": "host"},
+        {"/health": "ok", "/quote": "Good day, quotes"},
+        served=(f"/{MODULE}/@v/{VERSION}.mod", f"/{MODULE}/@v/{VERSION}.zip"),
+    ),
+}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and notes which in the server's `asked`."""
+
+    def log_message(self, *_args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer with a file."""
+        self.server.asked.append(self.path)
+        super().do_GET()
+
+
+@contextmanager
+def module_proxy(directory: Path) -> Iterator[ThreadingHTTPServer]:
+    """Serve the module as a static directory in the layout of https://go.dev/ref/mod#goproxy-protocol."""
+    place = directory / MODULE / "@v"
+    place.mkdir(parents=True)
+    source = SERVICES / "modules" / "greeting"
+    (place / f"{VERSION}.info").write_text(json.dumps({"Version": VERSION}))
+    shutil.copy(source / "go.mod", place / f"{VERSION}.mod")
+    with zipfile.ZipFile(place / f"{VERSION}.zip", "w") as archive:
+        for file in sorted(source.iterdir()):
+            archive.write(file, f"{MODULE}@{VERSION}/{file.name}")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def play(playbook: str, variables: dict[str, Any]) -> str:
+    """Run a playbook of the project and return what it printed; fail with it where it fails."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables)]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{playbook}.yml failed:\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def changed(output: str) -> int:
+    """Return how many tasks of a run changed something."""
+    return sum(int(number) for number in re.findall(r"^\S+ +: ok=\d+ +changed=(\d+)", output, re.M))
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Return status and text of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode().strip()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def left_on_engine(name: str) -> list[str]:
+    """Return what the Engine still holds of a service: containers, images and builder stages."""
+    label = f"label=go-service.name={name}"
+    commands = (["ps", "--all", "--quiet", "--filter", label], ["images", "--all", "--quiet", "--filter", label])
+    return [line for command in commands for line in subprocess.check_output(["docker", *command], text=True).split()]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_service(name: str, tmp_path: Path) -> None:
+    """Built and run at first, left alone by a second run, gone after a removal."""
+    shape, service, port = SHAPES[name], f"shape-{name}", free_port()
+    source = tmp_path / "source"
+    shutil.copytree(SERVICES / shape.source, source)
+    variables = {
+        "go_service_name": service,
+        "go_service_source": str(source),
+        "go_service_publish": f"127.0.0.1:{port}",
+        "go_service_work_dir": str(tmp_path / "work"),
+        "go_service_report_dir": str(tmp_path / "reports"),
+        **shape.variables,
+    }
+    with module_proxy(tmp_path / "proxy") as proxy:
+        if shape.served:
+            variables["go_service_build_env"] = {"GOPROXY": f"http://127.0.0.1:{proxy.server_port}", "GOSUMDB": "off"}
+        try:
+            first = play("build", variables)
+            assert changed(first) > 0
+            assert {path: get(port, path) for path in shape.answers} == {path: (200, text) for path, text in shape.answers.items()}
+            assert [get(port, path)[0] for path in shape.absent] == [404] * len(shape.absent)
+            assert set(shape.served) <= set(proxy.asked)
+            again = play("build", variables)
+            assert changed(again) == 0
+            assert "nothing had to change" in again
+        finally:
+            play("remove", variables)
+    assert left_on_engine(service) == []
+    assert not (tmp_path / "work" / service).exists()
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        pass
