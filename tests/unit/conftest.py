@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +64,25 @@ def load(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
+    """Run a module of the role as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+    file = directory / "arguments.json"
+    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    start = (
+        f"import runpy, sys, ansible.module_utils as utils; utils.__path__.append({str(ROLE / 'module_utils')!r}); "
+        f"sys.argv[1:] = [{str(file)!r}]; runpy.run_path({str(ROLE / 'library' / name)!r} + '.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def module() -> Callable[..., dict[str, Any]]:
+    """Return what runs a module of the role."""
+    return run_module
 
 
 @pytest.fixture(scope="session")

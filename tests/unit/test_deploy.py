@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -404,6 +405,89 @@ def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Clien
         for image in clean.images(name="utest-many"):
             for reference in image["RepoTags"] or [image["Id"]]:
                 clean.remove_image(image["Id"] if reference == "<none>:<none>" else reference)
+
+
+# The modules that hold it together
+
+
+@pytest.fixture
+def staged(
+    clean: Engine, service: Settings, generate: Callable[..., dict[str, str]], module: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Callable[..., dict[str, Any]]:
+    """Return what runs go_service_prepare for a source on this host, in the work directory tmp_path/work."""
+    assert clean.container("utest-web") is None
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/go.mod").write_text("module example.com/web\n\ngo 1.22\n")
+    (tmp_path / "source/main.go").write_text("package main\n\nfunc main() {}\n")
+    settings = service(work_dir=str(tmp_path / "work"))
+
+    def run(mode: str, token: str = "t1", **arguments: Any) -> dict[str, Any]:
+        common = {"settings": settings, "source_root": str(tmp_path / "source"), "base_images": [BARE, BARE], **generate()}
+        identity = {"token": token, "owner": "alice@laptop, process 1", "controller": "c"}
+        project = {"origin": {"revision": "abc", "date": "", "url": ""}}
+        return module("go_service_prepare", tmp_path, mode=mode, lock=identity, project=project, **{**common, **arguments})
+
+    return run
+
+
+@pytest.mark.engine
+def test_a_look_touches_nothing(staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    looked = staged("look")
+    assert looked["changed"] and looked["plan"]["stage"] == ["the staged source differs", "Dockerfile differs", ".dockerignore differs"]
+    assert looked["plan"]["build"] == [f"there is no image {looked['plan']['image']} yet"]
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.engine
+def test_a_source_is_staged_once(staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    first = staged("stage")
+    context = tmp_path / "work/utest-web/context"
+    assert first["changed"] and first["held"] and first["plan"]["stage"] == []
+    assert sorted(path.name for path in context.iterdir()) == [".dockerignore", "Dockerfile", "go.mod", "main.go"]
+    assert f'go-service.digest="{first["plan"]["digest"]}"' in (context / "Dockerfile").read_text()
+    again = staged("stage")
+    assert (again["changed"], again["plan"]["digest"]) == (False, first["plan"]["digest"])
+    (tmp_path / "source/main.go").write_text("package main\n\nfunc main() { panic(1) }\n")
+    edited = staged("stage")
+    assert edited["changed"] and edited["plan"]["digest"] != first["plan"]["digest"]
+    assert "panic" in (context / "main.go").read_text()
+
+
+@pytest.mark.engine
+def test_another_run_is_waited_for_and_an_ended_one_is_not(staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """What a killed run left is recovered, and the source is staged all the same."""
+    assert staged("stage")["recovered"] == []
+    held = staged("stage", token="t2")
+    assert (held["changed"], held["locked"]["owner"], held["locked"]["token"]) == (False, "alice@laptop, process 1", "t1")
+    lock = tmp_path / "work/utest-web/lock"
+    lock.write_text(lock.read_text().replace('"boot": "', '"boot": "before-'))
+    (tmp_path / "source/main.go").write_text("package main\n\nfunc main() { panic(2) }\n")
+    taken = staged("stage", token="t2")
+    assert taken["recovered"] == ["Took over the lock of an ended run (alice@laptop, process 1)."]
+    assert taken["plan"]["stage"] == []
+    assert "panic(2)" in (tmp_path / "work/utest-web/context/main.go").read_text()
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("web")
+def test_a_removal_takes_what_is_the_roles_and_nothing_else(
+    clean: Engine, service: Settings, module: Callable[..., dict[str, Any]], staged: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    settings = service(work_dir=str(tmp_path / "work"))
+    staged("stage")
+    by_hand = clean.create("utest-by-hand", {"Image": "utest-web:1", "Cmd": ["sleep 60"]})
+    clean.create("utest-web", containers.create_body(settings, "utest-web:1", clean.api_version))
+    (tmp_path / "work/utest-web/notes.txt").touch()
+    checked = module("go_service_remove", tmp_path, settings=settings, _ansible_check_mode=True)
+    removed = module("go_service_remove", tmp_path, settings=settings)
+    assert checked["removed"]["containers"] == removed["removed"]["containers"] == ["utest-web"]
+    assert removed["changed"] and clean.container(by_hand) and clean.image("utest-web:1"), "an image that somebody uses stays"
+    assert "utest-web:1 stays" in str(removed["warnings"]) and "utest-web stays" in str(removed["warnings"])
+    assert [path.name for path in (tmp_path / "work/utest-web").iterdir()] == ["notes.txt"]
+    (tmp_path / "work/utest-web/notes.txt").unlink()
+    clean.remove(by_hand)
+    again = module("go_service_remove", tmp_path, settings={**settings, "name": "utest-none"})
+    assert not again["changed"]
 
 
 # On an Engine in memory

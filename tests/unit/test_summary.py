@@ -116,3 +116,39 @@ def test_a_failure() -> None:
 
 def test_a_failure_that_knows_little() -> None:
     assert summary.failure_text({"message": "x"}, "api") == "api: x"
+
+
+# What the stages hand on to the report
+
+
+def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
+    run = {
+        "build": {"seconds": 24.3, "steps": ["x"]},
+        "verify": {"seconds": 2.0, "facts": {"image": {"size": 1}}},
+        "deploy": {"seconds": 1.5},
+    }
+    report = summary.report({**PLAN, "seconds": 0.4, "stand_in": True}, settings(), run, {})
+    assert [(stage["stage"], stage["seconds"]) for stage in report["timeline"]] == [
+        ("look and stage", 0.4),
+        ("build", 24.3),
+        ("candidate and contract", 2.0),
+        ("swap", 1.5),
+    ]
+    assert (report["image"], report["stand_in"], report["failure"], "unchanged" in report) == ({"size": 1}, True, None, False)
+
+
+def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_before(settings: Settings) -> None:
+    kept = {"checked_at": "2026-03-01T12:00:00Z", "facts": {"image": {"size": 1}}}
+    report = summary.report({**PLAN, "digest": "f" * 64, "last_report": kept}, settings(), RUN, {})
+    assert (report["image"], report["unchanged"], report["checked_at"], report["timeline"]) == (
+        {"size": 1},
+        "f" * 64,
+        kept["checked_at"],
+        [],
+    )
+
+
+def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
+    report = summary.report({}, settings(), RUN, FAILURE)
+    assert report["failure"] == FAILURE
+    assert report["endpoint"] == {"publish": "127.0.0.1:8080", "health_path": "/health"}
