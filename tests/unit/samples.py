@@ -49,11 +49,7 @@ def varint(number: int) -> bytes:
 
 def build_info(version: str = "go1.27.3", text: str = BUILD_TEXT, flags: int = 2) -> bytes:
     """The blob of a .go.buildinfo section, as cmd/link writes it since Go 1.18."""
-    framed = (
-        bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
-        + text.encode()
-        + bytes.fromhex("f932433186182072008242104116d8f2")
-    )
+    framed = bytes.fromhex("3077af0c9274080241e1c107e6d618e6") + text.encode() + bytes.fromhex("f932433186182072008242104116d8f2")
     header = b"\xff Go buildinf:" + bytes([8, flags]) + b"\0" * 16
     return header + varint(len(version)) + version.encode() + varint(len(framed)) + framed
 

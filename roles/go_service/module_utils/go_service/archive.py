@@ -230,9 +230,7 @@ def read_image(stream: IO[bytes], diff_ids: Iterable[str], wanted: Iterable[str]
                 else:
                     scans[name] = _scan_blob(blob, keep)
     config, layers = _pick(documents, tuple(diff_ids))
-    return ImageArchive(
-        config, tuple(_with_layer(scans.get(links.get(name, name)), at) for at, name in enumerate(layers))
-    )
+    return ImageArchive(config, tuple(_with_layer(scans.get(links.get(name, name)), at) for at, name in enumerate(layers)))
 
 
 def _scan_blob(blob: _Peeked, wanted: frozenset[str]) -> LayerFiles | None:

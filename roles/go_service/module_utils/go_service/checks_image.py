@@ -35,9 +35,7 @@ MAX_LAYERS_ABOVE_BASE = 4
 _SHOWN = 8
 
 _NO_LOGIN = ("/sbin/nologin", "/usr/sbin/nologin", "/bin/false", "/usr/bin/false")
-_ACCOUNT_FILES = tuple(
-    f"/etc/{name}{suffix}" for name in ("passwd", "group", "shadow", "gshadow") for suffix in ("", "-")
-)
+_ACCOUNT_FILES = tuple(f"/etc/{name}{suffix}" for name in ("passwd", "group", "shadow", "gshadow") for suffix in ("", "-"))
 # What the package manager changes besides the packages' own files.
 _PACKAGE_MANAGER_PATHS = (
     "/etc/apk/*",
@@ -208,9 +206,7 @@ def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
     size = sum(
         entry.size
         for entry in evidence.added_entries()
-        if entry.path not in owned
-        and not _matches(entry.path, _PACKAGE_MANAGER_PATHS)
-        and not _is_binary(evidence, entry)
+        if entry.path not in owned and not _matches(entry.path, _PACKAGE_MANAGER_PATHS) and not _is_binary(evidence, entry)
     )
     if size > MAX_OVERHEAD:
         heaviest = sorted(evidence.added_entries(), key=lambda entry: -entry.size)
@@ -244,8 +240,7 @@ def image_layers(evidence: Evidence, _expected: Expected) -> Outcome:
     "Start until healthy",
     group="budgets",
     severity="high",
-    remedy="Find out what the service does before it listens, and do it later or beside it; or raise "
-    "go_service_budget.start_seconds.",
+    remedy="Find out what the service does before it listens, and do it later or beside it; or raise go_service_budget.start_seconds.",
 )
 def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
     """From the container's start to the end of its first passing health test, both as the Engine recorded them.
@@ -397,8 +392,7 @@ def binary_architecture(evidence: Evidence, _expected: Expected) -> Outcome:
     "Copies of the binary",
     group="binary",
     severity="medium",
-    remedy="Set owner and mode in the COPY itself (--chown); a later RUN chown or chmod copies the whole file into "
-    "another layer.",
+    remedy="Set owner and mode in the COPY itself (--chown); a later RUN chown or chmod copies the whole file into another layer.",
 )
 @needs_binary
 @needs_layers
@@ -521,11 +515,7 @@ def user_groups(evidence: Evidence, _expected: Expected) -> Outcome:
         return failed("root", limit, "its group is root's, gid 0")
     others = [group.name for group in evidence.groups if account and account.name in group.members and group.gid != gid]
     if evidence.process:
-        others += [
-            names.get(other, str(other))
-            for other in evidence.process.groups
-            if other != gid and names.get(other) not in others
-        ]
+        others += [names.get(other, str(other)) for other in evidence.process.groups if other != gid and names.get(other) not in others]
     if others:
         return failed(listed([own, *others]), limit, f"it is also in {listed(others)}")
     return passed(own, limit)
@@ -613,15 +603,11 @@ def files_setuid(evidence: Evidence, _expected: Expected) -> Outcome:
     """No file is setuid or setgid or has file capabilities, except those that the base image already has."""
     found = [entry for entry in evidence.files.values() if _raises_privileges(entry)]
     if evidence.gaps and found:
-        return skipped(
-            "which of them the base brings is unknown: " + "; ".join(evidence.gaps), listed(e.path for e in found)
-        )
+        return skipped("which of them the base brings is unknown: " + "; ".join(evidence.gaps), listed(e.path for e in found))
     new = [entry for entry in found if not _in_base(evidence, entry)]
     limit = "none beyond the base's"
     if new:
-        described = [
-            f"{entry.path} ({entry.mode:04o}{', capabilities' if entry.capabilities else ''})" for entry in new
-        ]
+        described = [f"{entry.path} ({entry.mode:04o}{', capabilities' if entry.capabilities else ''})" for entry in new]
         return failed(count(len(new), "file"), limit, listed(described))
     return passed(f"none; {len(found)} of the base" if found else "none", limit)
 
@@ -672,11 +658,7 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
         if any(folder in _SECRET_DIRECTORIES for folder in folders):
             continue  # its directory is named already
         if name in _SECRET_DIRECTORIES or (entry.type != archive.DIRECTORY and _matches(name, _SECRET_FILES)):
-            hidden = (
-                ""
-                if entry.path in evidence.files
-                else f" (hidden again after layer {entry.layer + 1}, still in the image)"
-            )
+            hidden = "" if entry.path in evidence.files else f" (hidden again after layer {entry.layer + 1}, still in the image)"
             found.append(entry.path + hidden)
     if found:
         return failed(count(len(found), "path"), "none", listed(found))
@@ -773,9 +755,7 @@ def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
     changed += [f"- {path}" for path in evidence.base_files if path not in evidence.files and path not in owned]
     if changed:
         return failed(count(len(changed), "difference"), "the binary, the account, packages", listed(sorted(changed)))
-    differing = sum(
-        not _in_base(evidence, entry) for entry in evidence.files.values() if entry.type != archive.DIRECTORY
-    )
+    differing = sum(not _in_base(evidence, entry) for entry in evidence.files.values() if entry.type != archive.DIRECTORY)
     return passed(count(differing, "file"), "the binary, the account, packages")
 
 
@@ -788,8 +768,7 @@ def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
     "Health check",
     group="configuration",
     severity="high",
-    remedy="Build the image with this role, or give its Dockerfile the HEALTHCHECK with the go_service_health_* "
-    "values.",
+    remedy="Build the image with this role, or give its Dockerfile the HEALTHCHECK with the go_service_health_* values.",
     rules=(
         "CIS 4.6",
         "CIS 5.27",
@@ -931,13 +910,9 @@ def config_base(evidence: Evidence, expected: Expected) -> Outcome:
     if not at and tag in ("", "latest"):
         return failed(measured, limit, f"{wanted} is whatever is the latest on the day")
     if not base.found:
-        return warned(
-            measured, limit, f"the base {base.reference} is no longer on this host, so its layers cannot be compared"
-        )
+        return warned(measured, limit, f"the base {base.reference} is no longer on this host, so its layers cannot be compared")
     if not base.matches:
-        return failed(
-            measured, limit, f"the image is not built on the {base.reference} of this host", "Build the image again."
-        )
+        return failed(measured, limit, f"the image is not built on the {base.reference} of this host", "Build the image again.")
     return passed(measured, limit)
 
 

@@ -139,8 +139,7 @@ def runtime_privileged(evidence: Evidence, _expected: Expected) -> Outcome:
     "Capabilities",
     group="runtime",
     severity="high",
-    remedy="Set go_service_cap_drop: [ALL] and keep go_service_cap_add to NET_BIND_SERVICE, or name the reason in "
-    "go_service_waivers.",
+    remedy="Set go_service_cap_drop: [ALL] and keep go_service_cap_add to NET_BIND_SERVICE, or name the reason in go_service_waivers.",
     rules=("CIS 5.4", "OWASP #3", "Kubernetes Restricted"),
 )
 @needs_container
@@ -158,12 +157,8 @@ def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
     open_ones = [name for name in held if name not in asked or name not in _HARMLESS_CAPABILITIES]
     measured = listed(held) or "none"
     if open_ones:
-        return failed(
-            measured, limit, f"{count(len(open_ones), 'capability', 'capabilities')} beyond what a service needs"
-        )
-    return passed(
-        measured, limit, "" if process else "by the container's configuration; the kernel's record is out of reach"
-    )
+        return failed(measured, limit, f"{count(len(open_ones), 'capability', 'capabilities')} beyond what a service needs")
+    return passed(measured, limit, "" if process else "by the container's configuration; the kernel's record is out of reach")
 
 
 @check(
@@ -178,9 +173,7 @@ def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
 def runtime_no_new_privileges(evidence: Evidence, _expected: Expected) -> Outcome:
     """The kernel shows NoNewPrivs for the container's first process; setuid files then raise nothing."""
     options = _host(evidence).get("SecurityOpt") or []
-    configured = any(
-        option in ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true") for option in options
-    )
+    configured = any(option in ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true") for option in options)
     on = evidence.process.no_new_privileges if evidence.process else configured
     if not on:
         return failed("off", "on", "no-new-privileges is not set")
@@ -223,9 +216,7 @@ def runtime_lsm(evidence: Evidence, _expected: Expected) -> Outcome:
     skip."""
     container = evidence.container or {}
     options = [option.replace(":", "=") for option in _host(evidence).get("SecurityOpt") or ()]
-    offered = [
-        name for name in ("apparmor", "selinux") if any(name in option for option in evidence.engine.security_options)
-    ]
+    offered = [name for name in ("apparmor", "selinux") if any(name in option for option in evidence.engine.security_options)]
     if not offered:
         return skipped("the host has neither AppArmor nor SELinux")
     if "apparmor" in offered:
@@ -260,9 +251,7 @@ def _limited(actual: float, asked: float, shown: str, limit: str, variable: str)
     if actual <= 0:
         return failed("no limit", limit, "there is no limit", f"Set {variable} and create the container again.")
     if actual != asked:
-        return failed(
-            shown, limit, "it is another limit than the one asked for", f"Create the container again, with {variable}."
-        )
+        return failed(shown, limit, "it is another limit than the one asked for", f"Create the container again, with {variable}.")
     return passed(shown, limit)
 
 
@@ -325,9 +314,7 @@ def runtime_host_namespaces(evidence: Evidence, _expected: Expected) -> Outcome:
     host = _host(evidence)
     shared = [name for key, name in _NAMESPACES.items() if host.get(key) == "host"]
     if shared:
-        return failed(
-            f"shared: {listed(shared)}", "none shared", f"the host's {listed(shared)} namespace is the container's too"
-        )
+        return failed(f"shared: {listed(shared)}", "none shared", f"the host's {listed(shared)} namespace is the container's too")
     return passed("none shared", "none shared")
 
 
@@ -336,8 +323,7 @@ def runtime_host_namespaces(evidence: Evidence, _expected: Expected) -> Outcome:
     "Container engine sockets",
     group="runtime",
     severity="critical",
-    remedy="Take the socket out of go_service_volumes: who can write to it is root on the host, also through a "
-    "read-only mount.",
+    remedy="Take the socket out of go_service_volumes: who can write to it is root on the host, also through a read-only mount.",
     rules=("CIS 5.32", "OWASP #1"),
 )
 @needs_container
@@ -452,9 +438,7 @@ def runtime_restart_policy(evidence: Evidence, expected: Expected) -> Outcome:
     default, unless-stopped, brings a developer's service back after a reboot. Skipped for a candidate, which is never
     restarted."""
     if expected.candidate:
-        return skipped(
-            "a candidate is never restarted by design; the service's own container is checked after the swap"
-        )
+        return skipped("a candidate is never restarted by design; the service's own container is checked after the swap")
     actual = (_host(evidence).get("RestartPolicy") or {}).get("Name") or "no"
     if actual != expected.restart_policy:
         return failed(actual, expected.restart_policy, "it is another policy than the one asked for")
@@ -472,8 +456,7 @@ _ON_CONTROLLER = "the linters of the Dockerfile run on the controller"
     "hadolint",
     group="dockerfile",
     severity="medium",
-    remedy="Follow the rule's page at https://github.com/hadolint/hadolint/wiki; pin packages in go_service_packages "
-    "(name=version).",
+    remedy="Follow the rule's page at https://github.com/hadolint/hadolint/wiki; pin packages in go_service_packages (name=version).",
     rules=(
         "CIS 4.9",
         "hadolint DL3002",

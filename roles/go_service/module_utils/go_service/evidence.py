@@ -456,9 +456,7 @@ def observe(client: Any, evidence: Evidence, container_id: str) -> Evidence:
     process = memory = None
     if state.get("Running"):
         process = read_process(state.get("Pid") or 0, container["Id"])
-        memory = memory_in_use(
-            client.get_json("/containers/{0}/stats", container_id, params={"stream": 0, "one-shot": 1})
-        )
+        memory = memory_in_use(client.get_json("/containers/{0}/stats", container_id, params={"stream": 0, "one-shot": 1}))
     return replace(evidence, container=container, process=process, memory=memory)
 
 
@@ -529,8 +527,6 @@ def _with_exported_files(client: Any, evidence: Evidence, container_id: str, wan
     client._raise_for_status(response)
     with contextlib.closing(response):
         exported = archives.read_layer(response.raw, wanted)
-    for path in [
-        path for path in exported.entries if path in _ENGINE_PATHS or path.startswith(("/dev/", "/proc/", "/sys/"))
-    ]:
+    for path in [path for path in exported.entries if path in _ENGINE_PATHS or path.startswith(("/dev/", "/proc/", "/sys/"))]:
         del exported.entries[path]
     return _with_contents(evidence, archives.merge([exported]), exported.contents, ())

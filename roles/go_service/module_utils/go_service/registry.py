@@ -150,13 +150,7 @@ def check(
 
     def enter(function: CheckFunction) -> CheckFunction:
         unknown = [rule for rule in rules if rule not in RULES]
-        if (
-            identifier in REGISTRY
-            or group not in GROUPS
-            or severity not in SEVERITIES
-            or unknown
-            or not function.__doc__
-        ):
+        if identifier in REGISTRY or group not in GROUPS or severity not in SEVERITIES or unknown or not function.__doc__:
             raise ValueError(f"the check {identifier} is entered wrongly {unknown or ''}")
         about = " ".join(inspect.cleandoc(function.__doc__).split())
         REGISTRY[identifier] = Check(identifier, title, group, severity, remedy, rules, about, function)

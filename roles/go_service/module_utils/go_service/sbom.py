@@ -133,9 +133,7 @@ def _timestamp(text: str) -> str:
         return ""
 
 
-def cyclonedx(
-    evidence: Evidence, *, service: str, base_name: str = "", builder: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Make the bill of materials of an image.
 
     :param service: the service's name.
@@ -152,9 +150,7 @@ def cyclonedx(
         labels.get(_OCI + "version", ""),
         purl=image_purl(evidence.image.reference, image_digest),
         hashes=[{"alg": "SHA-256", "content": image_digest.partition(":")[2]}],
-        properties=_properties(
-            {"content-digest": labels.get("go-service.digest", ""), "revision": labels.get(_OCI + "revision", "")}
-        ),
+        properties=_properties({"content-digest": labels.get("go-service.digest", ""), "revision": labels.get(_OCI + "revision", "")}),
     )
     base = _base_component(evidence, base_digest(evidence), base_name)
     packages = [_package_component(package, evidence) for package in evidence.packages]
@@ -192,9 +188,7 @@ def cyclonedx(
         "version": 1,
         "metadata": metadata,
         "components": _unique(components),
-        "dependencies": [
-            {"ref": reference, "dependsOn": sorted(set(needs), key=needs.index)} for reference, needs in edges.items()
-        ],
+        "dependencies": [{"ref": reference, "dependsOn": sorted(set(needs), key=needs.index)} for reference, needs in edges.items()],
     }
 
 

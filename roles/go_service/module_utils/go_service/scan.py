@@ -128,9 +128,7 @@ def scan(image: str, scanner: str | None = None) -> ScanResult | None:
         done = subprocess.run([path, *options, prefix + image], capture_output=True, timeout=_SECONDS, check=False)
         if done.returncode:
             words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            return ScanResult(
-                tool, problem=f"it ended with {done.returncode}: {words[-1] if words else 'without a word'}"
-            )
+            return ScanResult(tool, problem=f"it ended with {done.returncode}: {words[-1] if words else 'without a word'}")
         return parse(json.loads(done.stdout))
     except subprocess.TimeoutExpired:
         return ScanResult(tool, problem=f"it did not end within {_SECONDS} s")
