@@ -20,6 +20,8 @@ SCENARIOS ?= default alternative
 
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Two checkouts on one machine share nothing of Ansible's and Molecule's scratch files.
+export ANSIBLE_HOME := $(CURDIR)/.ansible
 export PY_COLORS ?= 0
 
 help:

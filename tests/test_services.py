@@ -55,7 +55,7 @@ SHAPES = {
         },
         absent=("/docs/go.mod",),
     ),
-    # A module in a sub-directory that replaces another by a sibling; no go line; two commands; a fixed port, its own health path, a flag.
+    # A module in a sub-directory that replaces another by a sibling; two commands; a fixed port, its own health path, a flag.
     "orders": Shape(
         "shop",
         {
