@@ -3,13 +3,12 @@
 #   make test    everything the tests need, then all of them
 #   make scenarios SCENARIOS="lifecycle contract"   the faults and the violations, which take longer
 #   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
-#   make bench   by hand against by this project, side by side; writes docs/benchmarks.md
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios bench docs clean
+.PHONY: help build test lint unit scenarios docs clean
 
 PYTHON ?= python3
 ARGS ?=
