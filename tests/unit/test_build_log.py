@@ -153,3 +153,10 @@ def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
     assert failure["message"].startswith("the build failed at: RUN printf ")
     assert failure["evidence"][0] == "it's"
     assert failure["evidence"][1].strip() == './x.go:1:2: "broken"'
+
+
+def test_a_build_that_the_engine_left_says_so() -> None:
+    failure = build_log.broken_off(CLASSIC.format(cached=""))
+    assert failure["message"] == "the build broke off at: COPY . /src/"
+    assert "docker info" in failure["remedy"]
+    assert build_log.broken_off("")["message"] == "the build broke off"

@@ -23,6 +23,8 @@ def failure(result: dict[str, Any]) -> dict[str, Any]:
     message = str(result.get("msg") or "")
     if "building" in message.lower():
         return build_log.explain(message, result.get("stderr") or "")
+    if not message and "image" in result:
+        return build_log.broken_off(result.get("stdout") or "")
     return {"stage": "task", "message": message, "remedy": "", "evidence": [], "standing": ""}
 
 

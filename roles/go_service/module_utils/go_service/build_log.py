@@ -95,6 +95,18 @@ def _buildkit(output: str) -> tuple[str, list[str]]:
     return (title[1] if title else ""), printed or [failed[2]]
 
 
+def broken_off(output: str) -> dict[str, Any]:
+    """Return the failure of a build whose builder said neither that it is done nor why not, from what it printed until then."""
+    seen = steps(output)
+    return {
+        "stage": "build",
+        "message": f"the build broke off at: {seen[-1]['instruction']}" if seen else "the build broke off",
+        "remedy": "The Engine ended or was restarted meanwhile. See that it runs (docker info) and what its log says, then run again.",
+        "evidence": [],
+        "standing": "The running container and its image were not touched.",
+    }
+
+
 def explain(message: str, output: str = "") -> dict[str, Any]:
     """Return a failed build as a failure record: stage, message, remedy, evidence, standing.
 
