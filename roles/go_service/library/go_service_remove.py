@@ -45,6 +45,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import deploy
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable
 from ansible.module_utils.go_service.paths import service_directory
@@ -69,6 +70,13 @@ def remove_paths(paths: list[Path]) -> None:
         paths[0].parent.rmdir()
 
 
+def is_ended_build_step(container: dict, name: str) -> bool:
+    """Say whether a container of the Engine's list is a step of the service's build that was broken off, as by an end of the Engine."""
+    labels = container.get("Labels") or {}
+    ours = labels.get(containers.LABEL_NAME) == name and labels.get(containers.LABEL_KIND) == containers.KIND_BUILDER
+    return ours and container["State"] in ("created", "exited", "dead")
+
+
 def owned_images(engine: Engine, name: str) -> list[tuple[str, str]]:
     """Return (reference to remove, name to show) of the service's images, tags first and builder stages last."""
     tags, untagged = [], []
@@ -90,7 +98,7 @@ def main() -> None:
     try:
         engine = Engine()
         for container in engine.containers(name=name):
-            if not deploy.is_ours(container, name):
+            if not deploy.is_ours(container, name) and not is_ended_build_step(container, name):
                 continue
             removed["containers"].append(container["Names"][0].lstrip("/"))
             if not module.check_mode:
