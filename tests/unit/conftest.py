@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -172,15 +173,20 @@ def _clean_up() -> None:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """Return the Engine of this machine; what the tests make in it is called utest-* and is gone afterwards."""
+    """Return the Engine of this machine; what the tests make in it is called utest-* and is gone afterwards.
+
+    Tests of another checkout on this machine, which use the same names, are waited for.
+    """
     try:
         answering = Engine()
     except EngineError as error:
         pytest.skip(f"no Docker Engine answers on this machine (ansible-playbook tests/machine.yml starts one): {error}")
     assert answering.image(RUNTIME), f"{RUNTIME} is missing; ansible-playbook tests/machine.yml assembles it"
-    _clean_up()
-    yield answering
-    _clean_up()
+    with open(Path(tempfile.gettempdir()) / f"go-service-engine-tests-{os.getuid()}.lock", "w", encoding="utf-8") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _clean_up()
+        yield answering
+        _clean_up()
 
 
 @pytest.fixture(scope="session")
