@@ -582,6 +582,11 @@ def promote(engine: Engine, name: str, image_id: str) -> bool:
     return True
 
 
+def _newest_first(image: Mapping[str, Any]) -> tuple[int, str]:
+    # By id within one second, so that the next run finds the same order.
+    return -image["Created"], image["Id"]
+
+
 def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
     """Remove the service's images beyond the newest `keep`, those without a name, and all builder stages but the newest, by label alone.
 
@@ -593,7 +598,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
         image = engine.image(f"{name}:{tag}")
         if image:
             protected.add(image["Id"])
-    images = sorted(engine.images(dangling=False, name=name, kind=containers.KIND_IMAGE), key=lambda image: -image["Created"])
+    images = sorted(engine.images(dangling=False, name=name, kind=containers.KIND_IMAGE), key=_newest_first)
     kept = 0
     for image in images:
         if image["Id"] in protected or kept + len(protected) < keep:
@@ -602,7 +607,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
         references = [tag for tag in image.get("RepoTags") or [] if tag.rpartition(":")[0] == name]
         removed += [reference for reference in references if engine.remove_image(reference)]
     # The newest builder stage holds the compiled packages that make the next build fast.
-    stages = sorted(engine.images(dangling=True, name=name, kind=containers.KIND_BUILDER), key=lambda image: -image["Created"])
+    stages = sorted(engine.images(dangling=True, name=name, kind=containers.KIND_BUILDER), key=_newest_first)
     # An image loses its name when somebody takes it away by hand, or when the same content is built again under another id.
     nameless = [image for image in engine.images(dangling=True, name=name, kind=containers.KIND_IMAGE) if image["Id"] not in protected]
     removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
