@@ -22,7 +22,6 @@ MOD = "module example.com/app\n\ngo 1.22\n"
 SOURCES: dict[str, dict[str, str]] = {
     "good": {"go.mod": MOD, "main.go": MAIN},
     "no-module": {"main.go": MAIN},
-    "no-go": {"go.mod": MOD},
     "ambiguous": {"go.mod": MOD, "cmd/api/main.go": MAIN, "cmd/worker/main.go": MAIN},
     "library": {"go.mod": MOD, "lib/lib.go": "package lib\n", "main.go": MAIN},
     "too-new": {"go.mod": "module example.com/app\n\ngo 1.99\n", "main.go": MAIN},
@@ -33,7 +32,6 @@ SOURCES: dict[str, dict[str, str]] = {
     },
     "leaving": {"go.mod": MOD, "main.go": MAIN},
     "large": {"go.mod": MOD, "main.go": MAIN, "dump.sql": "x" * 20_000},
-    "broken": {"go.mod": "modul example.com/app\n", "main.go": MAIN},
 }
 # Mistake -> (variables, words of the message).
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -54,18 +52,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "did you mean go_service_pids_limit?",
         ],
     ),
-    "a boolean for a number": (
-        {"go_service_keep_images": True},
-        ["go_service_keep_images is True, which is a boolean, not a whole number"],
-    ),
     "a template that gives nonsense": ({"go_service_memory": "{{ 'much' }}"}, ["go_service_memory is 'much', which is not a size"]),
     "a choice that is none": ({"go_service_builder": "kaniko"}, ["go_service_builder", "docker_image, buildx", "kaniko"]),
     "another kind": ({"go_service_args": {"a": 1}}, ["go_service_args", "list"]),
     "no such source": ({"go_service_source": "nowhere"}, ["no such directory: ", "/nowhere", "Set go_service_source to the directory"]),
-    "a file as source": ({"go_service_source": "{{ sources }}/good/main.go"}, ["/good/main.go is not a directory", "go_service_source"]),
     "no go.mod": ({"go_service_source": "{{ sources }}/no-module"}, ["go.mod", "go mod init", "go_service_source"]),
-    "a broken go.mod": ({"go_service_source": "{{ sources }}/broken"}, ["go.mod:1", "modul"]),
-    "no Go file": ({"go_service_source": "{{ sources }}/no-go"}, ["no Go file in module example.com/app", "go_service_source"]),
     "several main packages": ({"go_service_source": "{{ sources }}/ambiguous"}, ["./cmd/api, ./cmd/worker", "go_service_main_package"]),
     "no such main package": (
         {"go_service_source": "{{ sources }}/ambiguous", "go_service_main_package": "cmd/web"},
