@@ -143,6 +143,24 @@ def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
 
 
 @pytest.mark.engine
+def test_the_exit_code_of_a_container_that_runs_again(engine: Engine) -> None:
+    """It ends with 7 in its first life, and in its second one the Engine's record says 0."""
+    again = "test -e /tmp/second && exec sleep 60; touch /tmp/second; exit 7"
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", again], "HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    container = engine.create("utest-restarted", body)
+    try:
+        engine.start(container)
+        deadline = time.monotonic() + 30
+        while not (found := engine.container(container))["RestartCount"] or found["State"]["Restarting"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert found["State"]["ExitCode"] == 0
+        assert engine.last_exit(found) == 7
+    finally:
+        engine.remove(container)
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("command", "timeout", "expected"),
     [

@@ -327,6 +327,17 @@ class Preparation:
         context.write_text(self.context / context.DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
 
 
+def base_image_missing(plan: dict) -> deploy.DeployError:
+    """Return the error of a run whose image cannot be built, because what it is built on is not there."""
+    return deploy.DeployError(
+        "build",
+        "; ".join(plan["build"]),
+        "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
+        "go_service_runtime_image.",
+        standing="The service's own container was not touched.",
+    )
+
+
 def read_report(directory: Path) -> dict:
     """Return what the last deploy on this host measured, {} where there was none."""
     try:
@@ -411,7 +422,9 @@ def run(module: AnsibleModule) -> dict:
             done += deploy.recover(engine, settings)
             staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()
-            if plan["build"] and plan["digest"]:
+            if params["dockerfile"] and not plan["digest"]:
+                raise base_image_missing(plan)
+            if plan["build"]:
                 preparation.write_labels(engine, plan)
         except BaseException:
             lock.release(identity["token"])

@@ -190,8 +190,9 @@ def _ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
     if state.get("Error"):
         return NotProven(f"it could not be started: {state['Error']}", remedy_for([state["Error"], *evidence]), evidence)
     restarted = container.get("RestartCount", 0)
-    how = f"it exited with code {state['ExitCode']}" + (f" and was restarted {restarted} times" if restarted else "")
-    return NotProven(how, remedy_for(evidence), evidence)
+    code = engine.last_exit(container) if restarted else state["ExitCode"]
+    again = {0: "", 1: " and was restarted once"}.get(restarted, f" and was restarted {restarted} times")
+    return NotProven(f"it exited with code {code}{again}", remedy_for(evidence), evidence)
 
 
 def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:

@@ -214,6 +214,17 @@ class Engine:
             return []
         return [line for line in demultiplex(raw).decode(errors="replace").splitlines() if line.strip()]
 
+    def last_exit(self, container: Mapping[str, Any]) -> int:
+        """Return the exit code that a container ended with last, also where the Engine has started it again since; its record forgets then."""
+        query = {
+            "since": f"{parse_time(container['Created']):.9f}",
+            "until": f"{time.time():.9f}",
+            "filters": json.dumps({"container": [container["Id"]], "event": ["die"]}),
+        }
+        text = self._call("events", lambda: self.client.get_binary("/events", params=query)).decode(errors="replace")
+        codes = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in text.splitlines() if line.strip()]
+        return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
+
     def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
         """Run a command in a running container as its own user and return (exit code, output).
 
