@@ -34,6 +34,8 @@ DIRECTORY = f"/root/.local/state/go_service/{SERVICE}"
 SOURCE = SCENARIO / "services/faulty"
 # The playbooks: the project's main job, its way back, and the main job without the roles that look after Engine and base images.
 BUILD, ROLLBACK, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "playbooks/rollback.yml", SCENARIO / "service.yml"
+# What the containers in which the classic builder works have: the label of the stage.
+BUILDER = {"go-service.kind": "builder"}
 # How long a test waits for something that should happen at once, and for a run of a playbook, in seconds.
 SOON, RUN_LIMIT = 60.0, 600.0
 
@@ -316,37 +318,48 @@ class Vm:
         """Its time as the Engine's events are asked for."""
         return self.sh("date +%s.%N")
 
-    def events(self, since: str, *filters: str) -> list[dict[str, Any]]:
-        """The Engine's events since a time of `now`."""
-        options = [option for chosen in filters for option in ("--filter", chosen)]
-        text = self.sh(shlex.join(["docker", "events", "--since", since, *options, "--format", "{{json .}}"]) + ' --until "$(date +%s.%N)"')
-        return [json.loads(line) for line in text.splitlines()]
+    def events(self, since: str, *actions: str, **attributes: str) -> list[dict[str, Any]]:
+        """What the Engine did with containers since a time of `now`: those of the actions whose attributes are these."""
+        command = shlex.join(["docker", "events", "--since", since, *FORMAT, *(f"--filter=event={action}" for action in actions)])
+        events = [json.loads(line) for line in self.sh(command + ' --until "$(date +%s.%N)"').splitlines()]
+        return [event for event in events if concerns(event, attributes)]
 
     def lifetime(self, since: str, name: str) -> float:
         """How many seconds a container of that name was there, between the Engine's events of making and removing it."""
-        seen = self.events(since, f"container={name}", "type=container")
-        times = [event["timeNano"] for event in seen if event["Action"] in ("create", "destroy")]
-        assert len(times) == 2, seen
+        times = [event["timeNano"] for event in self.events(since, "create", "destroy", name=name)]
+        assert len(times) == 2, times
         return round((times[1] - times[0]) / 1e9, 1)
 
     @contextlib.contextmanager
-    def watch(self, *filters: str) -> Iterator[Callable[[], dict[str, Any]]]:
-        """Within it, wait for the next event that passes the filters, from now on: `event()`."""
-        options = [option for chosen in filters for option in ("--filter", chosen)]
-        command = ["docker", "exec", self.container, "docker", "events", "--since", self.now(), *options, "--format", "{{json .}}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+    def watch(self, action: str, **attributes: str) -> Iterator[Callable[[], dict[str, Any]]]:
+        """Within it, wait for the next event of a container, from now on: `event()`."""
+        command = ["docker", "exec", self.container, "docker", "events", "--since", self.now(), f"--filter=event={action}", *FORMAT]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as watching:
             assert watching.stdout is not None
             stream = watching.stdout
 
             def event() -> dict[str, Any]:
-                ready, _, _ = select.select([stream], [], [], RUN_LIMIT)
-                assert ready, f"no event of {filters}"
-                return json.loads(stream.readline())
+                while True:
+                    ready, _, _ = select.select([stream], [], [], RUN_LIMIT)
+                    assert ready, f"no event {action} of {attributes}"
+                    found = json.loads(stream.readline())
+                    if concerns(found, attributes):
+                        return found
 
             try:
                 yield event
             finally:
                 watching.kill()
+
+
+# How `docker events` is asked to tell what happens to containers.
+FORMAT = ("--filter=type=container", "--format={{json .}}")
+
+
+def concerns(event: dict[str, Any], attributes: dict[str, str]) -> bool:
+    """Say whether an event is of a container with these attributes, among them its name and its labels, or with this id."""
+    found = {**event["Actor"]["Attributes"], "id": event["Actor"]["ID"]}
+    return all(found.get(name) == value for name, value in attributes.items())
 
 
 # ------------------------------------------------------------------------------------------------------------------ a test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from lifecycle_tools import BUILD, DEPLOY, DIRECTORY, PORT, ROLLBACK, SERVICE, Case, until
+from lifecycle_tools import BUILD, BUILDER, DEPLOY, DIRECTORY, PORT, ROLLBACK, SERVICE, Case, until
 
 # What a swap or a rollback may cost the client at most, in seconds; about one is usual, and what it was is printed.
 OUTAGE = 5.0
@@ -53,7 +53,7 @@ def test_rollback_to_previous(case: Case) -> None:
     assert after is not None
     assert after.image == previous
     assert case.vm.image_id(f"{SERVICE}:previous") == case.before.image
-    assert not case.vm.events(since, "type=container", "label=go-service.kind=builder")
+    assert not case.vm.events(since, **BUILDER)
     assert run.seconds > 0
     case.nothing_left()
 
@@ -98,7 +98,7 @@ def test_container_removed_by_hand(case: Case) -> None:
     after = case.vm.service()
     assert after is not None
     assert after.image == case.before.image
-    assert not case.vm.events(since, "type=container", "label=go-service.kind=builder")
+    assert not case.vm.events(since, **BUILDER)
     case.nothing_left()
 
 

@@ -91,7 +91,7 @@ def test_broken_after_the_swap(case: Case) -> None:
     """Healthy as a candidate, but ending in the service's place: the very same old container comes back."""
     case.vm.script(case.other, "ok", "exit")
     message = case.failed(case.play(version=case.other))
-    assert "failed in the service's place: it exited with code 3" in message
+    assert "failed in the service's place: it exited with code 3 and was restarted" in message
     assert "log: no database answers" in message
     assert f"The very same earlier container {case.before.id[:12]} runs again and is healthy" in message
     case.came_back()
@@ -133,5 +133,5 @@ def test_slow_stop(case: Case) -> None:
     since = case.vm.now()
     case.play(version=case.other).must_succeed()
     case.swapped(5)
-    ends = case.vm.events(since, f"container={case.before.id}", "event=die")
+    ends = case.vm.events(since, "die", id=case.before.id)
     assert [event["Actor"]["Attributes"]["exitCode"] for event in ends] == ["0"]

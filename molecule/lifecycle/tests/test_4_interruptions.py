@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lifecycle_tools import DIRECTORY, SERVICE, Case, Run, until
+from lifecycle_tools import BUILDER, DIRECTORY, SERVICE, Case, Run, until
 
 
 def kill(case: Case, run: Run) -> None:
@@ -28,7 +28,7 @@ def goes_on(case: Case, version: str) -> Run:
 @pytest.mark.core
 def test_killed_during_the_build(case: Case) -> None:
     """Killed while the builder works: the service was not touched, the next run builds and deploys."""
-    with case.vm.watch("type=container", "event=start", "label=go-service.kind=builder") as event:
+    with case.vm.watch("start", **BUILDER) as event:
         run = case.play(version="K")
         event()
     kill(case, run)
@@ -42,10 +42,11 @@ def test_killed_with_the_old_container_set_aside(case: Case) -> None:
     """Killed after the old container was told to stop and before the new one started: the next run undoes it first."""
     vm = case.vm
     vm.stop_delay("3s")
-    with vm.watch("type=container", "event=rename", f"container={case.before.id}") as event:
+    since = vm.now()
+    with vm.watch("rename", id=case.before.id) as event:
         run = case.play(version=case.other)
         event()
-        until(lambda: vm.events(str(float(vm.now()) - 60), f"container={case.before.id}", "event=kill"))
+        until(lambda: vm.events(since, "kill", id=case.before.id))
     kill(case, run)
     assert f"{SERVICE}-set-aside" in vm.names()
     again = goes_on(case, case.other)
@@ -57,7 +58,7 @@ def test_killed_and_the_new_version_withdrawn(case: Case) -> None:
     """Killed in the middle of a swap, and the old version is wanted again: the very same old container runs on."""
     vm = case.vm
     vm.stop_delay("3s")
-    with vm.watch("type=container", "event=rename", f"container={case.before.id}") as event:
+    with vm.watch("rename", id=case.before.id) as event:
         run = case.play(version=case.other)
         event()
     kill(case, run)
@@ -71,7 +72,7 @@ def test_killed_while_waiting_for_the_new_container(case: Case) -> None:
     """Killed when the new container has started and is not yet healthy: the next run waits for it and finishes the swap."""
     vm = case.vm
     vm.script(case.other, "ok", "slow:6s")
-    with vm.watch("type=container", "event=start", f"container={SERVICE}") as event:
+    with vm.watch("start", name=SERVICE) as event:
         run = case.play(version=case.other)
         started = event()
     kill(case, run)
@@ -87,7 +88,7 @@ def test_killed_controller_alone(case: Case) -> None:
     """Only the controller dies in the middle of a swap: what works on the target ends its work, and the next run finds it done."""
     vm = case.vm
     vm.stop_delay("2s")
-    with vm.watch("type=container", "event=rename", f"container={case.before.id}") as event:
+    with vm.watch("rename", id=case.before.id) as event:
         run = case.play(version=case.other)
         event()
     run.kill()
@@ -103,7 +104,7 @@ def test_engine_restarted_while_the_candidate_is_waited_for(case: Case) -> None:
     """The Engine is restarted in the middle of the run: the run waits for it and goes on."""
     vm = case.vm
     vm.script(case.other, "slow:4s", "ok")
-    with vm.watch("type=container", "event=start", f"container={SERVICE}-candidate") as event:
+    with vm.watch("start", name=f"{SERVICE}-candidate") as event:
         run = case.play(version=case.other, start_timeout=20, budget={"start_seconds": None})
         event()
     vm.sh("systemctl restart docker")
@@ -127,7 +128,7 @@ def test_two_runs_at_once(case: Case) -> None:
         run.must_succeed()
     case.swapped(5)
     case.nothing_left()
-    made = vm.events(since, "type=container", "event=create", f"container={SERVICE}-next")
+    made = vm.events(since, "create", name=f"{SERVICE}-next")
     assert len(made) == 1, made
     assert sum("Waiting for another run on this host" in run.said for run in runs) <= 1
     assert sum("nothing had to change" in run.summary for run in runs) == 1
