@@ -68,7 +68,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import context, deploy
-from ansible.module_utils.go_service.engine import Engine, EngineError, health
+from ansible.module_utils.go_service.engine import Engine, EngineError
 from ansible.module_utils.go_service.lock import Lock, Lost
 from ansible.module_utils.go_service.paths import service_directory
 
@@ -82,8 +82,7 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     same = (
         found["Image"] == image["Id"]
         and found["Config"]["Labels"].get(containers.LABEL_CONFIG) == body["Labels"][containers.LABEL_CONFIG]
-        and found["State"]["Running"]
-        and health(found).get("Status") != "unhealthy"
+        and not deploy.complaint(engine, found)
         and not containers.drift(body, found)
     )
     return found["Id"] if same else ""

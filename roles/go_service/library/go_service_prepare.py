@@ -258,15 +258,14 @@ class Preparation:
         if not found:
             plan["deploy"].append("there is no container yet")
             return
-        state = found["State"]
         body = containers.create_body(settings, plan["image"], engine.api_version)
         plan["container"] = {
             "id": found["Id"],
             "image": found["Config"]["Image"],
             "image_id": found["Image"],
-            "status": state["Status"],
+            "status": found["State"]["Status"],
             "health": health(found).get("Status", ""),
-            "started_at": state["StartedAt"],
+            "started_at": found["State"]["StartedAt"],
         }
         if plan["image_id"] and found["Image"] != plan["image_id"]:
             plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
@@ -274,10 +273,9 @@ class Preparation:
             plan["deploy"].append("the container's settings changed")
         else:
             plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in containers.drift(body, found)]
-        if not state["Running"] or state.get("Restarting") or state.get("Paused"):
-            plan["deploy"].append(f"the container is {state['Status']}")
-        elif health(found).get("Status") == "unhealthy":
-            plan["deploy"].append("the container is unhealthy")
+        complaint = deploy.complaint(engine, found)
+        if complaint:
+            plan["deploy"].append(f"the container is {complaint}")
         latest = engine.image(f"{self.name}:latest")
         if plan["image_id"] and (not latest or latest["Id"] != plan["image_id"]):
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")

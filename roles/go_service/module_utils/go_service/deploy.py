@@ -77,6 +77,10 @@ class NotProven(Exception):
         self.evidence = evidence
 
 
+class Unwatched(NotProven):
+    """The Engine has ended its health tests of a container, which says nothing about the container."""
+
+
 @dataclass
 class Proof:
     """A container that is proven. start_seconds: from the Engine's start record to the end of the first passing health test."""
@@ -205,8 +209,37 @@ def _vanished() -> NotProven:
     return NotProven("it was removed while it was being proven", "Find out what removes containers on this host, then run again.", [])
 
 
+def is_watched(container: Mapping[str, Any]) -> bool:
+    """Say whether the Engine still runs the health tests of a running container.
+
+    Engine 20.10 does not, once its daemon was restarted while containers went on (live-restore): the last state stands for ever.
+    """
+    check = (container.get("Config") or {}).get("Healthcheck") or {}
+    interval, timeout = ((check.get(key) or 30_000_000_000) / 1e9 for key in ("Interval", "Timeout"))
+    times = [container["State"]["StartedAt"], *(entry["End"] for entry in health(container).get("Log") or [])]
+    return time.time() - max(map(parse_time, times)) <= 2 * interval + timeout + 1
+
+
+def complaint(engine: Engine, container: Mapping[str, Any]) -> str:
+    """Return why a container has to be replaced although it is made as it should be: "exited", "unhealthy" and the like; "" for none."""
+    state = container["State"]
+    if not state["Running"] or state.get("Restarting") or state.get("Paused"):
+        return str(state["Status"])
+    if health(container).get("Status") == "unhealthy":
+        return "unhealthy"
+    test = health_test(container)
+    if test and not is_watched(container):
+        timeout = (container["Config"]["Healthcheck"].get("Timeout") or 30_000_000_000) / 1e9
+        code, _output = engine.run_in(container["Id"], test, timeout)
+        return "unhealthy, which the Engine does not notice any more" if code else ""
+    return ""
+
+
 def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float) -> Proof:
-    """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise."""
+    """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise.
+
+    Raises Unwatched where the Engine has ended its tests.
+    """
     deadline = time.monotonic() + seconds
     healthy_since = None
     started = 0.0
@@ -226,6 +259,8 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
         elif healthy_since is not None:
             evidence = _evidence(engine, container)
             raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
+        elif status != "unhealthy" and not is_watched(container):
+            raise Unwatched("the Engine has ended its health tests of it", "Run again.", _evidence(engine, container))
         elif status == "unhealthy" or time.monotonic() > deadline:
             evidence = _evidence(engine, container)
             raise NotProven(f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence)
@@ -314,28 +349,21 @@ def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> 
             "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
             standing=standing,
         )
-    engine.remove(name)
+    again = True
     try:
-        container_id = engine.create(name, containers.candidate_body(settings, image, engine.api_version))
-        try:
-            engine.start(container_id)
-        except EngineError:
-            container = engine.container(container_id)
-            if container is None or not container["State"].get("Error"):
-                raise
-            raise _ended(engine, container) from None
-        proof = prove_by_engine(engine, container_id, settings["start_timeout"], settings["stable_seconds"])
-        if settings["publish"] and _listens_inside_only(engine, container_id, settings):
-            raise NotProven(
-                f"it is healthy inside, but refuses connections from outside on port {settings['port']}: it listens on its own loopback address alone",
-                'Make the service listen on all addresses (":port" or "0.0.0.0:port") by go_service_args or go_service_env.',
-                _evidence(engine, engine.container(container_id) or {"Id": container_id}),
-            )
-    except NotProven as failure:
-        engine.remove(name)
-        raise DeployError(
-            "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, standing
-        ) from failure
+        while True:
+            engine.remove(name)
+            interruptions = engine.interruptions
+            try:
+                return _prove_candidate(engine, settings, image)
+            except NotProven as failure:
+                # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
+                if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
+                    again = False
+                    continue
+                raise DeployError(
+                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, standing
+                ) from failure
     except EngineError as error:
         with contextlib.suppress(EngineError):
             engine.remove(name)
@@ -344,6 +372,27 @@ def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> 
         with contextlib.suppress(EngineError):
             engine.remove(name)
         raise
+
+
+def _prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
+    """Make a candidate and prove it; raise NotProven, with the candidate still there, otherwise."""
+    container_id = engine.create(
+        containers.candidate_name(settings["name"]), containers.candidate_body(settings, image, engine.api_version)
+    )
+    try:
+        engine.start(container_id)
+    except EngineError:
+        container = engine.container(container_id)
+        if container is None or not container["State"].get("Error"):
+            raise
+        raise _ended(engine, container) from None
+    proof = prove_by_engine(engine, container_id, settings["start_timeout"], settings["stable_seconds"])
+    if settings["publish"] and _listens_inside_only(engine, container_id, settings):
+        raise NotProven(
+            f"it is healthy inside, but refuses connections from outside on port {settings['port']}: it listens on its own loopback address alone",
+            'Make the service listen on all addresses (":port" or "0.0.0.0:port") by go_service_args or go_service_env.',
+            _evidence(engine, engine.container(container_id) or {"Id": container_id}),
+        )
     return proof
 
 

@@ -31,6 +31,8 @@ OLDEST_API = "1.41"
 # How long a call waits for an Engine that went away, in seconds.
 PATIENCE = 60.0
 POLL = 0.1
+# A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
+STALL = 1.0
 
 
 class EngineError(Exception):
@@ -81,10 +83,14 @@ def health_test(image: Mapping[str, Any]) -> list[str] | None:
 
 
 class Engine:
-    """The calls of the role, by name. Everything raises EngineError with the Engine's own words."""
+    """The calls of the role, by name. Everything raises EngineError with the Engine's own words.
+
+    interruptions: how often the Engine was away, or slow to answer, so far.
+    """
 
     def __init__(self) -> None:
         self.client = _Client()
+        self.interruptions = 0
 
     @property
     def api_version(self) -> tuple[int, int]:
@@ -103,6 +109,7 @@ class Engine:
             except APIError as error:
                 raise EngineError(f"{what}: {error.explanation or error}") from error
             except EngineGone as error:
+                self.interruptions += 1
                 if time.monotonic() > deadline:
                     raise EngineUnreachable(f"{what}: the Engine did not come back within {PATIENCE:.0f} s: {error}") from error
                 time.sleep(POLL)
@@ -126,10 +133,13 @@ class Engine:
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Return a container's record by name or id, None where there is none."""
+        began = time.monotonic()
         try:
             return self._call(f"container {name}", lambda: self.client.get_json("/containers/{0}/json", name))
         except Missing:
             return None
+        finally:
+            self.interruptions += time.monotonic() - began > STALL
 
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
