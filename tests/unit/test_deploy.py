@@ -12,7 +12,9 @@ import itertools
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,52 @@ def test_a_remedy_for_the_last_words(line: str, word: str) -> None:
 
 def test_without_last_words_there_is_a_general_remedy() -> None:
     assert "go_service_args" in deploy.remedy_for([])
+
+
+# What the Engine thinks of a container
+
+
+class Tester:
+    """Stands for an Engine that runs a health test in a container."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
+        """Return how the test went."""
+        return self.code, ""
+
+
+def tested(status: str, seconds_ago: float, **state: Any) -> dict[str, Any]:
+    """Return a running container that the Engine tests every two seconds, and has tested last so many seconds ago."""
+    ended = datetime.fromtimestamp(time.time() - seconds_ago, timezone.utc).isoformat().replace("+00:00", "Z")
+    record = {"Running": True, "Status": "running", "StartedAt": "2026-01-01T00:00:00.5Z", **state}
+    record["Health"] = {"Status": status, "Log": [{"End": ended, "ExitCode": 0, "Output": ""}]}
+    check = {"Test": ["CMD", "test"], "Interval": 2_000_000_000, "Timeout": 1_000_000_000}
+    return {"Id": "x", "State": record, "Config": {"Healthcheck": check}}
+
+
+@pytest.mark.parametrize(
+    ("container", "code", "words"),
+    [
+        (tested("healthy", 1), 1, ""),
+        (tested("starting", 1), 1, ""),
+        (tested("unhealthy", 1), 0, "unhealthy"),
+        (tested("healthy", 60), 0, ""),
+        (tested("healthy", 60), 1, "unhealthy, which the Engine does not notice any more"),
+        (tested("healthy", 1, Running=False, Status="exited"), 0, "exited"),
+        (tested("healthy", 1, Paused=True, Status="paused"), 0, "paused"),
+        (tested("healthy", 1, Restarting=True, Status="restarting"), 0, "restarting"),
+    ],
+)
+def test_what_a_container_has_to_be_replaced_for(container: dict[str, Any], code: int, words: str) -> None:
+    assert deploy.complaint(Tester(code), container) == words
+
+
+def test_the_engine_tests_each_interval_or_not_at_all() -> None:
+    """Two intervals, one test of the longest kind, and a second for a busy machine."""
+    assert deploy.is_watched(tested("healthy", 5.5))
+    assert not deploy.is_watched(tested("healthy", 6.5))
 
 
 # The host's ports
