@@ -76,13 +76,13 @@ def tell(cases: list[dict[str, Any]]) -> None:
     """Print what the clients saw as one table, and keep it."""
     (SCRATCH / "lifecycle.json").write_text(json.dumps(cases, indent=2) + "\n", encoding="utf-8")
     say("")
-    say(f"{'Engine':10} {'test':62} {'requests':>8} {'failed':>7} {'longest gap':>12} {'candidate':>10} {'runs':>14}")
+    say(f"{'Engine':15} {'test':60} {'requests':>8} {'failed':>7} {'longest gap':>12} {'candidate':>10} {'runs':>14}")
     for case in cases:
         lifetime = "" if case["lifetime"] is None else f"{case['lifetime']:.1f} s"
         runs = " ".join(f"{seconds:.0f}" for seconds in case["runs"])
         gap = f"{case['gap']:.2f} s" if case["failed"] else "none"
         mark = "" if case["passed"] else "  FAILED"
-        say(f"{case['engine']:10} {case['name']:62} {case['requests']:8} {case['failed']:7} {gap:>12} {lifetime:>10} {runs:>14}{mark}")
+        say(f"{case['engine']:15} {case['name']:60} {case['requests']:8} {case['failed']:7} {gap:>12} {lifetime:>10} {runs:>14}{mark}")
 
 
 @pytest.hookimpl(trylast=True)
@@ -153,10 +153,8 @@ def case(vm: Vm, request: pytest.FixtureRequest) -> Iterator[Case]:
         before = until(lambda: stands(vm))
     version = vm.version()
     client = Client(vm.address)
-    case = Case(vm, before, version, "B" if version == "A" else "A", client, request.node.originalname)
-    if hasattr(request.node, "callspec"):
-        chosen = [str(value) for name, value in request.node.callspec.params.items() if not name.startswith("_")]
-        case.name += f"[{', '.join(chosen)}]" if chosen else ""
+    name = request.node.name.replace(f"docker://{vm.container}", "").replace("[-", "[").replace("[]", "")
+    case = Case(vm, before, version, "B" if version == "A" else "A", client, name)
     client.start()
     yield case
     client.stop()

@@ -34,6 +34,8 @@ DIRECTORY = f"/root/.local/state/go_service/{SERVICE}"
 SOURCE = SCENARIO / "services/faulty"
 # The playbooks: the project's main job, its way back, and the main job without the roles that look after Engine and base images.
 BUILD, ROLLBACK, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "playbooks/rollback.yml", SCENARIO / "service.yml"
+# Makes the service answer its health test with 500 from now on.
+BREAK = f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://127.0.0.1:{PORT}/break\")'"
 # What the containers in which the classic builder works have: the label of the stage.
 BUILDER = {"go-service.kind": "builder"}
 # How long a test waits for something that should happen at once, and for a run of a playbook, in seconds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from lifecycle_tools import BUILD, BUILDER, DEPLOY, DIRECTORY, PORT, ROLLBACK, SERVICE, Case, until
+from lifecycle_tools import BREAK, BUILD, BUILDER, DEPLOY, DIRECTORY, ROLLBACK, SERVICE, Case, until
 
 # What a swap or a rollback may cost the client at most, in seconds; about one is usual, and what it was is printed.
 OUTAGE = 5.0
@@ -76,7 +76,7 @@ def test_rollback_to_named_image(case: Case) -> None:
 @pytest.mark.core
 def test_unhealthy_container_is_replaced(case: Case) -> None:
     """A container that became unhealthy is replaced although nothing has changed."""
-    case.vm.sh(f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://127.0.0.1:{PORT}/break\")'")
+    case.vm.sh(BREAK)
     until(lambda: case.health() == "unhealthy")
     run = case.play().must_succeed()
     after = case.vm.service()

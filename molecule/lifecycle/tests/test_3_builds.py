@@ -55,12 +55,11 @@ def test_base_image_missing(case: Case) -> None:
 
 def test_base_image_cannot_be_pulled(case: Case) -> None:
     """The same in the whole playbook: the registry that does not answer is told."""
-    run = case.play(
-        BUILD, base_images_builder="127.0.0.1:9/golang:1.27.9", builder_image="127.0.0.1:9/golang:1.27.9", base_images_source="pull"
-    )
+    wanted = "127.0.0.1:9/golang:1.27.9"
+    run = case.play(BUILD, base_images_builder=wanted, builder_image=wanted, base_images_source="pull", base_images_fallback="none")
     run.must_fail()
     case.message = run.message
-    assert "127.0.0.1:9/golang:1.27.9" in run.message
+    assert wanted in run.message
     case.untouched()
 
 

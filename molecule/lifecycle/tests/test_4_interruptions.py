@@ -5,7 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lifecycle_tools import BUILDER, DIRECTORY, SERVICE, Case, Run, until
+from lifecycle_tools import BREAK, BUILDER, DIRECTORY, SERVICE, Case, Run, until
+
+# Says "quiet" where the Engine has not tested the service for ten seconds.
+QUIET = f"""
+last=$(docker inspect --format '{{{{range .State.Health.Log}}}}{{{{.End}}}}|{{{{end}}}}' {SERVICE} | awk -F '|' '{{print $(NF-1)}}')
+test $(( $(date +%s) - $(date +%s --date "$(echo "$last" | cut -d ' ' -f 1,2)") )) -gt 10 && echo quiet || true
+"""
 
 
 def kill(case: Case, run: Run) -> None:
@@ -110,6 +116,22 @@ def test_engine_restarted_while_the_candidate_is_waited_for(case: Case) -> None:
     vm.sh("systemctl restart docker")
     run.must_succeed()
     case.swapped(5)
+    case.nothing_left()
+
+
+def test_unhealthy_when_the_engine_no_longer_asks(case: Case) -> None:
+    """Engine 20.10 ends its health tests when its daemon is restarted and containers go on: the run asks itself."""
+    vm = case.vm
+    vm.sh("systemctl restart docker")
+    until(lambda: case.health() == "healthy")
+    vm.sh(BREAK)
+    # Since the last test, for more than two intervals and one test of the longest kind.
+    until(lambda: vm.sh(QUIET) == "quiet" or case.health() == "unhealthy")
+    case.play().must_succeed()
+    after = vm.service()
+    assert after is not None
+    assert (after.id != case.before.id, after.image) == (True, case.before.image)
+    assert vm.version() == case.version
     case.nothing_left()
 
 
