@@ -99,7 +99,7 @@ class Tester:
         return self.code, ""
 
 
-def tested(status: str, seconds_ago: float, **state: Any) -> dict[str, Any]:
+def watched_container(status: str, seconds_ago: float, **state: Any) -> dict[str, Any]:
     """Return a running container that the Engine tests every two seconds, and has tested last so many seconds ago."""
     ended = datetime.fromtimestamp(time.time() - seconds_ago, timezone.utc).isoformat().replace("+00:00", "Z")
     record = {"Running": True, "Status": "running", "StartedAt": "2026-01-01T00:00:00.5Z", **state}
@@ -111,14 +111,14 @@ def tested(status: str, seconds_ago: float, **state: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("container", "code", "words"),
     [
-        (tested("healthy", 1), 1, ""),
-        (tested("starting", 1), 1, ""),
-        (tested("unhealthy", 1), 0, "unhealthy"),
-        (tested("healthy", 60), 0, ""),
-        (tested("healthy", 60), 1, "unhealthy, which the Engine does not notice any more"),
-        (tested("healthy", 1, Running=False, Status="exited"), 0, "exited"),
-        (tested("healthy", 1, Paused=True, Status="paused"), 0, "paused"),
-        (tested("healthy", 1, Restarting=True, Status="restarting"), 0, "restarting"),
+        (watched_container("healthy", 1), 1, ""),
+        (watched_container("starting", 1), 1, ""),
+        (watched_container("unhealthy", 1), 0, "unhealthy"),
+        (watched_container("healthy", 60), 0, ""),
+        (watched_container("healthy", 60), 1, "unhealthy, which the Engine does not notice any more"),
+        (watched_container("healthy", 1, Running=False, Status="exited"), 0, "exited"),
+        (watched_container("healthy", 1, Paused=True, Status="paused"), 0, "paused"),
+        (watched_container("healthy", 1, Restarting=True, Status="restarting"), 0, "restarting"),
     ],
 )
 def test_what_a_container_has_to_be_replaced_for(container: dict[str, Any], code: int, words: str) -> None:
@@ -127,8 +127,8 @@ def test_what_a_container_has_to_be_replaced_for(container: dict[str, Any], code
 
 def test_the_engine_tests_each_interval_or_not_at_all() -> None:
     """Two intervals, one test of the longest kind, and a second for a busy machine."""
-    assert deploy.is_watched(tested("healthy", 5.5))
-    assert not deploy.is_watched(tested("healthy", 6.5))
+    assert deploy.is_watched(watched_container("healthy", 5.5))
+    assert not deploy.is_watched(watched_container("healthy", 6.5))
 
 
 # The host's ports
