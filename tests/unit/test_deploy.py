@@ -126,9 +126,9 @@ def test_what_a_container_has_to_be_replaced_for(container: dict[str, Any], code
 
 
 def test_the_engine_tests_each_interval_or_not_at_all() -> None:
-    """Two intervals, one test of the longest kind, and a second for a busy machine."""
-    assert deploy.is_watched(watched_container("healthy", 5.5))
-    assert not deploy.is_watched(watched_container("healthy", 6.5))
+    """Two intervals, one test of the longest kind, and five seconds for a busy machine."""
+    assert deploy.is_watched(watched_container("healthy", 9.5))
+    assert not deploy.is_watched(watched_container("healthy", 10.5))
 
 
 # The host's ports

@@ -217,7 +217,7 @@ def is_watched(container: Mapping[str, Any]) -> bool:
     check = (container.get("Config") or {}).get("Healthcheck") or {}
     interval, timeout = ((check.get(key) or 30_000_000_000) / 1e9 for key in ("Interval", "Timeout"))
     times = [container["State"]["StartedAt"], *(entry["End"] for entry in health(container).get("Log") or [])]
-    return time.time() - max(map(parse_time, times)) <= 2 * interval + timeout + 1
+    return time.time() - max(map(parse_time, times)) <= 2 * interval + timeout + 5
 
 
 def complaint(engine: Engine, container: Mapping[str, Any]) -> str:
