@@ -88,7 +88,7 @@ def test_without_last_words_there_is_a_general_remedy() -> None:
 # What the Engine thinks of a container
 
 
-class Tester:
+class HealthTester:
     """Stands for an Engine that runs a health test in a container."""
 
     def __init__(self, code: int) -> None:
@@ -109,20 +109,20 @@ def watched_container(status: str, seconds_ago: float, **state: Any) -> dict[str
 
 
 @pytest.mark.parametrize(
-    ("container", "code", "words"),
+    ("status", "seconds_ago", "state", "code", "words"),
     [
-        (watched_container("healthy", 1), 1, ""),
-        (watched_container("starting", 1), 1, ""),
-        (watched_container("unhealthy", 1), 0, "unhealthy"),
-        (watched_container("healthy", 60), 0, ""),
-        (watched_container("healthy", 60), 1, "unhealthy, which the Engine does not notice any more"),
-        (watched_container("healthy", 1, Running=False, Status="exited"), 0, "exited"),
-        (watched_container("healthy", 1, Paused=True, Status="paused"), 0, "paused"),
-        (watched_container("healthy", 1, Restarting=True, Status="restarting"), 0, "restarting"),
+        ("healthy", 1, {}, 1, ""),
+        ("starting", 1, {}, 1, ""),
+        ("unhealthy", 1, {}, 0, "unhealthy"),
+        ("healthy", 60, {}, 0, ""),
+        ("healthy", 60, {}, 1, "unhealthy, which the Engine does not notice any more"),
+        ("healthy", 1, {"Running": False, "Status": "exited"}, 0, "exited"),
+        ("healthy", 1, {"Paused": True, "Status": "paused"}, 0, "paused"),
+        ("healthy", 1, {"Restarting": True, "Status": "restarting"}, 0, "restarting"),
     ],
 )
-def test_what_a_container_has_to_be_replaced_for(container: dict[str, Any], code: int, words: str) -> None:
-    assert deploy.complaint(Tester(code), container) == words
+def test_what_a_container_has_to_be_replaced_for(status: str, seconds_ago: float, state: dict[str, Any], code: int, words: str) -> None:
+    assert deploy.complaint(HealthTester(code), watched_container(status, seconds_ago, **state)) == words
 
 
 def test_the_engine_tests_each_interval_or_not_at_all() -> None:
