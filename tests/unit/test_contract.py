@@ -718,29 +718,38 @@ CHECKOV = {
 }
 
 
+def judged(answers: dict | None, name: str = "hadolint", **asked) -> contract.CheckResult:
+    """The result of a Dockerfile's check, from what the linters answered."""
+    dockerfile = None if answers is None else {"fingerprint": "x", "linters": answers}
+    waivers = asked.pop("waivers", {})
+    results = contract.evaluate(replace(GOOD, dockerfile=dockerfile), samples.expected(**asked), waivers, "dockerfile")
+    return next(item for item in results if item.id == f"dockerfile-{name}")
+
+
 @pytest.mark.skipif(not lint.find_tool("hadolint"), reason="no hadolint")
 def test_hadolint():
     """The real linter: clean at the threshold warning, a finding at info with a numeric user, and findings of a bad
     file."""
     tools = {"hadolint": lint.find_tool("hadolint")}
     good = lint.lint(DOCKERFILE, tools)
-    assert [item.verdict for item in lint.results(good, numeric_user=False)] == ["pass", "skip"]
-    strict = lint.results(good, numeric_user=True)[0]
+    assert judged(good).verdict == "pass"
+    strict = judged(good, numeric_user=True)
     assert (strict.verdict, "DL3066" in strict.reason) == ("fail", True)
-    bad = lint.results(lint.lint("FROM alpine\nADD x /y\nUSER root\n", tools), numeric_user=False)[0]
+    bad = judged(lint.lint("FROM alpine\nADD x /y\nUSER root\n", tools))
     assert bad.verdict == "fail"
     assert all(code in bad.reason for code in ("DL3006", "DL3020", "DL3002"))
     numeric = lint.lint(DOCKERFILE.replace("USER app", "USER 10001"), tools)
-    assert lint.results(numeric, numeric_user=True)[0].verdict == "pass"
-    broken = lint.results(lint.lint("FROM\n", tools), numeric_user=False)[0]
+    assert judged(numeric, numeric_user=True).verdict == "pass"
+    broken = judged(lint.lint("FROM\n", tools))
     assert broken.verdict == "fail"
 
 
-@pytest.mark.skipif(not shutil.which("checkov"), reason="no checkov in PATH")
+@pytest.mark.skipif(not lint.find_tool("checkov"), reason="no checkov on this machine")
 def test_checkov():
     """The real linter: the missing health check is found."""
-    answer = lint.lint(DOCKERFILE, {"checkov": shutil.which("checkov")})
+    answer = lint.lint(DOCKERFILE, {"checkov": lint.find_tool("checkov")})
     assert [finding["code"] for finding in answer["checkov"]["findings"]] == ["CKV_DOCKER_2"]
+    assert judged(answer, "checkov").verdict == "fail"
 
 
 def test_checkov_format():
@@ -760,22 +769,41 @@ def test_checkov_format():
 def test_linters_that_are_not_there():
     """A linter that is not there is a skip, one that fails a warning; neither is a pass."""
     assert lint.lint("FROM x:1\n", {"hadolint": "", "checkov": ""}) == {}
-    absent = lint.results({}, numeric_user=False)
+    absent = [judged({}, name) for name in lint.TOOLS]
     assert [(item.verdict, item.reason) for item in absent] == [
         ("skip", "no hadolint on the controller"),
         ("skip", "no checkov on the controller"),
     ]
+    assert (judged(None).verdict, "earlier image" in judged(None).reason) == ("skip", True)
     failing = lint.lint("FROM x:1\n", {"hadolint": "/bin/false"})
-    assert lint.results(failing, numeric_user=False)[0].verdict == "warn"
+    assert judged(failing).verdict == "warn"
     wrong = lint.lint("FROM x:1\n", {"hadolint": shutil.which("echo")})
-    assert lint.results(wrong, numeric_user=False)[0].verdict == "warn"
+    assert judged(wrong).verdict == "warn"
+
+
+def test_what_the_linters_found_is_kept_for_the_same_dockerfile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run again for another Dockerfile only."""
+    asked: list[str] = []
+    monkeypatch.setattr(lint, "lint", lambda dockerfile, tools: asked.append(dockerfile) or {})
+    first = lint.examine("FROM x:1\n", None)
+    assert lint.examine("FROM x:1\n", first) == first
+    assert asked == ["FROM x:1\n"]
+    assert lint.examine("FROM x:2\n", first) != first
+    assert asked == ["FROM x:1\n", "FROM x:2\n"]
 
 
 def test_lint_waiver():
     """The Dockerfile's checks can be waived as all others."""
     answer = {"hadolint": {"findings": [{"code": "DL3018", "level": "warning", "line": 2, "message": "Pin"}], "problem": ""}}
-    found = lint.results(answer, numeric_user=False, waivers={"dockerfile-hadolint": "Pinned by the base's release line."})
-    assert (found[0].verdict, found[0].limit) == ("waived", "nothing at warning or above")
+    found = judged(answer, waivers={"dockerfile-hadolint": "Pinned by the base's release line."})
+    assert (found.verdict, found.limit) == ("waived", "nothing at warning or above")
+
+
+def test_one_group_alone():
+    """The running service is held to the checks of its group."""
+    found = contract.evaluate(GOOD, samples.expected(), {}, "runtime")
+    assert {item.group for item in found} == {"runtime"}
+    assert [item.id for item in found] == [check.id for check in contract.CHECKS.values() if check.group == "runtime"]
 
 
 def test_results_are_plain_data():

@@ -364,6 +364,26 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
 
 
 @pytest.mark.engine
+def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web: str, service: Settings) -> None:
+    """What only the running service can show is judged before the old container is given up."""
+    publish = f"127.0.0.1:{free_port()}"
+    old = deploy.swap(clean, service(publish=publish), web).container_id
+    judged = []
+
+    def disapprove(container_id: str) -> None:
+        judged.append(container_id)
+        raise deploy.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
+
+    with pytest.raises(DeployError, match="breaks the contract") as caught:
+        deploy.swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
+    assert caught.value.evidence == ["Published address: ..."]
+    assert old not in judged
+    found = clean.container("utest-web")
+    assert (found["Id"], found["State"]["Running"]) == (old, True)
+    assert names(clean) == ["utest-web"]
+
+
+@pytest.mark.engine
 def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service: Settings) -> None:
     with pytest.raises(DeployError) as caught:
         deploy.swap(clean, service("exit 3"), web)

@@ -13,7 +13,7 @@ from unittest.mock import MagicMock
 
 import pytest
 import samples
-from ansible.module_utils.go_service import contract, evidence, expected, lint, report, sbom, scan
+from ansible.module_utils.go_service import contract, evidence, expected, report, sbom, scan
 from ansible.module_utils.go_service import settings as role_settings
 from ansible.module_utils.go_service.registry import GROUPS, SEVERITIES, VERDICTS
 from jsonschema import Draft202012Validator, FormatChecker
@@ -452,30 +452,12 @@ def test_directory_that_cannot_be_made(tmp_path):
     assert "The report cannot be written" in result["msg"]
 
 
-@pytest.mark.skipif(not lint.find_tool("hadolint"), reason="no hadolint")
-def test_action_lints(tmp_path, monkeypatch):
-    """The Dockerfile's checks are filled in, and asked anew only for another Dockerfile."""
-    monkeypatch.setattr(lint, "TOOLS", ("hadolint",))
-    result = run(tmp_path, dockerfile=DOCKERFILE)
-    assert verdict_of(result, "dockerfile-hadolint") == "pass"
-    monkeypatch.setattr(lint, "lint", lambda *_args: pytest.fail("linted again"))
-    assert verdict_of(run(tmp_path, dockerfile=DOCKERFILE), "dockerfile-hadolint") == "pass"
-    assert verdict_of(run(tmp_path, dockerfile=DOCKERFILE, numeric_user=True), "dockerfile-hadolint") == "fail"
-    waivers = {"dockerfile-hadolint": "No Kubernetes here."}
-    assert verdict_of(run(tmp_path, dockerfile=DOCKERFILE, numeric_user=True, waivers=waivers), "dockerfile-hadolint") == "waived"
-    monkeypatch.undo()
-    monkeypatch.setattr(lint, "TOOLS", ("hadolint",))
-    assert verdict_of(run(tmp_path, dockerfile="FROM alpine\n"), "dockerfile-hadolint") == "fail"
-
-
-def verdict_of(result, identifier):
-    """The verdict of a check in the action's answer."""
-    return next(item["verdict"] for item in result["checks"] if item["id"] == identifier)
-
-
-def test_action_refuses_bad_waivers(tmp_path):
-    """As the contract does."""
-    assert "did you mean dockerfile-hadolint?" in run(tmp_path, waivers={"dockerfile-hadolin": "x"})["msg"]
+def test_checks_of_the_running_service_take_the_place_of_the_candidates():
+    """All others stay."""
+    record = {"digest": "d", "facts": {"checks": [{"id": "a", "verdict": "pass"}, {"id": "b", "verdict": "skip"}], "gaps": []}}
+    merged = report.with_checks(record, [{"id": "b", "verdict": "pass"}])
+    assert merged == {"digest": "d", "facts": {"checks": [{"id": "a", "verdict": "pass"}, {"id": "b", "verdict": "pass"}], "gaps": []}}
+    assert record["facts"]["checks"][1]["verdict"] == "skip"
 
 
 # --- From the role's settings

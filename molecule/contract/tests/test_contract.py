@@ -93,6 +93,9 @@ VIOLATIONS = {
     "setuid file": Violation(("files-setuid", "files-differences"), "/srv/tool (4755)", "`chmod a-s`", tag="setuid"),
     "secret file": Violation(("files-secrets", "files-differences"), "/srv/.env", "go_service_dockerignore", tag="secret-file"),
     "secret variable": Violation(("config-env-secrets",), "API_TOKEN", "hand it over at run time", tag="secret-env"),
+    "missing health check": Violation(
+        ("config-healthcheck",), "the image has no health check", "give its Dockerfile the HEALTHCHECK", tag="no-health"
+    ),
     "dynamic binary": Violation(("binary-static", "files-differences"), "/lib/loader.so", "CGO_ENABLED=0", tag="dynamic"),
 }
 
@@ -102,11 +105,12 @@ VIOLATIONS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a playbook that is over. reports: the directory it wrote its reports to."""
+    """A run of a playbook that is over. reports: the directory it wrote its reports to; variables: what it was given."""
 
     code: int
     output: str
     reports: Path
+    variables: dict[str, Any]
 
     @property
     def message(self) -> str:
@@ -162,7 +166,7 @@ def run(reports: Path, playbook: Path, variables: dict[str, Any]) -> Run:
         check=False,
         timeout=RUN_LIMIT,
     )
-    return Run(done.returncode, done.stdout, reports)
+    return Run(done.returncode, done.stdout, reports, variables)
 
 
 # ------------------------------------------------------------------------------------------------------------------ the machine
@@ -265,6 +269,7 @@ def refused(done: Run, violation: Violation) -> None:
     about = violation.checks[0]
     assert done.code != 0, done.output
     assert "breaks the contract" in done.message, done.output
+    assert done.report["failure"]["evidence"], done.output
     assert f"({about}): " in done.message
     assert violation.says in done.message
     assert violation.remedy in done.message
@@ -275,15 +280,20 @@ def refused(done: Run, violation: Violation) -> None:
     assert violation.remedy in done.check(about)["remedy"]
 
 
-def test_missing_health_check(untouched: None, play: Play, by_hand) -> None:
-    """An image without a health check cannot be proven at all: it is refused before a candidate is started."""
-    done = play(DEPLOY, go_service_image_tag=by_hand("no-health"))
-    assert done.code != 0, done.output
-    assert "lantern:no-health has no health check" in done.message, done.output
-    assert "give its Dockerfile a HEALTHCHECK" in done.message
-    assert "The service's own container was not touched." in done.message
-    assert done.report["verdict"] == "fail"
-    assert done.report["failure"]["stage"] == "candidate"
+def test_dockerfile(untouched: None, play: Play, machine: Machine) -> None:
+    """What the linters object to stops the run as every other check does: here a base image without a release."""
+    machine.run("docker tag stand-in/runtime:1.37.0 stand-in/runtime:latest")
+    done = play(BUILD, go_service_runtime_image="stand-in/runtime:latest", base_images_runtime="stand-in/runtime:latest", **PATIENT)
+    refused(done, Violation(("dockerfile-hadolint",), "DL3007", "hadolint/hadolint/wiki"))
+
+
+def test_budget_alone(untouched: None, good_run: Run, tmp_path: Path) -> None:
+    """A budget that is lowered is asked for at once, although nothing else changes."""
+    asked = {**good_run.variables, "go_service_budget": {**PATIENT["go_service_budget"], "image_mb": 1}}
+    refused(run(tmp_path, BUILD, asked), Violation(("image-size",), "instead of 1 MB", "go_service_budget.image_mb"))
+    again = run(tmp_path, BUILD, good_run.variables)
+    assert again.code == 0, again.output
+    assert re.search(r"changed=0\b", again.output), again.output
 
 
 def test_unknown_waiver(untouched: None, play: Play, good: str) -> None:

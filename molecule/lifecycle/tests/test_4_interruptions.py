@@ -77,7 +77,7 @@ def test_killed_and_the_new_version_withdrawn(case: Case) -> None:
 def test_killed_while_waiting_for_the_new_container(case: Case) -> None:
     """Killed when the new container has started and is not yet healthy: the next run waits for it and finishes the swap."""
     vm = case.vm
-    vm.script(case.other, "ok", "slow:6s")
+    vm.script(case.other, "ok", "slow:6s", "ok")
     with vm.watch("start", name=SERVICE) as event:
         run = case.play(version=case.other)
         started = event()

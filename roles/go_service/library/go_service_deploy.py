@@ -67,10 +67,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import context, deploy
+from ansible.module_utils.go_service import context, contract, deploy, evidence, report
 from ansible.module_utils.go_service.engine import Engine, EngineError
+from ansible.module_utils.go_service.expected import Expected
 from ansible.module_utils.go_service.lock import Lock, Lost
 from ansible.module_utils.go_service.paths import service_directory
+from ansible.module_utils.go_service.registry import FAIL, CheckResult
 
 
 def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
@@ -88,6 +90,27 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     return found["Id"] if same else ""
 
 
+class Terms:
+    """The contract's checks of the running service, which a candidate, without a host port, cannot show. results: the last ones."""
+
+    def __init__(self, engine: Engine, settings: dict) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._expected = Expected.from_settings(settings)
+        self.results: list[CheckResult] = []
+
+    def approve(self, container_id: str) -> None:
+        """Hold a container to the contract; raise NotProven where it breaks it."""
+        found = evidence.of_container(self._engine.client, container_id)
+        self.results = contract.evaluate(found, self._expected, self._settings["waivers"], "runtime")
+        if contract.verdict(self.results) == FAIL:
+            raise deploy.NotProven(
+                "it is healthy, but breaks the contract",
+                "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}.",
+                contract.failures(self.results),
+            )
+
+
 def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
     """Deploy and return the record of it."""
     began = time.monotonic()
@@ -97,8 +120,11 @@ def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
         image = engine.image(reference)
         if image is None:
             raise deploy.DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
+        terms = Terms(engine, settings)
         present = fits(engine, settings, image, reference)
-        done = deploy.Swap("kept", present, "", 0.0) if present else deploy.swap(engine, settings, reference)
+        if present:
+            terms.approve(present)
+        done = deploy.Swap("kept", present, "", 0.0) if present else deploy.swap(engine, settings, reference, terms.approve)
         promoted = deploy.promote(engine, settings["name"], image["Id"])
         pruned = deploy.prune(engine, settings["name"], settings["keep_images"], image["Id"])
     return {
@@ -109,6 +135,7 @@ def run(settings: dict, reference: str, lock: Lock, token: str) -> dict:
         "seconds": round(time.monotonic() - began, 2),
         "promoted": promoted,
         "pruned": pruned,
+        "checks": [result.as_dict() for result in terms.results],
     }
 
 
@@ -129,16 +156,27 @@ def main() -> None:
     lock = Lock(service_directory(settings))
     try:
         done = run(settings, module.params["image"], lock, module.params["lock"])
-        context.write_text(service_directory(settings) / "report.json", json.dumps(module.params["record"]))
+        record = report.with_checks(module.params["record"], done["checks"])
+        context.write_text(service_directory(settings) / "report.json", json.dumps(record))
     except deploy.DeployError as error:
         module.fail_json(msg=f"{error.message}. {error.standing} {error.remedy}", failure=error.as_dict())
     except Lost as error:
         module.fail_json(msg=f"{error}. Run again.", failure={"stage": "lock", "message": str(error), "remedy": "Run again."})
+    except deploy.NotProven as error:
+        # The service's own container, which had not to be replaced.
+        failure = {
+            "stage": "contract",
+            "message": error.message,
+            "evidence": error.evidence,
+            "standing": "The service's own container was not touched.",
+            "remedy": error.remedy,
+        }
+        module.fail_json(msg=f"{error.message}: {' '.join(error.evidence)}", failure=failure)
     except EngineError as error:
         module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "swap", "message": str(error), "remedy": "Run again."})
     finally:
         lock.release(module.params["lock"])
-    module.exit_json(changed=True, deploy=done)
+    module.exit_json(changed=done["action"] != "kept" or done["promoted"] or bool(done["pruned"]), deploy=done, verify=record)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import context, deploy, go_source, source
+from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, health
 from ansible.module_utils.go_service.lock import Lock, Locked
 from ansible.module_utils.go_service.paths import service_directory
@@ -185,6 +186,9 @@ class Preparation:
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
             plan["last_report"] = kept
+        if not plan["deploy"] and plan["last_report"].get("terms") != values.contract_terms(self.settings):
+            asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
+            plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
 
     def _look_at_context(self, plan: dict) -> None:

@@ -34,6 +34,10 @@ options:
     description: How the build of this run went, C(seconds) and C(cached); empty where nothing was built.
     type: dict
     default: {}
+  dockerfile:
+    description: What the controller's linters find in the Dockerfile, by the action plugin of the same name; empty where an earlier image is returned to.
+    type: dict
+    default: {}
   source_date:
     description: Date of the source's revision, RFC 3339; empty where it is not known.
     type: str
@@ -62,6 +66,8 @@ verify:
   contains:
     digest: {description: Content digest of the image., type: str}
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
+    violations: {description: A sentence for each check that failed., type: list, elements: str}
+    terms: {description: "What was asked by budgets and waivers, as one word.", type: str}
     checked_at: {description: "When, RFC 3339.", type: str}
     start_seconds: {description: From the Engine's start record to the end of the first passing health test., type: float}
     seconds: {description: How long the module took., type: float}
@@ -74,52 +80,61 @@ failure:
 """
 
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import contract, deploy, evidence, report, sbom
+from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service.engine import Engine, EngineError
 from ansible.module_utils.go_service.expected import Expected
 from ansible.module_utils.go_service.lock import Lock, Lost
 from ansible.module_utils.go_service.paths import service_directory
+from ansible.module_utils.go_service.registry import FAIL
 
 
 def run(params: dict, lock: Lock) -> dict:
     """Verify and return what was measured; raise DeployError where the candidate does not prove itself."""
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
+    contract.check_waivers(settings["waivers"])
     engine = Engine()
     with lock.working():
         lock.keep(params["lock"])
         deploy.refuse_foreign(engine, settings["name"])
-        proof = deploy.start_candidate(engine, settings, reference)
+        # Nothing can prove an image without a health check: it is held to the contract as it lies there.
+        proof = deploy.start_candidate(engine, settings, reference) if deploy.can_be_proven(engine, reference) else None
         try:
             found = evidence.collect(
                 engine.client,
                 reference,
-                proof.container_id,
+                proof.container_id if proof else "",
                 base_image_ref=base_of(engine, reference) or params["bases"][1],
                 binary_path=f"/usr/local/bin/{settings['name']}",
             )
         finally:
             engine.remove(containers.candidate_name(settings["name"]))
+    found = replace(found, dockerfile=params["dockerfile"] or None)
     expected = Expected.from_settings(
         settings,
         candidate=True,
         source_date=params["source_date"],
-        start_seconds=proof.start_seconds,
+        start_seconds=proof.start_seconds if proof else None,
         build_seconds=params["build"].get("seconds"),
         build_cached=bool(params["build"].get("cached")),
     )
     results = contract.evaluate(found, expected, settings["waivers"])
+    if proof is None and contract.verdict(results) != FAIL:
+        raise deploy.not_provable(reference)
     bill = sbom.cyclonedx(found, service=settings["name"], base_name=settings["runtime_image"], builder=builder(engine, params["bases"][0]))
     return {
         "digest": found.image.labels.get(containers.LABEL_DIGEST, ""),
         "verdict": contract.verdict(results),
         "violations": contract.failures(results),
+        "terms": values.contract_terms(settings),
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "start_seconds": proof.start_seconds,
+        "start_seconds": proof.start_seconds if proof else None,
         "seconds": round(time.monotonic() - began, 2),
         "facts": report.facts(found, expected, results, bill),
         "bill": bill,
@@ -147,6 +162,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "bases": {"type": "list", "elements": "str", "required": True},
             "build": {"type": "dict", "default": {}},
+            "dockerfile": {"type": "dict", "default": {}},
             "source_date": {"type": "str", "default": ""},
             "lock": {"type": "str", "required": True, "no_log": False},
         },
@@ -174,7 +190,7 @@ def main() -> None:
         lock.release(module.params["lock"])
         failure = {
             "stage": "contract",
-            "message": f"the image {module.params['image']} is healthy, but breaks the contract",
+            "message": f"the image {module.params['image']} {'is healthy, but ' if verified['start_seconds'] else ''}breaks the contract",
             "evidence": verified["violations"],
             "standing": "The service's own container was not touched.",
             "remedy": "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}.",

@@ -22,7 +22,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -332,6 +332,22 @@ def _listens_inside_only(engine: Engine, container_id: str, settings: Mapping[st
     )
 
 
+def can_be_proven(engine: Engine, image: str) -> bool:
+    """Say whether an image has a health check; one that is not there is told by `start_candidate`."""
+    record = engine.image(image)
+    return record is None or health_test(record) is not None
+
+
+def not_provable(image: str) -> DeployError:
+    """Return the error of an image without a health check."""
+    return DeployError(
+        "candidate",
+        f"the image {image} has no health check, so nothing can prove it",
+        "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
+        standing="The service's own container was not touched.",
+    )
+
+
 def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
     """Start a candidate from an image and prove it; it keeps running for the checks. Raise DeployError, with the candidate gone, otherwise.
 
@@ -343,12 +359,7 @@ def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> 
     if record is None:
         raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=standing)
     if health_test(record) is None:
-        raise DeployError(
-            "candidate",
-            f"the image {image} has no health check, so nothing can prove it",
-            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
-            standing=standing,
-        )
+        raise not_provable(image)
     again = True
     try:
         while True:
@@ -468,8 +479,11 @@ class Swap:
     outage_seconds: float
 
 
-def swap(engine: Engine, settings: Mapping[str, Any], image: str) -> Swap:
-    """Put a new container of an image in the service's place; raise DeployError with the very same old one running again otherwise."""
+def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Callable[[str], None] | None = None) -> Swap:
+    """Put a new container of an image in the service's place; raise DeployError with the very same old one running again otherwise.
+
+    approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
+    """
     name = settings["name"]
     old = refuse_foreign(engine, name)
     check_port(engine, settings, old)
@@ -495,6 +509,8 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str) -> Swap:
         prove_by_test(engine, new_id, timeout, settings["start_timeout"], 0)
         outage = time.monotonic() - began
         _prove_service(engine, new_id, settings)
+        if approve:
+            approve(new_id)
     except (NotProven, EngineError) as failure:
         message = failure.message if isinstance(failure, NotProven) else str(failure)
         remedy = failure.remedy if isinstance(failure, NotProven) else remedy_for([message])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -171,7 +171,8 @@ class Evidence:
     each layer changes, the lowest first; empty when some could not be read. container: the Engine's record of the
     container, None when only the image is looked at. process: None where the kernel's record is out of reach (a remote
     Engine, another process namespace). memory: bytes the container uses as `docker stats` counts them (without
-    reclaimable cache), None when it was not read. gaps: what could not be read, as sentences.
+    reclaimable cache), None when it was not read. dockerfile: what the linters found in the Dockerfile (`lint.examine`), None
+    where the run has none. gaps: what could not be read, as sentences.
     """
 
     image: ImageFacts
@@ -191,6 +192,7 @@ class Evidence:
     process: ProcessFacts | None = None
     memory: int | None = None
     scan: scanners.ScanResult | None = None
+    dockerfile: Mapping[str, Any] | None = None
     gaps: tuple[str, ...] = ()
 
     @property
@@ -448,9 +450,26 @@ def collect(
     return observe(client, evidence, container_id) if container_id else evidence
 
 
+def of_container(client: Any, container_id: str) -> Evidence:
+    """Gather the evidence of a container alone: all that the checks of the group `runtime` look at."""
+    record = client.get_json("/containers/{0}/json", container_id)
+    image = ImageFacts(
+        reference=record["Config"]["Image"],
+        id=record["Image"],
+        tags=(),
+        digests=(),
+        created="",
+        architecture="",
+        os="",
+        reported_size=0,
+        config=record["Config"],
+        measured=False,
+    )
+    return observe(client, Evidence(image, BaseFacts(""), read_engine(client), binary_path=""), container_id)
+
+
 def observe(client: Any, evidence: Evidence, container_id: str) -> Evidence:
-    """Return the evidence with a container's part read anew; the image's part stays, and nothing of it is read
-    again."""
+    """Return the evidence with a container's part; the image's part stays."""
     container = client.get_json("/containers/{0}/json", container_id)
     state = container.get("State") or {}
     process = memory = None

@@ -1,7 +1,7 @@
 """The linters of the Dockerfile, where this machine (the controller) has them: hadolint and checkov.
 
 Neither reads a configuration of the user's: the same Dockerfile is judged the same way everywhere. Formats: `hadolint
---format json` (hadolint 2.15), `checkov --output json` (checkov 3).
+--format json` (hadolint 2.15), `checkov --output json` (checkov 3). What they find is judged by the contract.
 """
 
 from __future__ import annotations
@@ -16,12 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.go_service import contract
-from ansible.module_utils.go_service.checks_image import count, listed
-from ansible.module_utils.go_service.registry import CheckResult, Outcome, failed, passed, skipped, warned
-
 TOOLS = ("hadolint", "checkov")
-_LEVELS = ("error", "warning", "info", "style")
 _SECONDS = 120
 
 
@@ -117,23 +112,13 @@ def lint(dockerfile: str, tools: Mapping[str, str]) -> dict[str, dict[str, Any]]
     return found
 
 
-def judge(name: str, answer: Mapping[str, Any] | None, numeric_user: bool) -> Outcome:
-    """Judge a linter's answer: nothing at `warning` or above, with a numeric user nothing at `info` or above."""
-    if answer is None:
-        return skipped(f"no {name} on the controller")
-    threshold = "info" if numeric_user else "warning"
-    if answer["problem"]:
-        return warned(f"{name} failed", f"nothing at {threshold}", answer["problem"], f"Run {name} by hand and mend it.")
-    grave = _LEVELS[: _LEVELS.index(threshold) + 1]
-    findings = [finding for finding in answer["findings"] if finding["level"] in grave]
-    limit = f"nothing at {threshold} or above"
-    if findings:
-        words = [f"line {item['line']}: {item['code']} {item['message']}" for item in findings]
-        return failed(count(len(findings), "finding"), limit, listed(words))
-    below = len(answer["findings"])
-    return passed(f"none, {below} below the threshold" if below else "none", limit)
+def examine(dockerfile: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the linters of this machine find in a Dockerfile: {"fingerprint", "linters": what `lint` returns}.
 
-
-def results(answers: Mapping[str, Mapping[str, Any]], *, numeric_user: bool, waivers: Mapping[str, str] | None = None) -> list[CheckResult]:
-    """Make the results of the Dockerfile's checks from what `lint` returned."""
-    return [contract.CHECKS[f"dockerfile-{name}"].result(judge(name, answers.get(name), numeric_user), waivers or {}) for name in TOOLS]
+    :param known: what this returned before; it is returned again for the same Dockerfile and the same linters, as checkov takes seconds.
+    """
+    tools = {name: find_tool(name) for name in TOOLS}
+    fresh = fingerprint(dockerfile, tools)
+    if known and known.get("fingerprint") == fresh:
+        return dict(known)
+    return {"fingerprint": fresh, "linters": lint(dockerfile, tools)}

@@ -8,8 +8,10 @@ no arithmetic.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.go_service import sbom as materials
@@ -22,6 +24,7 @@ from ansible.module_utils.go_service.rules import RULES
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
 SCHEMA_VERSION = "1.0"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
+SBOM_SUFFIX = ".sbom.json"
 _OCI = "org.opencontainers.image."
 _SECTIONS = ("engine", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
@@ -91,10 +94,19 @@ def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult]
         },
         "binary": _binary_facts(evidence),
         "vulnerabilities": _scan_facts(evidence),
+        "dockerfile": dict(evidence.dockerfile) if evidence.dockerfile else None,
         "sbom": materials.summary(bill) if bill else None,
         "checks": [result.as_dict() for result in results],
         "gaps": list(evidence.gaps),
     }
+
+
+def with_checks(record: Mapping[str, Any], checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what `go_service_verify` found with these results in the places of those of the candidate."""
+    by_id = {result["id"]: dict(result) for result in checks}
+    facts_before = record.get("facts") or {}
+    merged = [by_id.get(result["id"], result) for result in facts_before.get("checks") or ()]
+    return {**record, "facts": {**facts_before, "checks": merged}}
 
 
 def _binary_facts(evidence: Evidence) -> dict[str, Any] | None:
@@ -126,6 +138,32 @@ def _scan_facts(evidence: Evidence) -> dict[str, Any] | None:
 
 # --- On the controller
 # -------------------------------------------------------------------------------------------------
+
+
+def paths(root: str, host: str, service: str) -> dict[str, Path]:
+    """Where the files of a service's report are: "json", "html" and "sbom"."""
+    folder, name = Path(root) / _file_name(host), _file_name(service)
+    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
+
+
+def _file_name(name: str) -> str:
+    """A host's or service's name as one file name: an inventory's name may hold slashes, or be "..".
+
+    Two names that come to the same file name would share a report; inventories with such names do not occur.
+    """
+    safe = "".join(char if char.isalnum() or char in "._-" else "_" for char in name)
+    return safe.lstrip(".") or "_"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Read a report; None for what is none, as a user's own file in the directory."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_report = isinstance(document, dict) and document.get("$schema") == SCHEMA_ID
+    same_format = is_report and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+    return document if same_format else None
 
 
 def assemble(

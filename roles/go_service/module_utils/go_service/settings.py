@@ -7,7 +7,9 @@ role works with, or raises InputError with every problem found, each naming the 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -433,3 +435,9 @@ def check(raw: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise InputError(problems)
     return settings
+
+
+def contract_terms(settings: Mapping[str, Any]) -> str:
+    """Return what the contract asks beyond what image and container are made from, as one word: another asks for another judgement."""
+    asked = {name: settings[name] for name in ("budget", "budget_warn_only", "waivers")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
