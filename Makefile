@@ -2,13 +2,14 @@
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
 #   make scenarios SCENARIOS="lifecycle contract"   the faults and the violations, which take longer
+#   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
 #   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios docs clean
+.PHONY: help build test lint unit scenarios bench docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -56,9 +57,13 @@ unit: $(READY)
 scenarios: $(READY)
 	for scenario in $(SCENARIOS); do $(BIN)/molecule test -s $$scenario; done
 
+bench: $(READY)
+	$(BIN)/python -m bench $(ARGS)
+
 docs: $(READY)
 	$(BIN)/python scripts/generate_docs.py
 
 clean:
 	-for scenario in default alternative lifecycle contract; do $(BIN)/molecule destroy -s $$scenario; done
+	-$(BIN)/python -m bench clean
 	rm -rf $(VENV) .cache .ansible reports

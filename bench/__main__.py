@@ -1,0 +1,77 @@
+"""The command of the benchmark.
+
+    python -m bench [--rounds N] [--only main,files,hosts]   measure, then write docs/benchmarks.{json,md,svg}
+    python -m bench render                                   write the page and the picture again from docs/benchmarks.json
+    python -m bench clean                                    take away what a killed run left
+
+The page, the picture and the figures are written only by a complete measurement; with --only they are left in .cache/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from bench import engine, render
+from bench.measure import PARTS, Measurement, say
+from bench.plays import ROOT, BenchError
+
+DOCUMENTS = ROOT / "docs"
+# Of a measurement that is not complete.
+DRAFTS = ROOT / ".cache/bench-partial"
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", nargs="?", choices=["measure", "render", "clean"], default="measure")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {','.join(PARTS)} (all)")
+    given = parser.parse_args()
+    given.only = given.only.split(",")
+    unknown = sorted(set(given.only) - set(PARTS))
+    if unknown:
+        parser.error(f"--only: there is no {', '.join(unknown)}; choose of {', '.join(PARTS)}")
+    if given.rounds < 1:
+        parser.error("--rounds: give 1 or more")
+    return given
+
+
+def measure(rounds: int, parts: list[str]) -> Path:
+    """Measure and write the documents; return the directory that they are in."""
+    directory = DOCUMENTS if set(parts) == set(PARTS) else DRAFTS
+    DRAFTS.mkdir(parents=True, exist_ok=True)
+    file = DRAFTS / render.FIGURES
+    with engine.alone():
+        Measurement(file, rounds, parts).run()
+    if directory != DRAFTS:
+        file.replace(directory / render.FIGURES)
+    render.write(directory)
+    return directory
+
+
+def main() -> int:
+    """Run one action."""
+    given = arguments()
+    # As the Makefile sets them: the project's own tools, and scratch files that no other checkout shares.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.setdefault("ANSIBLE_HOME", str(ROOT / ".ansible"))
+    try:
+        if given.action == "clean":
+            with engine.alone():
+                engine.clean()
+        elif given.action == "render":
+            render.write(DOCUMENTS)
+        else:
+            directory = measure(given.rounds, given.only)
+            say(f"Written: {directory.relative_to(ROOT)}/{render.PAGE}, {render.PICTURE} and {render.FIGURES}")
+    except BenchError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What was measured, and how it is judged: medians with the noise around them, ratios, goals."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# what is measured -> by whom, or for what size -> the values, one a round
+Samples = dict[str, dict[str, list[float]]]
+
+CONTESTANTS = {"hand": "by hand", "script": "script", "role": "role", "ping": "one `ping`"}
+SIZES = (30, 500, 4500)
+HOSTS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of one thing over all rounds."""
+
+    low: float
+    median: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Sum up one value or more."""
+        return cls(min(values), statistics.median(values), max(values), len(values))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the main table. unit: "s", "bytes", or "" for a plain number."""
+
+    key: str
+    title: str
+    unit: str = "s"
+
+
+ROWS = (
+    Row("build-first", "first image build, nothing cached"),
+    Row("build-nothing", "image build, nothing changed"),
+    Row("build-edit", "image build after a one-line edit"),
+    Row("build-import", "image build after adding a file that imports another standard package"),
+    Row("whole-edit", "edit -> new version answering: build, run, wait"),
+    Row("whole-nothing", "the whole, nothing changed"),
+    Row("start-healthy", "start -> healthy"),
+    Row("notice", "healthy -> noticed"),
+    Row("image-bytes", "image size", "bytes"),
+    Row("image-overhead", "bytes above base image and binary", "bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal of the project for what the role does.
+
+    value: (what, who) that is held to it; against: (what, who) that it is compared with, None for none; how: "ratio" or "difference" to that, or
+    "value" alone; limit: the highest that holds; unit: of the limit; why: where it is missed, what stands
+    in the way.
+    """
+
+    title: str
+    value: tuple[str, str]
+    against: tuple[str, str] | None
+    how: str
+    limit: float
+    unit: str = ""
+    why: str = ""
+
+
+# The project's goals for its speed. "Flat" is put into a number: five percent, which is more than runs of one size differ by.
+GOALS = (
+    Goal("image build after an edit, against by hand", ("build-edit", "role"), ("build-edit", "hand"), "ratio", 0.12),
+    Goal("image build after a new import, against by hand", ("build-import", "role"), ("build-import", "hand"), "ratio", 0.5),
+    Goal("first image build, against by hand", ("build-first", "role"), ("build-first", "hand"), "ratio", 1.05),
+    Goal("edit -> new version answering, the whole play, against by hand", ("whole-edit", "role"), ("whole-edit", "hand"), "ratio", 0.25),
+    Goal("whole play, nothing changed, against a play of one `ping`", ("whole-nothing", "role"), ("whole-nothing", "ping"), "ratio", 4.0),
+    Goal("Engine events about the service in a play that changes nothing", ("touched", "role"), None, "value", 0.0, "events"),
+    Goal("nothing changed: 4,500 files above 30 files", ("files-nothing", "4500"), ("files-nothing", "30"), "difference", 1.0, "s"),
+    Goal("start -> healthy, as the Engine recorded it", ("start-healthy", "role"), None, "value", 0.6, "s"),
+    Goal("healthy -> noticed by the play", ("notice", "role"), None, "value", 1.0, "s"),
+    Goal("peak memory, 4,500 files against 30 files", ("files-peak", "4500"), ("files-peak", "30"), "ratio", 1.05),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a goal stands. reached: None where it was not measured; noise: the lowest and the highest of single rounds."""
+
+    goal: Goal
+    reached: float | None
+    noise: tuple[float, float] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the goal is reached."""
+        return self.reached is not None and self.reached <= self.goal.limit
+
+
+def compare(how: str, value: float, other: float | None) -> float:
+    """Return a value as a goal wants it: its ratio or difference to another, or itself."""
+    if how == "value" or other is None:
+        return value
+    return value / other if how == "ratio" else value - other
+
+
+def judge(goal: Goal, samples: Samples) -> Verdict:
+    """Compare the medians, and, for the noise, the values that were measured in the same round."""
+    values = samples.get(goal.value[0], {}).get(goal.value[1], [])
+    others = samples.get(goal.against[0], {}).get(goal.against[1], []) if goal.against else []
+    if not values or (goal.against and not others):
+        return Verdict(goal, None)
+    other = statistics.median(others) if others else None
+    rounds = [compare(goal.how, value, base) for value, base in zip(values, others or [None] * len(values))]
+    return Verdict(goal, compare(goal.how, statistics.median(values), other), (min(rounds), max(rounds)))
+
+
+def add(samples: Samples, who: str, values: Mapping[str, float]) -> None:
+    """Add the values of one round."""
+    for what, value in values.items():
+        samples.setdefault(what, {}).setdefault(who, []).append(value)
+
+
+def rotated(items: Sequence[Any], turn: int) -> list[Any]:
+    """Return the items in an order that begins with another one each turn."""
+    start = turn % len(items)
+    return [*items[start:], *items[:start]]
+
+
+def add_profile(profiles: dict[str, list[list[Any]]], who: str, profile: Sequence[tuple[str, float]]) -> None:
+    """Add the profile of one run: [[step, [seconds, ...]], ...] in the order of the first run's steps."""
+    kept = profiles.setdefault(who, [[name, []] for name, _seconds in profile])
+    for entry, (_name, seconds) in zip(kept, profile):
+        entry[1].append(seconds)
