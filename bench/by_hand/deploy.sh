@@ -4,7 +4,7 @@
 set -eu
 name=$1 directory=$2 port=$3
 
-docker build --quiet --tag "$name" "$directory"
+docker build --tag "$name" "$directory"
 wanted=$(docker image inspect --format '{{.Id}}' "$name")
 running=$(docker container inspect --format '{{if .State.Running}}{{.Image}}{{end}}' "$name" 2>/dev/null || true)
 if [ "$wanted" != "$running" ]; then

@@ -261,7 +261,7 @@ def test_the_page_says_which_goals_are_held_and_which_are_not() -> None:
 def test_the_page_sums_up_what_takes_next_to_nothing() -> None:
     page = render.page(sample_figures())
     assert "| Look \\| at it | 2.10 s | 78% |" in page
-    assert "| 1 more steps, each below 1% |" in page
+    assert "| steps below 1% each: 1 |" in page
 
 
 @pytest.fixture
@@ -274,6 +274,7 @@ def test_bars_are_as_long_as_what_they_show(picture: Callable[..., ElementTree.E
     drawn = [(bar.get("class"), float(bar.get("width"))) for bar in picture().iter(f"{SVG}rect") if bar.get("class") != "card"]
     scale = (render.WIDTH - render.LEFT - render.RIGHT) / 52.0
     wanted = [("hand", 31.0), ("role", 30.0), ("hand", 21.0), ("role", 2.1), ("hand", 51.0), ("script", 22.5), ("role", 7.5)]
+    wanted += [("hand", 0.1), ("script", 0.2), ("role", 3.1)]
     assert drawn == [(who, pytest.approx(seconds * scale, abs=0.1)) for who, seconds in wanted]
 
 
