@@ -16,6 +16,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
+CHECKOV := $(VENV)/bin/checkov
 SCENARIOS ?= default alternative
 
 export PATH := $(BIN):$(PATH)
@@ -27,7 +28,7 @@ export PY_COLORS ?= 0
 help:
 	@sed -n 's/^#   //p' Makefile
 
-$(READY): requirements.txt requirements.yml
+$(READY): requirements.txt requirements-hadolint.txt requirements.yml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); \
@@ -35,8 +36,15 @@ $(READY): requirements.txt requirements.yml
 	    apt-get update -q && apt-get install -qy --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "Python's venv module is missing; install it (Debian: sudo apt-get install python3-venv)."; exit 1; fi; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-hadolint.txt
 	$(BIN)/ansible-galaxy collection install --requirements-file requirements.yml
 	@touch $@
+
+# In an environment of its own: what it depends on would hold back the others.
+$(CHECKOV): requirements-checkov.txt | $(READY)
+	$(PYTHON) -m venv --clear $(VENV)/checkov
+	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
+	ln -sf ../checkov/bin/checkov $@
 
 build: $(READY)
 	$(BIN)/ansible-playbook playbooks/build.yml $(ARGS)
@@ -50,7 +58,7 @@ lint: $(READY)
 	$(BIN)/ansible-lint --offline -q
 	$(BIN)/python scripts/generate_docs.py --check
 
-unit: $(READY)
+unit: $(READY) $(CHECKOV)
 	$(BIN)/ansible-playbook tests/machine.yml
 	$(BIN)/python -m pytest tests $(ARGS)
 

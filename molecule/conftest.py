@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import pytest
+import testinfra
 import yaml
 
 if TYPE_CHECKING:
@@ -164,6 +165,12 @@ def wait_until() -> Callable[..., Any]:
 def machine(host: Host) -> Machine:
     """The developer VM."""
     return Machine(host)
+
+
+@pytest.fixture(scope="session")
+def every_machine() -> dict[str, Machine]:
+    """All developer VMs of the scenario, by their names in the inventory."""
+    return {name: Machine(testinfra.get_host(f"docker://{container}")) for name, container in machines().items()}
 
 
 @pytest.fixture(scope="module")

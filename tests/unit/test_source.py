@@ -154,11 +154,11 @@ def test_a_source_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, {"module_files": False, "std_packages": ["fmt", "net/http"], "module_subdir": "", "module_prefix": ""}),
+        ({}, {"module_files": False, "std_layers": [["net/http"], ["fmt"]], "module_subdir": "", "module_prefix": ""}),
         ({"has_requirements": True, "module_packages": ["x.y/z"]}, {"module_files": True, "module_packages": ["x.y/z"]}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "workspace": True}, {"module_files": False, "module_packages": []}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "local_replaces": True}, {"module_files": False, "module_packages": []}),
-        ({"profiled": True, "module_packages": ["x.y/z"]}, {"std_packages": [], "module_packages": []}),
+        ({"profiled": True, "module_packages": ["x.y/z"]}, {"std_layers": [], "module_packages": []}),
         ({"module_dir": "a/b"}, {"module_subdir": "/a/b", "module_prefix": "a/b/"}),
     ],
 )

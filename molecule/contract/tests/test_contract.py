@@ -89,7 +89,9 @@ VIOLATIONS = {
     "writable root": Violation(
         ("runtime-read-only",), "writable instead of read-only", "Set go_service_read_only: true", {"go_service_read_only": False}
     ),
-    "root user": Violation(("user-not-root", "user-groups"), "the image runs as root", "a USER that is not root", tag="root"),
+    "root user": Violation(
+        ("user-not-root", "user-no-login", "user-groups"), "the image runs as root", "a USER that is not root", tag="root"
+    ),
     "setuid file": Violation(("files-setuid", "files-differences"), "/srv/tool (4755)", "`chmod a-s`", tag="setuid"),
     "secret file": Violation(("files-secrets", "files-differences"), "/srv/.env", "go_service_dockerignore", tag="secret-file"),
     "secret variable": Violation(("config-env-secrets",), "API_TOKEN", "hand it over at run time", tag="secret-env"),
@@ -284,7 +286,7 @@ def test_dockerfile(untouched: None, play: Play, machine: Machine) -> None:
     """What the linters object to stops the run as every other check does: here a base image without a release."""
     machine.run("docker tag stand-in/runtime:1.37.0 stand-in/runtime:latest")
     done = play(BUILD, go_service_runtime_image="stand-in/runtime:latest", base_images_runtime="stand-in/runtime:latest", **PATIENT)
-    refused(done, Violation(("dockerfile-hadolint",), "DL3007", "hadolint/hadolint/wiki"))
+    refused(done, Violation(("dockerfile-hadolint", "config-base"), "DL3007", "hadolint/hadolint/wiki"))
 
 
 def test_budget_alone(untouched: None, good_run: Run, tmp_path: Path) -> None:

@@ -61,3 +61,11 @@ def test_listing_and_file_agree(machine, expected) -> None:
     sizes = {entry["name"]: entry["size"] for entry in listing["entries"]}
     text = machine.get("/cat/hello.txt", expected["address"], expected["host_port"]).body
     assert sizes["hello.txt"] == len(text.encode())
+
+
+def test_one_source_is_one_binary(every_machine, machine) -> None:
+    """Built on two hosts by two Engines, the binary is the same to the last byte."""
+    command = "docker exec cat-server sha256sum /usr/local/bin/cat-server"
+    sums = {name: other.run(command) for name, other in every_machine.items()}
+    assert len(sums) == len(ENGINES)
+    assert set(sums.values()) == {machine.run(command)}

@@ -102,6 +102,11 @@ server:
     memory_bytes: {description: "Memory of the host.", type: int}
     rootless: {description: "Whether it runs without root.", type: bool}
     live_restore: {description: "Whether containers outlive the daemon.", type: bool}
+images:
+  description: The images it has, each with C(Id), C(RepoTags) and C(RepoDigests) as the Engine lists them; empty where none answers.
+  type: list
+  elements: dict
+  returned: always
 """
 
 import os
@@ -130,6 +135,8 @@ UNIX = "unix://"
 # Seconds between two questions while waiting, and seconds for which a socket may keep a connection waiting.
 INTERVAL = 0.5
 CONNECT_TIMEOUT = 5
+# What is told of an image, as `GET /images/json` names it.
+IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
 
 
 class EngineError(Exception):
@@ -229,20 +236,21 @@ def probe(params: Mapping[str, Any], docker_host: str) -> dict[str, Any]:
         docker_host: The address that they lead to.
 
     Returns:
-        `status`, `message` and `server`, as in RETURN.
+        `status`, `message`, `server` and `images`, as in RETURN.
     """
     status = listener(docker_host)
     if requests is None:
         status = status if status in ("absent", "denied") else "no_library"
-        return {"status": status, "message": "the Python library requests is missing", "server": {}}
+        return {"status": status, "message": "the Python library requests is missing", "server": {}, "images": []}
     try:
         client = ProbeClient(params)
         server = describe(client.version(), client.info())
+        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in client.get_json("/images/json")]
     except Exception as error:  # The client lets through errors of requests, of urllib3 and of its own.
         if status in ("present", "remote"):
             status = "silent" if status == "present" and is_silence(error) else "unusable"
-        return {"status": status, "message": str(error), "server": {}}
-    return {"status": "ready", "message": "", "server": server}
+        return {"status": status, "message": str(error), "server": {}, "images": []}
+    return {"status": "ready", "message": "", "server": server, "images": images}
 
 
 def user_name() -> str:

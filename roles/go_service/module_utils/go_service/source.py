@@ -19,6 +19,7 @@ from ansible.module_utils.go_service import context, go_source
 _SPECIAL = re.compile(r'[\\"$]')
 # What a test binary is linked with beside the packages its tests import.
 _TEST_PACKAGES = ("testing", "testing/internal/testdeps")
+_HTTP = "net/http"
 
 
 def _escape(found: re.Match) -> str:
@@ -97,6 +98,15 @@ def origin(root: Path) -> dict[str, str]:
     return {"revision": revision + dirty, "date": date, "url": re.sub(r"//[^/@]*@", "//", git("remote", "get-url", "origin"))}
 
 
+def std_layers(packages: list[str]) -> list[list[str]]:
+    """Return the packages of the standard library that are compiled together, layer by layer, the lowest first.
+
+    net/http, which most of a service's compilation goes into, has a layer of its own: another import compiles only what it brings beyond.
+    """
+    rest = [package for package in packages if package != _HTTP]
+    return [layer for layer in ([_HTTP] if _HTTP in packages else [], rest) if layer]
+
+
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
@@ -111,7 +121,7 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_prefix": prefix,
         "module_subdir": ("/" + prefix).rstrip("/"),
         "vendored": project["vendored"],
-        "std_packages": project["std_packages"] if warm else [],
+        "std_layers": std_layers(project["std_packages"]) if warm else [],
         "module_files": alone and project["has_requirements"],
         "module_packages": project["module_packages"] if warm and alone else [],
         "main_package": project["main_package"],
