@@ -220,7 +220,12 @@ class Role(Contestant):
         cached = [step["instruction"] for stage in self.report()["timeline"] for step in stage.get("steps") or [] if step["cached"]]
         if cached:
             raise BenchError(f"The first build of {self.name} was not the first: {cached[0]} came from the Engine's cache.")
-        return {"build-first": play.seconds_of(BUILD_TASKS), "whole-first": play.seconds, "peak": play.peak}
+        return {
+            "build-first": play.seconds_of(BUILD_TASKS),
+            "whole-first": play.seconds,
+            "peak": play.peak,
+            "ansible-peak": play.ansible_peak,
+        }
 
     def change(self) -> dict[str, float]:
         """Let the play build, prove and deploy the new version."""
@@ -235,13 +240,19 @@ class Role(Contestant):
             "start-healthy": healthy - started,
             "notice": went_on - healthy - STABLE_SECONDS,
             "peak": play.peak,
+            "ansible-peak": play.ansible_peak,
         }
 
     def new_import(self) -> dict[str, float]:
         """Let the play deploy a version that imports another package."""
         play = self.play("import")
         self.check()
-        return {"build-import": play.seconds_of(BUILD_TASKS), "whole-import": play.seconds, "peak": play.peak}
+        return {
+            "build-import": play.seconds_of(BUILD_TASKS),
+            "whole-import": play.seconds,
+            "peak": play.peak,
+            "ansible-peak": play.ansible_peak,
+        }
 
     def look_again(self) -> tuple[Play, dict[str, float]]:
         """Let the play find that nothing changed.

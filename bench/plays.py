@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+# How often a running play's memory is looked at, in seconds: rarely enough not to be felt in its time.
+LOOK_EVERY = 0.1
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,13 +42,14 @@ class Task:
 class Play:
     """A run of ansible-playbook.
 
-    seconds: wall clock of the whole command; peak: resident memory of its largest process, Ansible's own or a module's, in bytes;
-    changed: what the recap counts as changed on all hosts.
+    seconds: wall clock of the whole command; ansible_peak: resident memory of the largest of Ansible's own processes, in bytes; peak: of the
+    largest process of all, such as a module on this machine or a linter; changed: what the recap counts as changed on all hosts.
     """
 
     began: float
     ended: float
     peak: int
+    ansible_peak: int = 0
     tasks: list[Task] = field(default_factory=list)
     changed: int = 0
 
@@ -112,6 +117,52 @@ def failure(found: Iterable[Mapping[str, Any]]) -> str:
     return said
 
 
+def is_ansible(pid: int) -> bool:
+    """Say whether a process is ansible-playbook or a worker of it, and not one that those have started."""
+    try:
+        return b"/ansible-playbook\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except OSError:
+        return []
+
+
+def high_water(pid: int) -> int:
+    """Return the most resident memory that a process has had so far, in bytes; 0 where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+
+
+class Watch(threading.Thread):
+    """Reads, while a play runs, how much memory Ansible's own processes have had. The kernel keeps their highest mark, so a look now and then will do."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid = pid
+        self.peak = 0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while not self._over.wait(LOOK_EVERY):
+            found = [pid for pid in (self.pid, *children(self.pid)) if is_ansible(pid)]
+            self.peak = max([self.peak, *map(high_water, found)])
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._over.set()
+        self.join()
+
+
 def run(
     playbook: str, log: Path, variables: Mapping[str, Any] | None = None, *, inventory: Path | None = None, limit: str = "", forks: int = 5
 ) -> Play:
@@ -133,10 +184,13 @@ def run(
     }
     with open(log, "w", encoding="utf-8") as output, open(log.with_suffix(".err"), "w", encoding="utf-8") as errors:
         began = time.time()
-        # wait4 tells the peak memory of this very command and of what it waited for.
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        watch = Watch(process.pid)
+        watch.start()
+        # wait4 tells the most memory that this very command, or one of the processes that it waited for, has had.
         _pid, status, usage = os.wait4(process.pid, 0)
         ended = time.time()
+        watch.stop()
         process.returncode = os.waitstatus_to_exitcode(status)
     found = events(log.read_text(encoding="utf-8"))
     if process.returncode:
@@ -144,4 +198,4 @@ def run(
         raise BenchError(f"{' '.join(command[1:2])} failed: {said}\nAll that it said is in {log}.")
     recap = next((event["stats"] for event in reversed(found) if event["_event"] == "v2_playbook_on_stats"), {})
     changed = sum(counts["changed"] for counts in recap.values())
-    return Play(began, ended, usage.ru_maxrss * 1024, tasks(found), changed)
+    return Play(began, ended, usage.ru_maxrss * 1024, watch.peak, tasks(found), changed)

@@ -30,6 +30,7 @@ def sample_figures(**samples: Any) -> dict[str, Any]:
         "image-bytes": {"hand": [9_400_000] * 3, "role": [9_300_000] * 3},
         "touched": {"role": [0, 0, 0]},
         "files-nothing": {"30": [3.0, 3.1], "4500": [3.5, 3.7]},
+        "files-ansible-peak": {"30": [60e6], "4500": [61e6]},
         "files-peak": {"30": [100e6], "4500": [101e6]},
         "hosts-edit": {"1": [8.0], "2": [10.0], "4": [16.0]},
     }
@@ -40,6 +41,7 @@ def sample_figures(**samples: Any) -> dict[str, Any]:
         "began": "2026-01-02T03:04:05Z",
         "ended": "2026-01-02T03:24:05Z",
         "rounds": 3,
+        "growth_rounds": 2,
         "parts": ["main", "files", "hosts"],
         "machine": {**machine, "cores": 2, "system": "Debian", "load": 0.1},
         "samples": {**whole, **samples},
@@ -176,7 +178,7 @@ def test_tasks_last_until_the_next_one() -> None:
 
 def test_the_build_of_a_play_is_all_tasks_of_its_file() -> None:
     began = plays.moment("2026-01-02T03:04:00.000000Z")
-    play = plays.Play(began, began + 7, 0, plays.tasks(plays.events(RUN)))
+    play = plays.Play(began, began + 7, 0, 0, plays.tasks(plays.events(RUN)))
     assert play.seconds_of("tasks/stages/build.yml") == pytest.approx(3.0)
     assert play.profile()[0] == (plays.STARTING, pytest.approx(1.0))
     assert play.profile()[-1] == (plays.ENDING, pytest.approx(1.0))
