@@ -231,12 +231,44 @@ def names(engine: Engine) -> list[str]:
 @pytest.mark.engine
 def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Settings) -> None:
     """The Engine keeps five tests: the first success is remembered though the candidate is watched for longer than that."""
-    proof = deploy.start_candidate(clean, service(stable_seconds=2.6, publish="127.0.0.1:8080"), web)
-    found = clean.container("utest-web-candidate")
-    assert found["Id"] == proof.container_id and found["State"]["Running"]
-    assert 0 < proof.start_seconds < deploy.start_seconds(found)
-    assert not found["HostConfig"]["PortBindings"]
-    assert names(clean) == ["utest-web-candidate"]
+    looked = []
+
+    def look(container_id: str) -> str:
+        looked.append((names(clean), clean.container(container_id)))
+        return "what was found"
+
+    began = time.monotonic()
+    proof, found = deploy.prove_candidate(clean, service(stable_seconds=2.6, publish="127.0.0.1:8080"), web, look)
+    assert time.monotonic() - began > 2.6
+    assert found == "what was found"
+    ((present, candidate),) = looked
+    assert present == ["utest-web-candidate"]
+    assert candidate["Id"] == proof.container_id and candidate["State"]["Running"]
+    assert not candidate["HostConfig"]["PortBindings"]
+    assert 0 < proof.start_seconds < 2.6
+    assert names(clean) == []
+
+
+@pytest.mark.engine
+def test_a_candidate_that_is_being_looked_at_may_still_fail(clean: Engine, web: str, service: Settings) -> None:
+    """The look is part of the time for which a candidate has to stay healthy, and takes nothing from it."""
+    with pytest.raises(DeployError, match="exited with code 4"):
+        deploy.prove_candidate(
+            clean, service("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", stable_seconds=3), web, lambda _id: time.sleep(1)
+        )
+    assert names(clean) == []
+
+
+@pytest.mark.engine
+def test_a_look_that_fails_leaves_no_candidate(clean: Engine, web: str, service: Settings) -> None:
+    """Whatever goes wrong."""
+
+    def look(_container_id: str) -> None:
+        raise ValueError("an archive that cannot be read")
+
+    with pytest.raises(ValueError, match="cannot be read"):
+        deploy.prove_candidate(clean, service(), web, look)
+    assert names(clean) == []
 
 
 # Command and settings of a candidate that fails -> what is said, and what to do.
@@ -271,7 +303,7 @@ FAILING = {
 def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, service: Settings, case: tuple[Any, ...]) -> None:
     command, changes, words, remedy = case
     with pytest.raises(DeployError) as caught:
-        deploy.start_candidate(clean, service(command, **changes), web)
+        deploy.prove_candidate(clean, service(command, **changes), web, str)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert remedy in caught.value.remedy
@@ -283,7 +315,7 @@ def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, se
 @pytest.mark.parametrize(("image", "words"), [(BARE, "has no health check"), ("utest-web:none", "there is no image utest-web:none")])
 def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image: str, words: str) -> None:
     with pytest.raises(DeployError, match=words):
-        deploy.start_candidate(clean, service(), image)
+        deploy.prove_candidate(clean, service(), image, str)
     assert names(clean) == []
 
 

@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.go_service import settings as values
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
-MODULES = ["prepare", "verify", "deploy", "unlock", "remove"]
+MODULES = ["prepare", "deploy", "unlock", "remove"]
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,7 @@ def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Cal
     assert {name: stored[name] for name in wanted} == wanted
 
 
+CHECKOV = Path(sys.executable).with_name("checkov")
 HADOLINT = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
 
 
@@ -255,3 +256,17 @@ def test_an_embedded_credential_is_a_question(generate: Generate, path: str) -> 
     assert path in caught.value.message
     assert f'go_service_dockerignore: ["!{path}"]' in caught.value.remedy
     assert not IgnoreRules(generate({"embedded_files": [path]}, dockerignore=[f"!{path}"])["dockerignore"].splitlines()).ignored(path)
+
+
+@pytest.mark.skipif(not CHECKOV.exists(), reason="no checkov: make unit installs it")
+def test_checkov_is_content(generate: Generate, tmp_path: Path) -> None:
+    """None of its Dockerfile checks fails."""
+    for name, (project, changes) in LINTED.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(generate(project, **changes)["dockerfile"])
+    command = [CHECKOV, "--directory", tmp_path, "--framework", "dockerfile", "--output", "json", "--compact", "--skip-download"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    assert report["results"]["failed_checks"] == []
+    assert report["summary"]["parsing_errors"] == 0
+    assert {check["file_path"] for check in report["results"]["passed_checks"]} == {f"/{name}/Dockerfile" for name in LINTED}

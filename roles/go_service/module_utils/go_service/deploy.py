@@ -23,13 +23,15 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ansible.module_utils.go_service import container as containers
 from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service import summary
 from ansible.module_utils.go_service.engine import Engine, EngineError, health, health_test, parse_time
+
+T = TypeVar("T")
 
 POLL = 0.05
 LOG_LINES = 20
@@ -83,12 +85,14 @@ class Unwatched(NotProven):
 
 @dataclass
 class Proof:
-    """A container that is proven. start_seconds: from the Engine's start record to the end of the first passing health test."""
+    """A container that is proven.
+
+    start_seconds: from the Engine's start record to the end of the first passing health test; healthy_at: when that was noticed, monotonic.
+    """
 
     container_id: str
     start_seconds: float
-    started_at: str
-    notes: list[str] = field(default_factory=list)
+    healthy_at: float
 
 
 def is_ours(container: Mapping[str, Any], name: str) -> bool:
@@ -235,14 +239,12 @@ def complaint(engine: Engine, container: Mapping[str, Any]) -> str:
     return ""
 
 
-def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float) -> Proof:
+def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float, proof: Proof | None = None) -> Proof:
     """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise.
 
-    Raises Unwatched where the Engine has ended its tests.
+    proof: what was found of it before, where it was healthy already. Raises Unwatched where the Engine has ended its tests.
     """
     deadline = time.monotonic() + seconds
-    healthy_since = None
-    started = 0.0
     while True:
         container = engine.container(container_id)
         if container is None:
@@ -251,12 +253,11 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
             raise _ended(engine, container)
         status = health(container).get("Status")
         if status == "healthy":
-            if healthy_since is None:
-                # Now: the Engine keeps the last five tests only.
-                healthy_since, started = time.monotonic(), start_seconds(container)
-            if time.monotonic() - healthy_since >= stable:
-                return Proof(container["Id"], started, container["State"]["StartedAt"])
-        elif healthy_since is not None:
+            # At once: the Engine keeps the last five tests only.
+            proof = proof or Proof(container["Id"], start_seconds(container), time.monotonic())
+            if time.monotonic() - proof.healthy_at >= stable:
+                return proof
+        elif proof is not None:
             evidence = _evidence(engine, container)
             raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
         elif status != "unhealthy" and not is_watched(container):
@@ -274,7 +275,7 @@ def start_seconds(container: Mapping[str, Any]) -> float:
     return round(min(passed) - started, 3)
 
 
-def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> Proof:
+def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> None:
     """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
 
     This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take; restarts: how often the
@@ -299,7 +300,7 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         if code == 0:
             passed_at = passed_at or now
             if now - passed_at >= stable:
-                return Proof(container["Id"], 0.0, container["State"]["StartedAt"])
+                return
         elif passed_at is not None or now > deadline:
             evidence = _evidence(engine, container, f"exit {code}: {output or '(no output)'}")
             when = f"it passed its health test once, but failed it again within {stable:g} s"
@@ -333,7 +334,7 @@ def _listens_inside_only(engine: Engine, container_id: str, settings: Mapping[st
 
 
 def can_be_proven(engine: Engine, image: str) -> bool:
-    """Say whether an image has a health check; one that is not there is told by `start_candidate`."""
+    """Say whether an image has a health check; one that is not there is told by `prove_candidate`."""
     record = engine.image(image)
     return record is None or health_test(record) is not None
 
@@ -348,10 +349,11 @@ def not_provable(image: str) -> DeployError:
     )
 
 
-def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
-    """Start a candidate from an image and prove it; it keeps running for the checks. Raise DeployError, with the candidate gone, otherwise.
+def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
+    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise DeployError otherwise.
 
-    The service's own container is not touched.
+    The candidate is gone in any case, and the service's own container is not touched. look: called with the candidate's id as soon as it is
+    healthy, while it has yet to stay so.
     """
     name = containers.candidate_name(settings["name"])
     record = engine.image(image)
@@ -366,7 +368,9 @@ def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> 
             engine.remove(name)
             interruptions = engine.interruptions
             try:
-                return _prove_candidate(engine, settings, image)
+                proof = _healthy_candidate(engine, settings, image)
+                found = look(proof.container_id)
+                return prove_by_engine(engine, proof.container_id, 0, settings["stable_seconds"], proof), found
             except NotProven as failure:
                 # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
@@ -376,17 +380,14 @@ def start_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> 
                     "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, standing
                 ) from failure
     except EngineError as error:
-        with contextlib.suppress(EngineError):
-            engine.remove(name)
         raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=standing) from error
-    except BaseException:
+    finally:
         with contextlib.suppress(EngineError):
             engine.remove(name)
-        raise
 
 
-def _prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
-    """Make a candidate and prove it; raise NotProven, with the candidate still there, otherwise."""
+def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
+    """Make a candidate and wait until it is healthy; raise NotProven otherwise."""
     container_id = engine.create(
         containers.candidate_name(settings["name"]), containers.candidate_body(settings, image, engine.api_version)
     )
@@ -397,7 +398,7 @@ def _prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str) ->
         if container is None or not container["State"].get("Error"):
             raise
         raise _ended(engine, container) from None
-    proof = prove_by_engine(engine, container_id, settings["start_timeout"], settings["stable_seconds"])
+    proof = prove_by_engine(engine, container_id, settings["start_timeout"], 0)
     if settings["publish"] and _listens_inside_only(engine, container_id, settings):
         raise NotProven(
             f"it is healthy inside, but refuses connections from outside on port {settings['port']}: it listens on its own loopback address alone",
@@ -453,9 +454,9 @@ def port_holder(port: int) -> str:
     return "another process"
 
 
-def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> Proof:
+def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> None:
     timeout = values.parse_duration(settings["health_timeout"]) / 1e9
-    proof = prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"])
+    prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"])
     published = values.parse_publish(settings["publish"])
     if published:
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])
@@ -466,7 +467,6 @@ def _prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any
                 "Check go_service_publish, go_service_port and the host's firewall.",
                 [],
             )
-    return proof
 
 
 @dataclass

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.community.docker.plugins.module_utils._api.errors import APIError, NotFound
 from ansible_collections.community.docker.plugins.module_utils.common_api import AnsibleDockerClientBase
@@ -19,12 +19,15 @@ from ansible_collections.community.docker.plugins.module_utils.common_api import
 try:
     from requests.exceptions import ConnectionError as EngineGone
     from requests.exceptions import ReadTimeout, RequestException
+    from urllib3.exceptions import ProtocolError as BrokenStream
 except ImportError:  # The client reports the missing library itself, with its remedy.
 
     class RequestException(Exception):
         """Stands in for requests' own where that library is missing."""
 
-    EngineGone = ReadTimeout = RequestException
+    EngineGone = ReadTimeout = BrokenStream = RequestException
+
+T = TypeVar("T")
 
 # The oldest Engine the role speaks to is 20.10.
 OLDEST_API = "1.41"
@@ -108,13 +111,17 @@ class Engine:
                 raise Missing(f"{what}: {error.explanation or error}") from error
             except APIError as error:
                 raise EngineError(f"{what}: {error.explanation or error}") from error
-            except EngineGone as error:
+            except (EngineGone, BrokenStream) as error:
                 self.interruptions += 1
                 if time.monotonic() > deadline:
                     raise EngineUnreachable(f"{what}: the Engine did not come back within {PATIENCE:.0f} s: {error}") from error
                 time.sleep(POLL)
             except RequestException as error:
                 raise EngineError(f"{what}: {error}") from error
+
+    def ask(self, what: str, call: Callable[[], T]) -> T:
+        """Run a call that others make by `client`; it is run again where the Engine went away in the midst of it."""
+        return self._call(what, call)
 
     def version(self) -> dict[str, Any]:
         """Return the Engine's version record."""

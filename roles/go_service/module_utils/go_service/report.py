@@ -102,7 +102,7 @@ def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult]
 
 
 def with_checks(record: Mapping[str, Any], checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what `go_service_verify` found with these results in the places of those of the candidate."""
+    """Return what `verification.verify` found with these results in the places of those of the candidate."""
     by_id = {result["id"]: dict(result) for result in checks}
     facts_before = record.get("facts") or {}
     merged = [by_id.get(result["id"], result) for result in facts_before.get("checks") or ()]
