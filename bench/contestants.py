@@ -23,8 +23,6 @@ POLL = 0.1
 # Files of the role whose tasks are measured one by one.
 BUILD_TASKS = "go_service/tasks/stages/build.yml"
 LOOK_TASKS = "go_service/tasks/stages/prepare.yml"
-# How long the role watches a candidate that has become healthy before it goes on: the default of go_service_stable_seconds.
-STABLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -231,14 +229,14 @@ class Role(Contestant):
         """Let the play build, prove and deploy the new version."""
         play = self.play("edit")
         self.check()
-        # The Engine names what is read of an image by the image's id.
+        # As soon as the candidate is healthy, the play reads its image, which the Engine notes with the image's id.
         events = engine.events(play.began, play.ended, f"{self.name}-candidate", engine.inspect("image", self.name)["Id"])
         started, healthy, went_on = engine.health_moments(events, f"{self.name}-candidate")
         return {
             "build-edit": play.seconds_of(BUILD_TASKS),
             "whole-edit": play.seconds,
             "start-healthy": healthy - started,
-            "notice": went_on - healthy - STABLE_SECONDS,
+            "notice": went_on - healthy,
             "peak": play.peak,
             "ansible-peak": play.ansible_peak,
         }
