@@ -54,6 +54,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a template that gives nonsense": ({"go_service_memory": "{{ 'much' }}"}, ["go_service_memory is 'much', which is not a size"]),
     "a choice that is none": ({"go_service_builder": "kaniko"}, ["go_service_builder", "docker_image, buildx", "kaniko"]),
+    "a waiver of no check": (
+        {"go_service_waivers": {"file-setuid": "because"}},
+        ["go_service_waivers names the check 'file-setuid', which does not exist (did you mean files-setuid?)", "nothing was touched"],
+    ),
     "another kind": ({"go_service_args": {"a": 1}}, ["go_service_args", "list"]),
     "no such source": ({"go_service_source": "nowhere"}, ["no such directory: ", "/nowhere", "Set go_service_source to the directory"]),
     "no go.mod": ({"go_service_source": "{{ sources }}/no-module"}, ["go.mod", "go mod init", "go_service_source"]),

@@ -83,10 +83,21 @@ def problem(raw: dict[str, Any], **changes: Any) -> str:
 
 
 def check_sentence(sentence: str, name: str, value: Any) -> None:
-    """Insist on the variable, the value and what to write instead."""
-    assert sentence.startswith(f"go_service_{name} is {value!r}, which ")
+    """Insist on the variable, the value or the part of it that is wrong, and what to write instead."""
+    beginning = "" if isinstance(value, (dict, list)) else f"is {value!r}, which "
+    assert sentence.startswith(f"go_service_{name} {beginning}")
     assert sentence.endswith(".")
-    assert re.search(r"; |: |, not a |is allowed", sentence.partition(", which ")[2]), f"no remedy: {sentence}"
+    assert re.search(r"; |: |, not a |is allowed|are allowed", sentence.removeprefix(f"go_service_{name} {beginning}")), (
+        f"no remedy: {sentence}"
+    )
+
+
+@pytest.mark.parametrize("name", ["env", "build_env", "build_args"])
+def test_what_may_be_a_secret_is_not_shown(raw: dict[str, Any], name: str) -> None:
+    """Neither the wrong value nor the right ones beside it."""
+    sentence = problem(raw, **{name: {"PASSWORD": "correct horse", "TOKEN": "battery\nstaple"}})
+    assert sentence.startswith(f"go_service_{name} has 'TOKEN' with a value (not shown) that has a line break")
+    assert "horse" not in sentence and "battery" not in sentence
 
 
 def test_every_variable_has_its_examples() -> None:

@@ -36,7 +36,22 @@ class ActionModule(ActionBase):
             settings = values.check(raw)
         except values.InputError as error:
             problems += error.problems
+        else:
+            problems += self._waiver_problems(settings["waivers"])
         if problems:
             message = "The role go_service cannot work with this input; nothing was touched.\n" + "\n".join(f"- {p}" for p in problems)
             return {**result, "failed": True, "msg": message, "problems": problems}
         return {**result, "changed": False, "settings": settings}
+
+    @staticmethod
+    def _waiver_problems(waivers: dict[str, str]) -> list[str]:
+        if not waivers:
+            return []
+        # Imported here: to know all checks takes a sixth of a second, and few services waive any.
+        from ansible.module_utils.go_service import contract  # noqa: PLC0415
+
+        try:
+            contract.check_waivers(waivers)
+        except contract.WaiverError as error:
+            return str(error).splitlines()
+        return []

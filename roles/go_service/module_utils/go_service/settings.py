@@ -204,7 +204,9 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
     return take
 
 
-def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any]) -> Callable[[Any], dict]:
+def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, secret: bool = False) -> Callable[[Any], dict]:
+    """secret: a value may be one, and is not shown."""
+
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
             raise Rejected(f"is {_kind(value)}, not a mapping")
@@ -219,7 +221,8 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any]) -> Ca
             try:
                 taken[text] = take_value(item)
             except Rejected as problem:
-                raise Rejected(f"has {key!r} with the value {item!r}, which {problem}") from None
+                shown = "a value (not shown) that" if secret else f"the value {item!r}, which"
+                raise Rejected(f"has {key!r} with {shown} {problem}") from None
         return taken
 
     return take
@@ -339,8 +342,8 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
     "ldflags": _ldflags,
     "run_tests": _boolean,
-    "build_args": _mapping_of(_ENV_NAME, _text),
-    "build_env": _mapping_of(_ENV_NAME, _text),
+    "build_args": _mapping_of(_ENV_NAME, _text, secret=True),
+    "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
     "build_timeout": _integer(1, 86400, " of seconds"),
     "builder": _choice(BUILDERS),
@@ -359,7 +362,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "numeric_user": _boolean,
     "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
     "args": _list_of(_text),
-    "env": _mapping_of(_ENV_NAME, _text),
+    "env": _mapping_of(_ENV_NAME, _text, secret=True),
     "volumes": _list_of(_volume),
     "labels": _mapping_of(None, _text),
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
@@ -429,7 +432,9 @@ def check(raw: Mapping[str, Any]) -> dict[str, Any]:
         try:
             settings[name] = take(raw[name])
         except Rejected as problem:
-            problems.append(f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
+            # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
+            whole = isinstance(raw[name], (Mapping, list, tuple))
+            problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
     if not problems:
         problems = _across(settings)
     if problems:

@@ -43,7 +43,6 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     """
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
-    contract.check_waivers(settings["waivers"])
 
     def look(container_id: str) -> Evidence:
         base = _base_of(engine, reference) or params["bases"][1]
