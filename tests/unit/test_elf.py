@@ -6,15 +6,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import samples
 from ansible.module_utils.go_service import elf
-
-GO = shutil.which("go")
 
 
 def stream(data: bytes) -> io.BytesIO:
@@ -151,8 +148,7 @@ def test_settings(line, key, value):
     assert elf.parse_build_info("go1.27", line).settings == {key: value}
 
 
-@pytest.mark.skipif(not GO, reason="no Go toolchain in PATH")
-def test_against_go_version(tmp_path: Path):
+def test_against_go_version(tmp_path: Path, go_binary: Path):
     """A real binary with a dependency and a replacement is read as `go version -m` prints it."""
     module = tmp_path / "app"
     for name, text in {
@@ -166,8 +162,8 @@ def test_against_go_version(tmp_path: Path):
         path.write_text(text)
     binary = tmp_path / "binary"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOCACHE": str(tmp_path / "cache"), "GOPROXY": "off"}
-    subprocess.run([GO, "build", "-ldflags=-w -s -X main.x=1", "-o", str(binary), "."], cwd=module, env=environment, check=True)
-    printed = subprocess.run([GO, "version", "-m", str(binary)], capture_output=True, text=True, check=True).stdout
+    subprocess.run([go_binary, "build", "-ldflags=-w -s -X main.x=1", "-o", str(binary), "."], cwd=module, env=environment, check=True)
+    printed = subprocess.run([go_binary, "version", "-m", str(binary)], capture_output=True, text=True, check=True).stdout
     version, *lines = printed.splitlines()
     with binary.open("rb") as data:
         info, facts = elf.read_build_info(data), elf.read_elf(data)

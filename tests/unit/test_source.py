@@ -150,11 +150,32 @@ def test_a_source_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
 
 # What follows for the generated files
 
+HTTP_LAYER = ["encoding/json", "flag", "log/slog", "net/http", "os/signal"]
+
+
+@pytest.mark.parametrize(
+    ("packages", "layers"),
+    [
+        ([], []),
+        (["fmt", "os"], [["fmt", "os"]]),
+        (["fmt", "net/http", "strings"], [HTTP_LAYER]),
+        (["embed", "html/template", "log/slog", "net/http"], [HTTP_LAYER, ["embed", "html/template"]]),
+    ],
+)
+def test_the_layers_of_the_standard_library(packages: list[str], layers: list[list[str]]) -> None:
+    assert source.std_layers(packages) == layers
+
+
+def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
+    """By the builder's own Go."""
+    known = subprocess.run([go_binary, "list", "-deps", *HTTP_LAYER], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert set(known.split()) >= source._BROUGHT
+
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, {"module_files": False, "std_layers": [["net/http"], ["fmt"]], "module_subdir": "", "module_prefix": ""}),
+        ({}, {"module_files": False, "std_layers": [HTTP_LAYER], "module_subdir": "", "module_prefix": ""}),
         ({"has_requirements": True, "module_packages": ["x.y/z"]}, {"module_files": True, "module_packages": ["x.y/z"]}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "workspace": True}, {"module_files": False, "module_packages": []}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "local_replaces": True}, {"module_files": False, "module_packages": []}),
