@@ -191,6 +191,7 @@ def describe(bases: Bases) -> dict[str, Any]:
     ]
     collection = Path(import_module("ansible_collections.community.docker").__path__[0]) / "MANIFEST.json"
     return {
+        "project": engine.command("git", "-C", str(ROOT), "describe", "--always", "--dirty", check=False),
         "engine": version["Server"]["Version"],
         "client": version["Client"]["Version"],
         "storage": docker("info", "--format", "{{.Driver}}"),

@@ -35,7 +35,8 @@ def sample_figures(**samples: Any) -> dict[str, Any]:
         "hosts-edit": {"1": [8.0], "2": [10.0], "4": [16.0]},
     }
     machine = {
-        key: "x" for key in ("engine", "client", "storage", "ansible", "community_docker", "python", "go", "builder", "runtime", "cpu")
+        key: "x"
+        for key in ("project", "engine", "client", "storage", "ansible", "community_docker", "python", "go", "builder", "runtime", "cpu")
     }
     return {
         "began": "2026-01-02T03:04:05Z",
