@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -217,6 +218,18 @@ def test_two_benchmarks_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(engine.tempfile, "gettempdir", lambda: str(tmp_path))
     with engine.alone(), pytest.raises(plays.BenchError, match="Another benchmark runs"), engine.alone():
         pass
+    with engine.alone():
+        pass
+
+
+def test_what_a_killed_benchmark_started_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.tempfile, "gettempdir", lambda: str(tmp_path))
+    with engine.alone():
+        orphan = subprocess.Popen(["sleep", "60"], close_fds=False)
+    with pytest.raises(plays.BenchError, match="a play that a killed one had begun"), engine.alone():
+        pass
+    orphan.kill()
+    orphan.wait()
     with engine.alone():
         pass
 

@@ -396,6 +396,28 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
 
 
 @pytest.mark.engine
+def test_a_new_container_speaks_first(clean: Engine, client: Callable[..., str], web: str, service: Settings) -> None:
+    """The host knows where to send packets for it without having asked, on a network that nobody has used yet."""
+    network = client("network", "create", "--label", "go-service.name=utest-web", "utest-network")
+    try:
+        made = clean.container(deploy.swap(clean, service(network="utest-network"), web).container_id)
+        address = made["NetworkSettings"]["Networks"]["utest-network"]["IPAddress"]
+        deadline = time.monotonic() + 5
+        while not (known := neighbours(f"br-{network[:12]}").get(address)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert known == made["NetworkSettings"]["Networks"]["utest-network"]["MacAddress"]
+    finally:
+        client("rm", "--force", "utest-web")
+        client("network", "rm", "utest-network")
+
+
+def neighbours(device: str) -> dict[str, str]:
+    """Return the hardware addresses that this machine's kernel knows on a network device, by IP address (arp(7))."""
+    lines = [line.split() for line in Path("/proc/net/arp").read_text().splitlines()[1:]]
+    return {address: hardware for address, _kind, flags, hardware, _mask, found in lines if found == device and int(flags, 16) & 2}
+
+
+@pytest.mark.engine
 def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web: str, service: Settings) -> None:
     """What only the running service can show is judged before the old container is given up."""
     publish = f"127.0.0.1:{free_port()}"

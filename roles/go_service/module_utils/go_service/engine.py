@@ -262,6 +262,14 @@ class Engine:
             return -1, f"no answer within {timeout:g} s" if "timed out" in str(error) else str(error)
         return (-1 if code is None else code), demultiplex(raw).decode(errors="replace").strip()
 
+    def run_unheard(self, name: str, command: list[str]) -> None:
+        """Start a command in a running container as its own user; nobody waits for it, or learns that it cannot run."""
+        with contextlib.suppress(EngineError, APIError, EngineGone, ReadTimeout):
+            made = self._call(
+                f"a command in {name}", lambda: self.client.post_json_to_json("/containers/{0}/exec", name, data={"Cmd": command})
+            )
+            self.client.post_json("/exec/{0}/start", made["Id"], data={"Detach": True, "Tty": False})
+
     def tag(self, reference: str, repository: str, tag: str) -> None:
         """Give an image another tag; the tag moves where it stood on another image."""
         self._call(
