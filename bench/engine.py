@@ -38,11 +38,11 @@ def command(*arguments: str, log: Path | None = None, check: bool = True) -> str
     """
     environment = {**os.environ, **CLASSIC}
     if log is None:
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, close_fds=False)
         output, errors = done.stdout, done.stderr
     else:
         with open(log, "w", encoding="utf-8") as file:
-            done = subprocess.run(arguments, env=environment, stdout=file, stderr=subprocess.STDOUT, check=False)
+            done = subprocess.run(arguments, env=environment, stdout=file, stderr=subprocess.STDOUT, check=False, close_fds=False)
         output = errors = log.read_text(encoding="utf-8")
     if check and done.returncode:
         raise BenchError(f"{' '.join(arguments[:4])} ... failed:\n{errors.strip()[-2000:]}")
@@ -123,7 +123,11 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BenchError("Another benchmark runs on this machine. Wait until it has ended.") from error
+            raise BenchError(
+                "Another benchmark runs on this machine, or a play that a killed one had begun. Wait until it has ended."
+            ) from error
+        # What this one starts holds the lock too: if this one is killed, a play that outlives it is not disturbed, and disturbs nobody.
+        os.set_inheritable(turn.fileno(), True)
         yield
 
 

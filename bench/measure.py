@@ -221,7 +221,9 @@ def molecule(action: str) -> None:
     """
     log = LOGS / f"molecule-{action}.log"
     with open(log, "w", encoding="utf-8") as output:
-        done = subprocess.run(["molecule", action, "-s", SCENARIO], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            ["molecule", action, "-s", SCENARIO], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False, close_fds=False
+        )
     if done.returncode:
         tail = log.read_text(encoding="utf-8").strip()[-2000:]
         raise BenchError(f"molecule {action} -s {SCENARIO} failed:\n{tail}\nmolecule/README.md says what the machines need.")

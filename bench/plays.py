@@ -184,7 +184,9 @@ def run(
     }
     with open(log, "w", encoding="utf-8") as output, open(log.with_suffix(".err"), "w", encoding="utf-8") as errors:
         began = time.time()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, close_fds=False
+        )
         watch = Watch(process.pid)
         watch.start()
         # wait4 tells the most memory that this very command, or one of the processes that it waited for, has had.
