@@ -23,7 +23,7 @@ FAULTS = [
     pytest.param(
         "memory", {"memory": "32m"}, ("killed by its memory limit of 32 MiB", "go_service_memory"), 6, marks=pytest.mark.core, id="memory"
     ),
-    pytest.param("write", {}, ("read-only file system", "go_service_tmpfs"), 5, marks=pytest.mark.core, id="writes"),
+    pytest.param("write", {}, ("read-only file system", "go_service_tmpfs"), 5, id="writes"),
     pytest.param("loopback", {}, ("refuses connections from outside", "loopback", "0.0.0.0:port"), 6, id="listens inside only"),
 ]
 
@@ -66,7 +66,6 @@ def test_host_port_taken(case: Case) -> None:
         case.vm.sh(f"kill {listener}")
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("name", ["shop", f"{SERVICE}-candidate", f"{SERVICE}-failed"])
 def test_foreign_container(case: Case, name: str) -> None:
     """A container that the role did not make holds a name that a run needs: it is named, and stays as it is."""

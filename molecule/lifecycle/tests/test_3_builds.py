@@ -45,7 +45,6 @@ def test_failing_test(case: Case, source: Path) -> None:
     case.untouched()
 
 
-@pytest.mark.core
 def test_base_image_missing(case: Case) -> None:
     """A base image that is not on the host and that no registry gives is named, before anything is built."""
     message = case.failed(case.play(builder_image="golang:1.27.9-alpine3.24"))
