@@ -126,7 +126,7 @@ class RunningService:
         if contract.verdict(self.results) == FAIL:
             raise deploy.NotProven(
                 "it is healthy, but breaks the contract",
-                "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}.",
+                contract.REMEDY,
                 contract.failures(self.results),
             )
 
@@ -158,9 +158,8 @@ def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, 
         try:
             service.approve(present)
         except deploy.NotProven as failure:
-            standing = "The service's own container was not touched."
             message = f"the service's container {present[:12]}: {failure.message}"
-            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, standing) from failure
+            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, deploy.UNTOUCHED) from failure
         done = deploy.Swap("kept", present, "", 0.0)
     else:
         done = deploy.swap(engine, settings, reference, service.approve)

@@ -336,7 +336,7 @@ def base_image_missing(plan: dict) -> deploy.DeployError:
         "; ".join(plan["build"]),
         "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
         "go_service_runtime_image.",
-        standing="The service's own container was not touched.",
+        standing=deploy.UNTOUCHED,
     )
 
 

@@ -15,6 +15,9 @@ CHECK_MODULES = (checks_image, checks_runtime)
 CHECKS: Mapping[str, Check] = REGISTRY
 
 
+REMEDY = "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}."
+
+
 class WaiverError(ValueError):
     """A waiver names no check, or gives no reason."""
 

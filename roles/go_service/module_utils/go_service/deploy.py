@@ -37,6 +37,8 @@ POLL = 0.05
 LOG_LINES = 20
 # How much longer than it was given a container may take to stop, in seconds.
 STOP_SLACK = 1.0
+# What still runs where nothing was done to the service yet.
+UNTOUCHED = "The service's own container was not touched."
 
 
 class DeployError(Exception):
@@ -63,6 +65,18 @@ class DeployError(Exception):
             "evidence": self.evidence,
             "standing": self.standing,
         }
+
+
+class NoHealthCheck(DeployError):
+    """An image has no health check."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(
+            "candidate",
+            f"the image {image} has no health check, so nothing can prove it",
+            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
+            standing=UNTOUCHED,
+        )
 
 
 def _temporary_names(name: str) -> tuple[str, ...]:
@@ -213,13 +227,18 @@ def _vanished() -> NotProven:
     return NotProven("it was removed while it was being proven", "Find out what removes containers on this host, then run again.", [])
 
 
+def _health_times(container: Mapping[str, Any]) -> tuple[float, float]:
+    """Return interval and timeout of a container's health check in seconds, the Engine's defaults where it names none."""
+    check = (container.get("Config") or {}).get("Healthcheck") or {}
+    return (check.get("Interval") or 30_000_000_000) / 1e9, (check.get("Timeout") or 30_000_000_000) / 1e9
+
+
 def is_watched(container: Mapping[str, Any]) -> bool:
     """Say whether the Engine still runs the health tests of a running container.
 
     Engine 20.10 does not, once its daemon was restarted while containers went on (live-restore): the last state stands for ever.
     """
-    check = (container.get("Config") or {}).get("Healthcheck") or {}
-    interval, timeout = ((check.get(key) or 30_000_000_000) / 1e9 for key in ("Interval", "Timeout"))
+    interval, timeout = _health_times(container)
     times = [container["State"]["StartedAt"], *(entry["End"] for entry in health(container).get("Log") or [])]
     return time.time() - max(map(parse_time, times)) <= 2 * interval + timeout + 5
 
@@ -233,7 +252,7 @@ def complaint(engine: Engine, container: Mapping[str, Any]) -> str:
         return "unhealthy"
     test = health_test(container)
     if test and not is_watched(container):
-        timeout = (container["Config"]["Healthcheck"].get("Timeout") or 30_000_000_000) / 1e9
+        _interval, timeout = _health_times(container)
         code, _output = engine.run_in(container["Id"], test, timeout)
         return "unhealthy, which the Engine does not notice any more" if code else ""
     return ""
@@ -333,22 +352,6 @@ def _listens_inside_only(engine: Engine, container_id: str, settings: Mapping[st
     )
 
 
-def can_be_proven(engine: Engine, image: str) -> bool:
-    """Say whether an image has a health check; one that is not there is told by `prove_candidate`."""
-    record = engine.image(image)
-    return record is None or health_test(record) is not None
-
-
-def not_provable(image: str) -> DeployError:
-    """Return the error of an image without a health check."""
-    return DeployError(
-        "candidate",
-        f"the image {image} has no health check, so nothing can prove it",
-        "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
-        standing="The service's own container was not touched.",
-    )
-
-
 def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
     """Start a candidate from an image and prove it; return its proof and what `look` found. Raise DeployError otherwise.
 
@@ -357,11 +360,10 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
     """
     name = containers.candidate_name(settings["name"])
     record = engine.image(image)
-    standing = "The service's own container was not touched."
     if record is None:
-        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=standing)
+        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=UNTOUCHED)
     if health_test(record) is None:
-        raise not_provable(image)
+        raise NoHealthCheck(image)
     again = True
     try:
         while True:
@@ -377,10 +379,10 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
                     again = False
                     continue
                 raise DeployError(
-                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, standing
+                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, UNTOUCHED
                 ) from failure
     except EngineError as error:
-        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=standing) from error
+        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
     finally:
         with contextlib.suppress(EngineError):
             engine.remove(name)
@@ -433,7 +435,7 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
             holder = f"the container {', '.join(others)}" if others else port_holder(port)
             message = f"the host port {address}:{port} is taken by {holder}"
             remedy = "Stop it, or choose another port in go_service_publish."
-        raise DeployError("port", message, remedy, standing="The service's own container was not touched.") from error
+        raise DeployError("port", message, remedy, standing=UNTOUCHED) from error
 
 
 def port_holder(port: int) -> str:
@@ -491,7 +493,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Calla
     try:
         new_id = engine.create(containers.next_name(name), containers.create_body(settings, image, engine.api_version))
     except EngineError as error:
-        raise DeployError("swap", str(error), remedy_for([str(error)]), standing="The service's own container was not touched.") from error
+        raise DeployError("swap", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
     began = time.monotonic()
     try:
         if old:

@@ -101,8 +101,8 @@ class Engine:
         major, minor = self.client.docker_api_version_str.split(".")[:2]
         return int(major), int(minor)
 
-    def _call(self, what: str, call: Callable[[], Any]) -> Any:
-        """Run one call; where the Engine is gone, wait for it and run the call again."""
+    def ask(self, what: str, call: Callable[[], T]) -> T:
+        """Run one call by `client`; where the Engine is gone, wait for it and run the call again."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -119,22 +119,18 @@ class Engine:
             except RequestException as error:
                 raise EngineError(f"{what}: {error}") from error
 
-    def ask(self, what: str, call: Callable[[], T]) -> T:
-        """Run a call that others make by `client`; it is run again where the Engine went away in the midst of it."""
-        return self._call(what, call)
-
     def version(self) -> dict[str, Any]:
         """Return the Engine's version record."""
-        return self._call("version", lambda: self.client.get_json("/version"))
+        return self.ask("version", lambda: self.client.get_json("/version"))
 
     def info(self) -> dict[str, Any]:
         """Return the Engine's system record."""
-        return self._call("info", lambda: self.client.get_json("/info"))
+        return self.ask("info", lambda: self.client.get_json("/info"))
 
     def image(self, reference: str) -> dict[str, Any] | None:
         """Return an image's record, None where there is no such image."""
         try:
-            return self._call(f"image {reference}", lambda: self.client.get_json("/images/{0}/json", reference))
+            return self.ask(f"image {reference}", lambda: self.client.get_json("/images/{0}/json", reference))
         except Missing:
             return None
 
@@ -142,7 +138,7 @@ class Engine:
         """Return a container's record by name or id, None where there is none."""
         began = time.monotonic()
         try:
-            return self._call(f"container {name}", lambda: self.client.get_json("/containers/{0}/json", name))
+            return self.ask(f"container {name}", lambda: self.client.get_json("/containers/{0}/json", name))
         except Missing:
             return None
         finally:
@@ -151,49 +147,47 @@ class Engine:
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
         try:
-            self._call(f"network {name}", lambda: self.client.get_json("/networks/{0}", name))
+            self.ask(f"network {name}", lambda: self.client.get_json("/networks/{0}", name))
         except Missing:
             return False
         return True
 
     def containers(self, **labels: str) -> list[dict[str, Any]]:
         """Return the list records of all containers, stopped ones too, that carry the labels."""
-        return self._call(
+        return self.ask(
             "list of containers", lambda: self.client.get_json("/containers/json", params={"all": 1, "filters": _filters(labels)})
         )
 
     def images(self, dangling: bool | None = None, **labels: str) -> list[dict[str, Any]]:
         """Return the list records of images that carry the labels; dangling: only untagged ones, or only tagged ones."""
         extra = {} if dangling is None else {"dangling": [str(dangling).lower()]}
-        return self._call("list of images", lambda: self.client.get_json("/images/json", params={"filters": _filters(labels, extra)}))
+        return self.ask("list of images", lambda: self.client.get_json("/images/json", params={"filters": _filters(labels, extra)}))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id."""
-        return self._call(
+        return self.ask(
             f"creating the container {name}",
             lambda: self.client.post_json_to_json("/containers/create", data=dict(body), params={"name": name})["Id"],
         )
 
     def start(self, name: str) -> None:
         """Start a container; one that runs stays as it is."""
-        self._call(f"starting the container {name}", lambda: self.client.post_json("/containers/{0}/start", name))
+        self.ask(f"starting the container {name}", lambda: self.client.post_json("/containers/{0}/start", name))
 
     def stop(self, name: str, timeout: int) -> None:
         """Stop a container, killing it after `timeout` seconds; one that is stopped stays as it is."""
-        self._call(
+        self.ask(
             f"stopping the container {name}",
             lambda: self.client.post_call("/containers/{0}/stop", name, params={"t": timeout}, timeout=timeout + 60),
         )
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a container another name."""
-        self._call(
-            f"renaming the container {name}", lambda: self.client.post_call("/containers/{0}/rename", name, params={"name": new_name})
-        )
+        self.ask(f"renaming the container {name}", lambda: self.client.post_call("/containers/{0}/rename", name, params={"name": new_name}))
 
     def set_restart_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Change a container's restart policy without touching the container otherwise."""
-        self._call(
+        self.ask(
             f"changing the restart policy of {name}",
             lambda: self.client.post_json_to_json("/containers/{0}/update", name, data={"RestartPolicy": dict(policy)}),
         )
@@ -201,7 +195,7 @@ class Engine:
     def remove(self, name: str) -> None:
         """Remove a container, running or not; one that is not there is as good."""
         try:
-            self._call(
+            self.ask(
                 f"removing the container {name}",
                 lambda: self.client.delete_call("/containers/{0}", name, params={"force": True, "v": True}),
             )
@@ -223,7 +217,7 @@ class Engine:
     def logs(self, name: str, lines: int = 20) -> list[str]:
         """Return the last log lines of a container, both streams, empty where it is gone."""
         try:
-            raw = self._call(
+            raw = self.ask(
                 f"logs of {name}",
                 lambda: self.client.get_binary("/containers/{0}/logs", name, params={"stdout": 1, "stderr": 1, "tail": lines}),
             )
@@ -238,7 +232,7 @@ class Engine:
             "until": f"{time.time():.9f}",
             "filters": json.dumps({"container": [container["Id"]], "event": ["die"]}),
         }
-        text = self._call("events", lambda: self.client.get_binary("/events", params=query)).decode(errors="replace")
+        text = self.ask("events", lambda: self.client.get_binary("/events", params=query)).decode(errors="replace")
         codes = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in text.splitlines() if line.strip()]
         return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
 
@@ -249,14 +243,14 @@ class Engine:
         that cannot run since the container has stopped.
         """
         try:
-            execution = self._call(
+            execution = self.ask(
                 f"health test in {name}",
                 lambda: self.client.post_json_to_json(
                     "/containers/{0}/exec", name, data={"Cmd": command, "AttachStdout": True, "AttachStderr": True}
                 ),
             )
             raw = self.client.post_json_to_binary("/exec/{0}/start", execution["Id"], data={"Detach": False, "Tty": False}, timeout=timeout)
-            code = self._call("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
+            code = self.ask("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
         except (EngineError, APIError, EngineGone, ReadTimeout) as error:
             # One that has begun to answer ends as a lost connection, with these words as well.
             return -1, f"no answer within {timeout:g} s" if "timed out" in str(error) else str(error)
@@ -265,14 +259,14 @@ class Engine:
     def run_unheard(self, name: str, command: list[str]) -> None:
         """Start a command in a running container as its own user; nobody waits for it, or learns that it cannot run."""
         with contextlib.suppress(EngineError, APIError, EngineGone, ReadTimeout):
-            made = self._call(
+            made = self.ask(
                 f"a command in {name}", lambda: self.client.post_json_to_json("/containers/{0}/exec", name, data={"Cmd": command})
             )
             self.client.post_json("/exec/{0}/start", made["Id"], data={"Detach": True, "Tty": False})
 
     def tag(self, reference: str, repository: str, tag: str) -> None:
         """Give an image another tag; the tag moves where it stood on another image."""
-        self._call(
+        self.ask(
             f"tagging {reference}",
             lambda: self.client.post_call("/images/{0}/tag", reference, params={"repo": repository, "tag": tag}),
         )
@@ -280,7 +274,7 @@ class Engine:
     def remove_image(self, reference: str) -> bool:
         """Remove an image or one of its tags; return False where a container or another image still needs it."""
         try:
-            self._call(f"removing the image {reference}", lambda: self.client.delete_call("/images/{0}", reference))
+            self.ask(f"removing the image {reference}", lambda: self.client.delete_call("/images/{0}", reference))
         except Missing:
             return True
         except EngineError as error:
@@ -294,7 +288,7 @@ class Engine:
         with contextlib.suppress(EngineError):
             return [
                 container["Names"][0].lstrip("/")
-                for container in self._call("list of containers", lambda: self.client.get_json("/containers/json"))
+                for container in self.ask("list of containers", lambda: self.client.get_json("/containers/json"))
                 if any(published.get("PublicPort") == port for published in container.get("Ports") or [])
             ]
         return []

@@ -26,9 +26,9 @@ class Broken(deploy.DeployError):
         super().__init__(
             "contract",
             f"the image {image} {healthy}breaks the contract",
-            "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}.",
+            contract.REMEDY,
             violations,
-            "The service's own container was not touched.",
+            deploy.UNTOUCHED,
         )
         self.verified = verified
 
@@ -52,12 +52,12 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
             lambda: evidence.collect(engine.client, reference, container_id, base_image_ref=base, binary_path=binary),
         )
 
-    proof = None
-    if deploy.can_be_proven(engine, reference):
+    proof = refusal = None
+    try:
         proof, found = deploy.prove_candidate(engine, settings, reference, look)
-    else:
-        # Nothing can prove it: it is held to the contract as it lies there.
-        found = look("")
+    except deploy.NoHealthCheck as unprovable:
+        # It is held to the contract as it lies there, which names what is missing.
+        refusal, found = unprovable, look("")
     found = replace(found, dockerfile=params["dockerfile"] or None)
     expected = Expected.from_settings(
         settings,
@@ -83,8 +83,8 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     }
     if verified["verdict"] == FAIL:
         raise Broken(reference, verified, contract.failures(results))
-    if proof is None:
-        raise deploy.not_provable(reference)
+    if refusal:
+        raise refusal
     return verified
 
 
