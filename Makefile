@@ -62,8 +62,17 @@ unit: $(READY) $(CHECKOV)
 	$(BIN)/ansible-playbook tests/machine.yml
 	$(BIN)/python -m pytest tests $(ARGS)
 
+# Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 scenarios: $(READY)
-	for scenario in $(SCENARIOS); do $(BIN)/molecule test -s $$scenario; done
+	@mkdir -p .cache; failed=""; \
+	for scenario in $(SCENARIOS); do \
+	  CI=true $(BIN)/molecule test -s $$scenario 2>&1 | tee .cache/$$scenario.log || failed+=" $$scenario"; \
+	done; \
+	for scenario in $$failed; do \
+	  echo; echo "Scenario $$scenario failed; all it printed is in .cache/$$scenario.log. What failed:"; \
+	  grep -E --after-context=5 '^([a-z0-9]+ \| )?(FAILED|ERROR) |^(fatal|failed): |^CRITICAL' .cache/$$scenario.log | cut -c -600 | tail -n 60 || true; \
+	done; \
+	test -z "$$failed"
 
 bench: $(READY)
 	$(BIN)/python -m bench $(ARGS)

@@ -104,7 +104,7 @@ def test_a_failed_build_says_what_to_do(printed: str, remedy: str) -> None:
     assert remedy in failure["remedy"]
     assert failure["message"] == "the build failed at: RUN go build ."
     assert failure["evidence"] == printed.splitlines()
-    assert (failure["stage"], failure["standing"]) == ("build", "The running container and its image were not touched.")
+    assert (failure["stage"], failure["standing"]) == ("build", "Nothing that ran before was touched.")
 
 
 def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:

@@ -176,7 +176,7 @@ def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None
             deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
         assert f":{port} is taken by the process " in caught.value.message
         assert f"(pid {os.getpid()})" in caught.value.message
-    assert (caught.value.stage, caught.value.standing) == ("port", "The service's own container was not touched.")
+    assert (caught.value.stage, caught.value.standing) == ("port", "Nothing that ran before was touched.")
     assert "go_service_publish" in caught.value.remedy
     deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
 
@@ -307,7 +307,7 @@ def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, se
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert remedy in caught.value.remedy
-    assert (caught.value.stage, caught.value.standing) == ("candidate", "The service's own container was not touched.")
+    assert (caught.value.stage, caught.value.standing) == ("candidate", "Nothing that ran before was touched.")
     assert names(clean) == []
 
 

@@ -66,6 +66,8 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
         pytest.param({}, {"uid": 10001}, ["RUN adduser -D -H -s /sbin/nologin -u 10001 app", "USER app"], [], id="uid"),
         pytest.param({}, {"uid": 10001, "numeric_user": True}, ["USER 10001"], ["USER app"], id="numeric user"),
         pytest.param({}, {"user": "web"}, ["USER web", "COPY --from=build --chown=web:web"], ["app"], id="user"),
+        pytest.param({}, {}, [], ["image.version"], id="no version"),
+        pytest.param({}, {"version": "1.4"}, ['LABEL org.opencontainers.image.version="1.4"'], [], id="version"),
         pytest.param({}, {"name": "api"}, ["-o /out/api .", "/usr/local/bin/api"], ["cat-server"], id="name"),
         pytest.param(
             {},

@@ -275,7 +275,7 @@ def refused(done: Run, violation: Violation) -> None:
     assert f"({about}): " in done.message
     assert violation.says in done.message
     assert violation.remedy in done.message
-    assert "The service's own container was not touched." in done.message
+    assert "Nothing that ran before was touched." in done.message
     assert done.with_verdict("fail") == set(violation.checks)
     assert done.report["verdict"] == "fail"
     assert done.report["failure"]["stage"] == "contract"

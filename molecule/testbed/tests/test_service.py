@@ -107,6 +107,7 @@ def test_labels(container, image, expected) -> None:
     assert image_labels["go-service.name"] == name
     assert image_labels["go-service.kind"] == "image"
     assert image_labels["org.opencontainers.image.title"] == name
+    assert image_labels["org.opencontainers.image.version"] == expected.get("version", image_labels["go-service.digest"][:12])
     assert container_labels["go-service.name"] == name
     assert container_labels["go-service.kind"] == "service"
     assert container_labels["go-service.config"]

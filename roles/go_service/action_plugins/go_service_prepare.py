@@ -26,7 +26,7 @@ ROLE = Path(__file__).resolve().parents[1]
 if str(ROLE / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
 
-from ansible.module_utils.go_service import context, go_source, source
+from ansible.module_utils.go_service import context, go_source, source, summary
 
 MODULE = "go_service_prepare"
 LOCK_POLL = 1.0
@@ -232,5 +232,5 @@ class ActionModule(ActionBase):
         return {
             "failed": True,
             "msg": f"{message}. {remedy}",
-            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": "Nothing was touched."},
+            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": summary.UNTOUCHED},
         }

@@ -102,7 +102,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import context, contract, deploy, evidence, report, verification
+from ansible.module_utils.go_service import context, contract, deploy, evidence, report, summary, verification
 from ansible.module_utils.go_service.engine import Engine, EngineError
 from ansible.module_utils.go_service.expected import Expected
 from ansible.module_utils.go_service.lock import Lock, Lost
@@ -159,7 +159,7 @@ def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, 
             service.approve(present)
         except deploy.NotProven as failure:
             message = f"the service's container {present[:12]}: {failure.message}"
-            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, deploy.UNTOUCHED) from failure
+            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, summary.UNTOUCHED) from failure
         done = deploy.Swap("kept", present, "", 0.0)
     else:
         done = deploy.swap(engine, settings, reference, service.approve)

@@ -98,7 +98,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import context, deploy, go_source, source
+from ansible.module_utils.go_service import context, deploy, go_source, source, summary
 from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, health
 from ansible.module_utils.go_service.lock import Lock, Locked
@@ -336,7 +336,7 @@ def base_image_missing(plan: dict) -> deploy.DeployError:
         "; ".join(plan["build"]),
         "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
         "go_service_runtime_image.",
-        standing=deploy.UNTOUCHED,
+        standing=summary.UNTOUCHED,
     )
 
 

@@ -12,7 +12,8 @@
 //	loopback     listens on the container's own loopback address alone
 //	slow:<time>  listens after that time, like 5s
 //
-// GET /break makes it unhealthy from then on. The file $STATE/stop-delay holds the time that it takes to stop; it answers meanwhile.
+// GET /break makes it unhealthy from then on. The file $STATE/stop-delay holds the time that it takes to stop, or less where the file is
+// taken away; it answers meanwhile.
 package main
 
 import (
@@ -154,9 +155,11 @@ func main() {
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-stop.Done()
-		delay := stopDelay(directory)
-		log.Printf("stopping in %s", delay)
-		time.Sleep(delay)
+		began := time.Now()
+		log.Printf("stopping in %s", stopDelay(directory))
+		for time.Since(began) < stopDelay(directory) {
+			time.Sleep(50 * time.Millisecond)
+		}
 		if err := server.Close(); err != nil {
 			log.Print(err)
 		}

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import Any
 
+from ansible.module_utils.go_service import summary
+
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
@@ -103,7 +105,7 @@ def broken_off(output: str) -> dict[str, Any]:
         "message": f"the build broke off at: {seen[-1]['instruction']}" if seen else "the build broke off",
         "remedy": "The Engine ended or was restarted meanwhile. See that it runs (docker info) and what its log says, then run again.",
         "evidence": [],
-        "standing": "The running container and its image were not touched.",
+        "standing": summary.UNTOUCHED,
     }
 
 
@@ -126,5 +128,5 @@ def explain(message: str, output: str = "") -> dict[str, Any]:
         "message": f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}",
         "remedy": remedy or "Read the lines above, correct the cause, run again.",
         "evidence": lines or [head],
-        "standing": "The running container and its image were not touched.",
+        "standing": summary.UNTOUCHED,
     }

@@ -37,8 +37,6 @@ POLL = 0.05
 LOG_LINES = 20
 # How much longer than it was given a container may take to stop, in seconds.
 STOP_SLACK = 1.0
-# What still runs where nothing was done to the service yet.
-UNTOUCHED = "The service's own container was not touched."
 
 
 class DeployError(Exception):
@@ -75,7 +73,7 @@ class NoHealthCheck(DeployError):
             "candidate",
             f"the image {image} has no health check, so nothing can prove it",
             "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
-            standing=UNTOUCHED,
+            standing=summary.UNTOUCHED,
         )
 
 
@@ -361,7 +359,7 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
     name = containers.candidate_name(settings["name"])
     record = engine.image(image)
     if record is None:
-        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=UNTOUCHED)
+        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=summary.UNTOUCHED)
     if health_test(record) is None:
         raise NoHealthCheck(image)
     again = True
@@ -379,10 +377,10 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
                     again = False
                     continue
                 raise DeployError(
-                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, UNTOUCHED
+                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, summary.UNTOUCHED
                 ) from failure
     except EngineError as error:
-        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
+        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=summary.UNTOUCHED) from error
     finally:
         with contextlib.suppress(EngineError):
             engine.remove(name)
@@ -435,7 +433,7 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
             holder = f"the container {', '.join(others)}" if others else port_holder(port)
             message = f"the host port {address}:{port} is taken by {holder}"
             remedy = "Stop it, or choose another port in go_service_publish."
-        raise DeployError("port", message, remedy, standing=UNTOUCHED) from error
+        raise DeployError("port", message, remedy, standing=summary.UNTOUCHED) from error
 
 
 def port_holder(port: int) -> str:
@@ -493,7 +491,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Calla
     try:
         new_id = engine.create(containers.next_name(name), containers.create_body(settings, image, engine.api_version))
     except EngineError as error:
-        raise DeployError("swap", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
+        raise DeployError("swap", str(error), remedy_for([str(error)]), standing=summary.UNTOUCHED) from error
     began = time.monotonic()
     try:
         if old:

@@ -148,11 +148,12 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
 def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
     """Return the labels that say where an image comes from; they are no part of its digest.
 
+    A version that was given is part of it: it stands in the Dockerfile.
     Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
     """
     labels = {
         "go-service.digest": digest,
-        "org.opencontainers.image.version": settings["version"] or digest[: context.TAG_LENGTH],
+        "org.opencontainers.image.version": "" if settings["version"] else digest[: context.TAG_LENGTH],
         "org.opencontainers.image.revision": project["origin"]["revision"],
         "org.opencontainers.image.created": project["origin"]["date"],
         "org.opencontainers.image.source": project["origin"]["url"],

@@ -7,6 +7,9 @@ from typing import Any
 
 from ansible.module_utils.go_service import settings as values
 
+# What still runs where nothing was done yet; it is true where nothing ran as well.
+UNTOUCHED = "Nothing that ran before was touched."
+
 _WIDTH = 10
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
 

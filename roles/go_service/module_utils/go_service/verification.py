@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import contract, deploy, evidence, report, sbom
+from ansible.module_utils.go_service import contract, deploy, evidence, report, sbom, summary
 from ansible.module_utils.go_service import settings as values
 from ansible.module_utils.go_service.engine import Engine
 from ansible.module_utils.go_service.evidence import Evidence
@@ -28,7 +28,7 @@ class Broken(deploy.DeployError):
             f"the image {image} {healthy}breaks the contract",
             contract.REMEDY,
             violations,
-            deploy.UNTOUCHED,
+            summary.UNTOUCHED,
         )
         self.verified = verified
 
