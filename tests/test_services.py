@@ -150,6 +150,20 @@ def left_on_engine(name: str) -> list[str]:
     return [line for command in commands for line in subprocess.check_output(["docker", *command], text=True).split()]
 
 
+# Prints how many files Go's cache holds, and how many of them Go would renew in an hour, which copies them into the layer of an edit.
+CACHED = (
+    'touch /in-an-hour -d "@$(($(date +%s) + 3600))"; cd "$GOCACHE"; find . -type f | wc -l; find . -type f ! -newer /in-an-hour | wc -l'
+)
+
+
+def cached(service: str) -> tuple[int, int]:
+    """Return how many files the builder stage has in Go's cache, and how many of them an edit would copy sooner or later."""
+    filters = ("--filter", "dangling=true", "--filter", f"label=go-service.name={service}", "--filter", "label=go-service.kind=builder")
+    stage = subprocess.check_output(["docker", "images", "--quiet", *filters], text=True).split()[0]
+    found = subprocess.check_output(["docker", "run", "--rm", stage, "sh", "-ec", CACHED], text=True).split()
+    return int(found[0]), int(found[1])
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_service(name: str, tmp_path: Path) -> None:
     """Built and run at first, left alone by a second run, gone after a removal."""
@@ -173,6 +187,10 @@ def test_service(name: str, tmp_path: Path) -> None:
             assert {path: get(port, path) for path in shape.answers} == {path: (200, text) for path, text in shape.answers.items()}
             assert [get(port, path)[0] for path in shape.absent] == [404] * len(shape.absent)
             assert set(shape.served) <= set(proxy.asked)
+            files, renewed = cached(service)
+            # The service's own packages are compiled anew anyway.
+            assert files > 1000
+            assert renewed < 50
             again = play("build", variables)
             assert changed(again) == 0
             assert "nothing had to change" in again

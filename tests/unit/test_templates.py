@@ -30,7 +30,7 @@ def instructions(dockerfile: str) -> list[str]:
     "line",
     [
         "FROM golang:1.27-alpine3.24 AS build",
-        'ENV CGO_ENABLED=0 GOOS=linux GOTOOLCHAIN=local GOFLAGS="-trimpath -buildvcs=false"',
+        'ENV CGO_ENABLED=0 GOOS=linux GOTOOLCHAIN=local GOCACHE=/var/cache/go-build GOFLAGS="-trimpath -buildvcs=false"',
         "COPY . /src/",
         'RUN go build -ldflags="-w -s" -o /out/cat-server .',
         "FROM alpine:3.24",
