@@ -192,7 +192,15 @@ def test_what_is_compiled_above_the_source(
 
 def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
     facts = source.dockerfile_facts(project, settings(build_tags=["a", "b"]))
-    assert facts["goflags"] == "-trimpath -buildvcs=false -tags=a,b"
+    assert facts["goflags"] == "-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b"
+
+
+@pytest.mark.parametrize(("ldflags", "compiled"), [("-w -s", False), ("-s -X main.version=1", False), ("-X main.w=-1", True), ("", True)])
+def test_what_debuggers_need_is_compiled_where_the_linker_keeps_it(
+    project: dict[str, Any], settings: Callable[..., dict[str, Any]], ldflags: str, compiled: bool
+) -> None:
+    facts = source.dockerfile_facts(project, settings(ldflags=ldflags))
+    assert ("-dwarf=false" not in facts["goflags"]) == compiled
 
 
 def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:

@@ -130,6 +130,9 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
     alone = not project["workspace"] and not project["local_replaces"]
     warm = not project["profiled"]
     flags = ["-trimpath", "-buildvcs=false"]
+    if {"-s", "-w"} & set(settings["ldflags"].split()):
+        # What the linker would drop, the compiler need not make (https://pkg.go.dev/cmd/compile).
+        flags.append("-gcflags=all=-dwarf=false")
     if settings["build_tags"]:
         flags.append("-tags=" + ",".join(settings["build_tags"]))
     prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
