@@ -99,7 +99,7 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
         pytest.param(
             {"has_requirements": True, "workspace": True, "module_packages": ["example.org/x"]},
             {},
-            ["RUN go build encoding/json flag log/slog net/http os/signal "],
+            ["RUN go build embed encoding/json flag log/slog net/http os/signal "],
             ["go.mod", "example.org/x"],
             id="workspace",
         ),

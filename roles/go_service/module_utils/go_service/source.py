@@ -21,7 +21,7 @@ _SPECIAL = re.compile(r'[\\"$]')
 _TEST_PACKAGES = ("testing", "testing/internal/testdeps")
 # What a service that imports net/http is compiled on: net/http, which takes longest, and what most services import beside it, which costs
 # nothing more, since another core compiles it meanwhile.
-_HTTP_LAYER = ("encoding/json", "flag", "log/slog", "net/http", "os/signal")
+_HTTP_LAYER = ("embed", "encoding/json", "flag", "log/slog", "net/http", "os/signal")
 # What these bring in any case (go list -deps, Go 1.24 and 1.27). A package that is missing here is compiled once more for nothing; one
 # that a release does not bring is compiled with the service.
 _BROUGHT = frozenset(
