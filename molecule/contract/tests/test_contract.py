@@ -44,7 +44,8 @@ rm -rf /tmp/dynamic
 cp -r {CONTEXT} /tmp/dynamic
 cp -L /lib*/ld-linux-*.so.* /tmp/dynamic/loader.so
 cd /tmp/dynamic
-sed -i -e 's|^RUN go build -ldflags="|RUN go build -buildmode=pie -ldflags="-I /lib/loader.so |' -e '/^RUN go build [^-]/,+1d' Dockerfile
+sed -i 's|^RUN go build -ldflags="|RUN go build -buildmode=pie -ldflags="-I /lib/loader.so |' Dockerfile
+sed -i '/^RUN go build [^-]/,/^ || true$/d' Dockerfile
 grep -q buildmode=pie Dockerfile
 sed -i '/^loader/d' .dockerignore && echo '!loader.so' >> .dockerignore
 echo 'COPY loader.so /lib/loader.so' >> Dockerfile
