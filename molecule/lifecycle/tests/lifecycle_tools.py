@@ -56,6 +56,11 @@ def until(what: Callable[[], T], seconds: float = SOON, pause: float = 0.1) -> T
     return answer
 
 
+def unbuilt(version: str) -> str:
+    """Return a version that begins with this and that no earlier run on the machine has built."""
+    return f"{version}{time.time_ns()}"
+
+
 # ------------------------------------------------------------------------------------------------------------------ the client
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lifecycle_tools import BUILD, DEPLOY, SERVICE, SOURCE, Case, Vm
+from lifecycle_tools import BUILD, DEPLOY, SERVICE, SOURCE, Case, Vm, unbuilt
 
 SECRET = "PLANTED-SECRET-IN"
 SECRETS = [".env", ".git/config", "id_rsa", "certs/server.pem", "deploy/.env.production", "internal/key/tls.key"]
@@ -65,19 +65,20 @@ def test_base_image_cannot_be_pulled(case: Case) -> None:
 def test_disk_full(case: Case) -> None:
     """The Engine's disk is full in the middle of the build."""
     vm = case.vm
+    version = unbuilt("C")
     vm.docker("image", "prune", "--force", "--filter", "label=never=seen")
     free = int(vm.sh("df --output=avail --block-size=1M /var/lib/docker | tail -1"))
     # Enough for the source to arrive, too little for the linker.
     vm.sh(f"fallocate --length {free - 3}MiB /var/lib/docker/filler")
     try:
-        message = case.failed(case.play(version="C"))
+        message = case.failed(case.play(version=version))
         assert "no space left on device" in message
         assert "docker system df" in message
         case.untouched()
     finally:
         vm.sh("rm -f /var/lib/docker/filler")
-    case.play(version="C").must_succeed()
-    assert vm.version() == "C"
+    case.play(version=version).must_succeed()
+    assert vm.version() == version
 
 
 def test_huge_context(case: Case, source: Path) -> None:
@@ -118,8 +119,9 @@ def secrets(source: Path) -> Iterator[Path]:
 
 def test_secrets_stay_out(case: Case, secrets: Path) -> None:
     """No secret beside the source gets into any layer of any stage, nor to the host."""
-    case.play(DEPLOY, source=str(secrets), version="D").must_succeed()
-    assert case.vm.version() == "D"
+    version = unbuilt("D")
+    case.play(DEPLOY, source=str(secrets), version=version).must_succeed()
+    assert case.vm.version() == version
     assert occurrences(case.vm, "PLAIN-TEXT") > 0, "the search finds nothing"
     assert occurrences(case.vm, SECRET) == 0
     assert case.vm.sh(f"grep -rlF {SECRET} /root/.local /root/.ansible || true") == ""

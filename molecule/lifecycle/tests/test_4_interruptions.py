@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lifecycle_tools import BREAK, BUILDER, DIRECTORY, SERVICE, Case, Run, until
+from lifecycle_tools import BREAK, BUILDER, DIRECTORY, SERVICE, Case, Run, unbuilt, until
 
 # Says "quiet" where the Engine has not tested the service for ten seconds.
 QUIET = f"""
@@ -34,13 +34,14 @@ def goes_on(case: Case, version: str) -> Run:
 @pytest.mark.core
 def test_killed_during_the_build(case: Case) -> None:
     """Killed while the builder works: the service was not touched, the next run builds and deploys."""
+    version = unbuilt("K")
     with case.vm.watch("start", **BUILDER) as event:
-        run = case.play(version="K")
+        run = case.play(version=version)
         event()
     kill(case, run)
     assert case.vm.service() == case.before
     assert case.client.tally().failed == 0
-    goes_on(case, "K")
+    goes_on(case, version)
 
 
 @pytest.mark.core
