@@ -205,9 +205,8 @@ def test_what_debuggers_need_is_compiled_where_the_linker_keeps_it(
 
 def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
     origin = {"revision": "abc-dirty", "date": "2026-01-02T03:04:05Z", "url": "https://git.example.com/x"}
-    labels = source.image_labels(
-        {**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1"
-    )  # the version is in the Dockerfile
+    labels = source.image_labels({**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1")
+    # The version that was given is missing: it stands in the Dockerfile.
     assert labels == {
         "go-service.digest": "f" * 64,
         "org.opencontainers.image.revision": "abc-dirty",

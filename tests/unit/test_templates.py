@@ -77,7 +77,9 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
             id="health",
         ),
         pytest.param({}, {"ldflags": ""}, ['-ldflags=""'], ["-w"], id="no flags"),
-        pytest.param({}, {"build_tags": ["a", "b.c"]}, ['-tags=a,b.c"'], [], id="tags"),
+        pytest.param(
+            {}, {"build_tags": ["a", "b.c"]}, ['GOFLAGS="-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b.c"'], [], id="tags"
+        ),
         pytest.param({}, {"build_args": {"REV": "1"}}, ["ARG REV"], ["REV=1"], id="arguments"),
         pytest.param({}, {"run_tests": True}, ["RUN go test ./..."], [], id="tests"),
         pytest.param({"main_package": "./cmd/x"}, {}, ["-o /out/cat-server ./cmd/x"], [], id="main package"),

@@ -117,8 +117,8 @@ def test_engine_restarted_while_the_candidate_is_waited_for(case: Case) -> None:
         event()
     vm.sh("systemctl restart docker")
     run.must_succeed()
-    # An Engine that has just come back may miss the end of the old container ("failed to exit within 10s
-    # of kill" in its log), and then waits out go_service_stop_timeout and its own ten seconds before it lets go of the port.
+    # An Engine that has just come back may miss the end of the old container ("failed to exit within 10s of kill" in its log), and then
+    # waits out go_service_stop_timeout and its own ten seconds before it lets go of the port.
     case.swapped(10 + 10)
     case.nothing_left()
 
