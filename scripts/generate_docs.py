@@ -14,14 +14,14 @@ import re
 import sys
 from pathlib import Path
 
-import ansible.module_utils
 import yaml
+from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).resolve().parents[1]
-ansible.module_utils.__path__.append(str(ROOT / "roles/go_service/module_utils"))
+init_plugin_loader([str(ROOT / "collections")])
 
-from ansible.module_utils.go_service import contract, rules  # noqa: E402
-from ansible.module_utils.go_service.registry import GROUPS, Check  # noqa: E402
+from ansible_collections.proven.go_service.plugins.module_utils import contract, rules  # noqa: E402
+from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, Check  # noqa: E402
 
 PAGE = ROOT / "docs/checks.md"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
@@ -24,13 +23,11 @@ from ansible.template import Templar
 ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "roles/go_service"
 
-# Ansible ships a role's module_utils as ansible.module_utils.<package>; append them to that name here.
-ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
-# As Ansible's commands do before they run a plugin.
-init_plugin_loader()
+# As Ansible's commands do before they run a plugin: the checkout is found under its collection's name.
+init_plugin_loader([str(ROOT / "collections")])
 
-from ansible.module_utils.go_service import settings as values
-from ansible.module_utils.go_service.engine import Engine, EngineError
+from ansible_collections.proven.go_service.plugins.module_utils import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError
 
 RUNTIME = "stand-in/runtime:1.37.0"
 # The Go facts of a service like the example.
@@ -58,22 +55,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine: needs a Docker Engine, which make unit starts (tests/machine.yml)")
 
 
-def load(path: str) -> ModuleType:
-    """Import a module or plugin of the role from its file."""
-    file = ROLE / path
-    specification = importlib.util.spec_from_file_location(f"{file.parent.name}_{file.stem}", file)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def load(name: str) -> ModuleType:
+    """Import a plugin of the collection, such as `action.prepare`."""
+    return importlib.import_module(f"ansible_collections.proven.go_service.plugins.{name}")
 
 
 def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
-    """Run a module of the role as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
     file = directory / "arguments.json"
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
     start = (
-        f"import runpy, sys, ansible.module_utils as utils; utils.__path__.append({str(ROLE / 'module_utils')!r}); "
-        f"sys.argv[1:] = [{str(file)!r}]; runpy.run_path({str(ROLE / 'library' / name)!r} + '.py', run_name='__main__')"
+        f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'collections')!r}); "
+        f"sys.argv[1:] = [{str(file)!r}]; runpy.run_module('ansible_collections.proven.go_service.plugins.modules.{name}', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
@@ -82,7 +75,7 @@ def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def module() -> Callable[..., dict[str, Any]]:
-    """Return what runs a module of the role."""
+    """Return what runs a module of the collection."""
     return run_module
 
 
@@ -94,7 +87,7 @@ def role() -> Path:
 
 @pytest.fixture(scope="session")
 def plugin() -> Callable[[str], ModuleType]:
-    """Return what imports a module or plugin of the role from its path in it."""
+    """Return what imports a plugin of the collection by its name, such as `action.prepare`."""
     return load
 
 
@@ -131,7 +124,7 @@ def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
     """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
     loader = DataLoader()
     templar = Templar(loader=loader)
-    module = load("action_plugins/go_service_prepare.py")
+    module = load("action.prepare")
     action = module.ActionModule(task=None, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
     lists = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests", "ignored_secrets")}

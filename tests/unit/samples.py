@@ -12,9 +12,9 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible.module_utils.go_service import archive, evidence
-from ansible.module_utils.go_service.expected import Expected
 from ansible_collections.community.docker.plugins.module_utils._api.errors import NotFound
+from ansible_collections.proven.go_service.plugins.module_utils import archive, evidence
+from ansible_collections.proven.go_service.plugins.module_utils.expected import Expected
 
 BINARY = "/usr/local/bin/cat-server"
 HEALTH = ("wget", "--no-verbose", "--tries=1", "--spider", "http://localhost:8080/health")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service.engine import Engine
+from ansible_collections.proven.go_service.plugins.module_utils import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine
 
 Settings = Callable[..., dict[str, Any]]
 OLD, NEW = (1, 41), (1, 44)

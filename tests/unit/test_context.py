@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.go_service import context
-from ansible.module_utils.go_service.context import ContextError, Entry, IgnoreRules
 from ansible_collections.community.docker.plugins.module_utils._api.utils.build import exclude_paths
+from ansible_collections.proven.go_service.plugins.module_utils import context
+from ansible_collections.proven.go_service.plugins.module_utils.context import ContextError, Entry, IgnoreRules
 
 Generate = Callable[..., dict[str, str]]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible.module_utils.go_service import contract, evidence, lint, rules, scan
-from ansible.module_utils.go_service.registry import GROUPS, SEVERITIES, check
+from ansible_collections.proven.go_service.plugins.module_utils import contract, evidence, lint, rules, scan
+from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, SEVERITIES, check
 
 ROOT = Path(__file__).parents[2]
 GOOD = samples.good_evidence()

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import container as containers
-from ansible.module_utils.go_service import deploy
-from ansible.module_utils.go_service.deploy import DeployError
-from ansible.module_utils.go_service.engine import Engine, EngineError, Missing
+from ansible_collections.proven.go_service.plugins.module_utils import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils import deploy
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import DeployError
+from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError, Missing
 
 Client = Callable[..., str]
 Settings = Callable[..., dict[str, Any]]
@@ -530,7 +530,7 @@ def staged(
         common = {"settings": settings, "source_root": str(tmp_path / "source"), "base_images": [BARE, BARE], **generate()}
         identity = {"token": token, "owner": "alice@laptop, process 1", "controller": "c"}
         project = {"origin": {"revision": "abc", "date": "", "url": ""}}
-        return module("go_service_prepare", tmp_path, mode=mode, lock=identity, project=project, **{**common, **arguments})
+        return module("prepare", tmp_path, mode=mode, lock=identity, project=project, **{**common, **arguments})
 
     return run
 
@@ -583,15 +583,15 @@ def test_a_removal_takes_what_is_the_roles_and_nothing_else(
     by_hand = clean.create("utest-by-hand", {"Image": "utest-web:1", "Cmd": ["sleep 60"]})
     clean.create("utest-web", containers.create_body(settings, "utest-web:1", clean.api_version))
     (tmp_path / "work/utest-web/notes.txt").touch()
-    checked = module("go_service_remove", tmp_path, settings=settings, _ansible_check_mode=True)
-    removed = module("go_service_remove", tmp_path, settings=settings)
+    checked = module("remove", tmp_path, settings=settings, _ansible_check_mode=True)
+    removed = module("remove", tmp_path, settings=settings)
     assert checked["removed"]["containers"] == removed["removed"]["containers"] == ["utest-web"]
     assert removed["changed"] and clean.container(by_hand) and clean.image("utest-web:1"), "an image that somebody uses stays"
     assert "utest-web:1 stays" in str(removed["warnings"]) and "utest-web stays" in str(removed["warnings"])
     assert [path.name for path in (tmp_path / "work/utest-web").iterdir()] == ["notes.txt"]
     (tmp_path / "work/utest-web/notes.txt").unlink()
     clean.remove(by_hand)
-    again = module("go_service_remove", tmp_path, settings={**settings, "name": "utest-none"})
+    again = module("remove", tmp_path, settings={**settings, "name": "utest-none"})
     assert not again["changed"]
 
 

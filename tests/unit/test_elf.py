@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible.module_utils.go_service import elf
+from ansible_collections.proven.go_service.plugins.module_utils import elf
 
 
 def stream(data: bytes) -> io.BytesIO:

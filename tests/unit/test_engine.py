@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.go_service import engine as engines
-from ansible.module_utils.go_service.engine import Engine, EngineError, EngineUnreachable, Missing
+from ansible_collections.proven.go_service.plugins.module_utils import engine as engines
+from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError, EngineUnreachable, Missing
 
 Client = Callable[..., str]
 IMAGE = "stand-in/runtime:1.37.0"

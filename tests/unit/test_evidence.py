@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible.module_utils.go_service import archive, evidence, scan
+from ansible_collections.proven.go_service.plugins.module_utils import archive, evidence, scan
 
 # --- Layers and archives
 

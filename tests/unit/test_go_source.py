@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.go_service import go_source
-from ansible.module_utils.go_service.go_source import (
+from ansible_collections.proven.go_service.plugins.module_utils import go_source
+from ansible_collections.proven.go_service.plugins.module_utils.go_source import (
     BuildContext,
     GoProject,
     SourceError,

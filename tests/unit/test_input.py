@@ -91,7 +91,7 @@ PLAY = """
   tasks:
     - block:
         - ansible.builtin.include_role:
-            name: go_service
+            name: proven.go_service.go_service
       rescue:
         - ansible.builtin.set_fact:
             told: "{{ ansible_failed_result.msg }}"
@@ -137,7 +137,7 @@ def told(role: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, A
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(top / "ansible.cfg"),
-        "ANSIBLE_ROLES_PATH": str(role.parent),
+        "ANSIBLE_COLLECTIONS_PATH": str(role.parents[1] / "collections"),
         "ANSIBLE_FORKS": str(len(hosts)),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCAL_TEMP": str(top / "controller"),

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible.module_utils.go_service import lock as locks
-from ansible.module_utils.go_service import settings as values
-from ansible.module_utils.go_service.lock import Lock, Locked, Lost
+from ansible_collections.proven.go_service.plugins.module_utils import lock as locks
+from ansible_collections.proven.go_service.plugins.module_utils import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils.lock import Lock, Locked, Lost
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def lock(tmp_path: Path) -> Lock:
 @pytest.fixture(scope="module")
 def prepare(plugin: Callable[[str], ModuleType]) -> ModuleType:
     """Return the action that tells whether a controller is gone."""
-    return plugin("action_plugins/go_service_prepare.py")
+    return plugin("action.prepare")
 
 
 def change(lock: Lock, **fields: object) -> None:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-FILE = Path(__file__).resolve().parents[2] / "roles/go_service/library/go_service_remove.py"
-SPEC = importlib.util.spec_from_file_location("go_service_remove", FILE)
-assert SPEC and SPEC.loader
-module = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(module)
+from ansible_collections.proven.go_service.plugins.modules import remove as module
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ change."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import time
@@ -13,19 +12,16 @@ from unittest.mock import MagicMock
 
 import pytest
 import samples
-from ansible.module_utils.go_service import contract, evidence, expected, report, sbom, scan
-from ansible.module_utils.go_service import settings as role_settings
-from ansible.module_utils.go_service.registry import GROUPS, SEVERITIES, VERDICTS
+from ansible_collections.proven.go_service.plugins.action import report as action
+from ansible_collections.proven.go_service.plugins.module_utils import contract, evidence, expected, report, sbom, scan
+from ansible_collections.proven.go_service.plugins.module_utils import settings as role_settings
+from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, SEVERITIES, VERDICTS
 from jsonschema import Draft202012Validator, FormatChecker
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_text())
 NOW, BEFORE = "2026-11-24T09:41:07Z", "2026-11-20T16:02:40Z"
 DOCKERFILE = 'FROM alpine:3.24\nRUN adduser -D app\nUSER app\nENTRYPOINT ["/x"]\n'
-
-_spec = importlib.util.spec_from_file_location("report_action", ROOT / "roles/go_service/action_plugins/go_service_report.py")
-action = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(action)
 
 
 def facts(found=None, asked=None, waivers=None):

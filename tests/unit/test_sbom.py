@@ -6,7 +6,7 @@ import json
 
 import pytest
 import samples
-from ansible.module_utils.go_service import elf, evidence, sbom
+from ansible_collections.proven.go_service.plugins.module_utils import elf, evidence, sbom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL

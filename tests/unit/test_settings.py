@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils import settings as values
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import go_source, source
+from ansible_collections.proven.go_service.plugins.module_utils import go_source, source
 
 MAIN = 'package main\n\nimport (\n\t"net/http"\n\t"example.org/lib"\n)\n\nfunc main() { http.Handle("/", lib.H) }\n'
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.go_service import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils import settings as values
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
 MODULES = ["prepare", "deploy", "unlock", "remove"]
@@ -83,10 +83,10 @@ def test_the_budget_of_the_defaults_is_the_one_of_the_checks(raw: Mapping[str, A
 
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_document_their_options(plugin: Callable[[str], ModuleType], name: str) -> None:
-    module = plugin(f"library/go_service_{name}.py")
+    module = plugin(f"modules.{name}")
     documentation = yaml.safe_load(module.DOCUMENTATION)
     taken = re.search(r"argument_spec=(\{.*\})", Path(module.__file__).read_text().replace("\n", " "))[1]
     assert set(documentation["options"]) == set(re.findall(r'"(\w+)": \{"type"', taken))
-    assert documentation["module"] == f"go_service_{name}"
+    assert documentation["module"] == name
     assert yaml.safe_load(module.EXAMPLES) and yaml.safe_load(module.RETURN)
     assert set(documentation["attributes"]) == {"check_mode", "diff_mode", "idempotency"}

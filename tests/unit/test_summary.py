@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import summary
+from ansible_collections.proven.go_service.plugins.module_utils import summary
 
 Settings = Callable[..., dict[str, Any]]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.go_service import go_source
-from ansible.module_utils.go_service.context import IgnoreRules
-from ansible.module_utils.go_service.engine import Engine
+from ansible_collections.proven.go_service.plugins.module_utils import go_source
+from ansible_collections.proven.go_service.plugins.module_utils.context import IgnoreRules
+from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine
 
 Generate = Callable[..., dict[str, str]]
 INSTRUCTIONS = {"FROM", "LABEL", "ENV", "ARG", "WORKDIR", "RUN", "COPY", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT"}

@@ -154,7 +154,7 @@ def run(reports: Path, playbook: Path, variables: dict[str, Any]) -> Run:
     command += ["--limit", "vms", "--extra-vars", json.dumps({**variables, "go_service_report_dir": str(reports)})]
     environment = {
         **os.environ,
-        "ANSIBLE_ROLES_PATH": str(PROJECT / "roles"),
+        "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
     }

@@ -155,7 +155,12 @@ class Run:
         if playbook != BUILD:
             command += ["--extra-vars", f"@{SCRATCH / f'base-images-{machine}.json'}"]
         # What is forced wins over what is switched off: Molecule forces colours where its own are on.
-        environment = {**os.environ, "ANSIBLE_ROLES_PATH": str(PROJECT / "roles"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+        }
         environment.pop("ANSIBLE_LOG_PATH", None)
         self.machine = machine
         self.began = time.monotonic()

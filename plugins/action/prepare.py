@@ -1,0 +1,239 @@
+"""Action plugin: describe the source where it is, compare it with the target, and send what differs.
+
+With the source on the controller nothing travels but the module itself when nothing changed; otherwise one archive of the files
+that the target lacks. Peak memory does not grow with the size of the source: files are hashed and packed one block at a time.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from ..module_utils import context, go_source, source, summary
+
+COLLECTION = Path(__file__).resolve().parents[2]
+TEMPLATES = COLLECTION / "roles/go_service/templates"
+
+
+MODULE = "proven.go_service.prepare"
+LOCK_POLL = 1.0
+
+
+class Failed(Exception):
+    """A module run failed; `result` is what it returned."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(result.get("msg", ""))
+        self.result = result
+
+
+def process_start(pid: int) -> str:
+    """Return when a process of this machine started, as its kernel counts it; "" where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
+
+
+def machine() -> str:
+    """Return an id of this machine that survives the process, but not a restart of the machine."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""
+    return f"{socket.gethostname()}/{uuid.getnode():x}/{boot}"
+
+
+def controller_identity() -> str:
+    """Return "machine|pid|start" of the ansible-playbook process that this worker belongs to."""
+    pid = os.getppid()
+    return f"{machine()}|{pid}|{process_start(pid)}"
+
+
+def is_dead(controller: str) -> bool:
+    """Say whether a run that was controlled from this very machine is gone. A run of another machine is not judged."""
+    try:
+        where, pid, start = controller.split("|")
+        return where == machine() and process_start(int(pid)) != start
+    except ValueError:
+        return False
+
+
+class ActionModule(ActionBase):
+    """See the module's documentation. Options of the action alone:
+
+    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a source on the target; hold: take the lock even if nothing is to do.
+    """
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the plan, with the context staged unless nothing has to be done or this is a check."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        self._task_vars = task_vars or {}
+        args = self._task.args
+        try:
+            return {**result, **self._prepare(args["settings"], args.get("base_images") or {}, args["ignored"])}
+        except Failed as failure:
+            return {**result, **failure.result}
+        except (context.ContextError, go_source.SourceError) as error:
+            failure = {"stage": "source", "message": error.message, "remedy": error.remedy}
+            variable = getattr(error, "variable", "")
+            named = "" if not variable or variable in error.message + error.remedy else f" ({variable})"
+            return {**result, "failed": True, "msg": f"{error.message}{named}. {error.remedy}", "failure": failure}
+
+    def _roots(self) -> list[str]:
+        """Return the directories of the controller that a relative source is looked for in: the current one, that of the inventory, that of the
+        playbook and the one above it, and last the collection's own, which has the example."""
+        playbooks = self._task_vars.get("playbook_dir") or "."
+        return [os.getcwd(), *filter(None, [self._task_vars.get("inventory_dir")]), playbooks, f"{playbooks}/..", str(COLLECTION)]
+
+    def _module(self, **args: Any) -> dict[str, Any]:
+        result = self._execute_module(module_name=MODULE, module_args=args, task_vars=self._task_vars)
+        if result.get("failed"):
+            raise Failed(result)
+        return result
+
+    def _tell(self, sentence: str) -> None:
+        self._display.display(f"[{self._task_vars.get('inventory_hostname', '')}]: {sentence}")
+
+    def _render(self, template: str, variables: dict[str, Any]) -> str:
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        return str(lookup.run([str(TEMPLATES / template)], variables=variables)[0])
+
+    def _prepare(self, settings: dict[str, Any], base_images: dict, ignored: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        wanted = [settings["builder_image"], settings["runtime_image"]]
+        bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
+        common: dict[str, Any] = {"settings": settings, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
+        project: dict[str, Any] = {}
+        root = None
+        entries: list[context.Entry] = []
+        if not settings["image_tag"]:
+            if settings["source_type"] == "controller":
+                root = source.resolve(os.path.expanduser(settings["source"]), self._roots())
+                project = source.analyze(root, settings)
+            else:
+                found = self._module(mode="analyze", settings=settings, source_root=self._task.args["host_source"])
+                project = found["project"]
+                common["source_root"] = found["source_root"]
+            common.update(self._generate(settings, project, bases, ignored), project=project)
+        if root is not None:
+            entries = context.scan(root, context.IgnoreRules(common["dockerignore"].splitlines()))
+            context.check_size(entries, settings["context_limit_mb"], root)
+            common["manifest"] = context.manifest_digest(entries)
+        looked = self._module(mode="look", **common)
+        plan = looked["plan"]
+        if root is not None:
+            plan["files"] = len([entry for entry in entries if entry.kind == context.FILE])
+            plan["bytes"] = sum(entry.size for entry in entries)
+        if plan["builder_go"] and project:
+            source.check_builder(project, plan["builder_go"])
+        staged = plan.pop("staged", [])
+        plan.update(
+            project=project,
+            bases=bases,
+            stand_in=any((base_images.get(reference) or {}).get("stand_in") for reference in wanted),
+            dockerfile=common.get("dockerfile", ""),
+            lock="",
+            seconds=round(time.monotonic() - began, 2),
+        )
+        outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
+        todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
+        if self._task.check_mode or not todo:
+            return outcome
+        after = self._stage(settings, common, root, entries, staged)
+        after["plan"].pop("staged", None)
+        keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
+        keep["lock"] = after["token"] if after["held"] else ""
+        keep["seconds"] = round(time.monotonic() - began, 2)
+        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep})
+        return outcome
+
+    def _generate(self, settings: dict[str, Any], project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:
+        """Return the two generated files."""
+        variables = {
+            "settings": settings,
+            "builder_image": bases[0],
+            "runtime_image": bases[1],
+            "let_back": [],
+            **ignored,
+            **source.dockerfile_facts(project, settings),
+        }
+        dockerignore = self._render("dockerignore.j2", variables)
+        kept_out = source.let_back(project, dockerignore)
+        if kept_out:
+            dockerignore = self._render("dockerignore.j2", {**variables, "let_back": kept_out})
+            source.check_embedded(project, dockerignore)
+        return {"dockerfile": self._render("Dockerfile.j2", variables), "dockerignore": dockerignore}
+
+    def _stage(
+        self, settings: dict[str, Any], common: dict[str, Any], root: Path | None, entries: list[context.Entry], staged: list
+    ) -> dict[str, Any]:
+        """Send what the target lacks, waiting for the lock where another run has it."""
+        archive, delete = "", []
+        temporary = None
+        if root is not None:
+            send, delete = context.difference(entries, staged)
+            if send or delete:
+                with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as packed:
+                    context.write_archive(root, send, Path(packed.name))
+                    temporary = self._make_tmp_path()
+                    archive = self._transfer_file(packed.name, self._connection._shell.join_path(temporary, "context.tar.gz"))
+                self._fixup_perms2((temporary, archive))
+        lock = {
+            "token": secrets.token_hex(8),
+            "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {os.getppid()}",
+            "controller": controller_identity(),
+        }
+        deadline = time.monotonic() + settings["lock_timeout"]
+        announced = ""
+        try:
+            while True:
+                result = self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common)
+                held = result.get("locked")
+                if not held:
+                    # In the task's result they show with -v alone.
+                    for sentence in result["recovered"]:
+                        self._tell(sentence)
+                    return {**result, "token": lock["token"]}
+                if is_dead(held["controller"]):
+                    lock["dead"] = held["token"]
+                    continue
+                if time.monotonic() > deadline:
+                    raise Failed(self._locked(held, settings))
+                if announced != held["token"]:
+                    announced = held["token"]
+                    self._tell(f"Waiting for another run on this host: {held['owner']}, for {held['age']} s already.")
+                time.sleep(LOCK_POLL)
+        finally:
+            if temporary:
+                self._remove_tmp_path(temporary)
+
+    @staticmethod
+    def _locked(held: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+        message = f"another run works on {settings['name']} on this host: {held['owner']}, for {held['age']} s, longer than go_service_lock_timeout"
+        remedy = f"Wait for it, raise go_service_lock_timeout, or, if it is surely gone, remove {held['path']} on the host."
+        return {
+            "failed": True,
+            "msg": f"{message}. {remedy}",
+            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": summary.UNTOUCHED},
+        }

@@ -1,0 +1,132 @@
+"""Action plugin: write the report of a run on the controller. No module runs on the target.
+
+Options: report (dict, required): what the stages know; its keys are those of `report.assemble`. dir (path, required):
+directory of all reports on the controller; created where it is missing. host (str, required), service (str, required):
+<dir>/<host>/<service>.json, .html and .sbom.json. sbom (dict): the CycloneDX document; without it an older one is
+removed, as it would belong to another image.
+
+Returns: path (str, the page), paths (dict: json, html, sbom, index), verdict (str), summary (str), checks (list).
+`changed` is always false: a report describes the host and is no part of its state, so that a run that changed nothing
+says so although its report has a new date. In check mode nothing is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from ansible.plugins.action import ActionBase
+
+from ..module_utils import report
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
+
+
+PAGE, INDEX = "report.html.j2", "index.html.j2"
+
+
+def render(template: str, **variables: Any) -> str:
+    """Render one of the role's pages; every value is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(TEMPLATES)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**variables)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file in one step, so that no reader sees half of it; hosts are handled side by side."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+class ActionModule(ActionBase):
+    """See the module's docstring."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(("report", "dir", "host", "service", "sbom"))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Write the files and return where they are."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        _spec, args = self.validate_argument_spec(
+            argument_spec={
+                "report": {"type": "dict", "required": True},
+                "dir": {"type": "path", "required": True},
+                "host": {"type": "str", "required": True},
+                "service": {"type": "str", "required": True},
+                "sbom": {"type": "dict"},
+            }
+        )
+        try:
+            written = self._write(args)
+        except OSError as error:
+            return {**result, "failed": True, "changed": False, "msg": f"The report cannot be written: {error}"}
+        return {**result, "changed": False, **written}
+
+    def _write(self, args: dict[str, Any]) -> dict[str, Any]:
+        paths = report.paths(args["dir"], args["host"], args["service"])
+        previous = report.read(paths["json"])
+        raw = dict(args["report"])
+        if args["sbom"] and raw.get("sbom"):
+            raw["sbom"] = {**raw["sbom"], "path": paths["sbom"].name}
+        document = report.assemble(
+            raw,
+            host=args["host"],
+            service=args["service"],
+            generated_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            previous=previous,
+        )
+        if not self._task.check_mode:
+            page = render(PAGE, report=document, view=report.view(document))
+            paths["json"].parent.mkdir(parents=True, exist_ok=True)
+            write(paths["json"], json.dumps(document, indent=1) + "\n")
+            write(paths["html"], page)
+            if args["sbom"]:
+                write(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n")
+            elif not (document["sbom"] or {}).get("path"):
+                paths["sbom"].unlink(missing_ok=True)
+            index = write_index(Path(args["dir"]))
+            if index:
+                paths["index"] = index
+        return {
+            "path": str(paths["html"]),
+            "paths": {kind: str(path) for kind, path in paths.items() if kind != "sbom" or document["sbom"]},
+            "verdict": document["verdict"],
+            "summary": document["summary"],
+            "checks": document["checks"],
+            "counts": document["counts"],
+            "image": document["image"],
+            "budgets": document["budgets"],
+        }
+
+
+def write_index(root: Path) -> Path | None:
+    """Write the page of all reports under a directory, where there are several; return its path."""
+    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(report.SBOM_SUFFIX))
+    documents = [(f"{path.parent.name}/{path.stem}.html", document) for path in found if (document := report.read(path))]
+    if len(documents) < 2:
+        return None
+    index = root / "index.html"
+    write(index, render(INDEX, view=report.index_view(documents)))
+    return index

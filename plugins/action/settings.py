@@ -1,0 +1,53 @@
+"""Action plugin: check all go_service_* variables of a host beyond what argument specs can say, and return them typed.
+
+Runs on the controller alone. Fails with one message that lists every problem.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils import settings as values
+
+
+class ActionModule(ActionBase):
+    """Takes no options; returns `settings`, the variables without their prefix."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the settings, or a failure that names each wrong variable, its value and what is allowed."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        variables = task_vars or {}
+        problems = values.unknown_names(name for name in variables if isinstance(name, str))
+        raw = {name: self._templar.template(variables[values.PREFIX + name]) for name in values.FIELDS if values.PREFIX + name in variables}
+        try:
+            settings = values.check(raw)
+        except values.InputError as error:
+            problems += error.problems
+        else:
+            problems += self._waiver_problems(settings["waivers"])
+        if problems:
+            message = "The role go_service cannot work with this input; nothing was touched.\n" + "\n".join(f"- {p}" for p in problems)
+            return {**result, "failed": True, "msg": message, "problems": problems}
+        # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
+        settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
+        return {**result, "changed": False, "settings": settings}
+
+    @staticmethod
+    def _waiver_problems(waivers: dict[str, str]) -> list[str]:
+        if not waivers:
+            return []
+        # Imported here: to know all checks takes a sixth of a second, and few services waive any.
+        from ..module_utils import contract  # noqa: PLC0415
+
+        try:
+            contract.check_waivers(waivers)
+        except contract.WaiverError as error:
+            return str(error).splitlines()
+        return []

@@ -1,0 +1,242 @@
+#!/usr/bin/python
+"""Ansible module: prove an image by a candidate container, and put it in the place of the service's own."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: deploy
+short_description: Prove an image, and put it in the place of a service's container
+description:
+  - Starts a candidate container with the service's final hardening, environment, volumes and arguments, but no host port, and waits until its
+    own health check passes and stays so. The service's own container is not touched.
+  - Holds the image and the candidate to the contract, the checks of docs/checks.md. A check that fails, and is not waived, fails the module.
+  - Then sets the old container aside, starts the new one under the service's name and port, proves it by the image's own health check, and
+    holds it to the contract's checks of the running service. Where that fails, the very same old container runs again before the module fails.
+  - Afterwards moves the tags V(latest) and V(previous) and removes images beyond those kept.
+  - The service's lock is given back in any case.
+attributes:
+  check_mode: {support: full, description: Says that it would deploy.}
+  diff_mode: {support: none, description: M(proven.go_service.prepare) shows the reasons.}
+  idempotency: {support: full, description: A container that is as it should be is not touched.}
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  image:
+    description: Reference of the image to deploy.
+    type: str
+    required: true
+  bases:
+    description: References of the builder and of the runtime base, in this order.
+    type: list
+    elements: str
+    required: true
+  build:
+    description: How the build of this run went, C(seconds) and C(cached); empty where nothing was built.
+    type: dict
+    default: {}
+  dockerfile:
+    description: What the controller's linters find in the Dockerfile, by the action plugin of the same name; empty where an earlier image is returned to.
+    type: dict
+    default: {}
+  source_date:
+    description: Date of the source's revision, RFC 3339; empty where it is not known.
+    type: str
+    default: ""
+  prove_only:
+    description: End when the candidate has proven itself.
+    type: bool
+    default: false
+  lock:
+    description: Token of the lock that this run holds.
+    type: str
+    required: true
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Prove the image and put it in the service's place
+  proven.go_service.deploy:
+    settings: "{{ __go_service_settings }}"
+    image: cat-server:3f2a91c07b6e
+    bases: ["golang:1.27-alpine3.24", "alpine:3.24"]
+    lock: "{{ __go_service_plan.lock }}"
+"""
+
+RETURN = r"""
+verify:
+  description: What was measured.
+  type: dict
+  returned: success, and every failure after the candidate was held to the contract
+  contains:
+    digest: {description: Content digest of the image., type: str}
+    verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
+    terms: {description: "What was asked by budgets and waivers, as one word.", type: str}
+    checked_at: {description: "When, RFC 3339.", type: str}
+    start_seconds: {description: From the Engine's start record to the end of the first passing health test., type: float}
+    seconds: {description: How long it took., type: float}
+    facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
+    bill: {description: Bill of materials in CycloneDX JSON., type: dict}
+deploy:
+  description: What was done.
+  type: dict
+  returned: success, unless O(prove_only=true)
+  contains:
+    action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be.", type: str}
+    container_id: {description: The service's container., type: str}
+    old_id: {description: The container that was replaced., type: str}
+    outage_seconds: {description: From the order to stop the old container to the first passing health test of the new one., type: float}
+    seconds: {description: How long it took., type: float}
+    promoted: {description: Whether V(latest) moved., type: bool}
+    pruned: {description: Images that were removed., type: list, elements: str}
+failure:
+  description: Where it failed, what happened, what to do, the last log lines, and what runs now.
+  type: dict
+  returned: failure
+"""
+
+import json
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import container as containers
+from ..module_utils import context, contract, deploy, evidence, report, summary, verification
+from ..module_utils.engine import Engine, EngineError
+from ..module_utils.expected import Expected
+from ..module_utils.lock import Lock, Lost
+from ..module_utils.paths import service_directory
+from ..module_utils.registry import FAIL, CheckResult
+
+
+class RunningService:
+    """The service's own container, held to the checks that a candidate, without a host port, cannot show. results: the last ones."""
+
+    def __init__(self, engine: Engine, settings: dict) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._expected = Expected.from_settings(settings)
+        self.results: list[CheckResult] = []
+
+    def approve(self, container_id: str) -> None:
+        """Hold a container to the contract; raise NotProven where it breaks it."""
+        found = self._engine.ask(f"container {container_id}", lambda: evidence.of_container(self._engine.client, container_id))
+        self.results = contract.evaluate(found, self._expected, self._settings["waivers"], "runtime")
+        if contract.verdict(self.results) == FAIL:
+            raise deploy.NotProven(
+                "it is healthy, but breaks the contract",
+                contract.REMEDY,
+                contract.failures(self.results),
+            )
+
+
+def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
+    """Return the id of the service's container where it is as it should be, "" otherwise."""
+    found = deploy.refuse_foreign(engine, settings["name"])
+    if not found:
+        return ""
+    body = containers.create_body(settings, reference, engine.api_version)
+    same = (
+        found["Image"] == image["Id"]
+        and found["Config"]["Labels"].get(containers.LABEL_CONFIG) == body["Labels"][containers.LABEL_CONFIG]
+        and not deploy.complaint(engine, found)
+        and not containers.drift(body, found)
+    )
+    return found["Id"] if same else ""
+
+
+def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, list[dict]]:
+    """Deploy a proven image; return the record of it and the results of the running service's checks."""
+    began = time.monotonic()
+    image = engine.image(reference)
+    if image is None:
+        raise deploy.DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
+    service = RunningService(engine, settings)
+    present = fits(engine, settings, image, reference)
+    if present:
+        try:
+            service.approve(present)
+        except deploy.NotProven as failure:
+            message = f"the service's container {present[:12]}: {failure.message}"
+            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, summary.UNTOUCHED) from failure
+        done = deploy.Swap("kept", present, "", 0.0)
+    else:
+        done = deploy.swap(engine, settings, reference, service.approve)
+    promoted = deploy.promote(engine, settings["name"], image["Id"])
+    pruned = deploy.prune(engine, settings["name"], settings["keep_images"], image["Id"])
+    record = {
+        "action": done.action,
+        "container_id": done.container_id,
+        "old_id": done.old_id,
+        "outage_seconds": done.outage_seconds,
+        "seconds": round(time.monotonic() - began, 2),
+        "promoted": promoted,
+        "pruned": pruned,
+    }
+    return record, [result.as_dict() for result in service.results]
+
+
+def run(params: dict, lock: Lock, known: dict) -> bool:
+    """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
+    settings = params["settings"]
+    engine = Engine()
+    with lock.working():
+        lock.keep(params["lock"])
+        deploy.refuse_foreign(engine, settings["name"])
+        try:
+            known["verify"] = verification.verify(engine, params)
+        except verification.Broken as broken:
+            known["verify"] = broken.verified
+            raise
+        if params["prove_only"]:
+            return False
+        done, checks = put_in_place(engine, settings, params["image"])
+        known["deploy"], known["verify"] = done, report.with_checks(known["verify"], checks)
+        # For the report of a run that finds nothing to do.
+        context.write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]))
+    return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "image": {"type": "str", "required": True},
+            "bases": {"type": "list", "elements": "str", "required": True},
+            "build": {"type": "dict", "default": {}},
+            "dockerfile": {"type": "dict", "default": {}},
+            "source_date": {"type": "str", "default": ""},
+            "prove_only": {"type": "bool", "default": False},
+            "lock": {"type": "str", "required": True, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        would = {"action": "would deploy", "container_id": "", "old_id": "", "outage_seconds": 0.0}
+        module.exit_json(changed=not module.params["prove_only"], verify={}, deploy=would)
+    lock = Lock(service_directory(module.params["settings"]))
+    known: dict = {}
+    try:
+        changed = run(module.params, lock, known)
+    except contract.WaiverError as error:
+        failure = {"stage": "input", "message": str(error), "remedy": "Correct go_service_waivers."}
+        module.fail_json(msg=f"{error} {failure['remedy']}", failure=failure, **known)
+    except deploy.DeployError as error:
+        words = [f"{error.message}:", *error.evidence] if error.stage == "contract" else [f"{error.message}.", error.standing, error.remedy]
+        module.fail_json(msg=" ".join(words), failure=error.as_dict(), **known)
+    except Lost as error:
+        module.fail_json(msg=f"{error}. Run again.", failure={"stage": "lock", "message": str(error), "remedy": "Run again."}, **known)
+    except EngineError as error:
+        stage = "swap" if "verify" in known else "candidate"
+        failure = {"stage": stage, "message": str(error), "remedy": "Run again."}
+        module.fail_json(msg=f"The Engine refused: {error}", failure=failure, **known)
+    finally:
+        lock.release(module.params["lock"])
+    module.exit_json(changed=changed, **known)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,442 @@
+#!/usr/bin/python
+"""Ansible module: look at a service on the target, and stage its source."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: prepare
+short_description: Look at a Go service on a host, and stage its source
+description:
+  - Compares what a service should be (source, base images, container) with what is on the host, and says what a run has to do.
+  - With O(mode=stage) it takes the service's lock, finishes or undoes what a killed run left behind, and brings the build context in line.
+  - Run by the action plugin of the same name, which describes a source on the controller and sends what differs; not meant to be called alone.
+attributes:
+  check_mode: {support: full, description: O(mode=stage) is not run in check mode; the other modes only read.}
+  diff_mode: {support: full, description: Shows the generated files, the paths of the context that change, and the reasons for a build or deploy.}
+  idempotency: {support: full, description: A second run finds nothing to stage.}
+options:
+  mode:
+    description: V(analyze) reads the Go facts of a source on the host, V(look) compares, V(stage) changes the staged context.
+    type: str
+    choices: [analyze, look, stage]
+    required: true
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  source_root:
+    description: Directory of the source where it is on the host; empty where it is on the controller.
+    type: str
+    default: ""
+  manifest:
+    description: Digest of the manifest of a source on the controller.
+    type: str
+    default: ""
+  dockerfile:
+    description: Content of the Dockerfile. Empty where no source is needed, because an image is named.
+    type: str
+    default: ""
+  dockerignore:
+    description: Content of the .dockerignore file.
+    type: str
+    default: ""
+  base_images:
+    description: The references of the builder and the runtime base, in this order.
+    type: list
+    elements: str
+    default: []
+  archive:
+    description: Archive on the host with the entries that the staged context lacks.
+    type: str
+    default: ""
+  delete:
+    description: Paths of the staged context that the source does not have.
+    type: list
+    elements: str
+    default: []
+  project:
+    description: The Go facts of the source; the labels of the image come from them.
+    type: dict
+    default: {}
+  hold:
+    description: Keep the lock even if neither a build nor a deploy is left to do.
+    type: bool
+    default: false
+  lock:
+    description: Token, owner and controller of this run, and the token of a run that is known to be gone.
+    type: dict
+    default: {}
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Look at the service and stage its source
+  proven.go_service.prepare:
+    settings: "{{ __go_service_settings }}"
+    base_images: "{{ base_images_resolved }}"
+"""
+
+RETURN = r"""
+plan:
+  description: What is on the host and what has to be done.
+  type: dict
+  returned: success
+  contains:
+    digest: {description: The content digest, 64 hex digits; empty where a base image is missing., type: str}
+    image: {description: Reference of the image to run., type: str}
+    stage: {description: Reasons to stage the context., type: list, elements: str}
+    build: {description: Reasons to build the image., type: list, elements: str}
+    deploy: {description: Reasons to deploy., type: list, elements: str}
+    leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import container as containers
+from ..module_utils import context, deploy, go_source, source, summary
+from ..module_utils import settings as values
+from ..module_utils.engine import Engine, EngineError, EngineUnreachable, health
+from ..module_utils.lock import Lock, Locked
+from ..module_utils.paths import service_directory
+
+# What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
+LABELS_MARK = "# Where this image comes from.\n"
+
+
+def go_version(image: dict) -> str:
+    """Return the Go version that a builder image names in its environment, "" where it names none."""
+    for variable in (image.get("Config") or {}).get("Env") or []:
+        if variable.startswith("GOLANG_VERSION="):
+            return variable.partition("=")[2]
+    return ""
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a file, "" where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+class Preparation:
+    """One look at the host."""
+
+    def __init__(self, params: dict) -> None:
+        self.params = params
+        self.settings = params["settings"]
+        self.name = self.settings["name"]
+        self.directory = service_directory(self.settings)
+        self.context = self.directory / "context"
+        self.entries: list[context.Entry] = []
+        self.manifest = params["manifest"]
+        if params["source_root"] and params["dockerfile"]:
+            rules = context.IgnoreRules(params["dockerignore"].splitlines())
+            root = Path(params["source_root"])
+            self.entries = context.scan(root, rules)
+            context.check_size(self.entries, self.settings["context_limit_mb"], root)
+            self.manifest = context.manifest_digest(self.entries)
+
+    def staged(self) -> list[context.Entry]:
+        """Return the manifest of the staged context, without the generated files."""
+        return context.scan(self.context, skip=context.GENERATED) if self.context.is_dir() else []
+
+    def _generated_differences(self) -> list[str]:
+        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        return [name for name, text in wanted.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
+
+    def look(self) -> dict:
+        """Return the plan, and what a diff shows."""
+        plan: dict = {
+            "directory": str(self.directory),
+            "context": str(self.context),
+            "digest": "",
+            "image": "",
+            "image_id": "",
+            "base_ids": {},
+            "builder_go": "",
+            "stage": [],
+            "build": [],
+            "deploy": [],
+            "leftovers": [],
+            "container": {},
+            "engine": {},
+            "files": len([entry for entry in self.entries if entry.kind == context.FILE]),
+            "bytes": sum(entry.size for entry in self.entries),
+            "last_report": {},
+        }
+        if self.params["dockerfile"]:
+            self._look_at_context(plan)
+        try:
+            engine = Engine()
+        except EngineUnreachable as error:
+            plan["engine"] = {"unreachable": str(error)}
+            plan["build"] = ["there is no Engine on the host yet"]
+            plan["deploy"] = ["there is no Engine on the host yet"]
+            return plan
+        version = engine.version()
+        plan["engine"] = {"version": version["Version"], "api_version": version["ApiVersion"], "architecture": version["Arch"]}
+        self._look_at_image(engine, plan)
+        self._look_at_container(engine, plan)
+        kept = read_report(self.directory)
+        if kept.get("digest") == plan["digest"]:
+            plan["last_report"] = kept
+        if not plan["deploy"] and plan["last_report"].get("terms") != values.contract_terms(self.settings):
+            asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
+            plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
+        return plan
+
+    def _look_at_context(self, plan: dict) -> None:
+        staged = self.staged()
+        if context.manifest_digest(staged) != self.manifest or not self.context.is_dir():
+            plan["stage"].append("the staged source differs")
+            plan["staged"] = [entry.identity for entry in staged]
+        plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
+
+    def _look_at_image(self, engine: Engine, plan: dict) -> None:
+        if not self.params["dockerfile"]:
+            reference = self.settings["image_tag"]
+        else:
+            for base in self.params["base_images"]:
+                image = engine.image(base)
+                if image is None:
+                    plan["build"].append(f"the base image {base} is not on the host")
+                else:
+                    plan["base_ids"][base] = image["Id"]
+                    plan["builder_go"] = plan["builder_go"] or go_version(image)
+            if plan["build"]:
+                plan["deploy"].append("the image is not built yet")
+                return
+            plan["digest"] = context.content_digest(
+                self.manifest,
+                self.params["dockerfile"],
+                self.params["dockerignore"],
+                self.settings["build_args"],
+                plan["base_ids"],
+            )
+            reference = plan["digest"][: context.TAG_LENGTH]
+        plan["image"] = f"{self.name}:{reference}"
+        image = engine.image(plan["image"])
+        if image:
+            plan["image_id"] = image["Id"]
+            if not plan["digest"]:
+                # A moving tag, like "previous": the container is made from the tag that stays.
+                plan["digest"] = (image["Config"].get("Labels") or {}).get(containers.LABEL_DIGEST) or ""
+                fixed = f"{self.name}:{plan['digest'][: context.TAG_LENGTH]}"
+                if plan["digest"] and fixed in (image.get("RepoTags") or []):
+                    plan["image"] = fixed
+        elif self.params["dockerfile"]:
+            plan["build"].append(f"there is no image {plan['image']} yet")
+        else:
+            known = sorted(tag for found in engine.images(name=self.name, kind="image") for tag in found.get("RepoTags") or [])
+            raise deploy.DeployError(
+                "image",
+                f"there is no image {plan['image']} on this host",
+                f"Choose one that is, by go_service_image_tag: {', '.join(known) or 'there is none'}.",
+            )
+
+    def _look_at_container(self, engine: Engine, plan: dict) -> None:
+        settings = self.settings
+        found = deploy.refuse_foreign(engine, self.name)
+        plan["leftovers"] = deploy.leftovers(engine, self.name)
+        if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
+            raise deploy.DeployError(
+                "network",
+                f"there is no network {settings['network']} on this host (go_service_network)",
+                f"Create it (docker network create {settings['network']}), or choose another.",
+            )
+        missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
+        if missing:
+            raise deploy.DeployError(
+                "volumes",
+                f"{', '.join(missing)} does not exist on this host (go_service_volumes)",
+                "Create it, readable for the service's user, or correct the path.",
+            )
+        if not plan["image_id"]:
+            plan["deploy"].append("the image is not built yet")
+        if not found:
+            plan["deploy"].append("there is no container yet")
+            return
+        body = containers.create_body(settings, plan["image"], engine.api_version)
+        plan["container"] = {
+            "id": found["Id"],
+            "image": found["Config"]["Image"],
+            "image_id": found["Image"],
+            "status": found["State"]["Status"],
+            "health": health(found).get("Status", ""),
+            "started_at": found["State"]["StartedAt"],
+        }
+        if plan["image_id"] and found["Image"] != plan["image_id"]:
+            plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
+        elif found["Config"]["Labels"].get(containers.LABEL_CONFIG) != body["Labels"][containers.LABEL_CONFIG]:
+            plan["deploy"].append("the container's settings changed")
+        else:
+            plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in containers.drift(body, found)]
+        complaint = deploy.complaint(engine, found)
+        if complaint:
+            plan["deploy"].append(f"the container is {complaint}")
+        latest = engine.image(f"{self.name}:latest")
+        if plan["image_id"] and (not latest or latest["Id"] != plan["image_id"]):
+            plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
+
+    def diff(self, plan: dict) -> list[dict]:
+        """Return what a run with --diff shows for this plan."""
+        shown = []
+        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        for name, text in wanted.items():
+            before = read_text(self.context / name).partition(LABELS_MARK)[0]
+            if text and before != text:
+                shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
+        reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
+        reasons += [f"clean up: {name}\n" for name in plan["leftovers"]]
+        if reasons:
+            shown.append({"before_header": "service", "after_header": "what a run does", "before": "", "after": "".join(reasons)})
+        return shown
+
+    def stage(self) -> bool:
+        """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
+        self.context.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = context.manifest_digest(self.staged()), self._generated_differences()
+        archive, delete = self.params["archive"], self.params["delete"]
+        if self.entries:
+            present = [entry.identity for entry in self.staged()]
+            send, delete = context.difference(self.entries, present)
+            with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tar.gz") as packed:
+                context.write_archive(Path(self.params["source_root"]), send, Path(packed.name))
+                context.apply_archive(self.context, Path(packed.name), delete)
+        elif archive:
+            context.apply_archive(self.context, Path(archive), delete)
+        for name in self._generated_differences():
+            context.write_text(self.context / name, self.params[name.strip(".").lower()])
+        if context.manifest_digest(self.staged()) != self.manifest:
+            raise context.ContextError(
+                f"the staged source in {self.context} is not what was sent", "Something else writes there; run again."
+            )
+        return before != (self.manifest, [])
+
+    def write_labels(self, engine: Engine, plan: dict) -> None:
+        """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
+        runtime = engine.image(self.params["base_images"][1]) or {}
+        # The digest in the registry where the base came from one, otherwise the id on this host.
+        digests = [reference.partition("@")[2] for reference in runtime.get("RepoDigests") or []]
+        labels = source.image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
+        instruction = source.label_instruction(labels)
+        context.write_text(self.context / context.DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
+
+
+def base_image_missing(plan: dict) -> deploy.DeployError:
+    """Return the error of a run whose image cannot be built, because what it is built on is not there."""
+    return deploy.DeployError(
+        "build",
+        "; ".join(plan["build"]),
+        "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
+        "go_service_runtime_image.",
+        standing=summary.UNTOUCHED,
+    )
+
+
+def read_report(directory: Path) -> dict:
+    """Return what the last deploy on this host measured, {} where there was none."""
+    try:
+        return json.loads(read_text(directory / "report.json") or "{}")
+    except ValueError:
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
+            "settings": {"type": "dict", "required": True},
+            "source_root": {"type": "str", "default": ""},
+            "manifest": {"type": "str", "default": ""},
+            "dockerfile": {"type": "str", "default": ""},
+            "dockerignore": {"type": "str", "default": ""},
+            "base_images": {"type": "list", "elements": "str", "default": []},
+            "archive": {"type": "str", "default": ""},
+            "delete": {"type": "list", "elements": "str", "default": []},
+            "project": {"type": "dict", "default": {}},
+            "hold": {"type": "bool", "default": False},
+            "lock": {"type": "dict", "default": {}, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o077)
+    try:
+        module.exit_json(**run(module))
+    except deploy.DeployError as error:
+        module.fail_json(msg=f"{error.message}. {error.remedy}", failure=error.as_dict())
+    except (context.ContextError, go_source.SourceError) as error:
+        module.fail_json(
+            msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy}
+        )
+    except EngineError as error:
+        module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "engine", "message": str(error), "remedy": ""})
+    except OSError as error:
+        remedy = "Free some space and run again." if error.errno == 28 else "Check the directory (go_service_work_dir)."
+        module.fail_json(msg=f"{error}. {remedy}", failure={"stage": "stage", "message": str(error), "remedy": remedy})
+
+
+def run(module: AnsibleModule) -> dict:
+    """Return the module's result."""
+    params = module.params
+    settings = params["settings"]
+    if params["mode"] == "analyze":
+        root = source.resolve(os.path.expanduser(params["source_root"]), [os.path.expanduser("~")])
+        return {"changed": False, "source_root": str(root), "project": source.analyze(root, settings)}
+    preparation = Preparation(params)
+    if params["mode"] == "look" or module.check_mode:
+        plan = preparation.look()
+        return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
+    preparation.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = Lock(preparation.directory)
+    identity = params["lock"]
+    done = []
+    with lock.working():
+        try:
+            stale = lock.take(identity["token"], identity["owner"], identity["controller"], identity.get("dead", ""))
+        except Locked as held:
+            return {
+                "changed": False,
+                "locked": {
+                    "owner": held.holder.owner,
+                    "token": held.holder.token,
+                    "controller": held.holder.controller,
+                    "age": round(held.age),
+                    "path": str(held.path),
+                },
+            }
+        if stale:
+            done.append(f"Took over the lock of an ended run ({stale}).")
+        try:
+            engine = Engine()
+        except EngineUnreachable as error:
+            lock.release(identity["token"])
+            raise EngineError(str(error)) from error
+        try:
+            deploy.refuse_foreign(engine, settings["name"])
+            done += deploy.recover(engine, settings)
+            staged = bool(params["dockerfile"]) and preparation.stage()
+            plan = preparation.look()
+            if params["dockerfile"] and not plan["digest"]:
+                raise base_image_missing(plan)
+            if plan["build"]:
+                preparation.write_labels(engine, plan)
+        except BaseException:
+            lock.release(identity["token"])
+            raise
+        held = bool(plan["build"] or plan["deploy"] or params["hold"])
+        if not held:
+            lock.release(identity["token"])
+    return {"changed": staged or bool(done), "plan": plan, "recovered": done, "held": held}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+#!/usr/bin/python
+"""Documentation of the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+---
+module: report
+short_description: Write the report of a run of the role go_service
+description:
+  - Writes what a run built, measured and decided to the controller, as JSON, as a page and as a bill of materials. Nothing is done on the target.
+  - An index of all hosts and services is written beside, where there are several.
+attributes:
+  check_mode: {support: full, description: Nothing is written.}
+  diff_mode: {support: none, description: A report is no part of the host's state.}
+  idempotency: {support: full, description: A report describes the host and is no part of its state; writing one is no change.}
+options:
+  report:
+    description: What the stages of the run know.
+    type: dict
+    required: true
+  dir:
+    description: Directory of all reports on the controller; made where it is missing.
+    type: path
+    required: true
+  host:
+    description: Name of the host in the inventory; the name of a directory below O(dir).
+    type: str
+    required: true
+  service:
+    description: Name of the service; the files are named after it.
+    type: str
+    required: true
+  sbom:
+    description: The bill of materials, a CycloneDX document. Without it an older one is removed, as it would belong to another image.
+    type: dict
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Write the report
+  proven.go_service.report:
+    report: "{{ facts_of_the_run }}"
+    dir: reports
+    host: "{{ inventory_hostname }}"
+    service: cat-server
+"""
+
+RETURN = r"""
+path:
+  description: The page.
+  type: str
+  returned: success
+paths:
+  description: The files by kind, C(json), C(html), C(sbom) and C(index).
+  type: dict
+  returned: success
+verdict:
+  description: V(pass), V(warn) or V(fail).
+  type: str
+  returned: success
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+checks:
+  description: The checks of the contract one by one.
+  type: list
+  elements: dict
+  returned: success
+"""

@@ -1,0 +1,35 @@
+#!/usr/bin/python
+"""Documentation of the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+---
+module: settings
+short_description: Check the variables of the role go_service
+description:
+  - Checks every go_service_* variable of the host beyond what argument specs can say, on the controller, before anything is touched.
+  - Reports all problems at once, each with the variable, its value and what is allowed; names that are no variable of the role too.
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+  idempotency: {support: full, description: It only reads.}
+options: {}
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Check the input
+  proven.go_service.settings:
+  register: __go_service_input
+"""
+
+RETURN = r"""
+settings:
+  description: The variables without their prefix, typed.
+  type: dict
+  returned: success
+problems:
+  description: What is wrong, a sentence each.
+  type: list
+  elements: str
+  returned: failure
+"""

@@ -1,0 +1,62 @@
+#!/usr/bin/python
+"""Ansible module: give the lock of a service back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: unlock
+short_description: Give the lock of a Go service back
+description:
+  - Releases the lock that M(proven.go_service.prepare) took, where a run ends without M(proven.go_service.deploy). A lock of another run stays.
+attributes:
+  check_mode: {support: full, description: A run in check mode takes no lock.}
+  diff_mode: {support: none, description: The lock is no state of the host.}
+  idempotency: {support: full, description: A lock that is gone is as good.}
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  lock:
+    description: Token of the lock.
+    type: str
+    required: true
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Give the lock back
+  proven.go_service.unlock:
+    settings: "{{ __go_service_settings }}"
+    lock: "{{ __go_service_plan.lock }}"
+"""
+
+RETURN = r"""
+released:
+  description: Whether this run held the lock.
+  type: bool
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.lock import Lock
+from ..module_utils.paths import service_directory
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "lock": {"type": "str", "required": True, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    released = not module.check_mode and Lock(service_directory(module.params["settings"])).release(module.params["lock"])
+    module.exit_json(changed=False, released=released)
+
+
+if __name__ == "__main__":
+    main()
