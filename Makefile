@@ -2,6 +2,7 @@
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
+#   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
 #   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
 #   make docs    writes the generated parts of the documents anew
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios bench docs clean
+.PHONY: help build test lint unit scenarios bench against docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -76,6 +77,9 @@ scenarios: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(ARGS)
+
+against: $(READY)
+	$(BIN)/python -m bench against $(REVISION) $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python scripts/generate_docs.py

@@ -2,6 +2,7 @@
 
     python -m bench [--rounds N] [--only main,files,hosts]   measure, then write docs/benchmarks.{json,md,svg}
     python -m bench render                                   write the page and the picture again from docs/benchmarks.json
+    python -m bench against REVISION [--rounds N]            the plays of this checkout against those of an earlier commit, interleaved
     python -m bench clean                                    take away what a killed run left
 
 The page, the picture and the figures are written only by a complete measurement; with --only they are left in .cache/.
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 from bench import engine, render
+from bench.against import compare
 from bench.measure import PARTS, Measurement, say
 from bench.plays import ROOT, BenchError
 
@@ -26,7 +28,8 @@ DRAFTS = ROOT / ".cache/bench-partial"
 def arguments() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", nargs="?", choices=["measure", "render", "clean"], default="measure")
+    parser.add_argument("action", nargs="?", choices=["measure", "render", "against", "clean"], default="measure")
+    parser.add_argument("revision", nargs="?", default="", help="of `against`: the earlier commit")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {','.join(PARTS)} (all)")
     given = parser.parse_args()
@@ -34,6 +37,8 @@ def arguments() -> argparse.Namespace:
     unknown = sorted(set(given.only) - set(PARTS))
     if unknown:
         parser.error(f"--only: there is no {', '.join(unknown)}; choose of {', '.join(PARTS)}")
+    if (given.action == "against") != bool(given.revision):
+        parser.error("against takes a REVISION, and nothing else does")
     if given.rounds < 1:
         parser.error("--rounds: give 1 or more")
     return given
@@ -64,6 +69,9 @@ def main() -> int:
                 engine.clean()
         elif given.action == "render":
             render.write(DOCUMENTS)
+        elif given.action == "against":
+            with engine.alone():
+                print(compare(given.revision, given.rounds))
         else:
             directory = measure(given.rounds, given.only)
             say(f"Written: {directory.relative_to(ROOT)}/{render.PAGE}, {render.PICTURE} and {render.FIGURES}")

@@ -14,7 +14,7 @@ import jinja2
 
 from bench import engine, services
 from bench.engine import LOGS, WORK, docker, timed
-from bench.plays import BenchError, Play, run
+from bench.plays import ROOT, BenchError, Play, run
 
 HERE = Path(__file__).parent
 # How long a container may take until its health check passes: by hand that is one interval of 30 s on Engines before 25.
@@ -176,9 +176,11 @@ class Role(Contestant):
 
     key = "role"
 
-    def __init__(self, bases: Bases, files: int = services.SMALLEST, name: str = "") -> None:
+    def __init__(self, bases: Bases, files: int = services.SMALLEST, name: str = "", checkout: Path = ROOT) -> None:
+        """checkout: of the project, whose role it is; this one unless two versions are compared."""
         super().__init__(bases, files, name)
         self.user = "app"
+        self.checkout = checkout
 
     @property
     def binary(self) -> str:
@@ -202,7 +204,7 @@ class Role(Contestant):
 
     def play(self, what: str) -> Play:
         """Run the main job."""
-        return run("playbooks/build.yml", self.log(what), self.variables)
+        return run("playbooks/build.yml", self.log(what), self.variables, checkout=self.checkout)
 
     def first(self, mark: str = "first") -> dict[str, float]:
         """Take everything away that an earlier build left, and build, prove and run the service.
@@ -212,7 +214,7 @@ class Role(Contestant):
         Raises:
             BenchError: a step of the build came from a cache all the same.
         """
-        run("playbooks/remove.yml", self.log("remove"), self.variables)
+        run("playbooks/remove.yml", self.log("remove"), self.variables, checkout=self.checkout)
         self.user = f"app-{mark}"
         play = self.play("first")
         cached = [step["instruction"] for stage in self.report()["timeline"] for step in stage.get("steps") or [] if step["cached"]]

@@ -164,9 +164,16 @@ class Watch(threading.Thread):
 
 
 def run(
-    playbook: str, log: Path, variables: Mapping[str, Any] | None = None, *, inventory: Path | None = None, limit: str = "", forks: int = 5
+    playbook: str,
+    log: Path,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    inventory: Path | None = None,
+    limit: str = "",
+    forks: int = 5,
+    checkout: Path = ROOT,
 ) -> Play:
-    """Run a playbook of the project and return how that went; what it printed is kept in `log` and beside it.
+    """Run a playbook of a checkout of the project and return how that went; what it printed is kept in `log` and beside it.
 
     Raises:
         BenchError: it failed.
@@ -177,7 +184,7 @@ def run(
     command += ["--extra-vars", json.dumps(variables)] if variables else []
     environment = {
         **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",
@@ -185,7 +192,7 @@ def run(
     with open(log, "w", encoding="utf-8") as output, open(log.with_suffix(".err"), "w", encoding="utf-8") as errors:
         began = time.time()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, close_fds=False
+            command, cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, close_fds=False
         )
         watch = Watch(process.pid)
         watch.start()
