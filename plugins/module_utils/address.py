@@ -101,7 +101,7 @@ def _current_context(config: Path) -> str:
 
 
 def _from_context(name: str, named_by: str, contexts: Path) -> Address:
-    named_by = f"the docker context {name}, chosen by {named_by}"
+    named_by = f"docker context {name}, chosen by {named_by}"
     stored = hashlib.sha256(name.encode()).hexdigest()
     meta = contexts / "meta" / stored / "meta.json"
     try:
@@ -110,12 +110,12 @@ def _from_context(name: str, named_by: str, contexts: Path) -> Address:
     except FileNotFoundError as error:
         raise AddressError(f"there is no {named_by}: {meta} does not exist (docker context ls shows those that do)") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise AddressError(f"{named_by}, cannot be read from {meta}: {error!r}") from error
+        raise AddressError(f"the {named_by}, cannot be read from {meta}: {error!r}") from error
     secrets = contexts / "tls" / stored / "docker"
     skips = bool(endpoint.get("SkipTLSVerify"))
     if not host.startswith("tcp://") or not (skips or secrets.is_dir()):
-        return Address(host, named_by)
-    return Address(host, named_by, True, not skips, **_certificates(secrets))
+        return Address(host, f"the {named_by}")
+    return Address(host, f"the {named_by}", True, not skips, **_certificates(secrets))
 
 
 def _certificates(folder: Path) -> dict[str, str]:

@@ -405,10 +405,12 @@ def _tls(where: address.Address) -> TLSConfig:
             super().init_poolmanager(*sizes, **options, assert_hostname=where.hostname)
 
     class Config(TLSConfig):
-        """Newer releases of the SDK have no option for that name."""
+        """Adds what releases of the SDK lack."""
 
         def configure_client(self, client: docker.APIClient) -> None:
             super().configure_client(client)
+            # The certificate authorities that REQUESTS_CA_BUNDLE names for the web would take the place of the Engine's.
+            client.trust_env = False
             if where.hostname:
                 client.mount("https://", Adapter())
 
@@ -424,6 +426,11 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 
 def _words(chain: list[BaseException]) -> str:
     """Return why no connection came about: what the system said at the beginning, or else what the SDK says at the end."""
+    if "paramiko" in str(chain[0]):
+        return (
+            f"the Docker SDK for Python speaks ssh only where {sys.executable} has paramiko too, although the program ssh connects: install the"
+            f" distribution's package python3-paramiko, or run {sys.executable} -m pip install paramiko"
+        )
     if "http+docker" in str(chain[0]):
         return (
             f"the Docker SDK for Python {docker.__version__} does not work with requests {requests.__version__}, both of {sys.executable}:"

@@ -39,7 +39,8 @@ notes:
   - An address of the form C(tcp://) is spoken to by TLS where E(DOCKER_TLS_VERIFY) is set, or, without asking the Engine for proof, E(DOCKER_TLS). The
     certificates are C(ca.pem), C(cert.pem) and C(key.pem) in E(DOCKER_CERT_PATH), or beside C(config.json). E(DOCKER_TLS_HOSTNAME) is the name
     to look for in the Engine's certificate where its address has another. A context brings its own certificates.
-  - An address of the form C(ssh://) is spoken to by the program C(ssh), with the keys and the known hosts of the user.
+  - An address of the form C(ssh://) is spoken to by the program C(ssh), with the keys and the known hosts of the user. The Docker SDK wants
+    paramiko beside it.
 requirements:
   - Docker SDK for Python, 5.0.3 or newer (its absence is reported as RV(library=false))
 author:
