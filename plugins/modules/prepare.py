@@ -89,6 +89,9 @@ plan:
     build: {description: Reasons to build the image., type: list, elements: str}
     deploy: {description: Reasons to deploy., type: list, elements: str}
     leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
+    engine:
+      description: The Engine's C(version), C(api_version), C(architecture) and C(connection), as M(proven.go_service.engine_info) returns it.
+      type: dict
 """
 
 import json
@@ -181,7 +184,12 @@ class Preparation:
             plan["deploy"] = ["there is no Engine on the host yet"]
             return plan
         version = engine.version()
-        plan["engine"] = {"version": version["Version"], "api_version": version["ApiVersion"], "architecture": version["Arch"]}
+        plan["engine"] = {
+            "version": version["Version"],
+            "api_version": version["ApiVersion"],
+            "architecture": version["Arch"],
+            "connection": engine.address.options,
+        }
         self._look_at_image(engine, plan)
         self._look_at_container(engine, plan)
         kept = read_report(self.directory)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
-import socketserver
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils import engine as engines
 from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError, EngineUnreachable, Missing
+from relays import Relay
 
 Client = Callable[..., str]
 IMAGE = "stand-in/runtime:1.37.0"
@@ -167,10 +168,13 @@ def test_the_exit_code_of_a_container_that_runs_again(engine: Engine) -> None:
         (["/bin/sh", "-c", "echo fine; echo too >&2"], 5, (0, "fine\ntoo")),
         (["/bin/sh", "-c", "echo no; exit 7"], 5, (7, "no")),
         (["sleep", "5"], 0.3, (-1, "no answer within 0.3 s")),
+        (["/bin/sh", "-c", "while :; do echo busy; usleep 100000; done"], 0.5, (-1, "no answer within 0.5 s")),
     ],
 )
 def test_commands_in_a_container(engine: Engine, sleeper: str, command: list[str], timeout: float, expected: tuple[int, str]) -> None:
+    began = time.monotonic()
     code, output = engine.run_in(sleeper, command, timeout)
+    assert time.monotonic() - began < 3
     assert (code, "\n".join(sorted(output.splitlines()))) == expected
 
 
@@ -179,6 +183,36 @@ def test_a_command_that_is_not_there(engine: Engine, sleeper: str) -> None:
     code, output = engine.run_in(sleeper, ["nosuch"], 5)
     assert code not in (0, None)
     assert "nosuch" in output
+
+
+@pytest.mark.engine
+def test_every_call_is_counted(engine: Engine, sleeper: str) -> None:
+    """Those that fail too; a command is made, started and looked after."""
+    for call, calls in [
+        (engine.version, 1),
+        (lambda: engine.image("utest-none"), 1),
+        (lambda: engine.logs(sleeper), 1),
+        (lambda: engine.stats(sleeper), 1),
+        (lambda: engine.read_files(sleeper, lambda stream: stream.read()), 1),
+        (lambda: engine.run_in(sleeper, ["true"], 5), 3),
+        (lambda: engine.run_unheard(sleeper, ["true"]), 2),
+    ]:
+        before = engine.calls
+        call()
+        assert engine.calls - before == calls
+
+
+@pytest.mark.engine
+def test_archives_are_streams(engine: Engine, sleeper: str) -> None:
+    def names(stream: IO[bytes]) -> list[str]:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            return [member.name for member in archive]
+
+    assert "manifest.json" in engine.read_image(IMAGE, names)
+    assert "bin/busybox" in engine.read_files(sleeper, names)
+    for missing in (engine.read_image, engine.read_files):
+        with pytest.raises(Missing, match="utest-none"):
+            missing("utest-none", names)
 
 
 @pytest.mark.engine
@@ -195,39 +229,6 @@ def test_an_image_in_use_stays(engine: Engine, client: Client) -> None:
 
 
 # An Engine that is away
-
-
-class Relay(socketserver.ThreadingUnixStreamServer):
-    """A socket that hands what it gets on to the Engine: one that can go away."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    class RequestHandlerClass(socketserver.BaseRequestHandler):
-        """Copies in both directions until one side ends."""
-
-        def handle(self) -> None:
-            """Hand one connection on."""
-            with socket.socket(socket.AF_UNIX) as behind:
-                behind.connect("/var/run/docker.sock")
-                back = threading.Thread(target=self.copy, args=(behind, self.request), daemon=True)
-                back.start()
-                self.copy(self.request, behind)
-                back.join()
-
-        @staticmethod
-        def copy(source: socket.socket, target: socket.socket) -> None:
-            """Copy until the source ends."""
-            try:
-                while piece := source.recv(65536):
-                    target.sendall(piece)
-                target.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), self.RequestHandlerClass)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -254,28 +255,24 @@ def test_an_engine_that_goes_away_is_waited_for(relay: Callable[[], Relay], tmp_
     first = relay()
     engine = Engine()
     version = engine.version()["Version"]
-    first.shutdown()
-    first.server_close()
-    engine.client.close()
+    first.end()
+    engine.close()
     os.unlink(tmp_path / "e")
     back = []
     threading.Timer(0.7, lambda: back.append(relay())).start()
     began = time.monotonic()
     assert engine.version()["Version"] == version
     assert 0.5 < time.monotonic() - began < 10
-    back[0].shutdown()
-    back[0].server_close()
+    back[0].end()
 
 
 @pytest.mark.engine
-def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path) -> None:
     first = relay()
-    engine = Engine()
-    first.shutdown()
-    first.server_close()
-    engine.client.close()
+    engine = Engine(patience=0.4)
+    first.end()
+    engine.close()
     os.unlink(tmp_path / "e")
-    monkeypatch.setattr(engines, "PATIENCE", 0.4)
     began = time.monotonic()
     with pytest.raises(EngineUnreachable, match="the Engine did not come back within 0 s"):
         engine.version()
