@@ -25,6 +25,21 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export PY_COLORS ?= 0
 
+# An environment of another Python than the one that is asked for by name is made anew; without a name the one that is there goes on.
+version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(VENV)/bin/python),)
+ifneq ($(call version_of,$(PYTHON)),$(call version_of,$(VENV)/bin/python))
+$(READY): other-python
+endif
+endif
+endif
+
+.PHONY: other-python
+other-python:
+	@echo "$(VENV) is of Python $(call version_of,$(VENV)/bin/python); it is made anew with $(PYTHON)."
+	rm -rf $(VENV)
+
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -42,7 +57,7 @@ $(READY): requirements.txt requirements-hadolint.txt requirements.yml
 
 # In an environment of its own: what it depends on would hold back the others.
 $(CHECKOV): requirements-checkov.txt | $(READY)
-	$(PYTHON) -m venv --clear $(VENV)/checkov
+	$(BIN)/python -m venv --clear $(VENV)/checkov
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
