@@ -86,7 +86,9 @@ def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str,
     elif base.get("stand_in"):
         lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings['runtime_image']}"))
     if build.get("seconds"):
-        lines.append(_row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}"))
+        lines.append(
+            _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")
+        )
     elif not plan["build"]:
         lines.append(_row("build", "none: the image of this very source was there"))
     verified = run["verify"] or plan["last_report"]

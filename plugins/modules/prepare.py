@@ -99,8 +99,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import container as containers
 from ..module_utils import builder, context, deploy, go_source, source, summary
+from ..module_utils import container as containers
 from ..module_utils import settings as values
 from ..module_utils.engine import Engine, EngineError, EngineUnreachable, health
 from ..module_utils.lock import Lock, Locked
