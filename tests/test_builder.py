@@ -56,17 +56,16 @@ class BuildKitOnly:
                     return
                 head += piece
             request = head.partition(b"\r\n")[0].decode()
-            if re.match(r"POST (/v[\d.]+)?/build[? ]", request):
-                if "version=2" not in request:
-                    self.refused += 1
-                    body = json.dumps({"message": REFUSAL}).encode()
-                    client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n")
-                    client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-                    # What is still on its way is read, or the client would see a broken connection instead of the answer.
-                    client.shutdown(socket.SHUT_WR)
-                    while client.recv(65536):
-                        pass
-                    return
+            if re.match(r"POST (/v[\d.]+)?/build[? ]", request) and "version=2" not in request:
+                self.refused += 1
+                body = json.dumps({"message": REFUSAL}).encode()
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n")
+                client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+                # What is still on its way is read, or the client would see a broken connection instead of the answer.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+                return
             self.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|grpc )", request))
             if b"\r\nupgrade:" not in head.lower():
                 head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
@@ -130,7 +129,7 @@ def test_buildkit_takes_over_and_makes_the_same_binary(
 ) -> None:
     """Said before the build, in the plan, in the report, on its page and in the summary; the classic builder makes the same of the source."""
     environment = {**buildx, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
-    reason = f"this Engine does not offer the classic builder ({REFUSAL})"
+    reason = f"this Engine does not offer the classic builder (build: {REFUSAL})"
     planned = play("build", variables, "--check", "--diff", environment=environment)
     assert f"+builder: buildx: {reason}" in planned
     assert stand_in.buildkit == 0
@@ -171,7 +170,11 @@ def test_without_any_builder_nothing_is_touched(builder: str, stand_in: BuildKit
     client.chmod(0o755)
     environment = {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock", "PATH": f"{client.parent}:{os.environ['PATH']}"}
     failed = " ".join(play("build", {**variables, "go_service_builder": builder}, environment=environment, succeeds=False).split())
-    cause = f"this Engine does not offer the classic builder ({REFUSAL})" if builder == "docker_image" else "go_service_builder is buildx"
+    cause = (
+        f"this Engine does not offer the classic builder (build: {REFUSAL})"
+        if builder == "docker_image"
+        else "go_service_builder is buildx"
+    )
     assert f"{cause}, and the Docker client of this host lacks the plugin buildx" in failed
     assert "Install it on the host (the package docker-buildx" in failed
     assert "Nothing that ran before was touched." in failed

@@ -8,11 +8,12 @@ from typing import Any
 
 from . import summary
 from .deploy import DeployError
-from .engine import Engine
+from .engine import Engine, EngineError, EngineUnreachable
 
 CLASSIC, BUILDX = "docker_image", "buildx"
 # An archive without files ends with two empty blocks.
 _EMPTY_CONTEXT = b"\0" * 1024
+_TAR = {"Content-Type": "application/x-tar"}
 _SECONDS = 30
 _REFUSED = (404, 405, 410, 501)
 # What an Engine without it says of the builder, as moby words such things, and how an answer of BuildKit itself begins.
@@ -28,13 +29,15 @@ def refusal(engine: Engine) -> str:
     is still there. So the Engine is asked to build, as docker_image asks it, from an empty context: the classic builder ends at once, for
     want of a Dockerfile, and makes nothing. An answer that is understood by nobody leaves the builder that the user chose.
     """
-    client = engine.client
-    headers = {"Content-Type": "application/x-tar"}
-    answer = engine.ask("builder", lambda: client.post(client._url("/build"), data=_EMPTY_CONTEXT, headers=headers, timeout=_SECONDS))
-    text = answer.text[:1000]
-    if _WORDS.search(text) or (answer.status_code in _REFUSED and not _LOOKED.search(text)):
-        found = re.search(r'"message": ?"((?:[^"\\]|\\.)*)"', text)
-        return found[1][:200] if found else f"HTTP status {answer.status_code}"
+    status = 0
+    try:
+        text = engine._ask("build", lambda: engine._send("POST", "/build", data=_EMPTY_CONTEXT, headers=_TAR)).text
+    except EngineUnreachable:
+        raise
+    except EngineError as error:
+        text, status = str(error), getattr(error.__cause__, "status_code", 0)
+    if _WORDS.search(text) or (status in _REFUSED and not _LOOKED.search(text)):
+        return " ".join(text.split())[:200]
     return ""
 
 

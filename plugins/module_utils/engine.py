@@ -1,4 +1,4 @@
-"""The Docker Engine of the target: community.docker's API client with the few calls that the role needs.
+"""The Docker Engine of the target: every call that is made to it, by the Docker SDK for Python.
 
 Calls that may be repeated wait for an Engine that went away, for instance because its daemon is restarted, and go on when it is back.
 """
@@ -8,30 +8,38 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
 
-from ansible_collections.community.docker.plugins.module_utils._api.errors import APIError, NotFound
-from ansible_collections.community.docker.plugins.module_utils.common_api import AnsibleDockerClientBase
+from . import address
 
 try:
+    import docker
+    import requests
+    from docker.errors import APIError, DockerException, NotFound, create_api_error_from_http_exception
+    from docker.tls import TLSConfig
     from requests.exceptions import ConnectionError as EngineGone
-    from requests.exceptions import ReadTimeout, RequestException
+    from requests.exceptions import RequestException, Timeout
     from urllib3.exceptions import ProtocolError as BrokenStream
-except ImportError:  # The client reports the missing library itself, with its remedy.
-
-    class RequestException(Exception):
-        """Stands in for requests' own where that library is missing."""
-
-    EngineGone = ReadTimeout = BrokenStream = RequestException
+except ImportError as error:
+    MISSING_LIBRARY = (
+        f"the Python that runs modules here, {sys.executable}, has no Docker SDK for Python ({error}): install the distribution's package"
+        f" python3-docker, or run {sys.executable} -m pip install docker, or set ansible_python_interpreter to a Python that has it"
+    )
+else:
+    MISSING_LIBRARY = ""
 
 T = TypeVar("T")
 
 # The oldest Engine the role speaks to is 20.10.
-OLDEST_API = "1.41"
-# How long a call waits for an Engine that went away, in seconds.
+OLDEST_API = (1, 41)
+# How long a call may wait for its answer, and how long it waits for an Engine that went away, in seconds.
+TIMEOUT = 60
 PATIENCE = 60.0
 POLL = 0.1
 # A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
@@ -47,20 +55,14 @@ class Missing(EngineError):
 
 
 class EngineUnreachable(EngineError):
-    """No Engine answers at all, or what speaks to it is missing."""
+    """No Engine answers at all, or what speaks to it is missing.
 
+    status: as in the module engine_info; asked: the address, None where none could be found out.
+    """
 
-class _Client(AnsibleDockerClientBase):
-    """community.docker's client with the connection taken from the environment (DOCKER_HOST and its like), failing by exception."""
-
-    def __init__(self) -> None:
-        super().__init__(min_docker_api_version=OLDEST_API)
-
-    def fail(self, msg: str, **_details: Any) -> None:
-        raise EngineUnreachable(msg)
-
-    def _get_params(self) -> dict[str, Any]:
-        return {}
+    def __init__(self, message: str, status: str = "unusable", asked: address.Address | None = None) -> None:
+        super().__init__(message)
+        self.status, self.asked = status, asked
 
 
 def parse_time(text: str) -> float:
@@ -88,25 +90,65 @@ def health_test(image: Mapping[str, Any]) -> list[str] | None:
 class Engine:
     """The calls of the role, by name. Everything raises EngineError with the Engine's own words.
 
-    interruptions: how often the Engine was away, or slow to answer, so far.
+    address: where it is asked. calls: how many were made so far. interruptions: how often the Engine was away, or slow to answer, so far.
     """
 
-    def __init__(self) -> None:
-        self.client = _Client()
-        self.interruptions = 0
+    def __init__(self, docker_host: str = "", timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
+        """Connect at once; docker_host: an address to ask instead of the one that the environment or a docker context names."""
+        try:
+            self.address = address.find(docker_host)
+        except address.AddressError as error:
+            raise EngineUnreachable(str(error)) from error
+        self.calls = self.interruptions = 0
+        self._patience = patience
+        self._client = self._connect(timeout)
+
+    def _connect(self, timeout: float) -> docker.APIClient:
+        asked, status = self.address, self.address.listener()
+        where = f"{asked.docker_host} ({asked.named_by})"
+        if status == "absent":
+            raise EngineUnreachable(f"nobody listens at {where}", status, asked)
+        if status == "denied":
+            raise EngineUnreachable(f"permission denied at {where}", status, asked)
+        if MISSING_LIBRARY:
+            raise EngineUnreachable(MISSING_LIBRARY, "no_library", asked)
+        try:
+            tls = _tls(asked) if asked.tls else False
+            client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
+        # Beside its own errors the SDK lets through those of requests, of ssl and of reading its configuration.
+        except Exception as error:
+            chain = list(_chain(error))
+            silent = status == "present" and any(isinstance(link, (EngineGone, Timeout)) for link in chain)
+            raise EngineUnreachable(f"no usable Engine at {where}: {_words(chain)}", "silent" if silent else "unusable", asked) from error
+        if _numbers(client.api_version) < OLDEST_API:
+            oldest = ".".join(map(str, OLDEST_API))
+            raise EngineUnreachable(
+                f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
+                asked=asked,
+            )
+        return client
 
     @property
     def api_version(self) -> tuple[int, int]:
-        """The API version spoken, as numbers."""
-        major, minor = self.client.docker_api_version_str.split(".")[:2]
-        return int(major), int(minor)
+        """The API version spoken, the newest that the Engine knows, as numbers."""
+        return _numbers(self._client.api_version)
 
-    def ask(self, what: str, call: Callable[[], T]) -> T:
-        """Run one call by `client`; where the Engine is gone, wait for it and run the call again."""
-        deadline = time.monotonic() + PATIENCE
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens one anew."""
+        self._client.close()
+
+    def _call(self, call: Callable[[], T]) -> T:
+        """Make one call. Every call to the Engine goes through here, so this is the place to count them, or to break one off."""
+        self.calls += 1
+        return call()
+
+    def _ask(self, what: str, call: Callable[[], T], patience: float | None = None) -> T:
+        """Make one call; where the Engine is gone, wait for it and make the call again."""
+        patience = self._patience if patience is None else patience
+        deadline = time.monotonic() + patience
         while True:
             try:
-                return call()
+                return self._call(call)
             except NotFound as error:
                 raise Missing(f"{what}: {error.explanation or error}") from error
             except APIError as error:
@@ -114,91 +156,111 @@ class Engine:
             except (EngineGone, BrokenStream) as error:
                 self.interruptions += 1
                 if time.monotonic() > deadline:
-                    raise EngineUnreachable(f"{what}: the Engine did not come back within {PATIENCE:.0f} s: {error}") from error
+                    message = f"{what}: the Engine did not come back within {patience:.0f} s: {error}"
+                    raise EngineUnreachable(message, asked=self.address) from error
                 time.sleep(POLL)
-            except RequestException as error:
+            except (RequestException, DockerException) as error:
                 raise EngineError(f"{what}: {error}") from error
+
+    def _send(self, method: str, path: str, name: str = "", **how: Any) -> requests.Response:
+        """Send what the SDK has no method for that fits, and return the answer; path: with {} for `name`."""
+        how.setdefault("timeout", self._client.timeout)
+        url = f"{self._client.base_url}/v{self._client.api_version}{path.format(quote(name, safe='/:'))}"
+        response = self._client.request(method, url, **how)
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            raise create_api_error_from_http_exception(error) from error
+        return response
+
+    def _read(self, what: str, path: str, name: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have an answer of any size read as a stream; where it breaks off, from the beginning again."""
+
+        def call() -> T:
+            with contextlib.closing(self._send("GET", path, name, stream=True)) as response:
+                return read(response.raw)
+
+        return self._ask(what, call)
 
     def version(self) -> dict[str, Any]:
         """Return the Engine's version record."""
-        return self.ask("version", lambda: self.client.get_json("/version"))
+        return self._ask("version", self._client.version)
 
     def info(self) -> dict[str, Any]:
         """Return the Engine's system record."""
-        return self.ask("info", lambda: self.client.get_json("/info"))
+        return self._ask("info", self._client.info)
 
     def image(self, reference: str) -> dict[str, Any] | None:
         """Return an image's record, None where there is no such image."""
         try:
-            return self.ask(f"image {reference}", lambda: self.client.get_json("/images/{0}/json", reference))
+            return self._ask(f"image {reference}", lambda: self._client.inspect_image(reference))
         except Missing:
             return None
+
+    def read_image(self, reference: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have an image's archive, as `docker save` writes it, read as a stream."""
+        return self._read(f"archive of {reference}", "/images/{}/get", reference, read)
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Return a container's record by name or id, None where there is none."""
         began = time.monotonic()
         try:
-            return self.ask(f"container {name}", lambda: self.client.get_json("/containers/{0}/json", name))
+            return self._ask(f"container {name}", lambda: self._client.inspect_container(name))
         except Missing:
             return None
         finally:
             self.interruptions += time.monotonic() - began > STALL
 
+    def stats(self, name: str) -> dict[str, Any]:
+        """Return one reading of a container's resources, without the second one that a rate would need."""
+        params = {"stream": 0, "one-shot": 1}
+        return self._ask(f"stats of {name}", lambda: self._send("GET", "/containers/{}/stats", name, params=params).json())
+
+    def read_files(self, name: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have a container's file system, as `docker export` writes it, read as a stream."""
+        return self._read(f"files of {name}", "/containers/{}/export", name, read)
+
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
         try:
-            self.ask(f"network {name}", lambda: self.client.get_json("/networks/{0}", name))
+            self._ask(f"network {name}", lambda: self._client.inspect_network(name))
         except Missing:
             return False
         return True
 
     def containers(self, **labels: str) -> list[dict[str, Any]]:
         """Return the list records of all containers, stopped ones too, that carry the labels."""
-        return self.ask(
-            "list of containers", lambda: self.client.get_json("/containers/json", params={"all": 1, "filters": _filters(labels)})
-        )
+        return self._ask("list of containers", lambda: self._client.containers(all=True, filters=_filters(labels)))
 
     def images(self, dangling: bool | None = None, **labels: str) -> list[dict[str, Any]]:
         """Return the list records of images that carry the labels; dangling: only untagged ones, or only tagged ones."""
-        extra = {} if dangling is None else {"dangling": [str(dangling).lower()]}
-        return self.ask("list of images", lambda: self.client.get_json("/images/json", params={"filters": _filters(labels, extra)}))
+        extra = {} if dangling is None else {"dangling": dangling}
+        return self._ask("list of images", lambda: self._client.images(filters={**_filters(labels), **extra}))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id."""
-        return self.ask(
-            f"creating the container {name}",
-            lambda: self.client.post_json_to_json("/containers/create", data=dict(body), params={"name": name})["Id"],
-        )
+        return self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(dict(body), name)["Id"])
 
     def start(self, name: str) -> None:
         """Start a container; one that runs stays as it is."""
-        self.ask(f"starting the container {name}", lambda: self.client.post_json("/containers/{0}/start", name))
+        self._ask(f"starting the container {name}", lambda: self._client.start(name))
 
     def stop(self, name: str, timeout: int) -> None:
         """Stop a container, killing it after `timeout` seconds; one that is stopped stays as it is."""
-        self.ask(
-            f"stopping the container {name}",
-            lambda: self.client.post_call("/containers/{0}/stop", name, params={"t": timeout}, timeout=timeout + 60),
-        )
+        self._ask(f"stopping the container {name}", lambda: self._client.stop(name, timeout))
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a container another name."""
-        self.ask(f"renaming the container {name}", lambda: self.client.post_call("/containers/{0}/rename", name, params={"name": new_name}))
+        self._ask(f"renaming the container {name}", lambda: self._client.rename(name, new_name))
 
     def set_restart_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Change a container's restart policy without touching the container otherwise."""
-        self.ask(
-            f"changing the restart policy of {name}",
-            lambda: self.client.post_json_to_json("/containers/{0}/update", name, data={"RestartPolicy": dict(policy)}),
-        )
+        self._ask(f"changing the restart policy of {name}", lambda: self._client.update_container(name, restart_policy=dict(policy)))
 
     def remove(self, name: str) -> None:
         """Remove a container, running or not; one that is not there is as good."""
         try:
-            self.ask(
-                f"removing the container {name}",
-                lambda: self.client.delete_call("/containers/{0}", name, params={"force": True, "v": True}),
-            )
+            self._ask(f"removing the container {name}", lambda: self._client.remove_container(name, v=True, force=True))
         except Missing:
             return
         except EngineError as error:
@@ -216,11 +278,9 @@ class Engine:
 
     def logs(self, name: str, lines: int = 20) -> list[str]:
         """Return the last log lines of a container, both streams, empty where it is gone."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
         try:
-            raw = self.ask(
-                f"logs of {name}",
-                lambda: self.client.get_binary("/containers/{0}/logs", name, params={"stdout": 1, "stderr": 1, "tail": lines}),
-            )
+            raw = self._ask(f"logs of {name}", lambda: self._send("GET", "/containers/{}/logs", name, params=params).content)
         except EngineError:
             return []
         return [line for line in demultiplex(raw).decode(errors="replace").splitlines() if line.strip()]
@@ -232,7 +292,7 @@ class Engine:
             "until": f"{time.time():.9f}",
             "filters": json.dumps({"container": [container["Id"]], "event": ["die"]}),
         }
-        text = self.ask("events", lambda: self.client.get_binary("/events", params=query)).decode(errors="replace")
+        text = self._ask("events", lambda: self._send("GET", "/events", params=query).content).decode(errors="replace")
         codes = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in text.splitlines() if line.strip()]
         return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
 
@@ -242,39 +302,37 @@ class Engine:
         A command that takes longer than `timeout` seconds counts as failed (exit code -1), as in a health check; so does one
         that cannot run since the container has stopped.
         """
+
+        def start() -> bytes:
+            answer = {"json": {"Detach": False, "Tty": False}, "timeout": timeout + 1}
+            return _within(timeout, lambda: self._send("POST", "/exec/{}/start", execution["Id"], **answer).content)
+
         try:
-            execution = self.ask(
-                f"health test in {name}",
-                lambda: self.client.post_json_to_json(
-                    "/containers/{0}/exec", name, data={"Cmd": command, "AttachStdout": True, "AttachStderr": True}
-                ),
-            )
-            raw = self.client.post_json_to_binary("/exec/{0}/start", execution["Id"], data={"Detach": False, "Tty": False}, timeout=timeout)
-            code = self.ask("health test", lambda: self.client.get_json("/exec/{0}/json", execution["Id"]))["ExitCode"]
-        except (EngineError, APIError, EngineGone, ReadTimeout) as error:
-            # One that has begun to answer ends as a lost connection, with these words as well.
-            return -1, f"no answer within {timeout:g} s" if "timed out" in str(error) else str(error)
+            execution = self._ask(f"health test in {name}", lambda: self._client.exec_create(name, command))
+            # Not again where the Engine goes away: the command may have run.
+            raw = self._ask(f"health test in {name}", start, patience=0)
+            code = self._ask("health test", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
+        except TimeoutError:
+            return -1, f"no answer within {timeout:g} s"
+        except EngineError as error:
+            return -1, str(error)
         return (-1 if code is None else code), demultiplex(raw).decode(errors="replace").strip()
 
     def run_unheard(self, name: str, command: list[str]) -> None:
         """Start a command in a running container as its own user; nobody waits for it, or learns that it cannot run."""
-        with contextlib.suppress(EngineError, APIError, EngineGone, ReadTimeout):
-            made = self.ask(
-                f"a command in {name}", lambda: self.client.post_json_to_json("/containers/{0}/exec", name, data={"Cmd": command})
-            )
-            self.client.post_json("/exec/{0}/start", made["Id"], data={"Detach": True, "Tty": False})
+        what = f"a command in {name}"
+        with contextlib.suppress(EngineError):
+            made = self._ask(what, lambda: self._client.exec_create(name, command, stdout=False, stderr=False))
+            self._ask(what, lambda: self._client.exec_start(made["Id"], detach=True), patience=0)
 
     def tag(self, reference: str, repository: str, tag: str) -> None:
         """Give an image another tag; the tag moves where it stood on another image."""
-        self.ask(
-            f"tagging {reference}",
-            lambda: self.client.post_call("/images/{0}/tag", reference, params={"repo": repository, "tag": tag}),
-        )
+        self._ask(f"tagging {reference}", lambda: self._client.tag(reference, repository, tag))
 
     def remove_image(self, reference: str) -> bool:
         """Remove an image or one of its tags; return False where a container or another image still needs it."""
         try:
-            self.ask(f"removing the image {reference}", lambda: self.client.delete_call("/images/{0}", reference))
+            self._ask(f"removing the image {reference}", lambda: self._client.remove_image(reference))
         except Missing:
             return True
         except EngineError as error:
@@ -288,7 +346,7 @@ class Engine:
         with contextlib.suppress(EngineError):
             return [
                 container["Names"][0].lstrip("/")
-                for container in self.ask("list of containers", lambda: self.client.get_json("/containers/json"))
+                for container in self._ask("list of containers", self._client.containers)
                 if any(published.get("PublicPort") == port for published in container.get("Ports") or [])
             ]
         return []
@@ -307,5 +365,68 @@ def demultiplex(raw: bytes) -> bytes:
     return bytes(out)
 
 
-def _filters(labels: Mapping[str, str], extra: Mapping[str, Iterable[str]] | None = None) -> str:
-    return json.dumps({"label": [f"go-service.{name}={value}" for name, value in labels.items()], **(extra or {})})
+def _filters(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"label": [f"go-service.{name}={value}" for name, value in labels.items()]}
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Make a call and wait for it no longer; raise TimeoutError then. A connection by ssh has no time limit of its own, others have one for each piece."""
+    outcome: list[tuple[T | None, Exception | None]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((call(), None))
+        except Exception as error:  # It is raised by the thread that waits.
+            outcome.append((None, error))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if not outcome:
+        raise TimeoutError
+    result, error = outcome[0]
+    if error:
+        raise error
+    return result  # type: ignore[return-value]
+
+
+def _tls(where: address.Address) -> TLSConfig:
+    """Return how an address is spoken to by TLS."""
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        """Looks for another name in the Engine's certificate than its address has."""
+
+        def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+            super().init_poolmanager(*sizes, **options, assert_hostname=where.hostname)
+
+    class Config(TLSConfig):
+        """Newer releases of the SDK have no option for that name."""
+
+        def configure_client(self, client: docker.APIClient) -> None:
+            super().configure_client(client)
+            if where.hostname:
+                client.mount("https://", Adapter())
+
+    return Config(client_cert=(where.cert, where.key) if where.cert else None, ca_cert=where.ca or None, verify=where.verify)
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    """Return an error and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(chain: list[BaseException]) -> str:
+    """Return why no connection came about: what the system said at the beginning, or else what the SDK says at the end."""
+    if "http+docker" in str(chain[0]):
+        return (
+            f"the Docker SDK for Python {docker.__version__} does not work with requests {requests.__version__}, both of {sys.executable}:"
+            f" upgrade it ({sys.executable} -m pip install --upgrade docker)"
+        )
+    return str(next((link for link in reversed(chain) if isinstance(link, OSError) and str(link)), chain[0]))

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
-from ansible_collections.community.docker.plugins.module_utils._api.errors import NotFound
-
 from . import archive as archives
 from . import scan as scanners
 from .archive import FileEntry, LayerFiles
@@ -27,6 +25,7 @@ from .elf import (
     read_build_info,
     read_elf,
 )
+from .engine import Engine, Missing
 
 # Where apk keeps what is installed: up to apk-tools 2, and since Alpine's merged /usr.
 APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
@@ -330,9 +329,9 @@ def read_process(pid: int, container_id: str, proc: str = "/proc") -> ProcessFac
     return None
 
 
-def read_engine(client: Any) -> EngineFacts:
+def read_engine(engine: Engine) -> EngineFacts:
     """Ask the Engine what it is."""
-    info, version = client.get_json("/info"), client.get_json("/version")
+    info, version = engine.info(), engine.version()
     return EngineFacts(
         version=version.get("Version", ""),
         api_version=version.get("ApiVersion", ""),
@@ -344,10 +343,9 @@ def read_engine(client: Any) -> EngineFacts:
     )
 
 
-def _read_base(client: Any, reference: str, diff_ids: tuple[str, ...]) -> BaseFacts:
-    try:
-        record = client.get_json("/images/{0}/json", reference)
-    except NotFound:
+def _read_base(engine: Engine, reference: str, diff_ids: tuple[str, ...]) -> BaseFacts:
+    record = engine.image(reference)
+    if record is None:
         return BaseFacts(reference)
     layers = tuple((record.get("RootFS") or {}).get("Layers") or ())
     return BaseFacts(
@@ -407,7 +405,7 @@ def find_copies(entry: FileEntry, layers: tuple[LayerFiles, ...]) -> tuple[str, 
 
 
 def collect(
-    client: Any,
+    engine: Engine,
     image_ref: str,
     container_id: str,
     *,
@@ -417,7 +415,7 @@ def collect(
 ) -> Evidence:
     """Gather the evidence of an image and of a container made from it.
 
-    :param client: community.docker's API client (AnsibleDockerClient or its base).
+    :param engine: the Engine that has both.
     :param image_ref: reference or id of the image.
     :param container_id: name or id of a running container of that image; "" to look at the image alone.
     :param base_image_ref: reference of the base image as the Engine knows it (a stand-in's own name, where one is
@@ -425,20 +423,19 @@ def collect(
     :param binary_path: absolute path of the service's executable in the image.
     :param scanner: path of trivy or grype; None looks for one in PATH, "" uses none.
     :raises ArchiveError, tarfile.TarError: the Engine's image archive cannot be read.
-    :raises: what the client raises when the Engine refuses or is out of reach.
+    :raises EngineError: the Engine refuses or is out of reach; Missing where it has no such image or container.
     """
-    record = client.get_json("/images/{0}/json", image_ref)
+    record = engine.image(image_ref)
+    if record is None:
+        raise Missing(f"there is no image {image_ref}")
     diff_ids = tuple(record["RootFS"]["Layers"])
     wanted = (binary_path, _PASSWD, _GROUP, _SHADOW, *_OS_RELEASES, *APK_DATABASES)
-    response = client._get(client._url("/images/{0}/get", image_ref), stream=True)
-    client._raise_for_status(response)
-    with contextlib.closing(response):
-        archive = archives.read_image(response.raw, diff_ids, wanted)
-    base = _read_base(client, base_image_ref, diff_ids)
+    archive = engine.read_image(image_ref, lambda stream: archives.read_image(stream, diff_ids, wanted))
+    base = _read_base(engine, base_image_ref, diff_ids)
     evidence = Evidence(
         image=_image_facts(image_ref, record, archive, base),
         base=base,
-        engine=read_engine(client),
+        engine=read_engine(engine),
         binary_path=binary_path,
     )
     if archive.complete:
@@ -446,27 +443,29 @@ def collect(
         evidence = with_files(evidence, layers)
     else:
         gap = "Some layers are compressed in a way that this Python cannot read (zstd needs Python 3.14)"
-        evidence = _with_exported_files(client, replace(evidence, gaps=(gap,)), container_id, frozenset(wanted))
+        evidence = _with_exported_files(engine, replace(evidence, gaps=(gap,)), container_id, frozenset(wanted))
     evidence = replace(evidence, scan=scanners.scan(image_ref, scanner))
-    return observe(client, evidence, container_id) if container_id else evidence
+    return observe(engine, evidence, container_id) if container_id else evidence
 
 
-def of_container(client: Any, container_id: str) -> Evidence:
+def of_container(engine: Engine, container_id: str) -> Evidence:
     """Gather the evidence of a container alone, with nothing of its image: all that the checks of the group `runtime` look at."""
     image = ImageFacts(
         reference="", id="", tags=(), digests=(), created="", architecture="", os="", reported_size=0, config={}, measured=False
     )
-    return observe(client, Evidence(image, BaseFacts(""), read_engine(client), binary_path=""), container_id)
+    return observe(engine, Evidence(image, BaseFacts(""), read_engine(engine), binary_path=""), container_id)
 
 
-def observe(client: Any, evidence: Evidence, container_id: str) -> Evidence:
+def observe(engine: Engine, evidence: Evidence, container_id: str) -> Evidence:
     """Return the evidence with a container's part; the image's part stays."""
-    container = client.get_json("/containers/{0}/json", container_id)
+    container = engine.container(container_id)
+    if container is None:
+        raise Missing(f"there is no container {container_id}")
     state = container.get("State") or {}
     process = memory = None
     if state.get("Running"):
         process = read_process(state.get("Pid") or 0, container["Id"])
-        memory = memory_in_use(client.get_json("/containers/{0}/stats", container_id, params={"stream": 0, "one-shot": 1}))
+        memory = memory_in_use(engine.stats(container_id))
     return replace(evidence, container=container, process=process, memory=memory)
 
 
@@ -528,15 +527,12 @@ def _with_contents(
     )
 
 
-def _with_exported_files(client: Any, evidence: Evidence, container_id: str, wanted: frozenset[str]) -> Evidence:
+def _with_exported_files(engine: Engine, evidence: Evidence, container_id: str, wanted: frozenset[str]) -> Evidence:
     """Take the file system from the container instead, where the layers cannot be read; what is whose layer stays
     unknown."""
     if not container_id:
         return evidence
-    response = client._get(client._url("/containers/{0}/export", container_id), stream=True)
-    client._raise_for_status(response)
-    with contextlib.closing(response):
-        exported = archives.read_layer(response.raw, wanted)
+    exported = engine.read_files(container_id, lambda stream: archives.read_layer(stream, wanted))
     for path in [path for path in exported.entries if path in _ENGINE_PATHS or path.startswith(("/dev/", "/proc/", "/sys/"))]:
         del exported.entries[path]
     return _with_contents(evidence, archives.merge([exported]), exported.contents, ())

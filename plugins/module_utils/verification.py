@@ -47,10 +47,7 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     def look(container_id: str) -> Evidence:
         base = _base_of(engine, reference) or params["bases"][1]
         binary = f"/usr/local/bin/{settings['name']}"
-        return engine.ask(
-            f"content of {reference}",
-            lambda: evidence.collect(engine.client, reference, container_id, base_image_ref=base, binary_path=binary),
-        )
+        return evidence.collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
 
     proof = refusal = None
     try:

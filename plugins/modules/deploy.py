@@ -122,7 +122,7 @@ class RunningService:
 
     def approve(self, container_id: str) -> None:
         """Hold a container to the contract; raise NotProven where it breaks it."""
-        found = self._engine.ask(f"container {container_id}", lambda: evidence.of_container(self._engine.client, container_id))
+        found = evidence.of_container(self._engine, container_id)
         self.results = contract.evaluate(found, self._expected, self._settings["waivers"], "runtime")
         if contract.verdict(self.results) == FAIL:
             raise deploy.NotProven(

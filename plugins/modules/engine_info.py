@@ -11,12 +11,20 @@ description:
   - An Engine that is not there is an answer, not a failure, so that a role can decide what to do about it.
   - The Docker client is not used; a client without an Engine is therefore not mistaken for one.
 options:
+  docker_host:
+    description:
+      - Address of the Engine, such as V(unix:///var/run/docker.sock), V(tcp://192.0.2.10:2376) or V(ssh://dev@192.0.2.10).
+      - Without it the address is found as the docker command finds it. E(DOCKER_HOST) names it, or else E(DOCKER_CONTEXT) or C(currentContext)
+        in C(config.json) of E(DOCKER_CONFIG) or C(~/.docker) names a context that does. Otherwise it is V(unix:///var/run/docker.sock).
+    type: str
+  timeout:
+    description: How many seconds one question may wait for its answer.
+    type: int
+    default: 60
   wait:
-    description: How many seconds to wait for an Engine that does not answer yet. C(0) asks once.
+    description: How many seconds to wait for an Engine that does not answer yet. V(0) asks once.
     type: int
     default: 0
-extends_documentation_fragment:
-  - community.docker.docker.api_documentation
 attributes:
   check_mode:
     support: full
@@ -28,9 +36,12 @@ attributes:
     support: full
     description: Changes nothing.
 notes:
-  - E(DOCKER_HOST) and its relatives are honoured as community.docker's modules honour them.
+  - An address of the form C(tcp://) is spoken to by TLS where E(DOCKER_TLS_VERIFY) is set, or, without asking the Engine for proof, E(DOCKER_TLS). The
+    certificates are C(ca.pem), C(cert.pem) and C(key.pem) in E(DOCKER_CERT_PATH), or beside C(config.json). E(DOCKER_TLS_HOSTNAME) is the name
+    to look for in the Engine's certificate where its address has another. A context brings its own certificates.
+  - An address of the form C(ssh://) is spoken to by the program C(ssh), with the keys and the known hosts of the user.
 requirements:
-  - requests (its absence is reported as RV(library=false))
+  - Docker SDK for Python, 5.0.3 or newer (its absence is reported as RV(library=false))
 author:
   - go_service contributors (@go-service)
 """
@@ -45,6 +56,12 @@ EXAMPLES = r"""
     wait: 60
   register: engine
   failed_when: engine.status != 'ready'
+
+- name: Pull an image by the Engine that was found, also where a docker context names it
+  community.docker.docker_image_pull:
+    name: alpine:3.24
+  module_defaults:
+    group/community.docker.docker: "{{ engine.connection }}"
 """
 
 RETURN = r"""
@@ -53,9 +70,9 @@ status:
     - V(ready), an Engine answers.
     - V(absent), nobody listens at the address.
     - V(denied), the socket is there, and this user may not use it.
-    - V(no_library), somebody may listen, and the Python that runs modules lacks requests to find out.
+    - V(no_library), somebody may listen, and the Python that runs modules lacks the Docker SDK to find out.
     - V(silent), somebody listens at the socket and does not answer, as systemd does for an engine that does not start.
-    - V(unusable), what answers is no Engine that community.docker can work with, or nothing answers at a network address.
+    - V(unusable), what answers is no Engine that can be worked with, nothing answers at a network address, or the chosen context cannot be read.
   type: str
   returned: always
 message:
@@ -63,9 +80,17 @@ message:
   type: str
   returned: always
 docker_host:
-  description: The address asked.
+  description: The address asked, empty where none could be found out.
   type: str
   returned: always
+connection:
+  description:
+    - Options that lead the modules of community.docker to the same Engine, whatever their environment says; those modules know no contexts.
+    - O(community.docker.docker_image#module:docker_host), O(community.docker.docker_image#module:tls) and
+      O(community.docker.docker_image#module:validate_certs), and those of the certificates where there are any.
+  type: dict
+  returned: always
+  sample: {docker_host: "unix:///var/run/docker.sock", tls: false, validate_certs: false}
 user:
   description: The name of the user who asked.
   type: str
@@ -75,7 +100,7 @@ python:
   type: str
   returned: always
 library:
-  description: Whether that interpreter has requests, which community.docker's modules need.
+  description: Whether that interpreter has the Docker SDK, which brings requests, that community.docker's modules need.
   type: bool
   returned: always
 system_python:
@@ -111,91 +136,19 @@ images:
 
 import os
 import pwd
-import socket
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.community.docker.plugins.module_utils.common_api import AnsibleDockerClientBase
-from ansible_collections.community.docker.plugins.module_utils.util import (
-    DEFAULT_DOCKER_HOST,
-    DOCKER_COMMON_ARGS,
-    DOCKER_MUTUALLY_EXCLUSIVE,
-    DOCKER_REQUIRED_TOGETHER,
-)
 
-try:
-    import requests
-except ImportError:
-    requests = None
+from ..module_utils.engine import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
 
-UNIX = "unix://"
-# Seconds between two questions while waiting, and seconds for which a socket may keep a connection waiting.
+# Seconds between two questions while waiting.
 INTERVAL = 0.5
-CONNECT_TIMEOUT = 5
 # What is told of an image, as `GET /images/json` names it.
 IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
-
-
-class EngineError(Exception):
-    """No Engine that can be used answers; the cause, where there is one, is in the chain of contexts."""
-
-
-class ProbeClient(AnsibleDockerClientBase):
-    """community.docker's client, which raises its failures instead of ending the module."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """Connect.
-
-        Args:
-            params: The module's options, which hold those of every module of community.docker.
-
-        Raises:
-            EngineError: Where no Engine that can be used answers, with the reason in words.
-        """
-        self._params = params
-        super().__init__()
-
-    def fail(self, msg: str, **_details: Any) -> None:
-        """Raise what the client would have ended the module with."""
-        raise EngineError(msg)
-
-    def _get_params(self) -> Mapping[str, Any]:
-        return self._params
-
-
-def listener(docker_host: str) -> str:
-    """Say who is at an address.
-
-    Args:
-        docker_host: The address, such as `unix:///var/run/docker.sock`.
-
-    Returns:
-        `absent` or `denied`, as in RETURN; `present` where somebody accepts connections, `remote` for an address other
-        than a socket, which is not looked at.
-    """
-    if not docker_host.startswith(UNIX):
-        return "remote"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(CONNECT_TIMEOUT)
-        try:
-            connection.connect(docker_host[len(UNIX) :])
-        except PermissionError:
-            return "denied"
-        except OSError:
-            return "absent"
-    return "present"
-
-
-def is_silence(error: BaseException | None) -> bool:
-    """Tell whether an error comes from a connection without an answer, rather than from an answer."""
-    while error is not None:
-        if isinstance(error, (requests.ConnectionError, requests.Timeout)):
-            return True
-        error = error.__context__
-    return False
 
 
 def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,29 +181,30 @@ def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def probe(params: Mapping[str, Any], docker_host: str) -> dict[str, Any]:
+def probe(docker_host: str, timeout: int) -> dict[str, Any]:
     """Ask once.
 
-    Args:
-        params: The module's options.
-        docker_host: The address that they lead to.
-
     Returns:
-        `status`, `message`, `server` and `images`, as in RETURN.
+        `status`, `message`, `docker_host`, `connection`, `server` and `images`, as in RETURN.
     """
-    status = listener(docker_host)
-    if requests is None:
-        status = status if status in ("absent", "denied") else "no_library"
-        return {"status": status, "message": "the Python library requests is missing", "server": {}, "images": []}
+    status, message, asked, server, images = "ready", "", None, {}, []
     try:
-        client = ProbeClient(params)
-        server = describe(client.version(), client.info())
-        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in client.get_json("/images/json")]
-    except Exception as error:  # The client lets through errors of requests, of urllib3 and of its own.
-        if status in ("present", "remote"):
-            status = "silent" if status == "present" and is_silence(error) else "unusable"
-        return {"status": status, "message": str(error), "server": {}, "images": []}
-    return {"status": "ready", "message": "", "server": server, "images": images}
+        engine = Engine(docker_host, timeout, patience=0)
+        asked = engine.address
+        server = describe(engine.version(), engine.info())
+        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in engine.images()]
+    except EngineUnreachable as error:
+        status, message, asked = error.status, str(error), error.asked
+    except EngineError as error:
+        status, message = "unusable", str(error)
+    return {
+        "status": status,
+        "message": message,
+        "docker_host": asked.docker_host if asked else "",
+        "connection": asked.options if asked else {},
+        "server": server if status == "ready" else {},
+        "images": images,
+    }
 
 
 def user_name() -> str:
@@ -265,25 +219,25 @@ def user_name() -> str:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**DOCKER_COMMON_ARGS, "wait": {"type": "int", "default": 0}},
-        mutually_exclusive=DOCKER_MUTUALLY_EXCLUSIVE,
-        required_together=DOCKER_REQUIRED_TOGETHER,
+        argument_spec={
+            "docker_host": {"type": "str"},
+            "timeout": {"type": "int", "default": TIMEOUT},
+            "wait": {"type": "int", "default": 0},
+        },
         supports_check_mode=True,
     )
-    docker_host = module.params["docker_host"] or DEFAULT_DOCKER_HOST
+    docker_host, timeout = module.params["docker_host"] or "", module.params["timeout"]
     deadline = time.monotonic() + module.params["wait"]
-    result = probe(module.params, docker_host)
+    result = probe(docker_host, timeout)
     while result["status"] not in ("ready", "no_library", "denied") and time.monotonic() < deadline:
         time.sleep(INTERVAL)
         # A daemon that hangs must not hold the last question longer than there is time for.
-        patience = max(1, min(module.params["timeout"], int(deadline - time.monotonic())))
-        result = probe({**module.params, "timeout": patience}, docker_host)
+        result = probe(docker_host, max(1, min(timeout, int(deadline - time.monotonic()))))
     module.exit_json(
         changed=False,
-        docker_host=docker_host,
         user=user_name(),
         python=sys.executable,
-        library=requests is not None,
+        library=not MISSING_LIBRARY,
         system_python=sys.prefix == "/usr" and sys.base_prefix == "/usr",
         **result,
     )

@@ -90,6 +90,9 @@ plan:
     builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty where nothing is built.", type: dict}
     deploy: {description: Reasons to deploy., type: list, elements: str}
     leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
+    engine:
+      description: The Engine's C(version), C(api_version), C(architecture) and C(connection), as M(proven.go_service.engine_info) returns it.
+      type: dict
 """
 
 import json
@@ -183,7 +186,12 @@ class Preparation:
             plan["deploy"] = ["there is no Engine on the host yet"]
             return plan
         version = engine.version()
-        plan["engine"] = {"version": version["Version"], "api_version": version["ApiVersion"], "architecture": version["Arch"]}
+        plan["engine"] = {
+            "version": version["Version"],
+            "api_version": version["ApiVersion"],
+            "architecture": version["Arch"],
+            "connection": engine.address.options,
+        }
         self._look_at_image(engine, plan)
         if plan["build"] and plan["digest"]:
             plan["builder"] = builder.choose(engine, self.settings["builder"])

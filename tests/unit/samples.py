@@ -10,9 +10,8 @@ import json
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import IO, Any
 
-from ansible_collections.community.docker.plugins.module_utils._api.errors import NotFound
 from ansible_collections.proven.go_service.plugins.module_utils import archive, evidence
 from ansible_collections.proven.go_service.plugins.module_utils.expected import Expected
 
@@ -348,40 +347,47 @@ def container_record(**host: Any) -> dict[str, Any]:
     }
 
 
-class Response:
-    """The Engine's answer with a stream."""
-
-    def __init__(self, data: bytes) -> None:
-        self.raw = io.BytesIO(data)
-
-    def close(self) -> None:
-        """Close it."""
-        self.raw.close()
-
-
 class Engine:
-    """An Engine that answers from a table of addresses, with the calls of community.docker's client that are used."""
+    """An Engine that answers from tables what evidence asks of `engine.Engine`; asked: what it was asked, in order."""
 
     def __init__(self, answers: Mapping[str, Any], streams: Mapping[str, bytes]) -> None:
-        self.answers, self.streams, self.asked = answers, streams, []
+        self.answers, self.streams, self.asked = answers, dict(streams), []
 
-    def _url(self, pattern: str, *names: str) -> str:
-        return pattern.format(*names)
+    def _answer(self, asked: str) -> Any:
+        self.asked.append(asked)
+        return json.loads(json.dumps(self.answers.get(asked)))
 
-    def _get(self, url: str, stream: bool = False) -> Response:
-        self.asked.append(url)
-        return Response(self.streams[url])
+    def _read(self, asked: str, read: Callable[[IO[bytes]], Any]) -> Any:
+        self.asked.append(asked)
+        return read(io.BytesIO(self.streams[asked]))
 
-    def _raise_for_status(self, response: Response) -> None:
-        pass
+    def version(self) -> Any:
+        """Return the version record."""
+        return self._answer("version")
 
-    def get_json(self, pattern: str, *names: str, params: Any = None) -> Any:
-        """Return an answer, or raise what the client raises for what is not there."""
-        url = pattern.format(*names)
-        self.asked.append(url)
-        if url not in self.answers:
-            raise NotFound("no such thing")
-        return json.loads(json.dumps(self.answers[url]))
+    def info(self) -> Any:
+        """Return the system record."""
+        return self._answer("info")
+
+    def image(self, reference: str) -> Any:
+        """Return an image's record, None where there is none."""
+        return self._answer(f"image {reference}")
+
+    def container(self, name: str) -> Any:
+        """Return a container's record, None where there is none."""
+        return self._answer(f"container {name}")
+
+    def stats(self, name: str) -> Any:
+        """Return a container's resources."""
+        return self._answer(f"stats {name}")
+
+    def read_image(self, reference: str, read: Callable[[IO[bytes]], Any]) -> Any:
+        """Have an image's archive read."""
+        return self._read(f"archive {reference}", read)
+
+    def read_files(self, name: str, read: Callable[[IO[bytes]], Any]) -> Any:
+        """Have a container's files read."""
+        return self._read(f"files {name}", read)
 
 
 INFO = {
@@ -403,15 +409,15 @@ def engine(tars: list[bytes], record: dict[str, Any], container: dict[str, Any] 
         "Config": {"Labels": None},
     }
     answers = {
-        "/images/cat-server:1/json": record,
-        "/images/alpine:3.24/json": base,
-        "/containers/cat-server/json": container or container_record(),
-        "/containers/cat-server/stats": STATS,
-        "/info": INFO,
-        "/version": {"Version": "28.5.2", "ApiVersion": "1.51"},
+        "image cat-server:1": record,
+        "image alpine:3.24": base,
+        "container cat-server": container or container_record(),
+        "stats cat-server": STATS,
+        "info": INFO,
+        "version": {"Version": "28.5.2", "ApiVersion": "1.51"},
         **more,
     }
-    return Engine(answers, {"/images/cat-server:1/get": save(tars, form=form)})
+    return Engine(answers, {"archive cat-server:1": save(tars, form=form)})
 
 
 def good_tars() -> list[bytes]:
@@ -430,11 +436,11 @@ def good_evidence(
     tars += [layer.tar() for layer in layers]
     record = image_record(tars, **(config or {}))
     steps = (*STEPS, *("/bin/sh -c more" for _layer in layers))
-    client = Engine(
+    holder = Engine(
         engine(tars, record).answers,
-        {"/images/cat-server:1/get": save(tars, steps)},
+        {"archive cat-server:1": save(tars, steps)},
     )
-    found = evidence.collect(client, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner="")
+    found = evidence.collect(holder, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner="")
     return evidence.replace(found, process=GOOD_PROCESS)
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.community.docker.plugins.module_utils._api.utils.build import exclude_paths
 from ansible_collections.proven.go_service.plugins.module_utils import context
 from ansible_collections.proven.go_service.plugins.module_utils.context import ContextError, Entry, IgnoreRules
+from docker.utils import exclude_paths  # docker_image has a copy of it.
 
 Generate = Callable[..., dict[str, str]]
 

@@ -256,7 +256,7 @@ def test_an_engine_that_goes_away_is_waited_for(relay: Callable[[], Relay], tmp_
     version = engine.version()["Version"]
     first.shutdown()
     first.server_close()
-    engine.client.close()
+    engine.close()
     os.unlink(tmp_path / "e")
     back = []
     threading.Timer(0.7, lambda: back.append(relay())).start()
@@ -268,14 +268,13 @@ def test_an_engine_that_goes_away_is_waited_for(relay: Callable[[], Relay], tmp_
 
 
 @pytest.mark.engine
-def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path) -> None:
     first = relay()
-    engine = Engine()
+    engine = Engine(patience=0.4)
     first.shutdown()
     first.server_close()
-    engine.client.close()
+    engine.close()
     os.unlink(tmp_path / "e")
-    monkeypatch.setattr(engines, "PATIENCE", 0.4)
     began = time.monotonic()
     with pytest.raises(EngineUnreachable, match="the Engine did not come back within 0 s"):
         engine.version()

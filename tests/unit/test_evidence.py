@@ -242,44 +242,44 @@ def test_collect():
 def test_collect_asks_once():
     """One pass over the layers, and nothing twice: verification has to be cheap."""
     tars = samples.good_tars()
-    client = samples.engine(tars, samples.image_record(tars))
-    found = evidence.collect(client, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
-    assert len(client.asked) == len(set(client.asked)) == 7
-    client.asked.clear()
-    again = evidence.observe(client, found, "cat-server")
-    assert client.asked == ["/containers/cat-server/json", "/containers/cat-server/stats"]
+    engine = samples.engine(tars, samples.image_record(tars))
+    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    assert len(engine.asked) == len(set(engine.asked)) == 7
+    engine.asked.clear()
+    again = evidence.observe(engine, found, "cat-server")
+    assert engine.asked == ["container cat-server", "stats cat-server"]
     assert again.files is found.files
 
 
 def test_image_alone():
     """Without a container the image is looked at, and no container is asked for."""
     tars = samples.good_tars()
-    client = samples.engine(tars, samples.image_record(tars))
-    found = evidence.collect(client, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner="")
+    engine = samples.engine(tars, samples.image_record(tars))
+    found = evidence.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner="")
     assert found.container is None
     assert not found.base.found
-    assert not any(url.startswith("/containers") for url in client.asked)
+    assert not any(asked.startswith(("container", "stats")) for asked in engine.asked)
 
 
 def test_stopped_container():
     """A container that does not run has neither process nor memory."""
     tars = samples.good_tars()
     container = {**samples.container_record(), "State": {"Running": False, "Pid": 0}}
-    client = samples.engine(tars, samples.image_record(tars), container)
-    found = evidence.collect(client, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    engine = samples.engine(tars, samples.image_record(tars), container)
+    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
     assert (found.process, found.memory) == (None, None)
-    assert "/containers/cat-server/stats" not in client.asked
+    assert "stats cat-server" not in engine.asked
 
 
 def test_unreadable_layers_fall_back_to_the_container():
     """With layers that cannot be read, the container's own file system is looked at, without what the Engine puts into
     it."""
     tars = samples.good_tars()
-    client = samples.engine(tars, samples.image_record(tars), form="zstd")
+    engine = samples.engine(tars, samples.image_record(tars), form="zstd")
     exported = samples.base_layer().add("/.dockerenv").add("/etc/hosts", "x").directory("/dev").directory("/dev/pts")
     exported.add(samples.BINARY, samples.GOOD_BINARY, mode=0o755, uid=1000, gid=1000)
-    client.streams["/containers/cat-server/export"] = exported.tar()
-    found = evidence.collect(client, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    engine.streams["files cat-server"] = exported.tar()
+    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
     if not found.gaps:
         pytest.skip("this Python reads zstd")
     assert found.binary.build_info.go_version == "go1.27.3"
