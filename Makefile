@@ -3,13 +3,14 @@
 #   make test    everything the tests need, then all of them
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
+#   make matrix  the unit tests, the main job and the scenario default on each Ansible and Python that is supported; writes README.md's table   (ARGS="--lines 3.13 --parts unit,job")
 #   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios bench docs clean
+.PHONY: help build test lint unit scenarios bench matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -91,6 +92,9 @@ scenarios: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(ARGS)
+
+matrix:
+	$(PYTHON) scripts/matrix.py $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python scripts/generate_docs.py

@@ -126,6 +126,8 @@ def play(
     """Run a playbook of the project and return what it printed, which holds no warning; fail with it where it does not end as said."""
     command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
     settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "true"}
+    # Ansible forks beside threads of its own, which Python 3.12 advises against.
+    settings["PYTHONWARNINGS"] = "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork"
     done = subprocess.run(
         command, cwd=PROJECT, env={**os.environ, **settings, **(environment or {})}, capture_output=True, text=True, check=False
     )

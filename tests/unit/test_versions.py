@@ -1,0 +1,73 @@
+"""One range of versions: what is declared, what is installed and what was tested say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PYTHONS = ("3.11", "3.12", "3.13")
+REQUIRES = SpecifierSet(yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"])
+OLDEST = next(Version(spec.version) for spec in REQUIRES if spec.operator == ">=")
+DEPENDENCIES = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+
+
+def pins(python: str) -> Mapping[str, Version]:
+    """Return what requirements.txt installs on a Python: package -> version."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    chosen = [
+        one for one in found if one.marker is None or one.marker.evaluate({"python_version": python, "python_full_version": f"{python}.0"})
+    ]
+    assert all(re.fullmatch(r"==[^*]+", str(one.specifier)) for one in chosen)
+    assert len({one.name for one in chosen}) == len(chosen)
+    return {one.name: Version(str(one.specifier)[2:]) for one in chosen}
+
+
+def table() -> list[dict[str, str]]:
+    """Return the rows of the README's table of what was tested."""
+    text = (ROOT / "README.md").read_text().partition("<!-- BEGIN MATRIX -->")[2].partition("<!-- END MATRIX -->")[0]
+    head, _rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [dict(zip(head, row)) for row in rows]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_python_has_its_line(python: str) -> None:
+    """It is in the range, and both packages are pinned to the same release."""
+    installed = pins(python)
+    assert installed["ansible-core"] in REQUIRES
+    # ansible 12 is ansible-core 2.19, 13 is 2.20, and so on.
+    assert installed["ansible-core"].minor == installed["ansible"].major + 7
+
+
+def test_the_oldest_line_is_where_the_range_begins() -> None:
+    oldest = min(pins(python)["ansible-core"] for python in PYTHONS)
+    assert oldest.release[:2] == OLDEST.release[:2]
+
+
+def test_collections_are_asked_for_once() -> None:
+    """requirements.yml asks for the range that an installed collection depends on."""
+    asked = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    assert {one["name"]: SpecifierSet(one["version"]) for one in asked} == {name: SpecifierSet(spec) for name, spec in DEPENDENCIES.items()}
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+def test_roles_begin_where_the_collection_does(role: str) -> None:
+    meta = yaml.safe_load((ROOT / f"roles/{role}/meta/main.yml").read_text())
+    assert Version(meta["galaxy_info"]["min_ansible_version"]).release[:2] == OLDEST.release[:2]
+
+
+def test_the_documents_show_what_was_tested() -> None:
+    """`make matrix` ran on each Python with what is pinned for it now, and with collections of the range."""
+    rows = table()
+    assert [".".join(row["Python"].split(".")[:2]) for row in rows] == list(PYTHONS)
+    for row, python in zip(rows, PYTHONS):
+        assert Version(row["ansible-core"]) == pins(python)["ansible-core"]
+        assert Version(row["community.docker"]) in SpecifierSet(DEPENDENCIES["community.docker"])
