@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,3 +74,20 @@ def test_the_documents_show_what_was_tested() -> None:
     for row, python in zip(rows, PYTHONS):
         assert Version(row["ansible-core"]) == pins(python)["ansible-core"]
         assert Version(row["community.docker"]) in SpecifierSet(DEPENDENCIES["community.docker"])
+
+
+@pytest.mark.parametrize(("there", "named", "anew"), [("3.10", True, True), (None, True, False), ("3.10", False, False)])
+def test_an_environment_of_another_python_is_made_anew(tmp_path: Path, there: str | None, named: bool, anew: bool) -> None:
+    """Where PYTHON names another version; without a name the environment goes on. None: it is of the very version that is named."""
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    if there:
+        python.write_text(f"#!/bin/sh\necho {there}\n")
+        python.chmod(0o755)
+    else:
+        python.symlink_to(sys.executable)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
+    command = ["make", "--dry-run", f"VENV={tmp_path}", f"{tmp_path}/.ready", *([f"PYTHON={sys.executable}"] if named else [])]
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert (f"{tmp_path} is of Python {there}; it is made anew with {sys.executable}." in told) == anew
+    assert (f"rm -rf {tmp_path}\n" in told.partition("-m venv")[0]) == anew
