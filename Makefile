@@ -4,13 +4,14 @@
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
+#   make matrix  the unit tests, the main job and the scenario default on each Ansible and Python that is supported; writes README.md's table   (ARGS="--lines 3.13 --parts unit,job")
 #   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios bench against docs clean
+.PHONY: help build test lint unit scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -25,6 +26,21 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Two checkouts on one machine share nothing of Ansible's and Molecule's scratch files.
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export PY_COLORS ?= 0
+
+# An environment of another Python than the one that is asked for by name is made anew; without a name the one that is there goes on.
+version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(VENV)/bin/python),)
+ifneq ($(call version_of,$(PYTHON)),$(call version_of,$(VENV)/bin/python))
+$(READY): other-python
+endif
+endif
+endif
+
+.PHONY: other-python
+other-python:
+	@echo "$(VENV) is of Python $(call version_of,$(VENV)/bin/python); it is made anew with $(PYTHON)."
+	rm -rf $(VENV)
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,7 +59,7 @@ $(READY): requirements.txt requirements-hadolint.txt requirements.yml
 
 # In an environment of its own: what it depends on would hold back the others.
 $(CHECKOV): requirements-checkov.txt | $(READY)
-	$(PYTHON) -m venv --clear $(VENV)/checkov
+	$(BIN)/python -m venv --clear $(VENV)/checkov
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
@@ -80,6 +96,9 @@ bench: $(READY)
 
 against: $(READY)
 	$(BIN)/python -m bench against $(REVISION) $(ARGS)
+
+matrix:
+	$(PYTHON) scripts/matrix.py $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python scripts/generate_docs.py

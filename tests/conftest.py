@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import re
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,31 @@ def go_binary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     finally:
         subprocess.run(["docker", "rm", made], check=True, capture_output=True)
     return directory / "go/bin/go"
+
+
+def debian_13_package(name: str, directory: Path) -> None:
+    """Unpack a package of Debian 13 from the mirror that this machine's apt uses."""
+    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main", "Origin: Debian"]
+    mirror = os.environ.get("GO_SERVICE_TEST_MIRROR") or subprocess.check_output(targets, text=True).split()[0]
+    architecture = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
+    with urllib.request.urlopen(f"{mirror.rstrip('/')}/dists/trixie/main/binary-{architecture}/Packages.xz", timeout=60) as packed:
+        index = lzma.decompress(packed.read()).decode()
+    path = re.search(rf"^Package: {name}$.*?^Filename: (\S+)$", index, re.M | re.S)[1]
+    archive, _headers = urllib.request.urlretrieve(f"{mirror.rstrip('/')}/{path}", directory / "package.deb")
+    subprocess.run(["dpkg-deb", "--extract", archive, directory], check=True)
+
+
+@pytest.fixture(scope="session")
+def buildx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which this machine's Docker client has buildx: its own, or that of Debian 13, since Debian 12 has none."""
+    if subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0:
+        return {}
+    directory = tmp_path_factory.mktemp("buildx")
+    environment = {"DOCKER_CONFIG": str(directory / "config")}
+    try:
+        debian_13_package("docker-buildx", directory)
+        shutil.copytree(directory / "usr/libexec/docker/cli-plugins", directory / "config/cli-plugins")
+        subprocess.run(["docker", "buildx", "version"], env={**os.environ, **environment}, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError, IndexError, TypeError) as error:
+        pytest.skip(f"the Docker client has no plugin buildx, and that of Debian 13 cannot be had: {error}")
+    return environment

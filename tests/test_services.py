@@ -120,12 +120,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def play(playbook: str, variables: dict[str, Any]) -> str:
-    """Run a playbook of the project and return what it printed; fail with it where it fails."""
-    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables)]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{playbook}.yml failed:\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+def play(
+    playbook: str, variables: dict[str, Any], *arguments: str, environment: dict[str, str] | None = None, succeeds: bool = True
+) -> str:
+    """Run a playbook of the project and return what it printed, which holds no warning; fail with it where it does not end as said."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
+    settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "true"}
+    # Ansible forks beside threads of its own, which Python 3.12 advises against.
+    settings["PYTHONWARNINGS"] = "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork"
+    done = subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, **settings, **(environment or {})}, capture_output=True, text=True, check=False
+    )
+    told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    assert (done.returncode == 0) == succeeds, f"{playbook}.yml ended with {done.returncode}:\n{told}"
+    # Those of the Docker client, of Python and of Ansible alike: a user cannot tell whose they are.
+    assert not re.findall(r"^.*(?:\[(?:DEPRECATION )?WARNING\]|DeprecationWarning:).*", done.stdout + done.stderr, re.M), told
     return done.stdout
 
 

@@ -147,6 +147,8 @@ class ActionModule(ActionBase):
             plan["bytes"] = sum(entry.size for entry in entries)
         if plan["builder_go"] and project:
             source.check_builder(project, plan["builder_go"])
+        if plan["builder"].get("reason"):
+            self._tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         staged = plan.pop("staged", [])
         plan.update(
             project=project,

@@ -22,13 +22,13 @@ from .registry import FAIL, GROUPS, PASS, SEVERITIES, SKIP, VERDICTS, WAIVED, WA
 from .rules import RULES
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
 SBOM_SUFFIX = ".sbom.json"
 _OCI = "org.opencontainers.image."
-_SECTIONS = ("engine", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
+_SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
-_KEPT = ("engine", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
+_KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
 _WORDS = {
     PASS: "Passed",
     WARN: "Passed with warnings",

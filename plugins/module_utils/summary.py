@@ -28,6 +28,11 @@ def _row(title: str, value: str) -> str:
     return f"  {title:<{_WIDTH}}{value}"
 
 
+def _builder(plan: Mapping[str, Any]) -> str:
+    """What built the image, and why that if it was not what was asked for."""
+    return " because ".join(filter(None, plan["builder"].values()))
+
+
 def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapping[str, Any]) -> str:
     name = settings["name"]
     if not plan["deploy"]:
@@ -52,6 +57,7 @@ def report(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[st
     ]
     document = {
         **(verified.get("facts") or {}),
+        "builder": plan.get("builder") if run["build"] else None,
         "stand_in": plan.get("stand_in", False),
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": run["deploy"] or None,
@@ -80,7 +86,9 @@ def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str,
     elif base.get("stand_in"):
         lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings['runtime_image']}"))
     if build.get("seconds"):
-        lines.append(_row("build", f"{build['seconds']:.1f} s, {'on the cache' if build['cached'] else 'the first one'}"))
+        lines.append(
+            _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")
+        )
     elif not plan["build"]:
         lines.append(_row("build", "none: the image of this very source was there"))
     verified = run["verify"] or plan["last_report"]

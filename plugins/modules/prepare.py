@@ -87,6 +87,7 @@ plan:
     image: {description: Reference of the image to run., type: str}
     stage: {description: Reasons to stage the context., type: list, elements: str}
     build: {description: Reasons to build the image., type: list, elements: str}
+    builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty where nothing is built.", type: dict}
     deploy: {description: Reasons to deploy., type: list, elements: str}
     leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
     engine:
@@ -101,8 +102,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import builder, context, deploy, go_source, source, summary
 from ..module_utils import container as containers
-from ..module_utils import context, deploy, go_source, source, summary
 from ..module_utils import settings as values
 from ..module_utils.engine import Engine, EngineError, EngineUnreachable, health
 from ..module_utils.lock import Lock, Locked
@@ -166,6 +167,7 @@ class Preparation:
             "builder_go": "",
             "stage": [],
             "build": [],
+            "builder": {},
             "deploy": [],
             "leftovers": [],
             "container": {},
@@ -191,6 +193,8 @@ class Preparation:
             "connection": engine.address.options,
         }
         self._look_at_image(engine, plan)
+        if plan["build"] and plan["digest"]:
+            plan["builder"] = builder.choose(engine, self.settings["builder"])
         self._look_at_container(engine, plan)
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
@@ -302,6 +306,8 @@ class Preparation:
             if text and before != text:
                 shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
         reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
+        if plan["builder"]:
+            reasons.append(f"builder: {': '.join(filter(None, plan['builder'].values()))}\n")
         reasons += [f"clean up: {name}\n" for name in plan["leftovers"]]
         if reasons:
             shown.append({"before_header": "service", "after_header": "what a run does", "before": "", "after": "".join(reasons)})

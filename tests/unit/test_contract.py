@@ -718,7 +718,7 @@ CHECKOV = {
 }
 
 
-CHECKOV_PROGRAM = Path(__file__).parents[2] / ".venv/checkov/bin/checkov"
+CHECKOV_PROGRAM = Path(sys.executable).parents[1] / "checkov/bin/checkov"
 
 
 def judged(answers: dict | None, name: str = "hadolint", **asked) -> contract.CheckResult:

@@ -31,6 +31,7 @@ def facts(found=None, asked=None, waivers=None):
     return report.facts(found, asked, contract.evaluate(found, asked, waivers or {}), bill)
 
 
+BUILDER = {"name": "buildx", "reason": "this Engine does not offer the classic builder (use <BuildKit>)"}
 TIMELINE = [
     {"stage": "stage the source", "seconds": 1.2},
     {
@@ -56,7 +57,7 @@ WAIVED = facts(
     waivers={"runtime-read-only": "It writes its index.", "files-binary-writable": "The same."},
 )
 RAW = {
-    "good": {**GOOD, "timeline": TIMELINE, "deploy": {"action": "replaced"}, "endpoint": {"publish": "127.0.0.1:8080"}},
+    "good": {**GOOD, "builder": BUILDER, "timeline": TIMELINE, "deploy": {"action": "replaced"}, "endpoint": {"publish": "127.0.0.1:8080"}},
     "contract broken": {**BAD, "timeline": TIMELINE, "failure": {**FAILURE, "stage": "verify"}},
     "contract broken, no failure told": BAD,
     "waived": WAIVED,

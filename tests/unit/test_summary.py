@@ -60,7 +60,7 @@ def test_a_first_run(settings: Settings) -> None:
     check = {"verdict": "warn", "title": "Health check", "measured": "none", "reason": "the image has no health check"}
     lines = told(
         settings(),
-        {"deploy": ["x"], "build": ["x"]},
+        {"deploy": ["x"], "build": ["x"], "builder": {"name": "docker_image", "reason": ""}},
         run,
         image={"size": 9_210_000, "user": "app"},
         counts={"pass": 30, "warn": 1, "fail": 0},
@@ -69,7 +69,7 @@ def test_a_first_run(settings: Settings) -> None:
     assert lines == [
         "cat-server is healthy: a new container runs.",
         "  image     cat-server:3f2a91c07b6e, 9.2 MB, runs as app",
-        "  build     24.3 s, the first one",
+        "  build     24.3 s by docker_image, the first one",
         "  start     0.31 s until healthy",
         "  contract  kept: 30 passed, 1 with a warning",
         "            warn: Health check: none, the image has no health check",

@@ -167,7 +167,7 @@ def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Cal
     assert {name: stored[name] for name in wanted} == wanted
 
 
-CHECKOV = Path(__file__).parents[2] / ".venv/checkov/bin/checkov"
+CHECKOV = Path(sys.executable).parents[1] / "checkov/bin/checkov"
 HADOLINT = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
 
 

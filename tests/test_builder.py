@@ -1,0 +1,183 @@
+"""What builds an image: the classic builder where the Engine offers it, BuildKit where it does not, and the same binary by either.
+
+No Engine that lacks the classic builder exists yet. A STAND-IN plays one: a proxy before this machine's Engine, which recommends BuildKit and
+refuses to build without it. Its words are ours, made like those of moby for a builder that it gave up before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_services import SERVICES, changed, free_port, get, left_on_engine, play
+
+REFUSAL = "the classic builder is no longer supported, use builder version 2 (BuildKit) instead"
+SERVICE = "builder-notes"
+
+
+class BuildKitOnly:
+    """The stand-in. refused: how often it refused to build; buildkit: how often a client spoke to the Engine's BuildKit."""
+
+    def __init__(self, address: Path) -> None:
+        self.refused = self.buildkit = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(address))
+        self._listener.listen(64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._handle, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _handle(self, client: socket.socket) -> None:
+        """Serve one request; each has a connection of its own, so that only its head has to be understood."""
+        with client, socket.socket(socket.AF_UNIX) as engine:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                piece = client.recv(65536)
+                if not piece:
+                    return
+                head += piece
+            request = head.partition(b"\r\n")[0].decode()
+            if re.match(r"POST (/v[\d.]+)?/build[? ]", request) and "version=2" not in request:
+                self.refused += 1
+                body = json.dumps({"message": REFUSAL}).encode()
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n")
+                client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+                # What is still on its way is read, or the client would see a broken connection instead of the answer.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+                return
+            self.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|grpc )", request))
+            if b"\r\nupgrade:" not in head.lower():
+                head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+            engine.connect("/var/run/docker.sock")
+            engine.sendall(head)
+            back = threading.Thread(target=self._copy, args=(engine, client, "/_ping " in request.replace("?", " ")), daemon=True)
+            back.start()
+            self._copy(client, engine)
+            back.join()
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket, ping: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece.replace(b"\r\n", b"\r\nBuilder-Version: 2\r\n", 1) if ping else piece)
+                ping = False
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Iterator[BuildKitOnly]:
+    """Return the stand-in, which listens at tmp_path/engine.sock."""
+    proxy = BuildKitOnly(tmp_path / "engine.sock")
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Return the variables of a service, which is gone after the test."""
+    made = {
+        "go_service_name": SERVICE,
+        "go_service_source": str(shutil.copytree(SERVICES / "notes", tmp_path / "source")),
+        "go_service_publish": f"127.0.0.1:{free_port()}",
+        "go_service_work_dir": str(tmp_path / "work"),
+        "go_service_report_dir": str(tmp_path / "reports"),
+    }
+    yield made
+    play("remove", made)
+
+
+def report(tmp_path: Path) -> dict[str, Any]:
+    """Return the last report of the service."""
+    return json.loads((tmp_path / f"reports/localhost/{SERVICE}.json").read_text())
+
+
+def binary(image: str, path: str) -> str:
+    """Return the SHA-256 of a file in an image, taken out by the Docker client."""
+    made = subprocess.check_output(["docker", "create", image], text=True).strip()
+    try:
+        packed = subprocess.run(["docker", "cp", f"{made}:{path}", "-"], check=True, capture_output=True).stdout
+        content = subprocess.run(["tar", "-xO"], input=packed, check=True, capture_output=True).stdout
+    finally:
+        subprocess.run(["docker", "rm", made], check=True, capture_output=True)
+    assert content.startswith(b"\x7fELF")
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_buildkit_takes_over_and_makes_the_same_binary(
+    buildx: dict[str, str], stand_in: BuildKitOnly, variables: dict[str, Any], tmp_path: Path
+) -> None:
+    """Said before the build, in the plan, in the report, on its page and in the summary; the classic builder makes the same of the source."""
+    environment = {**buildx, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
+    reason = f"this Engine does not offer the classic builder (build: {REFUSAL})"
+    planned = play("build", variables, "--check", "--diff", environment=environment)
+    assert f"+builder: buildx: {reason}" in planned
+    assert stand_in.buildkit == 0
+
+    first = play("build", variables, environment=environment)
+    assert stand_in.refused and stand_in.buildkit
+    said = first.index(f"BuildKit builds the image instead of docker_image: {reason}.")
+    assert said < first.index("TASK [proven.go_service.go_service : Build the image")
+    assert f"by buildx because {reason}" in " ".join(first.split())
+    assert report(tmp_path)["builder"] == {"name": "buildx", "reason": reason}
+    assert f"<dd>buildx, because {reason}</dd>" in (tmp_path / f"reports/localhost/{SERVICE}.html").read_text()
+    assert get(int(variables["go_service_publish"].rpartition(":")[2]), "/health") == (200, "ok")
+
+    spoken = stand_in.buildkit
+    again = play("build", variables, environment=environment)
+    assert changed(again) == 0
+    assert stand_in.buildkit == spoken
+    assert report(tmp_path)["builder"]["name"] == "buildx"
+
+    image, path = report(tmp_path)["image"]["reference"], report(tmp_path)["binary"]["path"]
+    by_buildkit = binary(image, path)
+    play("remove", variables)
+    assert left_on_engine(SERVICE) == []
+    assert "by docker_image, " in play("build", variables)
+    assert report(tmp_path)["builder"] == {"name": "docker_image", "reason": ""}
+    assert report(tmp_path)["image"]["reference"] == image
+    assert binary(image, path) == by_buildkit
+
+
+@pytest.mark.parametrize("builder", ["docker_image", "buildx"])
+def test_without_any_builder_nothing_is_touched(builder: str, stand_in: BuildKitOnly, variables: dict[str, Any], tmp_path: Path) -> None:
+    """The run ends with the cause and the remedy. A client without the plugin is played by a script before the real one."""
+    client = tmp_path / "bin/docker"
+    client.parent.mkdir()
+    client.write_text(
+        f'#!/bin/sh\n[ "$1" != buildx ] && exec {shutil.which("docker")} "$@"\necho "unknown command: docker buildx" >&2\nexit 1\n'
+    )
+    client.chmod(0o755)
+    environment = {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock", "PATH": f"{client.parent}:{os.environ['PATH']}"}
+    failed = " ".join(play("build", {**variables, "go_service_builder": builder}, environment=environment, succeeds=False).split())
+    cause = (
+        f"this Engine does not offer the classic builder (build: {REFUSAL})"
+        if builder == "docker_image"
+        else "go_service_builder is buildx"
+    )
+    assert f"{cause}, and the Docker client of this host lacks the plugin buildx" in failed
+    assert "Install it on the host (the package docker-buildx" in failed
+    assert "Nothing that ran before was touched." in failed
+    assert stand_in.buildkit == 0
+    assert left_on_engine(SERVICE) == []
+    assert not (tmp_path / "work").exists()
