@@ -33,7 +33,7 @@ options:
     required: true
   source_root:
     description: Directory of the source where it is on the host; empty where it is on the controller.
-    type: str
+    type: path
     default: ""
   manifest:
     description: Digest of the manifest of a source on the controller.
@@ -362,7 +362,7 @@ def main() -> None:
         argument_spec={
             "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
             "settings": {"type": "dict", "required": True},
-            "source_root": {"type": "str", "default": ""},
+            "source_root": {"type": "path", "default": ""},
             "manifest": {"type": "str", "default": ""},
             "dockerfile": {"type": "str", "default": ""},
             "dockerignore": {"type": "str", "default": ""},
@@ -396,7 +396,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = params["settings"]
     if params["mode"] == "analyze":
-        root = source.resolve(os.path.expanduser(params["source_root"]), [os.path.expanduser("~")])
+        root = source.resolve(params["source_root"], [str(Path.home())])
         return {"changed": False, "source_root": str(root), "project": source.analyze(root, settings)}
     preparation = Preparation(params)
     if params["mode"] == "look" or module.check_mode:
