@@ -171,5 +171,5 @@ def test_where_a_relative_source_is_looked_for(origin: str, inventory: str, proj
     variables["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
     command = ["ansible-playbook", "--check", "-i", inventory if listed else tmp_path / inventory, "-e", json.dumps(variables)]
     output = run(*command, "../../plays/books/site.yml", cwd=places["current"], env=env)
-    assert found(output) == {**{f"from-{name}": f"{name}.example.org" for name in names}, "examples/cat-server": "cat-server"}
+    assert found(output) == {**{f"from-{name}": f"{name}.example.org" for name in names}, "examples/cat-server": "example.com/cat-server"}
     assert not (places["current"] / "reports").exists()
