@@ -40,9 +40,9 @@ for python in ~/.pyenv/versions/3.*/bin; do path+=:$python; done
 (cd "$collection" && HOME=$place PATH=$path ansible-test sanity --local --requirements --color no)
 
 echo "== galaxy-importer"
-printf '[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nRUN_FLAKE8 = False\n' >"$place/galaxy-importer.cfg"
 cd "$place"
-GALAXY_IMPORTER_CONFIG=$place/galaxy-importer.cfg PATH=$importer:$PATH "$importer/python" -m galaxy_importer.main archive/*.tar.gz 2>&1 | tee galaxy-importer.log
+export GALAXY_IMPORTER_CHECK_REQUIRED_TAGS=true GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER=true
+PATH=$importer:$PATH "$importer/python" -m galaxy_importer.main archive/*.tar.gz 2>&1 | tee galaxy-importer.log
 if grep -E '^(ERROR|WARNING)' galaxy-importer.log; then
   echo "galaxy-importer found something."
   exit 1
