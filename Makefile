@@ -4,7 +4,7 @@
 #   make test-all   `make test` and what takes too long for it
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
-#   make lint    ansible-lint, yamllint, ruff, the changelog, and whether generated documents are up to date
+#   make lint    ansible-lint, yamllint, ruff, antsibull's linters, and whether generated documents are up to date
 #   make sanity  what Ansible's own tools ask of a collection: antsibull-docs, ansible-test sanity, galaxy-importer
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
@@ -67,6 +67,7 @@ lint: $(READY)
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline -q
 	$(BIN)/antsibull-changelog lint
+	scripts/sanity.sh docs
 	$(BIN)/python scripts/generate_docs.py --check
 
 sanity: $(READY) $(GALAXY)

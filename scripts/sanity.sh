@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Holds the collection's archive to what Ansible's own tools ask of one: the documents, ansible-test's sanity tests, the checks of Galaxy.
-#   make sanity
+#   make sanity            all of it
+#   scripts/sanity.sh docs   the documents alone, as make lint does
 # Works in .cache/sanity. Exceptions are in tests/sanity/ignore-*.txt, each with its reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,10 +20,16 @@ mkdir "$collection/tests"
 cp -r tests/config.yml tests/sanity "$collection/tests/"
 git -C "$collection" init --quiet
 git -C "$collection" add --all
-ln -s "$packaged/community" "$packaged/ansible" "$place/ansible_collections/"
+for needed in community/docker community/library_inventory_filtering_v1 ansible/posix; do
+  mkdir -p "$place/ansible_collections/${needed%/*}"
+  ln -s "$packaged/$needed" "$place/ansible_collections/$needed"
+done
 
 echo "== antsibull-docs"
-ANSIBLE_COLLECTIONS_PATH=$place antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs dependent "$collection"
+# Of the collections that are installed it would read all the others as well.
+ANSIBLE_COLLECTIONS_SCAN_SYS_PATH=false ANSIBLE_COLLECTIONS_PATH=$place \
+  antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all "$collection"
+if [ "${1:-}" = docs ]; then exit; fi
 
 echo "== ansible-test sanity"
 # It would fetch pip from a site of its own; Python brings one.
@@ -34,7 +41,7 @@ subprocess.check_call([sys.executable, "-m", "ensurepip", "--default-pip"])
 wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
 subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", *wanted])
 END
-# Its version of the targets' Pythons are looked for in PATH; pyenv's stand-ins are there for Pythons that are not.
+# It looks for all Pythons of controllers and targets in PATH, where pyenv has stand-ins also for those that are not there.
 path=$(tr ':' '\n' <<<"$PATH" | grep -v '/\.pyenv/shims$' | paste -sd:)
 for python in ~/.pyenv/versions/3.*/bin; do path+=:$python; done
 (cd "$collection" && HOME=$place PATH=$path ansible-test sanity --local --requirements --color no)
