@@ -1,4 +1,7 @@
-"""A service that an earlier version deployed is left untouched by this one, which can roll it back and remove it."""
+"""A service that an earlier version deployed is left untouched by this one, which can roll it back and remove it.
+
+A change of the generated Dockerfile is a new image for every service, and fails these tests: the versions before it are then named no more.
+"""
 
 from __future__ import annotations
 
