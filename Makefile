@@ -1,17 +1,19 @@
 # The commands of the project. Each sets up what it needs; `make build` and `make test` start from a fresh machine.
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
+#   make test-all   `make test` and what takes too long for it
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
 #   make matrix  the unit tests, the main job and the scenario default on each Ansible and Python that is supported; writes README.md's table   (ARGS="--lines 3.13 --parts unit,job")
-#   make lint    ansible-lint, yamllint, ruff, and whether generated documents are up to date
+#   make lint    ansible-lint, yamllint, ruff, antsibull's linters, and whether generated documents are up to date
+#   make sanity  what Ansible's own tools ask of a collection: antsibull-docs, ansible-test sanity, galaxy-importer
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint unit scenarios bench against matrix docs clean
+.PHONY: help build test test-all lint sanity unit scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -19,6 +21,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
+GALAXY := $(VENV)/galaxy-importer/.ready
 SCENARIOS ?= default alternative contract lifecycle
 
 export PATH := $(BIN):$(PATH)
@@ -63,17 +66,29 @@ $(CHECKOV): requirements-checkov.txt | $(READY)
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
+$(GALAXY): requirements-galaxy.txt | $(READY)
+	$(PYTHON) -m venv --clear $(VENV)/galaxy-importer
+	$(VENV)/galaxy-importer/bin/pip install --quiet --disable-pip-version-check --requirement requirements-galaxy.txt
+	@touch $@
+
 build: $(READY)
 	$(BIN)/ansible-playbook playbooks/build.yml $(ARGS)
 
 test: lint unit scenarios
+
+test-all: test sanity
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline -q
+	$(BIN)/antsibull-changelog lint
+	scripts/sanity.sh docs
 	$(BIN)/python scripts/generate_docs.py --check
+
+sanity: $(READY) $(GALAXY)
+	scripts/sanity.sh
 
 unit: $(READY) $(CHECKOV)
 	$(BIN)/ansible-playbook tests/machine.yml

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_services import SERVICES, changed, free_port, get, left_on_engine, play
+from plays import changed, free_port, get, left_on_engine, play
+from test_services import SERVICES
 
 REFUSAL = "the classic builder is no longer supported, use builder version 2 (BuildKit) instead"
 SERVICE = "builder-notes"
@@ -130,11 +131,11 @@ def test_buildkit_takes_over_and_makes_the_same_binary(
     """Said before the build, in the plan, in the report, on its page and in the summary; the classic builder makes the same of the source."""
     environment = {**buildx, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
     reason = f"this Engine does not offer the classic builder (build: {REFUSAL})"
-    planned = play("build", variables, "--check", "--diff", environment=environment)
+    planned = play("build", variables, "--check", "--diff", env=environment)
     assert f"+builder: buildx: {reason}" in planned
     assert stand_in.buildkit == 0
 
-    first = play("build", variables, environment=environment)
+    first = play("build", variables, env=environment)
     assert stand_in.refused and stand_in.buildkit
     said = first.index(f"BuildKit builds the image instead of docker_image: {reason}.")
     assert said < first.index("TASK [proven.go_service.go_service : Build the image")
@@ -144,7 +145,7 @@ def test_buildkit_takes_over_and_makes_the_same_binary(
     assert get(int(variables["go_service_publish"].rpartition(":")[2]), "/health") == (200, "ok")
 
     spoken = stand_in.buildkit
-    again = play("build", variables, environment=environment)
+    again = play("build", variables, env=environment)
     assert changed(again) == 0
     assert stand_in.buildkit == spoken
     assert report(tmp_path)["builder"]["name"] == "buildx"
@@ -169,7 +170,7 @@ def test_without_any_builder_nothing_is_touched(builder: str, stand_in: BuildKit
     )
     client.chmod(0o755)
     environment = {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock", "PATH": f"{client.parent}:{os.environ['PATH']}"}
-    failed = " ".join(play("build", {**variables, "go_service_builder": builder}, environment=environment, succeeds=False).split())
+    failed = " ".join(play("build", {**variables, "go_service_builder": builder}, env=environment, succeeds=False).split())
     cause = (
         f"this Engine does not offer the classic builder (build: {REFUSAL})"
         if builder == "docker_image"

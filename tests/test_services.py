@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import socket
 import subprocess
-import sys
 import threading
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plays import PROJECT, changed, free_port, get, left_on_engine, play
 
-PROJECT = Path(__file__).resolve().parents[1]
 SERVICES = PROJECT / "tests" / "services"
 MODULE, VERSION = "example.org/greeting", "v1.2.0"
 
@@ -111,52 +106,6 @@ def module_proxy(directory: Path) -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def play(
-    playbook: str, variables: dict[str, Any], *arguments: str, environment: dict[str, str] | None = None, succeeds: bool = True
-) -> str:
-    """Run a playbook of the project and return what it printed, which holds no warning; fail with it where it does not end as said."""
-    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
-    settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "true"}
-    # Ansible forks beside threads of its own, which Python 3.12 advises against.
-    settings["PYTHONWARNINGS"] = "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork"
-    done = subprocess.run(
-        command, cwd=PROJECT, env={**os.environ, **settings, **(environment or {})}, capture_output=True, text=True, check=False
-    )
-    told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    assert (done.returncode == 0) == succeeds, f"{playbook}.yml ended with {done.returncode}:\n{told}"
-    # Those of the Docker client, of Python and of Ansible alike: a user cannot tell whose they are.
-    assert not re.findall(r"^.*(?:\[(?:DEPRECATION )?WARNING\]|DeprecationWarning:).*", done.stdout + done.stderr, re.M), told
-    return done.stdout
-
-
-def changed(output: str) -> int:
-    """Return how many tasks of a run changed something."""
-    return sum(int(number) for number in re.findall(r"^\S+ +: ok=\d+ +changed=(\d+)", output, re.M))
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    """Return status and text of an answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode().strip()
-    except urllib.error.HTTPError as error:
-        return error.code, ""
-
-
-def left_on_engine(name: str) -> list[str]:
-    """Return what the Engine still holds of a service: containers, images and builder stages."""
-    label = f"label=go-service.name={name}"
-    commands = (["ps", "--all", "--quiet", "--filter", label], ["images", "--all", "--quiet", "--filter", label])
-    return [line for command in commands for line in subprocess.check_output(["docker", *command], text=True).split()]
 
 
 # Prints how many files Go's cache holds, and how many of them Go would renew in an hour, which copies them into the layer of an edit.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_services import SERVICES, changed, free_port, get, left_on_engine, play
+from plays import changed, free_port, get, left_on_engine, play
+from test_services import SERVICES
 
 OLDEST = "3.9"
 

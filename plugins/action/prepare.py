@@ -78,7 +78,8 @@ def is_dead(controller: str) -> bool:
 class ActionModule(ActionBase):
     """See the module's documentation. Options of the action alone:
 
-    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a source on the target; hold: take the lock even if nothing is to do.
+    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory
+    of a source on the target; hold: take the lock even if nothing is to do.
     """
 
     _supports_check_mode = True

@@ -28,7 +28,8 @@ from ..module_utils import report
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
 
 
-PAGE, INDEX = "report.html.j2", "index.html.j2"
+PAGE = "report.html.j2"
+INDEX = "index.html.j2"
 
 
 def render(template: str, **variables: Any) -> str:

@@ -30,7 +30,7 @@ def canonical_reference(reference: str) -> str:
     # The first part is a registry where it cannot be a user or an organisation of Docker Hub.
     if not slash or host in HUB_HOSTS or not ("." in host or ":" in host or host == "localhost"):
         reference = reference[len(HUB_LIBRARY) :] if reference.startswith(HUB_LIBRARY) else reference
-    name, _, digest = reference.partition("@")
+    name, _at, digest = reference.partition("@")
     path, colon, tag = name.rpartition(":")
     # A colon before the last slash belongs to the registry's port, not to a tag.
     if not colon or "/" in tag:

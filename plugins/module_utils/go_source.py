@@ -513,7 +513,7 @@ def evaluate_plus_build(arguments: str, satisfied: Callable[[str], bool]) -> boo
         return satisfied(tag if re.fullmatch(r"[\w.]+", tag) else "ignore") != negated
 
     clauses = arguments.split() or ["ignore"]
-    return any(all([term(text) for text in clause.split(",")]) for clause in clauses)
+    return any(all(term(text) for text in clause.split(",")) for clause in clauses)
 
 
 def _constraint_lines(header: str) -> tuple[list[str], list[str]]:
@@ -542,7 +542,7 @@ def _constraint_lines(header: str) -> tuple[list[str], list[str]]:
                 unconfirmed.append(match[1] or "")
         while line:
             if in_comment:
-                _, closed, line = line.partition("*/")
+                _comment, closed, line = line.partition("*/")
                 line = line.strip()
                 in_comment = not closed
             elif line.startswith("/*"):
@@ -573,7 +573,7 @@ def _excluded_by_header(header: bytes, context: BuildContext) -> str:
 
 def _excluded_by_name(name: str, context: BuildContext) -> str:
     """Return why _GOOS, _GOARCH or _GOOS_GOARCH in its name leave a file out, "" if not: go/build goodOSArchFile."""
-    _, underscore, rest = name.partition(".")[0].partition("_")
+    _stem, underscore, rest = name.partition(".")[0].partition("_")
     if not underscore:
         return ""
     parts = rest.split("_")
@@ -1047,8 +1047,8 @@ class _Module:
                             known.add(target)
                             pending.append(target)
         return _Gathered(
-            std=frozenset(path for path, (kind, _) in resolved.items() if kind == "std"),
-            third_party=frozenset(path for path, (kind, _) in resolved.items() if kind == "third-party"),
+            std=frozenset(path for path, (kind, _target) in resolved.items() if kind == "std"),
+            third_party=frozenset(path for path, (kind, _target) in resolved.items() if kind == "third-party"),
             cgo_files=tuple(sorted(cgo_files)),
             patterns=tuple(sorted(patterns)),
         )
@@ -1305,7 +1305,7 @@ class _Modules:
 
     def dependencies(self) -> set[str]:
         """Return the paths of the modules that packages may come from besides this one and the standard library."""
-        paths = {*self.mod.requires, *(module for module, _, _ in self._replaces())}
+        paths = {*self.mod.requires, *(module for module, _target, _directory in self._replaces())}
         for use in self.work.uses if self.work else ():
             directory = _within(posixpath.join(self.work_dir, use))
             if directory not in (None, self.directory) and _with_file(self.root, [directory], "go.mod") is not None:

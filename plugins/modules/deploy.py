@@ -16,9 +16,15 @@ description:
   - Afterwards moves the tags V(latest) and V(previous) and removes images beyond those kept.
   - The service's lock is given back in any case.
 attributes:
-  check_mode: {support: full, description: Says that it would deploy.}
-  diff_mode: {support: none, description: M(proven.go_service.prepare) shows the reasons.}
-  idempotency: {support: full, description: A container that is as it should be is not touched.}
+  check_mode:
+    support: full
+    description: Says that it would deploy.
+  diff_mode:
+    support: none
+    description: M(proven.go_service.prepare) shows the reasons.
+  idempotent:
+    support: full
+    description: A container that is as it should be is not touched.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -53,7 +59,8 @@ options:
     description: Token of the lock that this run holds.
     type: str
     required: true
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""
@@ -71,26 +78,26 @@ verify:
   type: dict
   returned: success, and every failure after the candidate was held to the contract
   contains:
-    digest: {description: Content digest of the image., type: str}
+    digest: {description: "Content digest of the image.", type: str}
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
     terms: {description: "What was asked by budgets and waivers, as one word.", type: str}
     checked_at: {description: "When, RFC 3339.", type: str}
-    start_seconds: {description: From the Engine's start record to the end of the first passing health test., type: float}
-    seconds: {description: How long it took., type: float}
+    start_seconds: {description: "From the Engine's start record to the end of the first passing health test.", type: float}
+    seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
-    bill: {description: Bill of materials in CycloneDX JSON., type: dict}
+    bill: {description: "Bill of materials in CycloneDX JSON.", type: dict}
 deploy:
   description: What was done.
   type: dict
   returned: success, unless O(prove_only=true)
   contains:
     action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be.", type: str}
-    container_id: {description: The service's container., type: str}
-    old_id: {description: The container that was replaced., type: str}
-    outage_seconds: {description: From the order to stop the old container to the first passing health test of the new one., type: float}
-    seconds: {description: How long it took., type: float}
-    promoted: {description: Whether V(latest) moved., type: bool}
-    pruned: {description: Images that were removed., type: list, elements: str}
+    container_id: {description: "The service's container.", type: str}
+    old_id: {description: "The container that was replaced.", type: str}
+    outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
+    seconds: {description: "How long it took.", type: float}
+    promoted: {description: "Whether V(latest) moved.", type: bool}
+    pruned: {description: "Images that were removed.", type: list, elements: str}
 failure:
   description: Where it failed, what happened, what to do, the last log lines, and what runs now.
   type: dict

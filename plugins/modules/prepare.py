@@ -12,9 +12,15 @@ description:
   - With O(mode=stage) it takes the service's lock, finishes or undoes what a killed run left behind, and brings the build context in line.
   - Run by the action plugin of the same name, which describes a source on the controller and sends what differs; not meant to be called alone.
 attributes:
-  check_mode: {support: full, description: O(mode=stage) is not run in check mode; the other modes only read.}
-  diff_mode: {support: full, description: Shows the generated files, the paths of the context that change, and the reasons for a build or deploy.}
-  idempotency: {support: full, description: A second run finds nothing to stage.}
+  check_mode:
+    support: full
+    description: O(mode=stage) is not run in check mode; the other modes only read.
+  diff_mode:
+    support: full
+    description: Shows the generated files, the paths of the context that change, and the reasons for a build or deploy.
+  idempotent:
+    support: full
+    description: A second run finds nothing to stage.
 options:
   mode:
     description: V(analyze) reads the Go facts of a source on the host, V(look) compares, V(stage) changes the staged context.
@@ -27,7 +33,7 @@ options:
     required: true
   source_root:
     description: Directory of the source where it is on the host; empty where it is on the controller.
-    type: str
+    type: path
     default: ""
   manifest:
     description: Digest of the manifest of a source on the controller.
@@ -67,7 +73,8 @@ options:
     description: Token, owner and controller of this run, and the token of a run that is known to be gone.
     type: dict
     default: {}
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""
@@ -83,13 +90,13 @@ plan:
   type: dict
   returned: success
   contains:
-    digest: {description: The content digest, 64 hex digits; empty where a base image is missing., type: str}
-    image: {description: Reference of the image to run., type: str}
-    stage: {description: Reasons to stage the context., type: list, elements: str}
-    build: {description: Reasons to build the image., type: list, elements: str}
+    digest: {description: "The content digest, 64 hex digits; empty where a base image is missing.", type: str}
+    image: {description: "Reference of the image to run.", type: str}
+    stage: {description: "Reasons to stage the context.", type: list, elements: str}
+    build: {description: "Reasons to build the image.", type: list, elements: str}
     builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty where nothing is built.", type: dict}
-    deploy: {description: Reasons to deploy., type: list, elements: str}
-    leftovers: {description: Containers that an ended run left behind., type: list, elements: str}
+    deploy: {description: "Reasons to deploy.", type: list, elements: str}
+    leftovers: {description: "Containers that an ended run left behind.", type: list, elements: str}
     engine:
       description: The Engine's C(version), C(api_version), C(architecture) and C(connection), as M(proven.go_service.engine_info) returns it.
       type: dict
@@ -369,7 +376,7 @@ def main() -> None:
         argument_spec={
             "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
             "settings": {"type": "dict", "required": True},
-            "source_root": {"type": "str", "default": ""},
+            "source_root": {"type": "path", "default": ""},
             "manifest": {"type": "str", "default": ""},
             "dockerfile": {"type": "str", "default": ""},
             "dockerignore": {"type": "str", "default": ""},
@@ -403,7 +410,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = params["settings"]
     if params["mode"] == "analyze":
-        root = source.resolve(os.path.expanduser(params["source_root"]), [os.path.expanduser("~")])
+        root = source.resolve(params["source_root"], [str(Path.home())])
         return {"changed": False, "source_root": str(root), "project": source.analyze(root, settings)}
     preparation = Preparation(params)
     if params["mode"] == "look" or module.check_mode:

@@ -12,15 +12,22 @@ description:
     Nothing else.
   - Volumes, networks and base images stay. An image that another container uses stays, and a warning names it.
 attributes:
-  check_mode: {support: full, description: Says what it would remove.}
-  diff_mode: {support: none, description: The result lists what is removed.}
-  idempotency: {support: full, description: A second run finds nothing.}
+  check_mode:
+    support: full
+    description: Says what it would remove.
+  diff_mode:
+    support: none
+    description: The result lists what is removed.
+  idempotent:
+    support: full
+    description: A second run finds nothing.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
     type: dict
     required: true
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""
@@ -35,9 +42,9 @@ removed:
   type: dict
   returned: success
   contains:
-    containers: {description: Names., type: list, elements: str}
-    images: {description: References, or short ids of builder stages., type: list, elements: str}
-    directory: {description: The service's directory on the host, empty where there was none., type: str}
+    containers: {description: "Names.", type: list, elements: str}
+    images: {description: "References, or short ids of builder stages.", type: list, elements: str}
+    directory: {description: "The service's directory on the host, empty where there was none.", type: str}
 """
 
 import contextlib

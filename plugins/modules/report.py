@@ -9,9 +9,15 @@ description:
   - Writes what a run built, measured and decided to the controller, as JSON, as a page and as a bill of materials. Nothing is done on the target.
   - An index of all hosts and services is written beside, where there are several.
 attributes:
-  check_mode: {support: full, description: Nothing is written.}
-  diff_mode: {support: none, description: A report is no part of the host's state.}
-  idempotency: {support: full, description: A report describes the host and is no part of its state; writing one is no change.}
+  check_mode:
+    support: full
+    description: Nothing is written.
+  diff_mode:
+    support: none
+    description: A report is no part of the host's state.
+  idempotent:
+    support: full
+    description: A report describes the host and is no part of its state; writing one is no change.
 options:
   report:
     description: What the stages of the run know.
@@ -32,7 +38,8 @@ options:
   sbom:
     description: The bill of materials, a CycloneDX document. Without it an older one is removed, as it would belong to another image.
     type: dict
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""

@@ -9,11 +9,18 @@ description:
   - Checks every go_service_* variable of the host beyond what argument specs can say, on the controller, before anything is touched.
   - Reports all problems at once, each with the variable, its value and what is allowed; names that are no variable of the role too.
 attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
-  idempotency: {support: full, description: It only reads.}
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: none
+    description: It only reads.
+  idempotent:
+    support: full
+    description: It only reads.
 options: {}
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""

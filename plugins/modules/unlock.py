@@ -10,9 +10,15 @@ short_description: Give the lock of a Go service back
 description:
   - Releases the lock that M(proven.go_service.prepare) took, where a run ends without M(proven.go_service.deploy). A lock of another run stays.
 attributes:
-  check_mode: {support: full, description: A run in check mode takes no lock.}
-  diff_mode: {support: none, description: The lock is no state of the host.}
-  idempotency: {support: full, description: A lock that is gone is as good.}
+  check_mode:
+    support: full
+    description: A run in check mode takes no lock.
+  diff_mode:
+    support: none
+    description: The lock is no state of the host.
+  idempotent:
+    support: full
+    description: A lock that is gone is as good.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -22,7 +28,8 @@ options:
     description: Token of the lock.
     type: str
     required: true
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""

@@ -89,4 +89,4 @@ def test_modules_document_their_options(plugin: Callable[[str], ModuleType], nam
     assert set(documentation["options"]) == set(re.findall(r'"(\w+)": \{"type"', taken))
     assert documentation["module"] == name
     assert yaml.safe_load(module.EXAMPLES) and yaml.safe_load(module.RETURN)
-    assert set(documentation["attributes"]) == {"check_mode", "diff_mode", "idempotency"}
+    assert set(documentation["attributes"]) == {"check_mode", "diff_mode", "idempotent"}

@@ -1,0 +1,78 @@
+"""Runs of playbooks, and looks at what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def environment(**ansible: str | Path) -> dict[str, str]:
+    """Return this process's environment with no setting of Ansible's but those given, and the commands of this Python first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "PATH": path, "ANSIBLE_NOCOLOR": "1", **{name: str(value) for name, value in ansible.items()}}
+
+
+def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:
+    """Run a command and return what it printed; fail with it where it fails."""
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done.stdout + done.stderr
+
+
+def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapping[str, str] | None = None, succeeds: bool = True) -> str:
+    """Run a playbook of the checkout and return what it printed, which holds no warning; fail with it where it does not end as said."""
+    settings = {
+        "ANSIBLE_CONFIG": PROJECT / "ansible.cfg",
+        "ANSIBLE_HOME": PROJECT / ".ansible",
+        "ANSIBLE_DEPRECATION_WARNINGS": "true",
+        # Ansible forks beside threads of its own, which Python 3.12 advises against.
+        "PYTHONWARNINGS": "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork",
+    }
+    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
+    whole = {**environment(**settings), **(env or {})}
+    done = subprocess.run(command, cwd=PROJECT, env=whole, capture_output=True, text=True, check=False)
+    told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    assert (done.returncode == 0) == succeeds, f"{playbook}.yml ended with {done.returncode}:\n{told}"
+    # Those of the Docker client, of Python and of Ansible alike: a user cannot tell whose they are.
+    assert not re.findall(r"^.*(?:\[(?:DEPRECATION )?WARNING\]|DeprecationWarning:).*", done.stdout + done.stderr, re.M), told
+    return done.stdout
+
+
+def changed(output: str) -> int:
+    """Return how many tasks of a run changed something."""
+    return sum(int(number) for number in re.findall(r"^\S+ +: ok=\d+ +changed=(\d+)", output, re.M))
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Return status and text of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode().strip()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def left_on_engine(name: str) -> list[str]:
+    """Return what the Engine still holds of a service: containers, images and builder stages."""
+    label = f"label=go-service.name={name}"
+    commands = (["ps", "--all", "--quiet", "--filter", label], ["images", "--all", "--quiet", "--filter", label])
+    return [line for command in commands for line in subprocess.check_output(["docker", *command], text=True).split()]
