@@ -306,7 +306,7 @@ class Engine:
         def start() -> bytes:
             if self.address.docker_host.startswith("ssh://"):
                 # Of an answer without a length, as this is otherwise, newer releases of the SDK lose all: they end ssh when its head was read.
-                return self._client.exec_start(execution["Id"])
+                return b"".join(self._client.exec_start(execution["Id"], stream=True))
             how = {"json": {"Detach": False, "Tty": False}, "timeout": timeout + 1}
             return demultiplex(self._send("POST", "/exec/{}/start", execution["Id"], **how).content)
 
