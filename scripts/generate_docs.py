@@ -20,8 +20,9 @@ from ansible.plugins.loader import init_plugin_loader
 ROOT = Path(__file__).resolve().parents[1]
 init_plugin_loader([str(ROOT / "collections")])
 
-from ansible_collections.proven.go_service.plugins.module_utils import contract, rules  # noqa: E402
-from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, Check  # noqa: E402
+from ansible_collections.proven.go_service.plugins.module_utils.contract import judge, rules
+from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS
+from ansible_collections.proven.go_service.plugins.module_utils.contract.registry import Check
 
 PAGE = ROOT / "docs/checks.md"
 
@@ -85,7 +86,7 @@ def section(check: Check) -> str:
 def overview() -> str:
     """One table of all checks."""
     rows = ["## All checks", "", "| check | what it looks at | severity | rules |", "| --- | --- | --- | --- |"]
-    for check in contract.CHECKS.values():
+    for check in judge.CHECKS.values():
         rows.append(f"| {anchor(check.id)} | {check.title} | {check.severity} | {', '.join(check.rules)} |")
     return "\n".join(rows) + "\n"
 
@@ -94,7 +95,7 @@ def by_rule() -> str:
     """One table of all rules, by the source they are from."""
     rows = ["## Rules of the field", "", "| rule | title | checked by |", "| --- | --- | --- |"]
     for rule, title in rules.RULES.items():
-        checks = [anchor(check.id) for check in contract.CHECKS.values() if rule in check.rules]
+        checks = [anchor(check.id) for check in judge.CHECKS.values() if rule in check.rules]
         rows.append(f"| {rule} | {title} | {', '.join(checks)} |")
     sources = [f"- {key}: [{name}]({url})" for key, (name, url) in rules.SOURCES.items()]
     return "\n".join([*rows, "", "Sources:", "", *sources]) + "\n"
@@ -105,7 +106,7 @@ def page() -> str:
     parts = [INTRODUCTION, overview()]
     for key, title in GROUPS.items():
         parts.append(f"## {title}\n")
-        parts += [section(check) for check in contract.CHECKS.values() if check.group == key]
+        parts += [section(check) for check in judge.CHECKS.values() if check.group == key]
     parts += [REPORT, by_rule()]
     return "\n".join(parts)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import lint, report
+from ..plugin_utils import lint
+from ..plugin_utils.report import document as reports
 
 
 class ActionModule(ActionBase):
@@ -25,6 +26,6 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         dockerfile, folder, host = args.pop("dockerfile"), args.pop("report_dir"), args.pop("host")
         if dockerfile and not self._task.check_mode:
-            before = report.read(report.paths(folder, host, args["settings"]["name"])["json"])
+            before = reports.read(reports.paths(folder, host, args["settings"]["name"])["json"])
             args["dockerfile"] = lint.examine(dockerfile, (before or {}).get("dockerfile"))
         return {**result, **self._execute_module(module_args=args, task_vars=task_vars)}

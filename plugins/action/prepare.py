@@ -20,7 +20,15 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ..module_utils import context, go_source, source, summary
+from ..module_utils.common.failure import UNTOUCHED
+from ..module_utils.image.dockerfile import dockerfile_facts
+from ..module_utils.image.errors import ContextError
+from ..module_utils.image.ignore import IgnoreRules, check_embedded, let_back
+from ..module_utils.image.manifest import FILE, Entry, check_size, difference, manifest_digest, read_manifest
+from ..module_utils.image.transfer import write_archive
+from ..module_utils.source.errors import SourceError
+from ..module_utils.source.facts import find_source, project_facts
+from ..module_utils.source.versions import check_builder
 
 COLLECTION = Path(__file__).resolve().parents[2]
 TEMPLATES = COLLECTION / "roles/go_service/templates"
@@ -95,7 +103,7 @@ class ActionModule(ActionBase):
             return {**result, **self._prepare(args["settings"], args.get("base_images") or {}, args["ignored"])}
         except Failed as failure:
             return {**result, **failure.result}
-        except (context.ContextError, go_source.SourceError) as error:
+        except (ContextError, SourceError) as error:
             failure = {"stage": "source", "message": error.message, "remedy": error.remedy}
             variable = getattr(error, "variable", "")
             named = "" if not variable or variable in error.message + error.remedy else f" ({variable})"
@@ -127,27 +135,27 @@ class ActionModule(ActionBase):
         common: dict[str, Any] = {"settings": settings, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
         project: dict[str, Any] = {}
         root = None
-        entries: list[context.Entry] = []
+        entries: list[Entry] = []
         if not settings["image_tag"]:
             if settings["source_type"] == "controller":
-                root = source.resolve(os.path.expanduser(settings["source"]), self._roots())
-                project = source.analyze(root, settings)
+                root = find_source(os.path.expanduser(settings["source"]), self._roots())
+                project = project_facts(root, settings)
             else:
                 found = self._module(mode="analyze", settings=settings, source_root=self._task.args["host_source"])
                 project = found["project"]
                 common["source_root"] = found["source_root"]
             common.update(self._generate(settings, project, bases, ignored), project=project)
         if root is not None:
-            entries = context.scan(root, context.IgnoreRules(common["dockerignore"].splitlines()))
-            context.check_size(entries, settings["context_limit_mb"], root)
-            common["manifest"] = context.manifest_digest(entries)
+            entries = read_manifest(root, IgnoreRules(common["dockerignore"].splitlines()))
+            check_size(entries, settings["context_limit_mb"], root)
+            common["manifest"] = manifest_digest(entries)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
         if root is not None:
-            plan["files"] = len([entry for entry in entries if entry.kind == context.FILE])
+            plan["files"] = len([entry for entry in entries if entry.kind == FILE])
             plan["bytes"] = sum(entry.size for entry in entries)
         if plan["builder_go"] and project:
-            source.check_builder(project, plan["builder_go"])
+            check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self._tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         staged = plan.pop("staged", [])
@@ -179,26 +187,26 @@ class ActionModule(ActionBase):
             "runtime_image": bases[1],
             "let_back": [],
             **ignored,
-            **source.dockerfile_facts(project, settings),
+            **dockerfile_facts(project, settings),
         }
         dockerignore = self._render("dockerignore.j2", variables)
-        kept_out = source.let_back(project, dockerignore)
+        kept_out = let_back(project, dockerignore)
         if kept_out:
             dockerignore = self._render("dockerignore.j2", {**variables, "let_back": kept_out})
-            source.check_embedded(project, dockerignore)
+            check_embedded(project, dockerignore)
         return {"dockerfile": self._render("Dockerfile.j2", variables), "dockerignore": dockerignore}
 
     def _stage(
-        self, settings: dict[str, Any], common: dict[str, Any], root: Path | None, entries: list[context.Entry], staged: list
+        self, settings: dict[str, Any], common: dict[str, Any], root: Path | None, entries: list[Entry], staged: list
     ) -> dict[str, Any]:
         """Send what the target lacks, waiting for the lock where another run has it."""
         archive, delete = "", []
         temporary = None
         if root is not None:
-            send, delete = context.difference(entries, staged)
+            send, delete = difference(entries, staged)
             if send or delete:
                 with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as packed:
-                    context.write_archive(root, send, Path(packed.name))
+                    write_archive(root, send, Path(packed.name))
                     temporary = self._make_tmp_path()
                     archive = self._transfer_file(packed.name, self._connection._shell.join_path(temporary, "context.tar.gz"))
                 self._fixup_perms2((temporary, archive))
@@ -238,5 +246,5 @@ class ActionModule(ActionBase):
         return {
             "failed": True,
             "msg": f"{message}. {remedy}",
-            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": summary.UNTOUCHED},
+            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": UNTOUCHED},
         }

@@ -23,7 +23,8 @@ from typing import Any
 import jinja2
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import report
+from ..plugin_utils.report import document as reports
+from ..plugin_utils.report import page as pages
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
 
@@ -86,12 +87,12 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **written}
 
     def _write(self, args: dict[str, Any]) -> dict[str, Any]:
-        paths = report.paths(args["dir"], args["host"], args["service"])
-        previous = report.read(paths["json"])
+        paths = reports.paths(args["dir"], args["host"], args["service"])
+        previous = reports.read(paths["json"])
         raw = dict(args["report"])
         if args["sbom"] and raw.get("sbom"):
             raw["sbom"] = {**raw["sbom"], "path": paths["sbom"].name}
-        document = report.assemble(
+        document = reports.assemble(
             raw,
             host=args["host"],
             service=args["service"],
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
             previous=previous,
         )
         if not self._task.check_mode:
-            page = render(PAGE, report=document, view=report.view(document))
+            page = render(PAGE, report=document, view=pages.view(document))
             paths["json"].parent.mkdir(parents=True, exist_ok=True)
             write(paths["json"], json.dumps(document, indent=1) + "\n")
             write(paths["html"], page)
@@ -124,10 +125,10 @@ class ActionModule(ActionBase):
 
 def write_index(root: Path) -> Path | None:
     """Write the page of all reports under a directory, where there are several; return its path."""
-    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(report.SBOM_SUFFIX))
-    documents = [(f"{path.parent.name}/{path.stem}.html", document) for path in found if (document := report.read(path))]
+    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(reports.SBOM_SUFFIX))
+    documents = [(f"{path.parent.name}/{path.stem}.html", document) for path in found if (document := reports.read(path))]
     if len(documents) < 2:
         return None
     index = root / "index.html"
-    write(index, render(INDEX, view=report.index_view(documents)))
+    write(index, render(INDEX, view=pages.index_view(documents)))
     return index

@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import settings as values
+from ..module_utils.contract import judge
+from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
 
 
 class ActionModule(ActionBase):
@@ -24,11 +25,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         variables = task_vars or {}
-        problems = values.unknown_names(name for name in variables if isinstance(name, str))
-        raw = {name: self._templar.template(variables[values.PREFIX + name]) for name in values.FIELDS if values.PREFIX + name in variables}
+        problems = unknown_names(name for name in variables if isinstance(name, str))
+        raw = {name: self._templar.template(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
         try:
-            settings = values.check(raw)
-        except values.InputError as error:
+            settings = check_variables(raw)
+        except InputError as error:
             problems += error.problems
         else:
             problems += self._waiver_problems(settings["waivers"])
@@ -44,10 +45,9 @@ class ActionModule(ActionBase):
         if not waivers:
             return []
         # Imported here: to know all checks takes a sixth of a second, and few services waive any.
-        from ..module_utils import contract  # noqa: PLC0415
 
         try:
-            contract.check_waivers(waivers)
-        except contract.WaiverError as error:
+            judge.check_waivers(waivers)
+        except judge.WaiverError as error:
             return str(error).splitlines()
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..module_utils import build_log, summary
+from ..plugin_utils import build_log, summary
 
 
 def failure(result: dict[str, Any]) -> dict[str, Any]:

@@ -109,13 +109,23 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import container as containers
-from ..module_utils import context, contract, deploy, evidence, report, summary, verification
-from ..module_utils.engine import Engine, EngineError
-from ..module_utils.expected import Expected
-from ..module_utils.lock import Lock, Lost
-from ..module_utils.paths import service_directory
-from ..module_utils.registry import FAIL, CheckResult
+from ..module_utils.common.failure import UNTOUCHED, DeployError
+from ..module_utils.common.files import write_text
+from ..module_utils.common.names import LABEL_CONFIG, service_directory
+from ..module_utils.contract import judge
+from ..module_utils.contract.evidence.collect import of_container
+from ..module_utils.contract.expected import Expected
+from ..module_utils.contract.names import FAIL
+from ..module_utils.contract.registry import CheckResult
+from ..module_utils.deploy.container import create_body, drift
+from ..module_utils.deploy.images import promote, prune
+from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
+from ..module_utils.deploy.lock import Lock, Lost
+from ..module_utils.deploy.proof import NotProven
+from ..module_utils.deploy.swap import Swap, swap
+from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.record.facts import with_checks
+from ..module_utils.record.verification import Broken, verify
 
 
 class RunningService:
@@ -129,27 +139,27 @@ class RunningService:
 
     def approve(self, container_id: str) -> None:
         """Hold a container to the contract; raise NotProven where it breaks it."""
-        found = evidence.of_container(self._engine, container_id)
-        self.results = contract.evaluate(found, self._expected, self._settings["waivers"], "runtime")
-        if contract.verdict(self.results) == FAIL:
-            raise deploy.NotProven(
+        found = of_container(self._engine, container_id)
+        self.results = judge.evaluate(found, self._expected, self._settings["waivers"], "runtime")
+        if judge.verdict(self.results) == FAIL:
+            raise NotProven(
                 "it is healthy, but breaks the contract",
-                contract.REMEDY,
-                contract.failures(self.results),
+                judge.REMEDY,
+                judge.failures(self.results),
             )
 
 
 def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     """Return the id of the service's container where it is as it should be, "" otherwise."""
-    found = deploy.refuse_foreign(engine, settings["name"])
+    found = refuse_foreign(engine, settings["name"])
     if not found:
         return ""
-    body = containers.create_body(settings, reference, engine.api_version)
+    body = create_body(settings, reference, engine.api_version)
     same = (
         found["Image"] == image["Id"]
-        and found["Config"]["Labels"].get(containers.LABEL_CONFIG) == body["Labels"][containers.LABEL_CONFIG]
-        and not deploy.complaint(engine, found)
-        and not containers.drift(body, found)
+        and found["Config"]["Labels"].get(LABEL_CONFIG) == body["Labels"][LABEL_CONFIG]
+        and not reason_to_replace(engine, found)
+        and not drift(body, found)
     )
     return found["Id"] if same else ""
 
@@ -159,20 +169,20 @@ def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, 
     began = time.monotonic()
     image = engine.image(reference)
     if image is None:
-        raise deploy.DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
+        raise DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
     service = RunningService(engine, settings)
     present = fits(engine, settings, image, reference)
     if present:
         try:
             service.approve(present)
-        except deploy.NotProven as failure:
+        except NotProven as failure:
             message = f"the service's container {present[:12]}: {failure.message}"
-            raise deploy.DeployError("contract", message, failure.remedy, failure.evidence, summary.UNTOUCHED) from failure
-        done = deploy.Swap("kept", present, "", 0.0)
+            raise DeployError("contract", message, failure.remedy, failure.evidence, UNTOUCHED) from failure
+        done = Swap("kept", present, "", 0.0)
     else:
-        done = deploy.swap(engine, settings, reference, service.approve)
-    promoted = deploy.promote(engine, settings["name"], image["Id"])
-    pruned = deploy.prune(engine, settings["name"], settings["keep_images"], image["Id"])
+        done = swap(engine, settings, reference, service.approve)
+    promoted = promote(engine, settings["name"], image["Id"])
+    pruned = prune(engine, settings["name"], settings["keep_images"], image["Id"])
     record = {
         "action": done.action,
         "container_id": done.container_id,
@@ -191,18 +201,18 @@ def run(params: dict, lock: Lock, known: dict) -> bool:
     engine = Engine()
     with lock.working():
         lock.keep(params["lock"])
-        deploy.refuse_foreign(engine, settings["name"])
+        refuse_foreign(engine, settings["name"])
         try:
-            known["verify"] = verification.verify(engine, params)
-        except verification.Broken as broken:
+            known["verify"] = verify(engine, params)
+        except Broken as broken:
             known["verify"] = broken.verified
             raise
         if params["prove_only"]:
             return False
         done, checks = put_in_place(engine, settings, params["image"])
-        known["deploy"], known["verify"] = done, report.with_checks(known["verify"], checks)
+        known["deploy"], known["verify"] = done, with_checks(known["verify"], checks)
         # For the report of a run that finds nothing to do.
-        context.write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]))
+        write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]))
     return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
 
 
@@ -228,10 +238,10 @@ def main() -> None:
     known: dict = {}
     try:
         changed = run(module.params, lock, known)
-    except contract.WaiverError as error:
+    except judge.WaiverError as error:
         failure = {"stage": "input", "message": str(error), "remedy": "Correct go_service_waivers."}
         module.fail_json(msg=f"{error} {failure['remedy']}", failure=failure, **known)
-    except deploy.DeployError as error:
+    except DeployError as error:
         words = [f"{error.message}:", *error.evidence] if error.stage == "contract" else [f"{error.message}.", error.standing, error.remedy]
         module.fail_json(msg=" ".join(words), failure=error.as_dict(), **known)
     except Lost as error:

@@ -144,7 +144,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.engine import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.client import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
 
 # Seconds between two questions while waiting.
 INTERVAL = 0.5

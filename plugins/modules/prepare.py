@@ -109,12 +109,36 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import builder, context, deploy, go_source, source, summary
-from ..module_utils import container as containers
-from ..module_utils import settings as values
-from ..module_utils.engine import Engine, EngineError, EngineUnreachable, health
-from ..module_utils.lock import Lock, Locked
-from ..module_utils.paths import service_directory
+from ..module_utils.common.failure import UNTOUCHED, DeployError
+from ..module_utils.common.files import write_text
+from ..module_utils.common.names import LABEL_CONFIG, LABEL_DIGEST, service_directory
+from ..module_utils.common.settings import contract_terms
+from ..module_utils.deploy.container import create_body, drift
+from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
+from ..module_utils.deploy.lock import Lock, Locked
+from ..module_utils.deploy.recovery import leftovers, recover
+from ..module_utils.engine.builder import choose
+from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.records import health
+from ..module_utils.image.dockerfile import image_labels, label_instruction
+from ..module_utils.image.errors import ContextError
+from ..module_utils.image.ignore import IgnoreRules
+from ..module_utils.image.manifest import (
+    DOCKERFILE,
+    DOCKERIGNORE,
+    FILE,
+    GENERATED,
+    TAG_LENGTH,
+    Entry,
+    check_size,
+    content_digest,
+    difference,
+    manifest_digest,
+    read_manifest,
+)
+from ..module_utils.image.transfer import apply_archive, write_archive
+from ..module_utils.source.errors import SourceError
+from ..module_utils.source.facts import find_source, project_facts
 
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
 LABELS_MARK = "# Where this image comes from.\n"
@@ -145,21 +169,21 @@ class Preparation:
         self.name = self.settings["name"]
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
-        self.entries: list[context.Entry] = []
+        self.entries: list[Entry] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
-            rules = context.IgnoreRules(params["dockerignore"].splitlines())
+            rules = IgnoreRules(params["dockerignore"].splitlines())
             root = Path(params["source_root"])
-            self.entries = context.scan(root, rules)
-            context.check_size(self.entries, self.settings["context_limit_mb"], root)
-            self.manifest = context.manifest_digest(self.entries)
+            self.entries = read_manifest(root, rules)
+            check_size(self.entries, self.settings["context_limit_mb"], root)
+            self.manifest = manifest_digest(self.entries)
 
-    def staged(self) -> list[context.Entry]:
+    def staged(self) -> list[Entry]:
         """Return the manifest of the staged context, without the generated files."""
-        return context.scan(self.context, skip=context.GENERATED) if self.context.is_dir() else []
+        return read_manifest(self.context, skip=GENERATED) if self.context.is_dir() else []
 
     def _generated_differences(self) -> list[str]:
-        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
         return [name for name, text in wanted.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
     def look(self) -> dict:
@@ -179,7 +203,7 @@ class Preparation:
             "leftovers": [],
             "container": {},
             "engine": {},
-            "files": len([entry for entry in self.entries if entry.kind == context.FILE]),
+            "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
             "last_report": {},
         }
@@ -201,19 +225,19 @@ class Preparation:
         }
         self._look_at_image(engine, plan)
         if plan["build"] and plan["digest"]:
-            plan["builder"] = builder.choose(engine, self.settings["builder"])
+            plan["builder"] = choose(engine, self.settings["builder"])
         self._look_at_container(engine, plan)
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
             plan["last_report"] = kept
-        if not plan["deploy"] and plan["last_report"].get("terms") != values.contract_terms(self.settings):
+        if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
 
     def _look_at_context(self, plan: dict) -> None:
         staged = self.staged()
-        if context.manifest_digest(staged) != self.manifest or not self.context.is_dir():
+        if manifest_digest(staged) != self.manifest or not self.context.is_dir():
             plan["stage"].append("the staged source differs")
             plan["staged"] = [entry.identity for entry in staged]
         plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
@@ -232,29 +256,29 @@ class Preparation:
             if plan["build"]:
                 plan["deploy"].append("the image is not built yet")
                 return
-            plan["digest"] = context.content_digest(
+            plan["digest"] = content_digest(
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
                 self.settings["build_args"],
                 plan["base_ids"],
             )
-            reference = plan["digest"][: context.TAG_LENGTH]
+            reference = plan["digest"][:TAG_LENGTH]
         plan["image"] = f"{self.name}:{reference}"
         image = engine.image(plan["image"])
         if image:
             plan["image_id"] = image["Id"]
             if not plan["digest"]:
                 # A moving tag, like "previous": the container is made from the tag that stays.
-                plan["digest"] = (image["Config"].get("Labels") or {}).get(containers.LABEL_DIGEST) or ""
-                fixed = f"{self.name}:{plan['digest'][: context.TAG_LENGTH]}"
+                plan["digest"] = (image["Config"].get("Labels") or {}).get(LABEL_DIGEST) or ""
+                fixed = f"{self.name}:{plan['digest'][:TAG_LENGTH]}"
                 if plan["digest"] and fixed in (image.get("RepoTags") or []):
                     plan["image"] = fixed
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
             known = sorted(tag for found in engine.images(name=self.name, kind="image") for tag in found.get("RepoTags") or [])
-            raise deploy.DeployError(
+            raise DeployError(
                 "image",
                 f"there is no image {plan['image']} on this host",
                 f"Choose one that is, by go_service_image_tag: {', '.join(known) or 'there is none'}.",
@@ -262,17 +286,17 @@ class Preparation:
 
     def _look_at_container(self, engine: Engine, plan: dict) -> None:
         settings = self.settings
-        found = deploy.refuse_foreign(engine, self.name)
-        plan["leftovers"] = deploy.leftovers(engine, self.name)
+        found = refuse_foreign(engine, self.name)
+        plan["leftovers"] = leftovers(engine, self.name)
         if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
-            raise deploy.DeployError(
+            raise DeployError(
                 "network",
                 f"there is no network {settings['network']} on this host (go_service_network)",
                 f"Create it (docker network create {settings['network']}), or choose another.",
             )
         missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
-            raise deploy.DeployError(
+            raise DeployError(
                 "volumes",
                 f"{', '.join(missing)} does not exist on this host (go_service_volumes)",
                 "Create it, readable for the service's user, or correct the path.",
@@ -282,7 +306,7 @@ class Preparation:
         if not found:
             plan["deploy"].append("there is no container yet")
             return
-        body = containers.create_body(settings, plan["image"], engine.api_version)
+        body = create_body(settings, plan["image"], engine.api_version)
         plan["container"] = {
             "id": found["Id"],
             "image": found["Config"]["Image"],
@@ -293,13 +317,13 @@ class Preparation:
         }
         if plan["image_id"] and found["Image"] != plan["image_id"]:
             plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
-        elif found["Config"]["Labels"].get(containers.LABEL_CONFIG) != body["Labels"][containers.LABEL_CONFIG]:
+        elif found["Config"]["Labels"].get(LABEL_CONFIG) != body["Labels"][LABEL_CONFIG]:
             plan["deploy"].append("the container's settings changed")
         else:
-            plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in containers.drift(body, found)]
-        complaint = deploy.complaint(engine, found)
-        if complaint:
-            plan["deploy"].append(f"the container is {complaint}")
+            plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in drift(body, found)]
+        reason = reason_to_replace(engine, found)
+        if reason:
+            plan["deploy"].append(f"the container is {reason}")
         latest = engine.image(f"{self.name}:latest")
         if plan["image_id"] and (not latest or latest["Id"] != plan["image_id"]):
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
@@ -307,7 +331,7 @@ class Preparation:
     def diff(self, plan: dict) -> list[dict]:
         """Return what a run with --diff shows for this plan."""
         shown = []
-        wanted = {context.DOCKERFILE: self.params["dockerfile"], context.DOCKERIGNORE: self.params["dockerignore"]}
+        wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
         for name, text in wanted.items():
             before = read_text(self.context / name).partition(LABELS_MARK)[0]
             if text and before != text:
@@ -323,22 +347,20 @@ class Preparation:
     def stage(self) -> bool:
         """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
         self.context.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before = context.manifest_digest(self.staged()), self._generated_differences()
+        before = manifest_digest(self.staged()), self._generated_differences()
         archive, delete = self.params["archive"], self.params["delete"]
         if self.entries:
             present = [entry.identity for entry in self.staged()]
-            send, delete = context.difference(self.entries, present)
+            send, delete = difference(self.entries, present)
             with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tar.gz") as packed:
-                context.write_archive(Path(self.params["source_root"]), send, Path(packed.name))
-                context.apply_archive(self.context, Path(packed.name), delete)
+                write_archive(Path(self.params["source_root"]), send, Path(packed.name))
+                apply_archive(self.context, Path(packed.name), delete)
         elif archive:
-            context.apply_archive(self.context, Path(archive), delete)
+            apply_archive(self.context, Path(archive), delete)
         for name in self._generated_differences():
-            context.write_text(self.context / name, self.params[name.strip(".").lower()])
-        if context.manifest_digest(self.staged()) != self.manifest:
-            raise context.ContextError(
-                f"the staged source in {self.context} is not what was sent", "Something else writes there; run again."
-            )
+            write_text(self.context / name, self.params[name.strip(".").lower()])
+        if manifest_digest(self.staged()) != self.manifest:
+            raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return before != (self.manifest, [])
 
     def write_labels(self, engine: Engine, plan: dict) -> None:
@@ -346,19 +368,19 @@ class Preparation:
         runtime = engine.image(self.params["base_images"][1]) or {}
         # The digest in the registry where the base came from one, otherwise the id on this host.
         digests = [reference.partition("@")[2] for reference in runtime.get("RepoDigests") or []]
-        labels = source.image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
-        instruction = source.label_instruction(labels)
-        context.write_text(self.context / context.DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
+        labels = image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
+        instruction = label_instruction(labels)
+        write_text(self.context / DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
 
 
-def base_image_missing(plan: dict) -> deploy.DeployError:
+def base_image_missing(plan: dict) -> DeployError:
     """Return the error of a run whose image cannot be built, because what it is built on is not there."""
-    return deploy.DeployError(
+    return DeployError(
         "build",
         "; ".join(plan["build"]),
         "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
         "go_service_runtime_image.",
-        standing=summary.UNTOUCHED,
+        standing=UNTOUCHED,
     )
 
 
@@ -392,9 +414,9 @@ def main() -> None:
     os.umask(0o077)
     try:
         module.exit_json(**run(module))
-    except deploy.DeployError as error:
+    except DeployError as error:
         module.fail_json(msg=f"{error.message}. {error.remedy}", failure=error.as_dict())
-    except (context.ContextError, go_source.SourceError) as error:
+    except (ContextError, SourceError) as error:
         module.fail_json(
             msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy}
         )
@@ -410,8 +432,8 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = params["settings"]
     if params["mode"] == "analyze":
-        root = source.resolve(params["source_root"], [str(Path.home())])
-        return {"changed": False, "source_root": str(root), "project": source.analyze(root, settings)}
+        root = find_source(params["source_root"], [str(Path.home())])
+        return {"changed": False, "source_root": str(root), "project": project_facts(root, settings)}
     preparation = Preparation(params)
     if params["mode"] == "look" or module.check_mode:
         plan = preparation.look()
@@ -442,8 +464,8 @@ def run(module: AnsibleModule) -> dict:
             lock.release(identity["token"])
             raise EngineError(str(error)) from error
         try:
-            deploy.refuse_foreign(engine, settings["name"])
-            done += deploy.recover(engine, settings)
+            refuse_foreign(engine, settings["name"])
+            done += recover(engine, settings)
             staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()
             if params["dockerfile"] and not plan["digest"]:

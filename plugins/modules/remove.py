@@ -53,10 +53,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import container as containers
-from ..module_utils import deploy
-from ..module_utils.engine import Engine, EngineError, EngineUnreachable
-from ..module_utils.paths import service_directory
+from ..module_utils.common.names import KIND_BUILDER, LABEL_KIND, LABEL_NAME, service_directory
+from ..module_utils.deploy.judgement import is_ours
+from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 
 # What the role keeps in a service's directory. Another file there is not the role's, nor is the directory then.
 KEPT = ("context", "source", "report.json", "lock", "lock.new", "working")
@@ -81,7 +80,7 @@ def remove_paths(paths: list[Path]) -> None:
 def is_ended_build_step(container: dict, name: str) -> bool:
     """Say whether a container of the Engine's list is a step of the service's build that was broken off, as by an end of the Engine."""
     labels = container.get("Labels") or {}
-    ours = labels.get(containers.LABEL_NAME) == name and labels.get(containers.LABEL_KIND) == containers.KIND_BUILDER
+    ours = labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) == KIND_BUILDER
     return ours and container["State"] in ("created", "exited", "dead")
 
 
@@ -106,7 +105,7 @@ def main() -> None:
     try:
         engine = Engine()
         for container in engine.containers(name=name):
-            if not deploy.is_ours(container, name) and not is_ended_build_step(container, name):
+            if not is_ours(container, name) and not is_ended_build_step(container, name):
                 continue
             removed["containers"].append(container["Names"][0].lstrip("/"))
             if not module.check_mode:

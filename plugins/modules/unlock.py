@@ -48,8 +48,8 @@ released:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.lock import Lock
-from ..module_utils.paths import service_directory
+from ..module_utils.common.names import service_directory
+from ..module_utils.deploy.lock import Lock
 
 
 def main() -> None:

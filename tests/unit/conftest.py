@@ -26,8 +26,8 @@ ROLE = ROOT / "roles/go_service"
 # As Ansible's commands do before they run a plugin: the checkout is found under its collection's name.
 init_plugin_loader([str(ROOT / "collections")])
 
-from ansible_collections.proven.go_service.plugins.module_utils import settings as values
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 RUNTIME = "stand-in/runtime:1.37.0"
 # The Go facts of a service like the example.
@@ -100,7 +100,7 @@ def defaults() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def raw(defaults: dict[str, Any]) -> dict[str, Any]:
     """Return the role's defaults without the prefix of their names."""
-    return {name[len(values.PREFIX) :]: value for name, value in defaults.items()}
+    return {name[len(variables.PREFIX) :]: value for name, value in defaults.items()}
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,7 @@ def settings(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     """Return what makes checked settings from the defaults and changes to them."""
 
     def make(**changes: Any) -> dict[str, Any]:
-        return values.check({**raw, **changes})
+        return variables.check_variables({**raw, **changes})
 
     return make
 

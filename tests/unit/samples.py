@@ -10,10 +10,11 @@ import json
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import IO, Any
 
-from ansible_collections.proven.go_service.plugins.module_utils import archive, evidence
-from ansible_collections.proven.go_service.plugins.module_utils.expected import Expected
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, image_archive, model
+from ansible_collections.proven.go_service.plugins.module_utils.contract.expected import Expected
 
 BINARY = "/usr/local/bin/cat-server"
 HEALTH = ("wget", "--no-verbose", "--tries=1", "--spider", "http://localhost:8080/health")
@@ -425,12 +426,12 @@ def good_tars() -> list[bytes]:
     return [base_layer().tar(), user_layer().tar(), binary_layer().tar()]
 
 
-GOOD_PROCESS = evidence.ProcessFacts(1000, 1000, (1000,), 0, 0, True, 2, 6_000_000)
+GOOD_PROCESS = model.ProcessFacts(1000, 1000, (1000,), 0, 0, True, 2, 6_000_000)
 
 
 def good_evidence(
     *layers: Layer, replace_binary: Layer | None = None, replace_user: Layer | None = None, config: Mapping[str, Any] | None = None
-) -> evidence.Evidence:
+) -> model.Evidence:
     """The evidence of a good image and container, with further layers on top or others in the places of its own."""
     tars = [base_layer().tar(), (replace_user or user_layer()).tar(), (replace_binary or binary_layer()).tar()]
     tars += [layer.tar() for layer in layers]
@@ -440,8 +441,8 @@ def good_evidence(
         engine(tars, record).answers,
         {"archive cat-server:1": save(tars, steps)},
     )
-    found = evidence.collect(holder, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner="")
-    return evidence.replace(found, process=GOOD_PROCESS)
+    found = collect.collect(holder, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner="")
+    return replace(found, process=GOOD_PROCESS)
 
 
 def expected(**changes: Any) -> Expected:
@@ -470,6 +471,6 @@ def expected(**changes: Any) -> Expected:
     return Expected(**{**fields, **changes})
 
 
-def read_layers(*layers: Layer) -> list[archive.LayerFiles]:
+def read_layers(*layers: Layer) -> list[image_archive.LayerFiles]:
     """Layers as the archive reader sees them."""
-    return [archive.read_layer(io.BytesIO(layer.tar())) for layer in layers]
+    return [image_archive.read_layer(io.BytesIO(layer.tar())) for layer in layers]

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.proven.go_service.plugins.module_utils import address
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineUnreachable
+from ansible_collections.proven.go_service.plugins.module_utils.engine import address
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineUnreachable
 from relays import Relay, TlsRelay
 
 ROOT = Path(__file__).parents[2]
@@ -496,7 +496,12 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     (tmp_path / "source").mkdir()
     (tmp_path / "source/Dockerfile").write_text(f"FROM {IMAGE}\nLABEL a={tmp_path.name}\n")
     settings = {"name": "utest-built", "build_args": {}, "build_timeout": 60, "build_network": "default", "builder": builder}
-    plan = {"image": f"utest-built:{builder}-{chosen.lower()}", "context": str(tmp_path / "source"), "engine": {"connection": connection}}
+    plan = {
+        "image": f"utest-built:{builder}-{chosen.lower()}",
+        "context": str(tmp_path / "source"),
+        "engine": {"connection": connection},
+        "builder": {"name": builder},
+    }
     play = {
         "hosts": "localhost",
         "gather_facts": False,

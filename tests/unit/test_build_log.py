@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import build_log
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
 
 CLASSIC = """Step 1/4 : FROM golang:1.27-alpine3.24 AS build
  ---> 9bb7d82aa6a9

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine
+from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 
 Settings = Callable[..., dict[str, Any]]
 OLD, NEW = (1, 41), (1, 44)
@@ -79,7 +80,7 @@ def test_a_candidate_is_the_service_without_port_and_restarts(settings: Settings
     candidate = containers.candidate_body(wanted, IMAGE, version)
     assert "PortBindings" not in candidate["HostConfig"]
     assert candidate["HostConfig"]["RestartPolicy"]["Name"] == "no"
-    assert candidate["Labels"][containers.LABEL_KIND] == "candidate"
+    assert candidate["Labels"][common_names.LABEL_KIND] == "candidate"
     assert candidate["Healthcheck"]["Interval"] == containers.CANDIDATE_INTERVAL
     differing = {"HostConfig", "Labels", "Healthcheck"}
     assert {key: value for key, value in candidate.items() if key not in differing} == {
@@ -92,15 +93,15 @@ def test_a_candidate_is_the_service_without_port_and_restarts(settings: Settings
 
 
 def test_own_labels_cannot_be_overwritten(settings: Settings) -> None:
-    mine = {containers.LABEL_NAME: "x", containers.LABEL_KIND: "y", containers.LABEL_CONFIG: "z"}
+    mine = {common_names.LABEL_NAME: "x", common_names.LABEL_KIND: "y", common_names.LABEL_CONFIG: "z"}
     labels = containers.create_body(settings(labels=mine), IMAGE, OLD)["Labels"]
-    assert (labels[containers.LABEL_NAME], labels[containers.LABEL_KIND]) == ("cat-server", "service")
-    assert labels[containers.LABEL_CONFIG] != "z"
+    assert (labels[common_names.LABEL_NAME], labels[common_names.LABEL_KIND]) == ("cat-server", "service")
+    assert labels[common_names.LABEL_CONFIG] != "z"
 
 
 def config_hash(settings: dict[str, Any], image: str = IMAGE) -> str:
     """Return the hash that the service's container is labelled with."""
-    return containers.create_body(settings, image, OLD)["Labels"][containers.LABEL_CONFIG]
+    return containers.create_body(settings, image, OLD)["Labels"][common_names.LABEL_CONFIG]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_real_container_has_all_of_it_and_a_later_change_shows(engine: Engine,
         "CapDrop": ["ALL"],
         "Tmpfs": {"/run": "size=1m"},
     }
-    assert found["Config"]["Labels"][containers.LABEL_CONFIG] == containers.config_hash(body)
+    assert found["Config"]["Labels"][common_names.LABEL_CONFIG] == containers.config_hash(body)
 
     client("update", "--memory", "32m", "--memory-swap", "32m", "--restart", "no", "--pids-limit", "64", made)
     assert containers.drift(body, engine.container(made)) == [

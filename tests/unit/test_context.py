@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import context
-from ansible_collections.proven.go_service.plugins.module_utils.context import ContextError, Entry, IgnoreRules
+from ansible_collections.proven.go_service.plugins.module_utils.common import files
+from ansible_collections.proven.go_service.plugins.module_utils.image import manifest, transfer
+from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
+from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
+from ansible_collections.proven.go_service.plugins.module_utils.image.manifest import Entry
 from docker.utils import exclude_paths  # docker_image has a copy of it.
 
 Generate = Callable[..., dict[str, str]]
@@ -35,12 +38,12 @@ def root(tmp_path: Path) -> Path:
 
 def digest(root: Path, *lines: str) -> str:
     """Return the digest of a tree's manifest under the rules of .dockerignore lines."""
-    return context.manifest_digest(context.scan(root, IgnoreRules(lines)))
+    return manifest.manifest_digest(manifest.read_manifest(root, IgnoreRules(lines)))
 
 
 def paths(root: Path, *lines: str) -> list[str]:
     """Return the paths of a tree's manifest."""
-    return [entry.path for entry in context.scan(root, IgnoreRules(lines))]
+    return [entry.path for entry in manifest.read_manifest(root, IgnoreRules(lines))]
 
 
 # The rules of .dockerignore
@@ -129,7 +132,7 @@ def test_the_same_paths_as_community_docker(generate: Generate, tmp_path: Path, 
     lines = generate(dockerignore=extra, run_tests=seed % 2 == 1)["dockerignore"].splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     expected = exclude_paths(str(tmp_path / "tree"), patterns)
-    found = {path for path, _entry in context.walk(tmp_path / "tree", IgnoreRules(lines))}
+    found = {path for path, _entry in manifest.walk(tmp_path / "tree", IgnoreRules(lines))}
     assert found == expected
     assert 0 < len(found) < sum(1 for _ in (tmp_path / "tree").rglob("*"))
 
@@ -139,10 +142,10 @@ def test_the_builder_drops_nothing_of_what_is_staged(generate: Generate, tmp_pat
     """The digest sees what the builder sees: community.docker's matcher lets all of a staged tree through."""
     grow(tmp_path / "tree", random.Random(seed))
     lines = generate(dockerignore=["!README.md", "!.env.local"])["dockerignore"].splitlines()
-    entries = context.scan(tmp_path / "tree", IgnoreRules(lines))
-    context.write_archive(tmp_path / "tree", entries, tmp_path / "archive")
+    entries = manifest.read_manifest(tmp_path / "tree", IgnoreRules(lines))
+    transfer.write_archive(tmp_path / "tree", entries, tmp_path / "archive")
     (tmp_path / "staged").mkdir()
-    context.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
+    transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
     assert exclude_paths(str(tmp_path / "staged"), lines) == {entry.path for entry in entries}
 
 
@@ -217,17 +220,17 @@ def test_the_digest_is_the_same_whatever_the_umask_and_the_order(tmp_path: Path)
 
 
 def test_no_two_manifests_have_one_digest_by_shifted_borders() -> None:
-    first = [Entry("a", context.FILE, False, "b", 0), Entry("c", context.FILE, False, "d", 0)]
-    second = [Entry('a", "f', context.FILE, False, "b", 0), Entry("c", context.FILE, False, "d", 0)]
-    assert context.manifest_digest(first) != context.manifest_digest(second)
-    assert context.manifest_digest(first) != context.manifest_digest(first[:1])
+    first = [Entry("a", manifest.FILE, False, "b", 0), Entry("c", manifest.FILE, False, "d", 0)]
+    second = [Entry('a", "f', manifest.FILE, False, "b", 0), Entry("c", manifest.FILE, False, "d", 0)]
+    assert manifest.manifest_digest(first) != manifest.manifest_digest(second)
+    assert manifest.manifest_digest(first) != manifest.manifest_digest(first[:1])
 
 
 def test_a_link_is_never_followed(root: Path) -> None:
     (root / "up").symlink_to("a/..")
     (root / "dangling").symlink_to("a/nothing")
     (root / "directory").symlink_to("a")
-    entries = {entry.path: entry for entry in context.scan(root)}
+    entries = {entry.path: entry for entry in manifest.read_manifest(root)}
     assert [entries[name].content for name in ("up", "dangling", "directory")] == ["a/..", "a/nothing", "a"]
     assert not [path for path in entries if path.startswith(("up/", "directory/"))]
 
@@ -236,7 +239,7 @@ def test_a_link_is_never_followed(root: Path) -> None:
 def test_a_link_that_leaves_is_refused_unless_ignored(root: Path, target: str) -> None:
     (root / "a/out").symlink_to("../" + target if target[0] != "/" else target)
     with pytest.raises(ContextError) as caught:
-        context.scan(root)
+        manifest.read_manifest(root)
     assert "a/out" in caught.value.message and target in caught.value.message
     assert "go_service_dockerignore" in caught.value.remedy
     assert "a/out" not in paths(root, "a/out")
@@ -247,7 +250,7 @@ def test_a_name_that_is_not_utf8_is_refused_unless_ignored(root: Path) -> None:
     with open(name, "wb"):
         pass
     with pytest.raises(ContextError, match="not valid UTF-8") as caught:
-        context.scan(root)
+        manifest.read_manifest(root)
     caught.value.message.encode()
     assert "Rename" in caught.value.remedy
     assert paths(root, "a/*.go")
@@ -258,14 +261,14 @@ def test_what_cannot_be_read_is_named(unprivileged: Path, path: str) -> None:
     (unprivileged / "file").touch(mode=0o000 if path == "file" else 0o600)
     (unprivileged / "closed").mkdir(mode=0o000 if path == "closed" else 0o700)
     with pytest.raises(ContextError, match=f"/{path} cannot be read: Permission denied") as caught:
-        context.scan(unprivileged)
+        manifest.read_manifest(unprivileged)
     assert "Make it readable" in caught.value.remedy
     assert paths(unprivileged, path)
     (unprivileged / "closed").chmod(0o700)
 
 
 def test_what_vanishes_meanwhile_is_named(root: Path) -> None:
-    looking = context.walk(root)
+    looking = manifest.walk(root)
     next(looking)
     shutil.rmtree(root / "a")
     with pytest.raises(ContextError, match="/a vanished while the source was read"):
@@ -298,14 +301,14 @@ DECIDES = {
     ids=str,
 )
 def test_all_that_decides_a_build_is_in_its_digest(change: dict[str, object]) -> None:
-    assert context.content_digest(**{**DECIDES, **change}) != context.content_digest(**DECIDES)
+    assert manifest.content_digest(**{**DECIDES, **change}) != manifest.content_digest(**DECIDES)
 
 
 def test_the_content_digest_is_stable() -> None:
     """A new digest makes every host build anew: change DIGEST_FORMAT and this value together, on purpose."""
     reordered = {**DECIDES, "bases": dict(reversed(DECIDES["bases"].items()))}
-    assert context.content_digest(**reordered) == context.content_digest(**DECIDES)
-    assert context.content_digest(**DECIDES).startswith("be8953e4cef0")
+    assert manifest.content_digest(**reordered) == manifest.content_digest(**DECIDES)
+    assert manifest.content_digest(**DECIDES).startswith("be8953e4cef0")
 
 
 # Size
@@ -313,9 +316,9 @@ def test_the_content_digest_is_stable() -> None:
 
 def test_a_context_at_the_limit_is_taken(root: Path) -> None:
     (root / "big").write_bytes(bytes(900_000))
-    entries = context.scan(root)
+    entries = manifest.read_manifest(root)
     total = sum(entry.size for entry in entries)
-    assert context.check_size(entries, total / 1e6, root) == total
+    assert manifest.check_size(entries, total / 1e6, root) == total
 
 
 def test_a_context_over_the_limit_names_what_is_largest(root: Path) -> None:
@@ -324,7 +327,7 @@ def test_a_context_over_the_limit_names_what_is_largest(root: Path) -> None:
         (root / f"d{number}/e/big").write_bytes(bytes(100_000 * (number + 1)))
     (root / "movie.bin").write_bytes(bytes(2_000_000))
     with pytest.raises(ContextError) as caught:
-        context.check_size(context.scan(root), 1.5, root)
+        manifest.check_size(manifest.read_manifest(root), 1.5, root)
     assert "4.8 MB" in caught.value.message and "limit of 1.5 MB" in caught.value.message
     assert "largest: movie.bin 2.0 MB, d6/ 0.7 MB, d5/ 0.6 MB, d4/ 0.5 MB, d3/ 0.4 MB" in caught.value.message
     assert "go_service_context_limit_mb" in caught.value.remedy
@@ -336,12 +339,12 @@ def test_a_context_over_the_limit_names_what_is_largest(root: Path) -> None:
 def bring_in_line(source: Path, staged: Path) -> tuple[list[str], list[str]]:
     """Stage a source as a run does; return (paths sent, paths deleted)."""
     staged.mkdir(exist_ok=True)
-    wanted = context.scan(source)
-    send, delete = context.difference(wanted, [entry.identity for entry in context.scan(staged)])
+    wanted = manifest.read_manifest(source)
+    send, delete = manifest.difference(wanted, [entry.identity for entry in manifest.read_manifest(staged)])
     archive = staged.with_suffix(".tar.gz")
-    context.write_archive(source, send, archive)
-    context.apply_archive(staged, archive, delete)
-    assert context.scan(staged) == wanted
+    transfer.write_archive(source, send, archive)
+    transfer.apply_archive(staged, archive, delete)
+    assert manifest.read_manifest(staged) == wanted
     return [entry.path for entry in send], delete
 
 
@@ -413,7 +416,7 @@ def test_an_archive_has_neither_times_nor_owners(root: Path, tmp_path: Path) -> 
     written = []
     for number in (1, 2):
         os.utime(root / "main.go", (number, number))
-        context.write_archive(root, context.scan(root), tmp_path / "archive")
+        transfer.write_archive(root, manifest.read_manifest(root), tmp_path / "archive")
         written.append((tmp_path / "archive").read_bytes())
     assert written[0] == written[1]
 
@@ -427,10 +430,10 @@ def test_an_archive_has_neither_times_nor_owners(root: Path, tmp_path: Path) -> 
     ],
 )
 def test_a_file_that_changes_before_it_is_packed_is_named(root: Path, tmp_path: Path, change: Callable[[Path], object], words: str) -> None:
-    entries = context.scan(root)
+    entries = manifest.read_manifest(root)
     change(root / "main.go")
     with pytest.raises(ContextError, match=f"/main.go {words}"):
-        context.write_archive(root, entries, tmp_path / "archive")
+        transfer.write_archive(root, entries, tmp_path / "archive")
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -464,7 +467,7 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path, members: list[tarf
         for info in members:
             archive.addfile(info, io.BytesIO(b"x"))
     with pytest.raises(ContextError, match="refusing to unpack"):
-        context.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
+        transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
     assert (tmp_path / "out").read_text() == "untouched"
     assert not Path("/tmp/utest-out").exists()
 
@@ -472,10 +475,10 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path, members: list[tarf
 @pytest.mark.parametrize("path", ["../out", "/etc/hostname", "a/../../out"])
 def test_nothing_outside_is_deleted(tmp_path: Path, path: str) -> None:
     (tmp_path / "out").touch()
-    context.write_archive(tmp_path, [], tmp_path / "archive")
+    transfer.write_archive(tmp_path, [], tmp_path / "archive")
     (tmp_path / "staged").mkdir()
     with pytest.raises(ContextError, match="refusing to delete"):
-        context.apply_archive(tmp_path / "staged", tmp_path / "archive", [path])
+        transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", [path])
     assert (tmp_path / "out").exists()
 
 
@@ -486,7 +489,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 
     (tmp_path / "f").write_text("old")
     with pytest.raises(OSError, match="broken"):
-        context.write_file(tmp_path / "f", Broken(), 0o644)
+        files.write_file(tmp_path / "f", Broken(), 0o644)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("f", "old")]
 
 
@@ -514,10 +517,10 @@ def test_memory_does_not_grow_with_the_size_of_the_source(large: Path, tmp_path:
     (tmp_path / "staged").mkdir()
     Path("/proc/self/clear_refs").write_text("5")  # begins the peak anew: https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
     before = memory("VmRSS")
-    entries = context.scan(large, IgnoreRules(["**/*.pem"]))
-    context.manifest_digest(entries)
-    context.write_archive(large, entries, tmp_path / "archive")
-    context.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
+    entries = manifest.read_manifest(large, IgnoreRules(["**/*.pem"]))
+    manifest.manifest_digest(entries)
+    transfer.write_archive(large, entries, tmp_path / "archive")
+    transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
     peak = memory("VmHWM")
     assert len(entries) > 4500
     assert peak - before < 20_000_000

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils import contract, evidence, lint, rules, scan
-from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, SEVERITIES, check
+from ansible_collections.proven.go_service.plugins.module_utils.contract import judge, rules
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model, scanners
+from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES
+from ansible_collections.proven.go_service.plugins.module_utils.contract.registry import CheckResult, Group
+from ansible_collections.proven.go_service.plugins.plugin_utils import lint
 
 ROOT = Path(__file__).parents[2]
 GOOD = samples.good_evidence()
@@ -23,12 +26,12 @@ GOOD_SKIPS = {"user-uid", "user-numeric", "dockerfile-hadolint", "dockerfile-che
 
 def verdicts(found, asked=None, waivers=None) -> dict[str, str]:
     """Verdicts by check."""
-    return {result.id: result.verdict for result in contract.evaluate(found, asked or samples.expected(), waivers or {})}
+    return {result.id: result.verdict for result in judge.evaluate(found, asked or samples.expected(), waivers or {})}
 
 
 def result(identifier: str, found, asked=None, waivers=None):
     """The result of one check."""
-    results = contract.evaluate(found, asked or samples.expected(), waivers or {})
+    results = judge.evaluate(found, asked or samples.expected(), waivers or {})
     return next(item for item in results if item.id == identifier)
 
 
@@ -53,11 +56,11 @@ def with_process(**facts):
 
 def test_good_image():
     """Everything passes without a waiver."""
-    results = contract.evaluate(GOOD, samples.expected(), {})
+    results = judge.evaluate(GOOD, samples.expected(), {})
     assert {item.id for item in results if item.verdict == "skip"} == GOOD_SKIPS
     assert {item.verdict for item in results if item.id not in GOOD_SKIPS} == {"pass"}
-    assert contract.verdict(results) == "pass"
-    assert contract.failures(results) == []
+    assert judge.verdict(results) == "pass"
+    assert judge.failures(results) == []
     assert all(item.reason for item in results if item.verdict == "skip")
 
 
@@ -73,23 +76,23 @@ def test_good_candidate():
 def test_image_alone():
     """Without a container, what needs one is skipped with that reason, never passed."""
     alone = replace(GOOD, container=None, process=None, memory=None)
-    skipped = {item.id for item in contract.evaluate(alone, samples.expected(), {}) if "no container" in item.reason}
-    assert skipped == {identifier for identifier in contract.CHECKS if identifier.startswith("runtime-")} | {"memory-use"}
+    skipped = {item.id for item in judge.evaluate(alone, samples.expected(), {}) if "no container" in item.reason}
+    assert skipped == {identifier for identifier in judge.CHECKS if identifier.startswith("runtime-")} | {"memory-use"}
 
 
 def test_unreadable_layers():
     """What needs the layers is skipped with the reason, never passed."""
     gap = "zstd"
     blind = replace(GOOD, layers=(), base_files={}, gaps=(gap,))
-    results = {item.id: item for item in contract.evaluate(blind, samples.expected(), {})}
+    results = {item.id: item for item in judge.evaluate(blind, samples.expected(), {})}
     for identifier in ("files-secrets", "files-leftovers", "files-differences", "binary-single-copy", "image-overhead"):
         assert (results[identifier].verdict, results[identifier].reason) == ("skip", gap)
-    assert contract.verdict(results.values()) == "pass"
+    assert judge.verdict(results.values()) == "pass"
 
 
 def test_unknown_base():
     """A base that is gone is a warning, and the comparison with it is a skip."""
-    gone = replace(GOOD, base=evidence.BaseFacts("alpine:3.24"), base_files={})
+    gone = replace(GOOD, base=model.BaseFacts("alpine:3.24"), base_files={})
     found = verdicts(gone)
     assert (found["config-base"], found["files-differences"], found["image-overhead"]) == ("warn", "skip", "skip")
 
@@ -453,13 +456,13 @@ VIOLATIONS = {
 def test_violation(name):
     """It is caught by the checks that are there for it and by no other, with the words that name it and a remedy."""
     make, asked, caught, words = VIOLATIONS[name]
-    results = contract.evaluate(make(), samples.expected(**asked), {})
+    results = judge.evaluate(make(), samples.expected(**asked), {})
     failed = [item for item in results if item.verdict == "fail"]
     assert {item.id for item in failed} == caught
-    assert contract.verdict(results) == "fail"
+    assert judge.verdict(results) == "fail"
     assert words in " ".join(f"{item.measured} {item.reason}" for item in failed)
     assert all(item.remedy and item.reason for item in failed)
-    assert all(item.id in sentence for item, sentence in zip(failed, contract.failures(results)))
+    assert all(item.id in sentence for item, sentence in zip(failed, judge.failures(results)))
 
 
 def test_every_check_is_provoked():
@@ -474,7 +477,7 @@ def test_every_check_is_provoked():
         "dockerfile-checkov",
         "vulnerabilities",
     }
-    assert provoked | elsewhere == set(contract.CHECKS)
+    assert provoked | elsewhere == set(judge.CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -566,7 +569,7 @@ def test_build_info_missing():
     """A binary without build information is a warning: the SBOM has a hole."""
     found = samples.good_evidence(replace_binary=samples.binary_layer(samples.elf()))
     assert with_verdict("warn", found) == {"binary-build-info"}
-    assert contract.verdict(contract.evaluate(found, samples.expected(), {})) == "warn"
+    assert judge.verdict(judge.evaluate(found, samples.expected(), {})) == "warn"
 
 
 def test_health_check_as_a_list():
@@ -613,15 +616,15 @@ def test_budget_at_its_limit():
 @pytest.mark.parametrize(
     ("scanned", "budgets", "verdict"),
     [
-        (scan.ScanResult("trivy", {"critical": 0, "high": 0, "medium": 3, "low": 0, "unknown": 0}), {}, "pass"),
-        (scan.ScanResult("trivy", {"critical": 0, "high": 1, "medium": 0, "low": 0, "unknown": 0}), {}, "warn"),
-        (scan.ScanResult("trivy", {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0}), {"max_critical": 0}, "fail"),
+        (scanners.ScanResult("trivy", {"critical": 0, "high": 0, "medium": 3, "low": 0, "unknown": 0}), {}, "pass"),
+        (scanners.ScanResult("trivy", {"critical": 0, "high": 1, "medium": 0, "low": 0, "unknown": 0}), {}, "warn"),
+        (scanners.ScanResult("trivy", {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0}), {"max_critical": 0}, "fail"),
         (
-            scan.ScanResult("trivy", {"critical": 1, "high": 2, "medium": 0, "low": 0, "unknown": 0}),
+            scanners.ScanResult("trivy", {"critical": 1, "high": 2, "medium": 0, "low": 0, "unknown": 0}),
             {"max_critical": 1, "max_high": 2},
             "pass",
         ),
-        (scan.ScanResult("grype", problem="no database"), {"max_critical": 0}, "warn"),
+        (scanners.ScanResult("grype", problem="no database"), {"max_critical": 0}, "warn"),
         (None, {"max_critical": 0}, "skip"),
     ],
 )
@@ -639,11 +642,11 @@ def test_waiver():
     untouched."""
     found = in_container(ReadonlyRootfs=False)
     waivers = {"runtime-read-only": "It writes its index beside its binary.", "files-binary-writable": "The same."}
-    results = contract.evaluate(found, samples.expected(), waivers)
+    results = judge.evaluate(found, samples.expected(), waivers)
     waived = next(item for item in results if item.id == "runtime-read-only")
     assert (waived.verdict, waived.waiver) == ("waived", "It writes its index beside its binary.")
     assert waived.reason
-    assert contract.verdict(results) == "pass"
+    assert judge.verdict(results) == "pass"
 
 
 def test_waiver_does_not_make_a_pass_or_a_skip():
@@ -663,8 +666,8 @@ def test_waiver_does_not_make_a_pass_or_a_skip():
 )
 def test_bad_waiver(waivers, message):
     """A waiver for nothing, or without a reason, is an error."""
-    with pytest.raises(contract.WaiverError, match=message):
-        contract.evaluate(GOOD, samples.expected(), waivers)
+    with pytest.raises(judge.WaiverError, match=message):
+        judge.evaluate(GOOD, samples.expected(), waivers)
 
 
 # --- The registry and its documentation
@@ -672,17 +675,17 @@ def test_bad_waiver(waivers, message):
 
 def test_registry():
     """Every check is complete, and every rule that is listed is answered by a check."""
-    for item in contract.CHECKS.values():
+    for item in judge.CHECKS.values():
         assert item.about
         assert item.remedy.endswith((".", "?"))
         assert item.group in GROUPS
         assert item.severity in SEVERITIES
-    used = {rule for item in contract.CHECKS.values() for rule in item.rules}
+    used = {rule for item in judge.CHECKS.values() for rule in item.rules}
     assert used == set(rules.RULES)
     assert {rules.source_of(rule) for rule in used} == set(rules.SOURCES)
 
 
-@pytest.mark.parametrize("change", [{"rules": ("CIS 9.9",)}, {"group": "x"}, {"severity": "x"}, {"identifier": "image-size"}])
+@pytest.mark.parametrize("change", [{"rules": ("CIS 9.9",)}, {"group": "x"}, {"severity": "x"}, {"identifier": "taken"}])
 def test_wrong_entry(change):
     """A check that names an unknown rule, group or severity, or a taken id, is refused when it is entered."""
     fields = {"identifier": "new", "title": "x", "group": "files", "severity": "low", "remedy": "x.", **change}
@@ -690,8 +693,11 @@ def test_wrong_entry(change):
     def function(_evidence, _expected):
         """About."""
 
+    group = Group(fields.pop("group"))
+    if fields["identifier"] == "taken":
+        group.check("taken", "x", severity="low", remedy="x.")(function)
     with pytest.raises(ValueError, match="entered wrongly"):
-        check(fields.pop("identifier"), fields.pop("title"), **fields)(function)
+        group.check(fields.pop("identifier"), fields.pop("title"), **fields)(function)
 
 
 def test_documentation_is_fresh():
@@ -721,11 +727,11 @@ CHECKOV = {
 CHECKOV_PROGRAM = Path(sys.executable).parents[1] / "checkov/bin/checkov"
 
 
-def judged(answers: dict | None, name: str = "hadolint", **asked) -> contract.CheckResult:
+def judged(answers: dict | None, name: str = "hadolint", **asked) -> CheckResult:
     """The result of a Dockerfile's check, from what the linters answered."""
     dockerfile = None if answers is None else {"fingerprint": "x", "linters": answers}
     waivers = asked.pop("waivers", {})
-    results = contract.evaluate(replace(GOOD, dockerfile=dockerfile), samples.expected(**asked), waivers, "dockerfile")
+    results = judge.evaluate(replace(GOOD, dockerfile=dockerfile), samples.expected(**asked), waivers, "dockerfile")
     return next(item for item in results if item.id == f"dockerfile-{name}")
 
 
@@ -804,14 +810,14 @@ def test_lint_waiver():
 
 def test_one_group_alone():
     """The running service is held to the checks of its group."""
-    found = contract.evaluate(GOOD, samples.expected(), {}, "runtime")
+    found = judge.evaluate(GOOD, samples.expected(), {}, "runtime")
     assert {item.group for item in found} == {"runtime"}
-    assert [item.id for item in found] == [check.id for check in contract.CHECKS.values() if check.group == "runtime"]
+    assert [item.id for item in found] == [check.id for check in judge.CHECKS.values() if check.group == "runtime"]
 
 
 def test_results_are_plain_data():
     """Results travel as JSON."""
-    for item in contract.evaluate(GOOD, samples.expected(), {}):
+    for item in judge.evaluate(GOOD, samples.expected(), {}):
         assert json.loads(json.dumps(item.as_dict())) == item.as_dict()
 
 

@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils import deploy
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import DeployError
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError, Missing
+from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import DeployError
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, recovery, remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, Missing
 
 Client = Callable[..., str]
 Settings = Callable[..., dict[str, Any]]
@@ -78,11 +83,11 @@ REMEDIES = {
 
 @pytest.mark.parametrize(("line", "word"), REMEDIES.items())
 def test_a_remedy_for_the_last_words(line: str, word: str) -> None:
-    assert word in deploy.remedy_for(["log: started", line])
+    assert word in remedies.remedy_for(["log: started", line])
 
 
 def test_without_last_words_there_is_a_general_remedy() -> None:
-    assert "go_service_args" in deploy.remedy_for([])
+    assert "go_service_args" in remedies.remedy_for([])
 
 
 # What the Engine thinks of a container
@@ -122,13 +127,13 @@ def watched_container(status: str, seconds_ago: float, **state: Any) -> dict[str
     ],
 )
 def test_what_a_container_has_to_be_replaced_for(status: str, seconds_ago: float, state: dict[str, Any], code: int, words: str) -> None:
-    assert deploy.complaint(HealthTester(code), watched_container(status, seconds_ago, **state)) == words
+    assert judgement.reason_to_replace(HealthTester(code), watched_container(status, seconds_ago, **state)) == words
 
 
 def test_the_engine_tests_each_interval_or_not_at_all() -> None:
     """Two intervals, one test of the longest kind, and five seconds for a busy machine."""
-    assert deploy.is_watched(watched_container("healthy", 9.5))
-    assert not deploy.is_watched(watched_container("healthy", 10.5))
+    assert judgement.is_watched(watched_container("healthy", 9.5))
+    assert not judgement.is_watched(watched_container("healthy", 10.5))
 
 
 # The host's ports
@@ -147,16 +152,16 @@ def test_the_engine_tests_each_interval_or_not_at_all() -> None:
 )
 def test_what_counts_as_an_http_answer(answer: bytes | None, expected: str) -> None:
     with listener(answer) as port:
-        assert deploy.http_answers("127.0.0.1", port, "/health", timeout=0.3).strip() == expected
+        assert proofs.http_answers("127.0.0.1", port, "/health", timeout=0.3).strip() == expected
 
 
 def test_a_refused_connection_is_told_apart() -> None:
-    assert deploy.http_answers("127.0.0.1", free_port(), "/") == "refused"
+    assert proofs.http_answers("127.0.0.1", free_port(), "/") == "refused"
 
 
 def test_an_answer_over_ipv6() -> None:
     with listener(b"HTTP/1.1 200 OK\r\n\r\n", socket.AF_INET6) as port:
-        assert deploy.http_answers("::1", port, "/") == ""
+        assert proofs.http_answers("::1", port, "/") == ""
 
 
 class Publishers:
@@ -173,21 +178,21 @@ def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None
     with listener(family=family) as port:
         address = "127.0.0.1" if family == socket.AF_INET else "[::1]"
         with pytest.raises(DeployError) as caught:
-            deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+            ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
         assert f":{port} is taken by the process " in caught.value.message
         assert f"(pid {os.getpid()})" in caught.value.message
     assert (caught.value.stage, caught.value.standing) == ("port", "Nothing that ran before was touched.")
     assert "go_service_publish" in caught.value.remedy
-    deploy.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+    ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
 
 
 def test_an_address_of_another_host(settings: Settings) -> None:
     with pytest.raises(DeployError, match=r"192\.0\.2\.1 is not one of this host's"):
-        deploy.check_port(Publishers(), settings(publish="192.0.2.1:8080"), None)
+        ports.check_port(Publishers(), settings(publish="192.0.2.1:8080"), None)
 
 
 def test_a_service_without_a_published_port_needs_none(settings: Settings) -> None:
-    deploy.check_port(Publishers(), settings(publish=""), None)
+    ports.check_port(Publishers(), settings(publish=""), None)
 
 
 @pytest.mark.parametrize(("running", "host_port", "taken"), [(True, 0, False), (False, 0, True), (True, 1, True)])
@@ -196,7 +201,7 @@ def test_the_port_of_the_old_container_is_its_own(settings: Settings, running: b
         bindings = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port + host_port)}]}
         old = {"State": {"Running": running}, "HostConfig": {"PortBindings": bindings}}
         with pytest.raises(DeployError) if taken else contextlib.nullcontext():
-            deploy.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
+            ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
 
 
 # On the real Engine
@@ -216,11 +221,11 @@ def service(settings: Settings) -> Settings:
 @pytest.fixture
 def clean(engine: Engine) -> Iterator[Engine]:
     """Return the Engine, without containers of the service before and after."""
-    for container in engine.containers(name="utest-web"):
-        engine.remove(container["Id"])
+    for made in engine.containers(name="utest-web"):
+        engine.remove(made["Id"])
     yield engine
-    for container in engine.containers(name="utest-web"):
-        engine.remove(container["Id"])
+    for made in engine.containers(name="utest-web"):
+        engine.remove(made["Id"])
 
 
 def names(engine: Engine) -> list[str]:
@@ -238,7 +243,7 @@ def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Se
         return "what was found"
 
     began = time.monotonic()
-    proof, found = deploy.prove_candidate(clean, service(stable_seconds=2.6, publish="127.0.0.1:8080"), web, look)
+    proof, found = candidates.prove_candidate(clean, service(stable_seconds=2.6, publish="127.0.0.1:8080"), web, look)
     assert time.monotonic() - began > 2.6
     assert found == "what was found"
     ((present, candidate),) = looked
@@ -253,7 +258,7 @@ def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Se
 def test_a_candidate_that_is_being_looked_at_may_still_fail(clean: Engine, web: str, service: Settings) -> None:
     """The look is part of the time for which a candidate has to stay healthy, and takes nothing from it."""
     with pytest.raises(DeployError, match="exited with code 4"):
-        deploy.prove_candidate(
+        candidates.prove_candidate(
             clean, service("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", stable_seconds=3), web, lambda _id: time.sleep(1)
         )
     assert names(clean) == []
@@ -267,7 +272,7 @@ def test_a_look_that_fails_leaves_no_candidate(clean: Engine, web: str, service:
         raise ValueError("an archive that cannot be read")
 
     with pytest.raises(ValueError, match="cannot be read"):
-        deploy.prove_candidate(clean, service(), web, look)
+        candidates.prove_candidate(clean, service(), web, look)
     assert names(clean) == []
 
 
@@ -303,7 +308,7 @@ FAILING = {
 def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, service: Settings, case: tuple[Any, ...]) -> None:
     command, changes, words, remedy = case
     with pytest.raises(DeployError) as caught:
-        deploy.prove_candidate(clean, service(command, **changes), web, str)
+        candidates.prove_candidate(clean, service(command, **changes), web, str)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert remedy in caught.value.remedy
@@ -315,7 +320,7 @@ def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, se
 @pytest.mark.parametrize(("image", "words"), [(BARE, "has no health check"), ("utest-web:none", "there is no image utest-web:none")])
 def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image: str, words: str) -> None:
     with pytest.raises(DeployError, match=words):
-        deploy.prove_candidate(clean, service(), image, str)
+        candidates.prove_candidate(clean, service(), image, str)
     assert names(clean) == []
 
 
@@ -324,15 +329,15 @@ def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image:
     ("suffix", "labels"),
     [
         *((suffix, {}) for suffix in ("", "-candidate", "-next", "-set-aside", "-failed")),
-        pytest.param("", {containers.LABEL_NAME: "utest-other", containers.LABEL_KIND: "service"}, id="another service's"),
-        pytest.param("", {containers.LABEL_NAME: "utest-web", containers.LABEL_KIND: "image"}, id="run from the image by hand"),
+        pytest.param("", {common_names.LABEL_NAME: "utest-other", common_names.LABEL_KIND: "service"}, id="another service's"),
+        pytest.param("", {common_names.LABEL_NAME: "utest-web", common_names.LABEL_KIND: "image"}, id="run from the image by hand"),
     ],
 )
 def test_a_foreign_container_is_left_alone(clean: Engine, suffix: str, labels: dict[str, str]) -> None:
     made = clean.create(f"utest-web{suffix}", {"Image": BARE, "Labels": labels})
     try:
         with pytest.raises(DeployError) as caught:
-            deploy.refuse_foreign(clean, "utest-web")
+            judgement.refuse_foreign(clean, "utest-web")
         for word in (f"the name utest-web{suffix} is held", BARE, made[:12], "created"):
             assert word in caught.value.message
         assert f"docker rename utest-web{suffix}" in caught.value.remedy
@@ -354,7 +359,7 @@ def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Setting
     clean.start(holder)
     try:
         with pytest.raises(DeployError, match="taken by the container utest-holder"):
-            deploy.swap(clean, service(publish=f"127.0.0.1:{port}"), web)
+            swaps.swap(clean, service(publish=f"127.0.0.1:{port}"), web)
         assert names(clean) == ["utest-holder"]
     finally:
         clean.remove(holder)
@@ -363,15 +368,15 @@ def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Setting
 @pytest.mark.engine
 def test_a_swap_replaces_and_answers(clean: Engine, web: str, service: Settings) -> None:
     publish = f"127.0.0.1:{free_port()}"
-    first = deploy.swap(clean, service(publish=publish, restart_policy="always"), web)
+    first = swaps.swap(clean, service(publish=publish, restart_policy="always"), web)
     assert (first.action, first.old_id) == ("created", "")
-    second = deploy.swap(clean, service(publish=publish, env={"A": "b"}), web)
+    second = swaps.swap(clean, service(publish=publish, env={"A": "b"}), web)
     assert (second.action, second.old_id) == ("replaced", first.container_id)
     assert 0 < second.outage_seconds < 5
     assert names(clean) == ["utest-web"]
     assert clean.container("utest-web")["Id"] == second.container_id
     assert clean.container(first.container_id) is None
-    assert deploy.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+    assert proofs.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
 
 
 @pytest.mark.engine
@@ -383,16 +388,16 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
     clean: Engine, web: str, service: Settings, command: str, words: list[str]
 ) -> None:
     publish = f"127.0.0.1:{free_port()}"
-    old = deploy.swap(clean, service(publish=publish, restart_policy="always"), web).container_id
+    old = swaps.swap(clean, service(publish=publish, restart_policy="always"), web).container_id
     with pytest.raises(DeployError) as caught:
-        deploy.swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
+        swaps.swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert caught.value.standing == f"The very same earlier container {old[:12]} runs again and is healthy."
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"], found["HostConfig"]["RestartPolicy"]["Name"]) == (old, True, "always")
     assert names(clean) == ["utest-web"]
-    assert deploy.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+    assert proofs.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
 
 
 @pytest.mark.engine
@@ -400,7 +405,7 @@ def test_a_new_container_speaks_first(clean: Engine, client: Callable[..., str],
     """The host knows where to send packets for it without having asked, on a network that nobody has used yet."""
     network = client("network", "create", "--label", "go-service.name=utest-web", "utest-network")
     try:
-        made = clean.container(deploy.swap(clean, service(network="utest-network"), web).container_id)
+        made = clean.container(swaps.swap(clean, service(network="utest-network"), web).container_id)
         address = made["NetworkSettings"]["Networks"]["utest-network"]["IPAddress"]
         deadline = time.monotonic() + 5
         while not (known := neighbours(f"br-{network[:12]}").get(address)) and time.monotonic() < deadline:
@@ -421,15 +426,15 @@ def neighbours(device: str) -> dict[str, str]:
 def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web: str, service: Settings) -> None:
     """What only the running service can show is judged before the old container is given up."""
     publish = f"127.0.0.1:{free_port()}"
-    old = deploy.swap(clean, service(publish=publish), web).container_id
+    old = swaps.swap(clean, service(publish=publish), web).container_id
     judged = []
 
     def disapprove(container_id: str) -> None:
         judged.append(container_id)
-        raise deploy.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
+        raise proofs.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
 
     with pytest.raises(DeployError, match="breaks the contract") as caught:
-        deploy.swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
+        swaps.swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
     assert caught.value.evidence == ["Published address: ..."]
     assert old not in judged
     found = clean.container("utest-web")
@@ -440,17 +445,17 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
 @pytest.mark.engine
 def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service: Settings) -> None:
     with pytest.raises(DeployError) as caught:
-        deploy.swap(clean, service("exit 3"), web)
+        swaps.swap(clean, service("exit 3"), web)
     assert "no earlier container" in caught.value.standing
     assert names(clean) == []
 
 
 @pytest.mark.engine
 def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str, service: Settings) -> None:
-    old = deploy.swap(clean, service(), web).container_id
+    old = swaps.swap(clean, service(), web).container_id
     clean.stop(old, 0)
     with pytest.raises(DeployError) as caught:
-        deploy.swap(clean, service("exit 3"), web)
+        swaps.swap(clean, service("exit 3"), web)
     assert "back as it was: stopped" in caught.value.standing
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"]) == (old, False)
@@ -461,20 +466,20 @@ def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str
 def test_a_real_swap_that_was_killed_is_finished_or_undone(
     clean: Engine, web: str, service: Settings, command: str, finished: bool
 ) -> None:
-    old = deploy.swap(clean, service(), web).container_id
+    old = swaps.swap(clean, service(), web).container_id
     clean.rename(old, "utest-web-set-aside")
     clean.stop(old, 0)
     wanted = service(command, start_timeout=1)
     new = clean.create("utest-web", containers.create_body(wanted, web, clean.api_version))
     clean.start(new)
     clean.create("utest-web-next", containers.create_body(wanted, web, clean.api_version))
-    told = deploy.recover(clean, wanted)
+    told = recovery.recover(clean, wanted)
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"]) == (new if finished else old, True)
     assert names(clean) == ["utest-web"]
     done = "Finished an interrupted swap" if finished else "Undid an interrupted swap"
     assert [sentence.partition(":")[0] for sentence in told] == [done, "Removed the leftover container utest-web-next."]
-    assert deploy.recover(clean, wanted) == []
+    assert recovery.recover(clean, wanted) == []
 
 
 @pytest.mark.engine
@@ -492,11 +497,11 @@ def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Clien
     ids = [clean.image(tag)["Id"] for tag in tags]
     held = clean.create("utest-many", {"Image": tags[0], "Cmd": ["true"]})
     try:
-        assert deploy.promote(clean, "utest-many", ids[4])
-        assert deploy.promote(clean, "utest-many", ids[5])
-        assert not deploy.promote(clean, "utest-many", ids[5])
+        assert images.promote(clean, "utest-many", ids[4])
+        assert images.promote(clean, "utest-many", ids[5])
+        assert not images.promote(clean, "utest-many", ids[5])
         assert (clean.image("utest-many:latest")["Id"], clean.image("utest-many:previous")["Id"]) == (ids[5], ids[4])
-        removed = deploy.prune(clean, "utest-many", 3, ids[5])
+        removed = images.prune(clean, "utest-many", 3, ids[5])
         left = [tag for tag in tags if clean.image(tag)]
         assert {tags[0], tags[4], tags[5]} <= set(left), "in use, previous and latest stay"
         assert len(set(left) - {tags[0]}) in (2, 3)
@@ -504,7 +509,7 @@ def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Clien
         assert len([stage for stage in stages if clean.image(stage)]) == 1
         assert clean.image(nameless) is None
         assert len(removed) == len(tags) - len(left) + 2
-        assert deploy.prune(clean, "utest-many", 3, ids[5]) == []
+        assert images.prune(clean, "utest-many", 3, ids[5]) == []
     finally:
         clean.remove(held)
         for image in clean.images(name="utest-many"):
@@ -704,15 +709,15 @@ class Memory:
 @pytest.fixture
 def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return what makes settings of a deploy that never waits."""
-    monkeypatch.setattr(deploy, "POLL", 0)
-    monkeypatch.setattr(deploy, "STOP_SLACK", 0)
+    monkeypatch.setattr(proofs, "POLL", 0)
+    monkeypatch.setattr(swaps, "STOP_SLACK", 0)
     return lambda **changes: service(start_timeout=1e-9, **changes)
 
 
 def running_service(settings: dict[str, Any], policy: str) -> tuple[Memory, str]:
     """Return an Engine with the service in it, and its container's id."""
     engine = Memory()
-    old = deploy.swap(engine, {**settings, "restart_policy": policy}, "good").container_id
+    old = swaps.swap(engine, {**settings, "restart_policy": policy}, "good").container_id
     engine.calls = 0
     return engine, old
 
@@ -721,7 +726,7 @@ def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
     """Return how many calls a swap makes where nothing goes wrong but the image."""
     engine, _old = running_service(settings, policy)
     with contextlib.suppress(DeployError):
-        deploy.swap(engine, settings, image)
+        swaps.swap(engine, settings, image)
     return engine.calls
 
 
@@ -742,9 +747,9 @@ def test_whatever_call_fails_a_healthy_container_serves(fast: Settings, policy: 
         engine, old = running_service(fast(), policy)
         engine.at, engine.after = number, after
         with contextlib.suppress(DeployError, EngineError):
-            deploy.swap(engine, fast(), image)
+            swaps.swap(engine, fast(), image)
         engine.at = None
-        deploy.recover(engine, fast())
+        recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"call {number}"
         (record,) = engine.records.values()
         assert record["Id"] == old or record["Config"]["Image"] == "good"
@@ -758,13 +763,13 @@ def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: 
         engine, old = running_service(fast(), policy)
         engine.at, engine.after, engine.error = number, after, Killed()
         with pytest.raises(Killed):
-            deploy.swap(engine, fast(), image)
+            swaps.swap(engine, fast(), image)
         engine.at = None
-        deploy.recover(engine, fast())
+        recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"call {number}"
         (record,) = engine.records.values()
         assert record["Id"] == old or record["Config"]["Image"] == "good"
-        assert deploy.recover(engine, fast()) == []
+        assert recovery.recover(engine, fast()) == []
 
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
@@ -773,12 +778,12 @@ def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, pol
         engine, _old = running_service(fast(), policy)
         engine.at, engine.error = number, Killed()
         with pytest.raises(Killed):
-            deploy.swap(engine, fast(), "bad")
+            swaps.swap(engine, fast(), "bad")
         engine.calls, engine.at = 0, second
         with contextlib.suppress(Killed):
-            deploy.recover(engine, fast())
+            recovery.recover(engine, fast())
         engine.at = None
-        deploy.recover(engine, fast())
+        recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"calls {number}, {second}"
 
 
@@ -797,9 +802,9 @@ def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast:
             return super().container(name)
 
     engine = Stopping()
-    engine.stopping = old = deploy.swap(engine, fast(), "good").container_id
-    engine.rename(old, containers.set_aside_name(fast()["name"]))
-    deploy.recover(engine, fast(stop_timeout=60))
+    engine.stopping = old = swaps.swap(engine, fast(), "good").container_id
+    engine.rename(old, common_names.set_aside_name(fast()["name"]))
+    recovery.recover(engine, fast(stop_timeout=60))
     found = engine.container(fast()["name"])
     assert engine.looks == 5
     assert found is not None
@@ -812,7 +817,7 @@ def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_t
         engine, old = running_service(fast(), "unless-stopped")
         engine.at, engine.lasting = number, True
         try:
-            deploy.swap(engine, fast(), "bad")
+            swaps.swap(engine, fast(), "bad")
         except DeployError as error:
             if error.stage == "rollback":
                 reached += 1
@@ -823,7 +828,7 @@ def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_t
             pass
         assert old in engine.records, f"call {number}"
         engine.at, engine.lasting = None, False
-        deploy.recover(engine, fast())
+        recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"call {number}"
     assert reached > 3
 
@@ -833,16 +838,16 @@ def test_a_container_that_was_unhealthy_before_comes_back_as_it_was(fast: Settin
     engine.records[old]["State"]["Health"] = {"Status": "unhealthy"}
     engine.records[old]["Config"]["Image"] = "bad"
     with pytest.raises(DeployError) as caught:
-        deploy.swap(engine, fast(), "bad")
+        swaps.swap(engine, fast(), "bad")
     assert "back as it was: running, but unhealthy" in caught.value.standing
     assert state(engine) == [("utest-web", True)] and old in engine.records
 
 
 def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
     engine, _old = running_service(fast(), "unless-stopped")
-    engine.create("utest-web-next", {"Image": "good", "Labels": {containers.LABEL_NAME: "utest"}, "HostConfig": {}})
-    assert deploy.leftovers(engine, "utest-web") == []
-    assert deploy.recover(engine, fast()) == []
+    engine.create("utest-web-next", {"Image": "good", "Labels": {common_names.LABEL_NAME: "utest"}, "HostConfig": {}})
+    assert recovery.leftovers(engine, "utest-web") == []
+    assert recovery.recover(engine, fast()) == []
     assert len(engine.records) == 2
 
 
@@ -857,6 +862,6 @@ def test_a_container_that_vanishes_while_it_is_proven_is_told(fast: Settings) ->
 
     engine.run_in = run_in
     with pytest.raises(DeployError, match="it was removed while it was being proven") as caught:
-        deploy.swap(engine, fast(), "good")
+        swaps.swap(engine, fast(), "good")
     assert old[:12] in caught.value.standing
     assert state(engine) == [("utest-web", True)]

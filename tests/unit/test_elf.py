@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils import elf
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import build_info, elf
 
 
 def stream(data: bytes) -> io.BytesIO:
@@ -85,20 +85,20 @@ def test_every_single_damaged_byte_is_handled():
     for position in range(len(good)):
         damaged = bytearray(good)
         damaged[position] ^= 0xFF
-        for read in (elf.read_elf, elf.read_build_info):
-            with contextlib.suppress(elf.ElfError, elf.BuildInfoError):
+        for read in (elf.read_elf, build_info.read_build_info):
+            with contextlib.suppress(elf.ElfError, build_info.BuildInfoError):
                 read(stream(bytes(damaged)))
 
 
 def test_build_info():
     """The module, its dependencies, a replacement and quoted settings."""
-    info = elf.read_build_info(stream(samples.GOOD_BINARY))
+    info = build_info.read_build_info(stream(samples.GOOD_BINARY))
     assert info.go_version == "go1.27.3"
     assert info.path == "example.com/cat-server"
-    assert info.main == elf.GoModule("example.com/cat-server", "v1.2.0", "")
+    assert info.main == build_info.GoModule("example.com/cat-server", "v1.2.0", "")
     assert [module.path for module in info.deps] == ["golang.org/x/net", "example.com/old"]
     assert info.deps[0].effective is info.deps[0]
-    assert info.deps[1].effective == elf.GoModule("example.com/Fork", "v1.0.1+incompatible", "h1:def=")
+    assert info.deps[1].effective == build_info.GoModule("example.com/Fork", "v1.0.1+incompatible", "h1:def=")
     assert info.settings == {"-ldflags": "-w -s", "CGO_ENABLED": "0", "GOARCH": "amd64"}
 
 
@@ -106,7 +106,7 @@ def test_build_info_without_modules():
     """A binary that was built without modules has its Go version only."""
     blob = samples.build_info(text="")
     blob = blob[: blob.index(b"go1.27.3") + 8] + b"\0"
-    info = elf.read_build_info(stream(samples.elf(info=blob)))
+    info = build_info.read_build_info(stream(samples.elf(info=blob)))
     assert (info.go_version, info.main, info.deps) == ("go1.27.3", None, ())
 
 
@@ -129,8 +129,8 @@ def test_build_info_without_modules():
 )
 def test_bad_build_info(info, message):
     """What cannot be read is said in words."""
-    with pytest.raises(elf.BuildInfoError, match=message):
-        elf.read_build_info(stream(samples.elf(info=info)))
+    with pytest.raises(build_info.BuildInfoError, match=message):
+        build_info.read_build_info(stream(samples.elf(info=info)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_bad_build_info(info, message):
 )
 def test_settings(line, key, value):
     """Values are unquoted as strconv.Unquote does."""
-    assert elf.parse_build_info("go1.27", line).settings == {key: value}
+    assert build_info.parse_build_info("go1.27", line).settings == {key: value}
 
 
 def test_against_go_version(tmp_path: Path, go_binary: Path):
@@ -166,9 +166,9 @@ def test_against_go_version(tmp_path: Path, go_binary: Path):
     printed = subprocess.run([go_binary, "version", "-m", str(binary)], capture_output=True, text=True, check=True).stdout
     version, *lines = printed.splitlines()
     with binary.open("rb") as data:
-        info, facts = elf.read_build_info(data), elf.read_elf(data)
+        info, facts = build_info.read_build_info(data), elf.read_elf(data)
     text = "\n".join(line.removeprefix("\t") for line in lines) + "\n"
-    assert elf.parse_build_info(version.rpartition(": ")[2], text) == info
+    assert build_info.parse_build_info(version.rpartition(": ")[2], text) == info
     assert [(module.path, module.effective.path) for module in info.deps] == [("example.com/lib", "./lib")]
     assert info.settings["-ldflags"] == "-w -s -X main.x=1"
     assert facts.static

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import engine as engines
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine, EngineError, EngineUnreachable, Missing
+from ansible_collections.proven.go_service.plugins.module_utils.engine import client as engines
+from ansible_collections.proven.go_service.plugins.module_utils.engine import records
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable, Missing
 from relays import Relay
 
 Client = Callable[..., str]
@@ -33,13 +34,13 @@ IMAGE = "stand-in/runtime:1.37.0"
     ],
 )
 def test_times(text: str, seconds: float) -> None:
-    assert engines.parse_time(text) == pytest.approx(seconds, abs=1e-6)
+    assert records.parse_time(text) == pytest.approx(seconds, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["", "now", "2026-03-01T12:00:00", "0001-01-01T00:00:00Zx"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a time of the Engine|Invalid isoformat"):
-        engines.parse_time(text)
+        records.parse_time(text)
 
 
 def frame(stream: int, payload: bytes) -> bytes:
@@ -75,7 +76,7 @@ def test_multiplexed_output(raw: bytes, payload: bytes) -> None:
     ],
 )
 def test_the_command_of_a_health_check(check: object, command: list[str] | None) -> None:
-    assert engines.health_test({"Config": {"Healthcheck": check}}) == command
+    assert records.health_test({"Config": {"Healthcheck": check}}) == command
 
 
 # The real Engine

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils import archive, evidence, scan
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, databases, image_archive, model, scanners
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import process as processes
 
 # --- Layers and archives
 
@@ -20,7 +21,7 @@ def test_image_in_every_form(form):
     """Engines before 25, from 25 and with the containerd store give the same layers."""
     tars = samples.good_tars()
     stream = io.BytesIO(samples.save(tars, form=form, twins=True))
-    found = archive.read_image(stream, [samples.diff_id(tar) for tar in tars], [samples.BINARY])
+    found = image_archive.read_image(stream, [samples.diff_id(tar) for tar in tars], [samples.BINARY])
     assert found.complete
     assert found.diff_ids == tuple(samples.diff_id(tar) for tar in tars)
     assert [index for index, layer in enumerate(found.layers) if samples.BINARY in layer.entries] == [2]
@@ -40,14 +41,14 @@ def test_stream_is_read_forwards_only():
             return self._data.read(min(size, 999))  # short reads, as a network gives
 
     tars = samples.good_tars()
-    found = archive.read_image(Pipe(samples.save(tars)), [samples.diff_id(tar) for tar in tars])
+    found = image_archive.read_image(Pipe(samples.save(tars)), [samples.diff_id(tar) for tar in tars])
     assert found.complete
 
 
 def test_identical_layers_are_links_before_engine_25():
     """The same layer twice is written once, with a link in the second place."""
     tar = samples.Layer().add("/a", "x").tar()
-    found = archive.read_image(io.BytesIO(samples.save([tar, tar])), [samples.diff_id(tar)] * 2)
+    found = image_archive.read_image(io.BytesIO(samples.save([tar, tar])), [samples.diff_id(tar)] * 2)
     assert found.complete
     assert [list(layer.entries) for layer in found.layers] == [["/a"], ["/a"]]
 
@@ -55,7 +56,7 @@ def test_identical_layers_are_links_before_engine_25():
 def test_empty_layer():
     """A layer without any change is a tar of zeros."""
     tar = samples.Layer().tar()
-    found = archive.read_image(io.BytesIO(samples.save([tar])), [samples.diff_id(tar)])
+    found = image_archive.read_image(io.BytesIO(samples.save([tar])), [samples.diff_id(tar)])
     assert found.complete
     assert found.layers[0].entries == {}
 
@@ -67,15 +68,15 @@ def test_unreadable_compression_leaves_a_gap():
         import compression.zstd  # noqa: F401, PLC0415
     except ImportError:
         tars = samples.good_tars()
-        found = archive.read_image(io.BytesIO(samples.save(tars, form="zstd")), [samples.diff_id(tar) for tar in tars])
+        found = image_archive.read_image(io.BytesIO(samples.save(tars, form="zstd")), [samples.diff_id(tar) for tar in tars])
         assert not found.complete
         assert found.layers == (None, None, None)
 
 
 def test_another_image_is_refused():
     """An archive that does not hold the image is an error, not an image without layers."""
-    with pytest.raises(archive.ArchiveError, match="does not hold the image"):
-        archive.read_image(io.BytesIO(samples.save(samples.good_tars())), ["sha256:0"])
+    with pytest.raises(image_archive.ArchiveError, match="does not hold the image"):
+        image_archive.read_image(io.BytesIO(samples.save(samples.good_tars())), ["sha256:0"])
 
 
 def test_archive_without_manifest():
@@ -83,8 +84,8 @@ def test_archive_without_manifest():
     buffer = io.BytesIO()
     tarfile.TarFile(fileobj=buffer, mode="w").close()
     buffer.seek(0)
-    with pytest.raises(archive.ArchiveError, match=r"no manifest\.json"):
-        archive.read_image(buffer, [])
+    with pytest.raises(image_archive.ArchiveError, match=r"no manifest\.json"):
+        image_archive.read_image(buffer, [])
 
 
 def test_entries():
@@ -93,16 +94,16 @@ def test_entries():
     layer.link("/l", "d/f").add("/h", type=tarfile.LNKTYPE, target="d/f", mode=0o4755)
     layer.add("/cap", "x", xattrs={"security.capability": "v"}).add("/fifo", type=tarfile.FIFOTYPE)
     (found,) = samples.read_layers(layer)
-    assert found.entries["/d"].type == archive.DIRECTORY
+    assert found.entries["/d"].type == image_archive.DIRECTORY
     assert found.entries["/d"].mode == 0o1777
     entry = found.entries["/d/f"]
-    assert (entry.type, entry.mode & stat.S_ISUID, entry.uid, entry.gid, entry.size) == (archive.FILE, 0o4000, 7, 8, 5)
+    assert (entry.type, entry.mode & stat.S_ISUID, entry.uid, entry.gid, entry.size) == (image_archive.FILE, 0o4000, 7, 8, 5)
     assert entry.sha256 == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-    assert (found.entries["/l"].type, found.entries["/l"].target, found.entries["/l"].size) == (archive.SYMLINK, "d/f", 3)
-    assert (found.entries["/h"].type, found.entries["/h"].target) == (archive.HARDLINK, "/d/f")
+    assert (found.entries["/l"].type, found.entries["/l"].target, found.entries["/l"].size) == (image_archive.SYMLINK, "d/f", 3)
+    assert (found.entries["/h"].type, found.entries["/h"].target) == (image_archive.HARDLINK, "/d/f")
     assert found.entries["/cap"].capabilities
     assert not entry.capabilities
-    assert found.entries["/fifo"].type == archive.OTHER
+    assert found.entries["/fifo"].type == image_archive.OTHER
 
 
 def test_merge():
@@ -111,10 +112,10 @@ def test_merge():
     lower.directory("/c").add("/c/1", "1").add("/gone", "x").directory("/d").add("/d/deep/1", "x")
     upper = samples.Layer().add("/a/1", "new").add("/.wh.gone").add("/b/.wh..wh..opq").add("/b/2", "2")
     upper.add("/c", "now a file").add("/.wh.d")
-    files = archive.merge(samples.read_layers(lower, upper))
+    files = image_archive.merge(samples.read_layers(lower, upper))
     assert sorted(files) == ["/a", "/a/1", "/a/2", "/b", "/b/2", "/c"]
     assert files["/a/1"].size == 3
-    assert files["/c"].type == archive.FILE
+    assert files["/c"].type == image_archive.FILE
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_merge():
 )
 def test_instructions(created_by, shown):
     """The history of both builders reads as the Dockerfile did."""
-    assert archive.instruction(created_by) == shown
+    assert image_archive.instruction(created_by) == shown
 
 
 # --- What is in the files
@@ -141,31 +142,31 @@ def test_instructions(created_by, shown):
 def test_accounts():
     """Passwords are taken from where they are; damaged lines are passed over."""
     passwd = "root:x:0:0:root:/root:/bin/sh\nopen::5:5::/:/bin/sh\nbroken:x:y\napp:x:1000:1000::/:/sbin/nologin\n"
-    accounts = evidence.parse_accounts(passwd, "root:*:1::::::\napp::1::::::\nshort\n")
+    accounts = databases.parse_accounts(passwd, "root:*:1::::::\napp::1::::::\nshort\n")
     assert [(a.name, a.uid, a.password) for a in accounts] == [("root", 0, "*"), ("open", 5, ""), ("app", 1000, "")]
-    assert evidence.parse_accounts("a:x:1:1:::\n", "")[0].password is None
+    assert databases.parse_accounts("a:x:1:1:::\n", "")[0].password is None
 
 
 def test_groups():
     """Members are read; damaged lines are passed over."""
-    groups = evidence.parse_groups("root:x:0:\nwheel:x:10:root,app\nbroken\n")
-    assert groups == (evidence.Group("root", 0), evidence.Group("wheel", 10, ("root", "app")))
+    groups = databases.parse_groups("root:x:0:\nwheel:x:10:root,app\nbroken\n")
+    assert groups == (model.Group("root", 0), model.Group("wheel", 10, ("root", "app")))
 
 
 def test_apk_database():
     """Packages with their files, and blocks without a name left out."""
-    packages = evidence.parse_apk_database(samples.APK_DATABASE + "C:x\nT:nothing\n")
+    packages = databases.parse_apk_database(samples.APK_DATABASE + "C:x\nT:nothing\n")
     assert [(p.name, p.version, p.license) for p in packages] == [
         ("busybox", "1.37.0-r12", "GPL-2.0-only"),
         ("musl", "1.2.5-r9", "MIT"),
     ]
     assert packages[1].files == {"/lib/ld-musl-x86_64.so.1"}
-    assert evidence.parse_apk_database("") == ()
+    assert databases.parse_apk_database("") == ()
 
 
 def test_os_release():
     """Quotes and comments."""
-    assert evidence.parse_os_release('# x\nID=alpine\nPRETTY_NAME="Alpine Linux"\nnothing\n') == {
+    assert databases.parse_os_release('# x\nID=alpine\nPRETTY_NAME="Alpine Linux"\nnothing\n') == {
         "ID": "alpine",
         "PRETTY_NAME": "Alpine Linux",
     }
@@ -184,7 +185,7 @@ def test_os_release():
 )
 def test_memory(stats, expected):
     """As `docker stats` counts on both versions of cgroups."""
-    assert evidence.memory_in_use(stats) == expected
+    assert processes.memory_in_use(stats) == expected
 
 
 STATUS = (
@@ -199,17 +200,17 @@ def test_process(tmp_path: Path):
     (tmp_path / "7").mkdir()
     (tmp_path / "7/status").write_text(STATUS)
     (tmp_path / "7/cgroup").write_text("0::/system.slice/docker-abc123.scope\n")
-    process = evidence.read_process(7, "abc123", str(tmp_path))
-    assert process == evidence.ProcessFacts(1000, 1000, (1000, 2000), 0, 0x400, True, 2, 6248 * 1024)
-    assert evidence.read_process(7, "another", str(tmp_path)) is None
-    assert evidence.read_process(8, "abc123", str(tmp_path)) is None
+    process = processes.read_process(7, "abc123", str(tmp_path))
+    assert process == model.ProcessFacts(1000, 1000, (1000, 2000), 0, 0x400, True, 2, 6248 * 1024)
+    assert processes.read_process(7, "another", str(tmp_path)) is None
+    assert processes.read_process(8, "abc123", str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("line", ["Uid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp", "Groups"])
 def test_incomplete_process(line):
     """A kernel that says less is no record at all, rather than one with zeros."""
     text = "\n".join(row for row in STATUS.splitlines() if not row.startswith(line))
-    assert evidence.parse_process_status(text) is None
+    assert processes.parse_process_status(text) is None
 
 
 # --- All of it
@@ -243,10 +244,10 @@ def test_collect_asks_once():
     """One pass over the layers, and nothing twice: verification has to be cheap."""
     tars = samples.good_tars()
     engine = samples.engine(tars, samples.image_record(tars))
-    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
     assert len(engine.asked) == len(set(engine.asked)) == 7
     engine.asked.clear()
-    again = evidence.observe(engine, found, "cat-server")
+    again = collect.observe(engine, found, "cat-server")
     assert engine.asked == ["container cat-server", "stats cat-server"]
     assert again.files is found.files
 
@@ -255,7 +256,7 @@ def test_image_alone():
     """Without a container the image is looked at, and no container is asked for."""
     tars = samples.good_tars()
     engine = samples.engine(tars, samples.image_record(tars))
-    found = evidence.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner="")
     assert found.container is None
     assert not found.base.found
     assert not any(asked.startswith(("container", "stats")) for asked in engine.asked)
@@ -266,7 +267,7 @@ def test_stopped_container():
     tars = samples.good_tars()
     container = {**samples.container_record(), "State": {"Running": False, "Pid": 0}}
     engine = samples.engine(tars, samples.image_record(tars), container)
-    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
     assert (found.process, found.memory) == (None, None)
     assert "stats cat-server" not in engine.asked
 
@@ -279,7 +280,7 @@ def test_unreadable_layers_fall_back_to_the_container():
     exported = samples.base_layer().add("/.dockerenv").add("/etc/hosts", "x").directory("/dev").directory("/dev/pts")
     exported.add(samples.BINARY, samples.GOOD_BINARY, mode=0o755, uid=1000, gid=1000)
     engine.streams["files cat-server"] = exported.tar()
-    found = evidence.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
     if not found.gaps:
         pytest.skip("this Python reads zstd")
     assert found.binary.build_info.go_version == "go1.27.3"
@@ -376,7 +377,7 @@ GRYPE = {
 
 def test_trivy():
     """Counts by severity, the gravest first, one finding once."""
-    found = scan.parse_trivy(TRIVY)
+    found = scanners.parse_trivy(TRIVY)
     assert found.counts == {"critical": 1, "high": 0, "medium": 1, "low": 0, "unknown": 0}
     assert [finding.id for finding in found.worst] == ["CVE-2019-14697", "CVE-2019-1549"]
     assert found.worst[1].fixed_in == "1.1.1d-r0"
@@ -384,16 +385,16 @@ def test_trivy():
 
 def test_grype():
     """The same of grype, with its own words for severities."""
-    found = scan.parse_grype(GRYPE)
+    found = scanners.parse_grype(GRYPE)
     assert found.counts == {"critical": 1, "high": 0, "medium": 0, "low": 1, "unknown": 1}
     assert found.worst[0].fixed_in == "1.1.20-r5"
 
 
-@pytest.mark.parametrize("parse", [scan.parse_trivy, scan.parse_grype])
+@pytest.mark.parametrize("parse", [scanners.parse_trivy, scanners.parse_grype])
 @pytest.mark.parametrize("document", [[], {}, {"SchemaVersion": 1}, None, {"matches": {}}])
 def test_foreign_scan(parse, document):
     """Anything else is refused, not taken for an image without vulnerabilities."""
-    with pytest.raises(scan.ScanError):
+    with pytest.raises(scanners.ScanError):
         parse(document)
 
 
@@ -414,7 +415,7 @@ def fake_scanner(tmp_path: Path):
 def test_scanner_is_run(fake_scanner, tmp_path, name, document, target):
     """The image of the local Engine is scanned, and the answer is read."""
     (tmp_path / "answer").write_text(json.dumps(document))
-    found = scan.scan("x:1", fake_scanner(name, f"cat {tmp_path}/answer"))
+    found = scanners.scan("x:1", fake_scanner(name, f"cat {tmp_path}/answer"))
     assert (found.tool, found.counts["critical"], found.problem) == (name, 1, "")
     assert (tmp_path / "called").read_text().split()[-1] == target
 
@@ -429,7 +430,7 @@ def test_scanner_is_run(fake_scanner, tmp_path, name, document, target):
 )
 def test_failing_scanner(fake_scanner, script, problem):
     """A scanner that fails is a problem, never an image without vulnerabilities."""
-    found = scan.scan("x:1", fake_scanner("trivy", script))
+    found = scanners.scan("x:1", fake_scanner("trivy", script))
     assert found.problem.startswith(problem)
     assert found.counts == {}
 
@@ -437,6 +438,6 @@ def test_failing_scanner(fake_scanner, script, problem):
 def test_no_scanner(monkeypatch, tmp_path):
     """None in PATH, and one that is not known."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert scan.scan("x:1") is None
-    assert scan.scan("x:1", "") is None
-    assert "neither trivy nor grype" in scan.scan("x:1", "/opt/clair").problem
+    assert scanners.scan("x:1") is None
+    assert scanners.scan("x:1", "") is None
+    assert "neither trivy nor grype" in scanners.scan("x:1", "/opt/clair").problem

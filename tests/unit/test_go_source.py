@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import go_source
-from ansible_collections.proven.go_service.plugins.module_utils.go_source import (
+from ansible_collections.proven.go_service.plugins.module_utils.source import gofile
+from ansible_collections.proven.go_service.plugins.module_utils.source.constraints import (
     BuildContext,
-    GoProject,
-    SourceError,
-    analyze,
-    check_go_version,
     evaluate_go_build,
     evaluate_plus_build,
-    resolve_embed,
 )
+from ansible_collections.proven.go_service.plugins.module_utils.source.embeds import resolve_embed
+from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
+from ansible_collections.proven.go_service.plugins.module_utils.source.model import GoProject
+from ansible_collections.proven.go_service.plugins.module_utils.source.project import read_project
+from ansible_collections.proven.go_service.plugins.module_utils.source.versions import check_go_version
 
 MAIN = "package main\n\nfunc main() {}\n"
 MOD = "module example.com/app\n\ngo 1.22\n"
@@ -46,7 +46,7 @@ def importing(*paths: str, package: str = "main") -> str:
 
 def read(root: Path, tree: Tree, **options: object) -> GoProject:
     """Write a tree and analyze it as service "app"."""
-    return analyze(write(root, tree), **{"name": "app", **options})
+    return read_project(write(root, tree), **{"name": "app", **options})
 
 
 def failure(root: Path, tree: Tree, **options: object) -> SourceError:
@@ -312,7 +312,7 @@ def test_no_go_mod(tmp_path: Path, tree: Tree, module_dir: str, variable: str, w
 
 def test_no_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no directory") as caught:
-        analyze(tmp_path / "none", name="app")
+        read_project(tmp_path / "none", name="app")
     assert caught.value.variable == "go_service_source"
 
 
@@ -320,7 +320,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse(path: str) -> tuple[object, bytes]:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(go_source, "_read_head", refuse)
+    monkeypatch.setattr(gofile, "read_head", refuse)
     error = failure(tmp_path, {"go.mod": MOD, "main.go": MAIN})
     assert "main.go: Permission denied" in error.message
     assert error.variable == "go_service_source"
@@ -363,7 +363,7 @@ def test_a_head_that_ends_around_the_first_read(tmp_path: Path) -> None:
     for shift in range(len(tail) + 2):
         filler = b"//" + b"f" * (8192 - shift - 3) + b"\n"
         write(tmp_path, {"go.mod": MOD, "main.go": filler + tail})
-        assert analyze(tmp_path, name="app").std_imports == ("x", "y", "z"), shift
+        assert read_project(tmp_path, name="app").std_imports == ("x", "y", "z"), shift
 
 
 def test_imports_are_followed_through_the_module_only(tmp_path: Path) -> None:
@@ -488,8 +488,8 @@ def test_a_vendor_directory_without_a_list_is_none(tmp_path: Path) -> None:
 
 def test_vendored_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
-    real = go_source._read_head
-    monkeypatch.setattr(go_source, "_read_head", lambda path: (opened.append(os.path.relpath(path, tmp_path)), real(path))[1])
+    real = gofile.read_head
+    monkeypatch.setattr(gofile, "read_head", lambda path: (opened.append(os.path.relpath(path, tmp_path)), real(path))[1])
     tree = {
         **VENDOR,
         "go.mod": MOD,
@@ -1016,7 +1016,7 @@ def test_modules_beside_go_list(tmp_path: Path, go: Go, seed: int, vendored: boo
 
     needed = [item for item in go.packages(tmp_path, *flags, "-deps", "./cmd/app") if item.get("Module", {}).get("Main")]
     matched = list(go.packages(tmp_path, *flags, "./..."))
-    project = analyze(tmp_path, name="app", build_tags=tags, go_version=go.version)
+    project = read_project(tmp_path, name="app", build_tags=tags, go_version=go.version)
     imports = set().union(*(listed_imports(item, ["Imports"], module) for item in needed))
     assert {*project.std_imports} == imports & {*STD, "embed"}
     assert {*project.third_party_imports} == imports & third_party
@@ -1026,7 +1026,7 @@ def test_modules_beside_go_list(tmp_path: Path, go: Go, seed: int, vendored: boo
     mains = {item["Dir"] for item in matched if item.get("Name") == "main" and item.get("GoFiles")}
     assert {str(tmp_path / path) for path in project.main_packages} == mains
 
-    tested = analyze(tmp_path, name="app", build_tags=tags, go_version=go.version, with_tests=True)
+    tested = read_project(tmp_path, name="app", build_tags=tags, go_version=go.version, with_tests=True)
     everything = [item for item in go.packages(tmp_path, *flags, "-deps", "./...") if item.get("Module", {}).get("Main")]
     imports = set().union(
         *(listed_imports(item, ["Imports"], module) for item in [*needed, *everything]),
@@ -1048,7 +1048,7 @@ def test_files_beside_go_list(tmp_path: Path, go: Go) -> None:
     tree = {name: go_file(dice, "main", [f"example.org/{name}"]) for name in names}
     write(tmp_path, {"go.mod": MOD, "main.go": MAIN, **tree})
     (package,) = go.packages(tmp_path, "-tags", "tagged", ".")
-    project = analyze(tmp_path, name="app", build_tags=["tagged", *go.tags], go_version=go.version)
+    project = read_project(tmp_path, name="app", build_tags=["tagged", *go.tags], go_version=go.version)
     assert {*project.third_party_imports} == {*package["Imports"]}
     assert 50 < len(package["Imports"]) < 350
 
@@ -1170,7 +1170,7 @@ def test_the_go_command_itself_beside_go_list(go: Go) -> None:
     root = Path(go.run(Path.cwd(), "env", "GOROOT").strip(), "src/cmd")
     if not (root / "go.mod").is_file():
         pytest.skip(f"this Go has no source of its commands: {root}")
-    project = analyze(root, name="go", main_package="./go", build_tags=go.tags, go_version=go.version)
+    project = read_project(root, name="go", main_package="./go", build_tags=go.tags, go_version=go.version)
     needed = [item for item in go.packages(root, "-deps", "./go") if not item["ImportPath"].startswith("cmd/vendor/")]
     imports = set().union(*(listed_imports(item, ["Imports"], "cmd") for item in needed if item["ImportPath"].startswith("cmd/")))
     assert {*project.std_imports, *project.third_party_imports} == imports - {"unsafe"}

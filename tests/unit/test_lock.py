@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils import settings as values
-from ansible_collections.proven.go_service.plugins.module_utils.lock import Lock, Locked, Lost
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 
 @pytest.fixture
@@ -88,9 +89,9 @@ def test_a_stale_lock_is_taken_over_and_told(lock: Lock, outdate: Callable[[Lock
 
 
 def test_no_build_can_outlast_its_lock() -> None:
-    values.FIELDS["build_timeout"](86400)
-    with pytest.raises(values.Rejected):
-        values.FIELDS["build_timeout"](86401)
+    variables.FIELDS["build_timeout"](86400)
+    with pytest.raises(settings.Rejected):
+        variables.FIELDS["build_timeout"](86401)
     assert locks.STALE_AFTER > 86400
 
 

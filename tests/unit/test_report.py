@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -13,9 +14,15 @@ from unittest.mock import MagicMock
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
-from ansible_collections.proven.go_service.plugins.module_utils import contract, evidence, expected, report, sbom, scan
-from ansible_collections.proven.go_service.plugins.module_utils import settings as role_settings
-from ansible_collections.proven.go_service.plugins.module_utils.registry import GROUPS, SEVERITIES, VERDICTS
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings
+from ansible_collections.proven.go_service.plugins.module_utils.contract import expected, judge
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import scanners
+from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES, VERDICTS
+from ansible_collections.proven.go_service.plugins.module_utils.record import facts as record_facts
+from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.plugin_utils.report import document as reports
+from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from jsonschema import Draft202012Validator, FormatChecker
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +35,7 @@ def facts(found=None, asked=None, waivers=None):
     """What the target tells."""
     found, asked = found or samples.good_evidence(), asked or samples.expected()
     bill = sbom.cyclonedx(found, service="cat-server")
-    return report.facts(found, asked, contract.evaluate(found, asked, waivers or {}), bill)
+    return record_facts.facts(found, asked, judge.evaluate(found, asked, waivers or {}), bill)
 
 
 BUILDER = {"name": "buildx", "reason": "this Engine does not offer the classic builder (use <BuildKit>)"}
@@ -49,11 +56,11 @@ FAILURE = {
 }
 GOOD = facts()
 BAD = facts(
-    evidence.replace(samples.good_evidence(config={"User": "root"}), scan=scan.parse_trivy({"SchemaVersion": 2, "Results": []})),
+    replace(samples.good_evidence(config={"User": "root"}), scan=scanners.parse_trivy({"SchemaVersion": 2, "Results": []})),
     samples.expected(start_seconds=3.0),
 )
 WAIVED = facts(
-    evidence.replace(samples.good_evidence(), container=samples.container_record(ReadonlyRootfs=False)),
+    replace(samples.good_evidence(), container=samples.container_record(ReadonlyRootfs=False)),
     waivers={"runtime-read-only": "It writes its index.", "files-binary-writable": "The same."},
 )
 RAW = {
@@ -64,13 +71,13 @@ RAW = {
     "build failed": {"failure": FAILURE, "timeline": TIMELINE},
     "only a message": {"failure": {"message": "x"}},
     "nothing": {},
-    "image alone": facts(evidence.replace(samples.good_evidence(), container=None, process=None, memory=None)),
+    "image alone": facts(replace(samples.good_evidence(), container=None, process=None, memory=None)),
 }
 
 
 def assemble(raw, previous=None, now=NOW):
     """The final document."""
-    return report.assemble(raw, host="vm1", service="cat-server", generated_at=now, previous=previous)
+    return reports.assemble(raw, host="vm1", service="cat-server", generated_at=now, previous=previous)
 
 
 def problems(document):
@@ -81,7 +88,7 @@ def problems(document):
 
 def page(document):
     """The page of a document."""
-    return action.render(action.PAGE, report=document, view=report.view(document))
+    return action.render(action.PAGE, report=document, view=pages.view(document))
 
 
 # --- The document
@@ -90,8 +97,8 @@ def page(document):
 def test_schema_itself():
     """The schema is valid, and says the same words as the code."""
     Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["$id"] == report.SCHEMA_ID
-    assert re.match(SCHEMA["properties"]["schema_version"]["pattern"], report.SCHEMA_VERSION)
+    assert SCHEMA["$id"] == reports.SCHEMA_ID
+    assert re.match(SCHEMA["properties"]["schema_version"]["pattern"], reports.SCHEMA_VERSION)
     fields = SCHEMA["properties"]["checks"]["items"]["properties"]
     assert set(fields["group"]["enum"]) == set(GROUPS)
     assert set(fields["severity"]["enum"]) == set(SEVERITIES)
@@ -153,15 +160,15 @@ def test_numbers():
     """Budgets, layers and counts are those of the checks and the image."""
     document = assemble(RAW["good"])
     assert [budget["id"] for budget in document["budgets"]] == ["image-size", "start-time", "build-time", "memory-use"]
-    assert sum(document["counts"].values()) == len(document["checks"]) == len(contract.CHECKS)
+    assert sum(document["counts"].values()) == len(document["checks"]) == len(judge.CHECKS)
     assert sum(layer["size"] for layer in document["image"]["layers"]) == document["image"]["size"]
     assert document["image"]["base"]["digest"] == "sha256:" + "d" * 64
 
 
 def test_stand_in():
     """A stand-in for the base is told, from the image or by the run."""
-    base = evidence.replace(samples.good_evidence().base, labels={"go-service.stand-in": "true"})
-    assert assemble(facts(evidence.replace(samples.good_evidence(), base=base)))["stand_in"]
+    base = replace(samples.good_evidence().base, labels={"go-service.stand-in": "true"})
+    assert assemble(facts(replace(samples.good_evidence(), base=base)))["stand_in"]
     assert assemble({"stand_in": True, "failure": FAILURE})["stand_in"]
     assert not assemble(RAW["good"])["stand_in"]
 
@@ -178,7 +185,7 @@ def test_stand_in():
 )
 def test_commands(publish, command):
     """The address that is tried is one that answers, and safe to paste."""
-    found = [item["command"] for item in report.commands("svc", {"publish": publish, "health_path": "/health"}, False)]
+    found = [item["command"] for item in reports.commands("svc", {"publish": publish, "health_path": "/health"}, False)]
     assert found[0] == (command or "docker logs --follow --tail 20 svc")
 
 
@@ -332,18 +339,18 @@ def test_everything_is_escaped(name, text):
     assert not [value for value in found.outside if value.startswith("on")]
     assert found.open == []
     assert "49" not in page(document).partition("</style>")[2] or "{{" not in text
-    index = Page(action.render(action.INDEX, view=report.index_view([(text, document), (text, document)])))
+    index = Page(action.render(action.INDEX, view=pages.index_view([(text, document), (text, document)])))
     assert not {"script", "img"} & set(index.tags)
     assert index.open == []
 
 
 def test_bars():
     """Within the limit the limit is the whole bar; beyond it the amount is."""
-    bars = {bar["id"]: bar for bar in report.view(assemble(RAW["contract broken"]))["bars"]}
+    bars = {bar["id"]: bar for bar in pages.view(assemble(RAW["contract broken"]))["bars"]}
     assert (bars["start-time"]["fill"], bars["start-time"]["mark"]) == (100.0, 66.67)
     assert bars["start-time"]["share"] == "150 % of the limit"
     assert (bars["build-time"]["fill"], bars["build-time"]["mark"]) == (35.0, 100.0)
-    free = report.view(assemble(facts(asked=samples.expected(budgets={}))))["bars"]
+    free = pages.view(assemble(facts(asked=samples.expected(budgets={}))))["bars"]
     assert {bar["mark"] for bar in free} == {None}
 
 
@@ -452,7 +459,7 @@ def test_directory_that_cannot_be_made(tmp_path):
 def test_checks_of_the_running_service_take_the_place_of_the_candidates():
     """All others stay."""
     record = {"digest": "d", "facts": {"checks": [{"id": "a", "verdict": "pass"}, {"id": "b", "verdict": "skip"}], "gaps": []}}
-    merged = report.with_checks(record, [{"id": "b", "verdict": "pass"}])
+    merged = record_facts.with_checks(record, [{"id": "b", "verdict": "pass"}])
     assert merged == {"digest": "d", "facts": {"checks": [{"id": "a", "verdict": "pass"}, {"id": "b", "verdict": "pass"}], "gaps": []}}
     assert record["facts"]["checks"][1]["verdict"] == "skip"
 
@@ -462,7 +469,7 @@ def test_checks_of_the_running_service_take_the_place_of_the_candidates():
 
 def test_expected_from_settings():
     """The role's checked settings become what the checks compare with."""
-    defaults = {name: None for name in role_settings.FIELDS}
+    defaults = {name: None for name in variables.FIELDS}
     defaults.update(
         name="svc",
         port=9000,
@@ -491,4 +498,4 @@ def test_expected_from_settings():
     assert (found.health_interval, found.health_timeout, found.publish) == (90.0, 0.5, ("::1", 90))
     assert (found.memory, found.uid, found.budget("image_mb"), found.budget("memory_mb")) == (64 << 20, None, 20.0, None)
     assert (found.start_seconds, found.candidate, found.warn_only) == (0.5, True, ("image_mb",))
-    assert set(expected.BUDGET_NAMES) == set(role_settings.BUDGETS)
+    assert set(expected.BUDGET_NAMES) == set(settings.BUDGETS)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils import elf, evidence, sbom
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import build_info, model
+from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
@@ -36,7 +38,7 @@ VARIANTS = {
             samples.elf(info=samples.build_info(text="mod\tm\t(devel)\t\ndep\texample.com/a\tv1.0.0\n=>\t./a\t(devel)\t\n"))
         )
     ),
-    "base without anything": evidence.replace(GOOD, base=evidence.BaseFacts("scratch"), packages=(), os_release={}),
+    "base without anything": replace(GOOD, base=model.BaseFacts("scratch"), packages=(), os_release={}),
     "odd date": samples.good_evidence(config={"Labels": samples.labels(created="yesterday")}),
 }
 
@@ -61,7 +63,7 @@ def test_deterministic():
     first = sbom.cyclonedx(GOOD, service="cat-server", builder=BUILDER)
     again = sbom.cyclonedx(samples.good_evidence(), service="cat-server", builder=BUILDER)
     assert json.dumps(first) == json.dumps(again)
-    other = evidence.replace(GOOD, image=evidence.replace(GOOD.image, id="sha256:" + "9" * 64))
+    other = replace(GOOD, image=replace(GOOD.image, id="sha256:" + "9" * 64))
     assert sbom.cyclonedx(other, service="cat-server")["serialNumber"] != first["serialNumber"]
 
 
@@ -111,11 +113,11 @@ def test_package_urls_are_canonical():
 @pytest.mark.parametrize(
     ("module", "url"),
     [
-        (elf.GoModule("github.com/Masterminds/semver/v3", "v3.2.1"), "pkg:golang/github.com/masterminds/semver/v3@v3.2.1"),
-        (elf.GoModule("example.com/app", "(devel)"), "pkg:golang/example.com/app"),
-        (elf.GoModule("./local", ""), ""),
-        (elf.GoModule("/abs/local", ""), ""),
-        (elf.GoModule("a.b/c", "v0.0.0-20260101000000-0123456789ab"), "pkg:golang/a.b/c@v0.0.0-20260101000000-0123456789ab"),
+        (build_info.GoModule("github.com/Masterminds/semver/v3", "v3.2.1"), "pkg:golang/github.com/masterminds/semver/v3@v3.2.1"),
+        (build_info.GoModule("example.com/app", "(devel)"), "pkg:golang/example.com/app"),
+        (build_info.GoModule("./local", ""), ""),
+        (build_info.GoModule("/abs/local", ""), ""),
+        (build_info.GoModule("a.b/c", "v0.0.0-20260101000000-0123456789ab"), "pkg:golang/a.b/c@v0.0.0-20260101000000-0123456789ab"),
     ],
 )
 def test_go_purl(module, url):
@@ -153,8 +155,8 @@ def test_stand_in():
         "org.opencontainers.image.title": "BusyBox stand-in",
         "org.opencontainers.image.licenses": "GPL-2.0-only",
     }
-    base = evidence.replace(GOOD.base, reference="stand-in/runtime:1.37.0", digests=(), labels=labels)
-    document = sbom.cyclonedx(evidence.replace(GOOD, base=base), service="cat-server", base_name="alpine:3.24")
+    base = replace(GOOD.base, reference="stand-in/runtime:1.37.0", digests=(), labels=labels)
+    document = sbom.cyclonedx(replace(GOOD, base=base), service="cat-server", base_name="alpine:3.24")
     found = component(document, "stand-in/runtime")
     assert {"name": "go-service:stand-in-for", "value": "alpine:3.24"} in found["properties"]
     assert found["hashes"][0]["content"] == "2" * 64

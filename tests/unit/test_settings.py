@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils.common import references, settings
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -68,7 +69,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "lock_timeout": (0, 0, 86401),
     "work_dir": ("/srv/go", "/srv/go", ""),
     "report_dir": ("reports/", "reports/", []),
-    "budget": ({"image_mb": "20", "max_high": 0}, {**values.BUDGETS, "image_mb": 20.0, "max_high": 0}, {"image_mb": -1}),
+    "budget": ({"image_mb": "20", "max_high": 0}, {**settings.BUDGETS, "image_mb": 20.0, "max_high": 0}, {"image_mb": -1}),
     "budget_warn_only": (["image_mb"], ["image_mb"], ["size"]),
     "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
 }
@@ -76,8 +77,8 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
 
 def problem(raw: dict[str, Any], **changes: Any) -> str:
     """Return the one problem that changes to good input lead to."""
-    with pytest.raises(values.InputError) as caught:
-        values.check({**raw, **changes})
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_variables({**raw, **changes})
     assert len(caught.value.problems) == 1
     return caught.value.problems[0]
 
@@ -101,18 +102,18 @@ def test_what_may_be_a_secret_is_not_shown(raw: dict[str, Any], name: str) -> No
 
 
 def test_every_variable_has_its_examples() -> None:
-    assert set(EXAMPLES) == set(values.FIELDS)
+    assert set(EXAMPLES) == set(variables.FIELDS)
 
 
 def test_the_defaults_are_taken(raw: dict[str, Any]) -> None:
-    checked = values.check(raw)
-    assert set(checked) == set(values.FIELDS)
+    checked = variables.check_variables(raw)
+    assert set(checked) == set(variables.FIELDS)
     assert checked["port"] == 8080
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), [(name, *example[:2]) for name, example in EXAMPLES.items()])
 def test_accepted(raw: dict[str, Any], name: str, value: Any, expected: Any) -> None:
-    taken = values.check({**raw, name: value})[name]
+    taken = variables.check_variables({**raw, name: value})[name]
     assert (taken, type(taken)) == (expected, type(expected))
 
 
@@ -140,8 +141,8 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
-            with pytest.raises(values.Rejected):
-                values.FIELDS[name](value)
+            with pytest.raises(settings.Rejected):
+                variables.FIELDS[name](value)
 
 
 WRONG_KINDS = [None, True, False, 1, 1.5, -1, "", "x", [], ["x"], [None], [[]], [{}], {}, {"x": None}, {"x": []}, {1: {}}, object()]
@@ -152,15 +153,15 @@ HUGE = ["9" * 5000, "-" + "9" * 5000, "9" * 400 + "s", "9" * 400 + "g", "1e999",
 def test_whatever_comes_is_taken_or_rejected(name: str) -> None:
     taken = 0
     for value in [*WRONG_KINDS, *HUGE, *({"image_mb": huge} for huge in HUGE), *([huge] for huge in HUGE)]:
-        with contextlib.suppress(values.Rejected):
-            values.FIELDS[name](value)
+        with contextlib.suppress(settings.Rejected):
+            variables.FIELDS[name](value)
             taken += 1
     assert taken < len(WRONG_KINDS)
 
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, take in values.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, list, dict))],
+    [name for name, take in variables.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, list, dict))],
 )
 def test_a_boolean_is_neither_a_text_nor_a_number(raw: dict[str, Any], name: str) -> None:
     check_sentence(problem(raw, **{name: True}), name, True)
@@ -183,37 +184,37 @@ def test_wrong_ports(raw: dict[str, Any], value: Any) -> None:
     ],
 )
 def test_publish(value: str, expected: Any) -> None:
-    assert values.parse_publish(value) == expected
+    assert settings.parse_publish(value) == expected
 
 
 @pytest.mark.parametrize(
     "value", ["0", "65536", "127.0.0.1:", ":", "1.2.3:80", "256.0.0.1:80", "127.0.0.1:80/udp", "127.0.0.1:80-90", "-1"]
 )
 def test_wrong_publish(value: str) -> None:
-    with pytest.raises(values.Rejected):
-        values.parse_publish(value)
+    with pytest.raises(settings.Rejected):
+        settings.parse_publish(value)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1ms", 10**6), ("1.5s", 1_500_000_000), ("1m30s", 90 * 10**9), ("1h", 3600 * 10**9)])
 def test_durations(text: str, expected: int) -> None:
-    assert values.parse_duration(text) == expected
+    assert settings.parse_duration(text) == expected
 
 
 @pytest.mark.parametrize("text", ["30", "s", "30 s", "30s\n", "-1s", "1d", "1s1", "0s", "0.5ms", "1..5s", "99999999h", ""])
 def test_wrong_durations(text: str) -> None:
-    with pytest.raises(values.Rejected):
-        values.parse_duration(text)
+    with pytest.raises(settings.Rejected):
+        settings.parse_duration(text)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("64m", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("7b", 7), ("7", 7)])
 def test_sizes(text: str, expected: int) -> None:
-    assert values.parse_size(text) == expected
+    assert settings.parse_size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["64mb", "1.5g", "64 m", "-1m", "m", "64m\n", "8589934592g"])
 def test_wrong_sizes(text: str) -> None:
-    with pytest.raises(values.Rejected):
-        values.parse_size(text)
+    with pytest.raises(settings.Rejected):
+        settings.parse_size(text)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_wrong_sizes(text: str) -> None:
     ],
 )
 def test_image_references(reference: str) -> None:
-    assert values.is_image_reference(reference)
+    assert references.is_image_reference(reference)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_image_references(reference: str) -> None:
     ],
 )
 def test_wrong_image_references(reference: str) -> None:
-    assert not values.is_image_reference(reference)
+    assert not references.is_image_reference(reference)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_wrong_image_references(reference: str) -> None:
     ],
 )
 def test_unknown_names(name: str, suggestion: str) -> None:
-    (sentence,) = values.unknown_names([name, "go_service_port", "go_servicex", "port"])
+    (sentence,) = variables.unknown_names([name, "go_service_port", "go_servicex", "port"])
     assert sentence.startswith(f"{name} is not a variable")
     assert "Correct or remove it." in sentence
     assert suggestion in sentence and ("did you mean" in sentence) is bool(suggestion)
@@ -275,13 +276,13 @@ def test_unknown_names(name: str, suggestion: str) -> None:
 def test_a_wrong_budget_name_is_corrected(raw: dict[str, Any]) -> None:
     sentence = problem(raw, budget={"imagemb": 1})
     assert "did you mean image_mb?" in sentence
-    assert ", ".join(values.BUDGETS) in sentence
+    assert ", ".join(settings.BUDGETS) in sentence
 
 
 def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
     wrong = {"port": 0, "user": "Root", "health_interval": "30"}
-    with pytest.raises(values.InputError) as caught:
-        values.check({**raw, **wrong})
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_variables({**raw, **wrong})
     assert [sentence.partition(" ")[0] for sentence in caught.value.problems] == [
         "go_service_port",
         "go_service_health_interval",
@@ -291,8 +292,8 @@ def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
 
 
 def test_a_missing_variable_is_named(raw: dict[str, Any]) -> None:
-    with pytest.raises(values.InputError, match="go_service_port is missing"):
-        values.check({name: value for name, value in raw.items() if name != "port"})
+    with pytest.raises(variables.InputError, match="go_service_port is missing"):
+        variables.check_variables({name: value for name, value in raw.items() if name != "port"})
 
 
 @pytest.mark.parametrize(
@@ -310,4 +311,4 @@ def test_values_that_do_not_go_together(raw: dict[str, Any], changes: dict[str, 
 
 @pytest.mark.parametrize("changes", [{"numeric_user": True, "uid": 10001}, {"network": "host", "publish": ""}])
 def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -> None:
-    assert values.check({**raw, **changes})
+    assert variables.check_variables({**raw, **changes})

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import go_source, source
+from ansible_collections.proven.go_service.plugins.module_utils.image import dockerfile
+from ansible_collections.proven.go_service.plugins.module_utils.source import errors, facts, origin, versions
 
 MAIN = 'package main\n\nimport (\n\t"net/http"\n\t"example.org/lib"\n)\n\nfunc main() { http.Handle("/", lib.H) }\n'
 
@@ -40,11 +41,11 @@ def module(tmp_path: Path) -> Path:
     ],
 )
 def test_the_go_version_of_a_builder(reference: str, version: str) -> None:
-    assert source.builder_version(reference) == version
+    assert versions.builder_version(reference) == version
 
 
 def test_the_facts_of_a_source(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
-    found = source.analyze(module, settings())
+    found = facts.project_facts(module, settings())
     assert {key: found[key] for key in ("module_path", "main_package", "go_minimum", "has_requirements", "vendored", "profiled")} == {
         "module_path": "example.com/api",
         "main_package": ".",
@@ -57,19 +58,19 @@ def test_the_facts_of_a_source(module: Path, settings: Callable[..., dict[str, A
 
 
 def test_what_tests_import_counts_where_they_run(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
-    found = source.analyze(module, settings(run_tests=True))["std_packages"]
+    found = facts.project_facts(module, settings(run_tests=True))["std_packages"]
     assert found == ["net/http", "testing", "testing/internal/testdeps", "testing/iotest"]
 
 
 def test_a_module_too_new_for_the_builder_is_refused(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
     (module / "go.mod").write_text("module example.com/api\n\ngo 1.99\n")
-    with pytest.raises(go_source.SourceError) as caught:
-        source.analyze(module, settings())
+    with pytest.raises(errors.SourceError) as caught:
+        facts.project_facts(module, settings())
     assert "1.99" in caught.value.message and "go_service_builder_image" in caught.value.message + caught.value.remedy
-    found = source.analyze(module, settings(builder_image="golang:alpine"))
-    with pytest.raises(go_source.SourceError, match=r"1\.99"):
-        source.check_builder(found, "1.27.3")
-    source.check_builder(found, "1.99.1")
+    found = facts.project_facts(module, settings(builder_image="golang:alpine"))
+    with pytest.raises(errors.SourceError, match=r"1\.99"):
+        versions.check_builder(found, "1.27.3")
+    versions.check_builder(found, "1.99.1")
 
 
 @pytest.mark.parametrize(("target", "refused"), [("../lib", True), ("./lib", False), ("/opt/lib", True)])
@@ -80,20 +81,20 @@ def test_a_replacement_outside_of_the_source_is_refused(
         f"module example.com/api\n\ngo 1.22\n\nrequire example.org/lib v1.0.0\n\nreplace example.org/lib => {target}\n"
     )
     if not refused:
-        assert source.analyze(module, settings())["local_replaces"]
+        assert facts.project_facts(module, settings())["local_replaces"]
         return
-    with pytest.raises(go_source.SourceError) as caught:
-        source.analyze(module, settings())
+    with pytest.raises(errors.SourceError) as caught:
+        facts.project_facts(module, settings())
     assert target in caught.value.message
     assert "go_service_module_dir" in caught.value.remedy
     (module / "vendor").mkdir()
     (module / "vendor/modules.txt").write_text("# example.org/lib v1.0.0\n## explicit\nexample.org/lib\n")
-    assert source.analyze(module, settings())["vendored"]
+    assert facts.project_facts(module, settings())["vendored"]
 
 
 def test_a_profile_beside_the_main_package_is_seen(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
     (module / "default.pgo").touch()
-    assert source.analyze(module, settings())["profiled"]
+    assert facts.project_facts(module, settings())["profiled"]
 
 
 # Origin
@@ -117,7 +118,7 @@ def git(module: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 def test_the_origin_of_a_clean_repository(module: Path, git: Callable[..., str]) -> None:
     git("remote", "add", "origin", "https://alice:secret@git.example.com/api.git")
-    assert source.origin(module) == {
+    assert origin.read_origin(module) == {
         "revision": git("rev-parse", "HEAD"),
         "date": git("log", "-1", "--format=%cI"),
         "url": "https://git.example.com/api.git",
@@ -126,10 +127,10 @@ def test_the_origin_of_a_clean_repository(module: Path, git: Callable[..., str])
 
 def test_the_origin_of_an_edited_repository(module: Path, git: Callable[..., str]) -> None:
     (module / "untracked").touch()
-    assert not source.origin(module)["revision"].endswith("-dirty")
+    assert not origin.read_origin(module)["revision"].endswith("-dirty")
     (module / "main.go").write_text(MAIN + "\n")
-    assert source.origin(module)["revision"] == git("rev-parse", "HEAD") + "-dirty"
-    assert source.origin(module)["url"] == ""
+    assert origin.read_origin(module)["revision"] == git("rev-parse", "HEAD") + "-dirty"
+    assert origin.read_origin(module)["url"] == ""
 
 
 def test_edits_elsewhere_in_a_repository_do_not_count(module: Path, git: Callable[..., str]) -> None:
@@ -138,14 +139,14 @@ def test_edits_elsewhere_in_a_repository_do_not_count(module: Path, git: Callabl
     git("add", ".")
     git("commit", "-q", "-m", "y")
     (module / "main.go").write_text(MAIN + "\n")
-    assert not source.origin(module / "api")["revision"].endswith("-dirty")
+    assert not origin.read_origin(module / "api")["revision"].endswith("-dirty")
 
 
 @pytest.mark.parametrize("path", ["/usr/bin:/bin", "/nonexistent"])
 def test_a_source_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setenv("PATH", path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert source.origin(tmp_path) == {"revision": "", "date": "", "url": ""}
+    assert origin.read_origin(tmp_path) == {"revision": "", "date": "", "url": ""}
 
 
 # What follows for the generated files
@@ -163,13 +164,13 @@ HTTP_LAYER = ["embed", "encoding/json", "flag", "log/slog", "net/http", "os/sign
     ],
 )
 def test_the_layers_of_the_standard_library(packages: list[str], layers: list[list[str]]) -> None:
-    assert source.std_layers(packages) == layers
+    assert dockerfile.std_layers(packages) == layers
 
 
 def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
     """By the builder's own Go."""
     known = subprocess.run([go_binary, "list", "-deps", *HTTP_LAYER], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert set(known.split()) >= source._BROUGHT
+    assert set(known.split()) >= dockerfile._BROUGHT
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
 def test_what_is_compiled_above_the_source(
     project: dict[str, Any], settings: Callable[..., dict[str, Any]], changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    facts = source.dockerfile_facts({**project, **changes}, settings())
+    facts = dockerfile.dockerfile_facts({**project, **changes}, settings())
     assert {key: facts[key] for key in expected} == expected
 
 
 def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
-    facts = source.dockerfile_facts(project, settings(build_tags=["a", "b"]))
+    facts = dockerfile.dockerfile_facts(project, settings(build_tags=["a", "b"]))
     assert facts["goflags"] == "-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b"
 
 
@@ -199,13 +200,13 @@ def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], setting
 def test_what_debuggers_need_is_compiled_where_the_linker_keeps_it(
     project: dict[str, Any], settings: Callable[..., dict[str, Any]], ldflags: str, compiled: bool
 ) -> None:
-    facts = source.dockerfile_facts(project, settings(ldflags=ldflags))
+    facts = dockerfile.dockerfile_facts(project, settings(ldflags=ldflags))
     assert ("-dwarf=false" not in facts["goflags"]) == compiled
 
 
 def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
     origin = {"revision": "abc-dirty", "date": "2026-01-02T03:04:05Z", "url": "https://git.example.com/x"}
-    labels = source.image_labels({**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1")
+    labels = dockerfile.image_labels({**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1")
     # The version that was given is missing: it stands in the Dockerfile.
     assert labels == {
         "go-service.digest": "f" * 64,
@@ -217,14 +218,14 @@ def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings:
 
 
 def test_labels_without_an_origin(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
-    assert source.image_labels(project, settings(), "f" * 64, "") == {
+    assert dockerfile.image_labels(project, settings(), "f" * 64, "") == {
         "go-service.digest": "f" * 64,
         "org.opencontainers.image.version": "f" * 12,
     }
 
 
 def test_a_label_cannot_leave_its_quotes() -> None:
-    instruction = source.label_instruction({"a": 'x" USER="$HOME\\', "b": "y"})
+    instruction = dockerfile.label_instruction({"a": 'x" USER="$HOME\\', "b": "y"})
     assert instruction == 'LABEL a="x\\" USER=\\"\\$HOME\\\\" \\\n      b="y"\n'
 
 
@@ -235,19 +236,19 @@ def test_the_first_directory_that_exists_is_taken(tmp_path: Path) -> None:
     for name in ("one", "two/api", "three/api"):
         (tmp_path / name).mkdir(parents=True)
     roots = [str(tmp_path / name) for name in ("one", "two", "three")]
-    assert source.resolve("api", roots) == tmp_path / "two/api"
-    assert source.resolve(str(tmp_path / "three/api"), roots) == tmp_path / "three/api"
-    assert source.resolve("../three/./api", roots[:1]) == tmp_path / "three/api"
+    assert facts.find_source("api", roots) == tmp_path / "two/api"
+    assert facts.find_source(str(tmp_path / "three/api"), roots) == tmp_path / "three/api"
+    assert facts.find_source("../three/./api", roots[:1]) == tmp_path / "three/api"
 
 
 def test_a_missing_source_names_every_place_looked_at(tmp_path: Path) -> None:
-    with pytest.raises(go_source.SourceError) as caught:
-        source.resolve("api", [str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one")])
+    with pytest.raises(errors.SourceError) as caught:
+        facts.find_source("api", [str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one")])
     assert caught.value.message == f"no such directory: {tmp_path}/one/api, {tmp_path}/two/api"
     assert "go_service_source" in caught.value.remedy
 
 
 def test_a_source_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "api.tar").touch()
-    with pytest.raises(go_source.SourceError, match=r"api\.tar is not a directory"):
-        source.resolve("api.tar", [str(tmp_path / "none"), str(tmp_path)])
+    with pytest.raises(errors.SourceError, match=r"api\.tar is not a directory"):
+        facts.find_source("api.tar", [str(tmp_path / "none"), str(tmp_path)])

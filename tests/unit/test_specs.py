@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.proven.go_service.plugins.module_utils import settings as values
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
 MODULES = ["prepare", "deploy", "unlock", "remove"]
@@ -45,11 +46,11 @@ def test_the_defaults_pass_the_specs(specs: Mapping[str, Any], defaults: Mapping
 
 
 def test_defaults_and_checks_know_the_same_variables_in_the_same_order(defaults: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
-    assert sorted(defaults) == sorted(values.PREFIX + name for name in values.FIELDS)
+    assert sorted(defaults) == sorted(variables.PREFIX + name for name in variables.FIELDS)
     assert list(specs["main"]["options"]) == list(defaults)
 
 
-@pytest.mark.parametrize("name", [values.PREFIX + name for name in values.FIELDS])
+@pytest.mark.parametrize("name", [variables.PREFIX + name for name in variables.FIELDS])
 def test_every_variable_is_described(specs: Mapping[str, Any], name: str) -> None:
     description = specs["main"]["options"][name]["description"].strip()
     assert len(description) > 15
@@ -58,27 +59,27 @@ def test_every_variable_is_described(specs: Mapping[str, Any], name: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "choices"),
-    [("source_type", values.SOURCE_TYPES), ("builder", values.BUILDERS), ("restart_policy", values.RESTART_POLICIES)],
+    [("source_type", variables.SOURCE_TYPES), ("builder", variables.BUILDERS), ("restart_policy", variables.RESTART_POLICIES)],
 )
 def test_specs_and_checks_allow_the_same_choices(specs: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> None:
-    assert tuple(specs["main"]["options"][values.PREFIX + name]["choices"]) == choices
+    assert tuple(specs["main"]["options"][variables.PREFIX + name]["choices"]) == choices
 
 
 def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mapping[str, Any]) -> None:
     """A comment stands above each variable, or above the group of variables without a blank line between them."""
     for paragraph in (role / "defaults/main.yml").read_text().split("\n\n"):
-        if any(line.startswith(values.PREFIX) for line in paragraph.splitlines()):
+        if any(line.startswith(variables.PREFIX) for line in paragraph.splitlines()):
             assert paragraph.splitlines()[0].startswith("# "), paragraph
     examples = re.findall(r"^# Example: (.*)$", (role / "defaults/main.yml").read_text(), re.M)
     assert len(examples) > 8
     for example in examples:
         ((name, value),) = yaml.safe_load(example).items()
         assert name in defaults
-        values.FIELDS[name[len(values.PREFIX) :]](value)
+        variables.FIELDS[name[len(variables.PREFIX) :]](value)
 
 
 def test_the_budget_of_the_defaults_is_the_one_of_the_checks(raw: Mapping[str, Any]) -> None:
-    assert raw["budget"] == values.BUDGETS
+    assert raw["budget"] == settings.BUDGETS
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import summary
+from ansible_collections.proven.go_service.plugins.module_utils.common import text
+from ansible_collections.proven.go_service.plugins.plugin_utils import summary
 
 Settings = Callable[..., dict[str, Any]]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
@@ -31,7 +32,7 @@ def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict
     ],
 )
 def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
-    assert summary.url(settings(publish=publish)) == url
+    assert text.url(settings(publish=publish)) == url
     lines = told(settings(publish=publish, health_path="/up"))
     assert [line.split()[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils import go_source
-from ansible_collections.proven.go_service.plugins.module_utils.context import IgnoreRules
-from ansible_collections.proven.go_service.plugins.module_utils.engine import Engine
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
+from ansible_collections.proven.go_service.plugins.module_utils.source import errors
 
 Generate = Callable[..., dict[str, str]]
 INSTRUCTIONS = {"FROM", "LABEL", "ENV", "ARG", "WORKDIR", "RUN", "COPY", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT"}
@@ -255,7 +255,7 @@ def test_embedded_files_come_back_in(generate: Generate, path: str) -> None:
 
 @pytest.mark.parametrize("path", [".env", "static/server.pem"])
 def test_an_embedded_credential_is_a_question(generate: Generate, path: str) -> None:
-    with pytest.raises(go_source.SourceError) as caught:
+    with pytest.raises(errors.SourceError) as caught:
         generate({"embedded_files": [path]})
     assert path in caught.value.message
     assert f'go_service_dockerignore: ["!{path}"]' in caught.value.remedy

@@ -1,0 +1,44 @@
+"""What the role calls the things it makes: labels, kinds, containers, directories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LABEL_NAME = "go-service.name"
+LABEL_KIND = "go-service.kind"
+LABEL_CONFIG = "go-service.config"
+LABEL_DIGEST = "go-service.digest"
+
+KIND_IMAGE, KIND_BUILDER, KIND_SERVICE, KIND_CANDIDATE = "image", "builder", "service", "candidate"
+
+
+def candidate_name(name: str) -> str:
+    """Name of the container that is proven before anything moves."""
+    return f"{name}-candidate"
+
+
+def next_name(name: str) -> str:
+    """Name of the new container until it takes the service's name."""
+    return f"{name}-next"
+
+
+def set_aside_name(name: str) -> str:
+    """Name of the old container while the new one proves itself."""
+    return f"{name}-set-aside"
+
+
+def failed_name(name: str) -> str:
+    """Name of a new container that failed in the service's place, until the old one is back."""
+    return f"{name}-failed"
+
+
+def temporary_names(name: str) -> tuple[str, ...]:
+    return candidate_name(name), next_name(name), set_aside_name(name), failed_name(name)
+
+
+def service_directory(settings: Mapping[str, Any]) -> Path:
+    """Return the directory of the service on this host: <go_service_work_dir>/<go_service_name>, absolute."""
+    return Path(os.path.expanduser(settings["work_dir"])).absolute() / settings["name"]

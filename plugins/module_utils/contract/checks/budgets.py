@@ -1,0 +1,164 @@
+"""Checks of the budgets: size, start, build time, memory."""
+
+from __future__ import annotations
+
+from ...common.text import count, megabytes, seconds
+from ..evidence.model import Evidence
+from ..expected import Expected
+from ..names import FAIL, PASS, WARN
+from ..registry import Group, Outcome, failed, needs_container, needs_layers, passed, skipped
+from .belongings import PACKAGE_MANAGER_PATHS, is_binary, matches, no_base, package_paths
+
+GROUP = Group("budgets")
+
+# What may lie above the base and the binary: an account and its group, and apk's own book-keeping.
+MAX_OVERHEAD = 1_000_000
+# Account, packages, working directory, binary.
+MAX_LAYERS_ABOVE_BASE = 4
+
+
+def within(amount: float, expected: Expected, budget: str, *, unit: str, shown: str, limit: str) -> Outcome:
+    """Hold an amount against a budget; no limit is a skip that still shows what was measured. Over a budget that only warns is a warning."""
+    allowed = expected.budget(budget)
+    if allowed is None:
+        return Outcome("skip", shown, reason=f"no limit is set in go_service_budget.{budget}", amount=amount, unit=unit)
+    if amount <= allowed:
+        return Outcome(PASS, shown, limit, amount=amount, allowed=allowed, unit=unit)
+    over = f"{(amount - allowed) / allowed:.0%}" if allowed else shown
+    reason = f"over the budget by {over}"
+    return Outcome(WARN if budget in expected.warn_only else FAIL, shown, limit, reason, amount=amount, allowed=allowed, unit=unit)
+
+
+@GROUP.check(
+    "image-size",
+    "Image size",
+    severity="high",
+    remedy="Look at the largest layers in the report; leave files out by go_service_dockerignore, packages out of "
+    "go_service_packages, "
+    "or raise go_service_budget.image_mb.",
+    rules=("CIS 4.3",),
+)
+def image_size(evidence: Evidence, expected: Expected) -> Outcome:
+    """The uncompressed bytes of all files in all layers, counted in the layers themselves: `docker images` shows the
+    same on overlay2, and the compressed size on the containerd image store. Limit: go_service_budget.image_mb, in
+    millions of bytes."""
+    allowed = expected.budget("image_mb")
+    size = evidence.image.size / 1_000_000
+    limit = "" if allowed is None else f"{allowed:g} MB"
+    return within(size, expected, "image_mb", unit="MB", shown=megabytes(evidence.image.size), limit=limit)
+
+
+@GROUP.check(
+    "image-overhead",
+    "Weight beside base, packages and binary",
+    severity="medium",
+    remedy="Look at the layers in the report for what else was copied or written, and keep it out of the final stage.",
+    rules=("CIS 4.3", "Dockle DKL-LI-0003"),
+)
+@needs_layers
+def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
+    """The bytes of the layers above the base that are neither the binary nor belong to an installed package; an account
+    costs a few kilobytes. Limit: 1 MB."""
+    if not evidence.base.matches:
+        return skipped(no_base(evidence))
+    owned = package_paths(evidence)
+    size = sum(
+        entry.size
+        for entry in evidence.added_entries()
+        if entry.path not in owned and not matches(entry.path, PACKAGE_MANAGER_PATHS) and not is_binary(evidence, entry)
+    )
+    if size > MAX_OVERHEAD:
+        heaviest = sorted(evidence.added_entries(), key=lambda entry: -entry.size)
+        names = [f"{entry.path} ({megabytes(entry.size)})" for entry in heaviest if not is_binary(evidence, entry)][:3]
+        return failed(megabytes(size), megabytes(MAX_OVERHEAD), f"the heaviest: {', '.join(names)}")
+    return passed(megabytes(size), megabytes(MAX_OVERHEAD))
+
+
+@GROUP.check(
+    "image-layers",
+    "Layers",
+    severity="low",
+    remedy="Bring several RUN steps of the final stage together in one.",
+)
+def image_layers(evidence: Evidence, _expected: Expected) -> Outcome:
+    """The layers above the base: one for the account, the packages, the working directory and the binary. Limit: 4."""
+    if not evidence.base.matches:
+        return skipped(no_base(evidence))
+    total = len(evidence.image.layers)
+    own = total - sum(layer.in_base for layer in evidence.image.layers)
+    measured = f"{count(own, 'layer')} above the base, {total} in all"
+    limit = f"{MAX_LAYERS_ABOVE_BASE} above the base"
+    if own > MAX_LAYERS_ABOVE_BASE:
+        return failed(measured, limit, f"{own - MAX_LAYERS_ABOVE_BASE} more than the Dockerfile needs")
+    return passed(measured, limit)
+
+
+@GROUP.check(
+    "start-time",
+    "Start until healthy",
+    severity="high",
+    remedy="Find out what the service does before it listens, and do it later or beside it; or raise go_service_budget.start_seconds.",
+)
+def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
+    """From the container's start to the end of its first passing health test, both as the Engine recorded them.
+    Limit: go_service_budget.start_seconds."""
+    if expected.start_seconds is None:
+        return skipped("no start was measured")
+    allowed = expected.budget("start_seconds")
+    limit = "" if allowed is None else seconds(allowed)
+    return within(
+        expected.start_seconds,
+        expected,
+        "start_seconds",
+        unit="s",
+        shown=seconds(expected.start_seconds),
+        limit=limit,
+    )
+
+
+@GROUP.check(
+    "build-time",
+    "Build time",
+    severity="medium",
+    remedy="Look at the steps in the report's timeline; keep what changes rarely above what changes often, and large "
+    "files out of the "
+    "context by go_service_dockerignore; or raise go_service_budget.first_build_seconds or cached_build_seconds.",
+)
+def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
+    """The seconds of the build. Two limits: go_service_budget.first_build_seconds for one that found no layer to use
+    again, go_service_budget.cached_build_seconds for one that did."""
+    if expected.build_seconds is None:
+        return skipped("nothing was built in this run: the image of this content was there")
+    budget = "cached_build_seconds" if expected.build_cached else "first_build_seconds"
+    kind = "with a cache" if expected.build_cached else "first build"
+    allowed = expected.budget(budget)
+    limit = "" if allowed is None else f"{seconds(allowed)} ({kind})"
+    return within(
+        expected.build_seconds,
+        expected,
+        budget,
+        unit="s",
+        shown=f"{seconds(expected.build_seconds)} ({kind})",
+        limit=limit,
+    )
+
+
+@GROUP.check(
+    "memory-use",
+    "Memory when idle",
+    severity="medium",
+    remedy="Profile the service's heap after its start; or raise go_service_budget.memory_mb.",
+)
+@needs_container
+def memory_use(evidence: Evidence, expected: Expected) -> Outcome:
+    """What the healthy, idle container uses, as `docker stats` counts it: without the cache that the kernel gives back
+    at once; where the Engine has no figures, the resident set of the container's first process. Limit:
+    go_service_budget.memory_mb, in millions of bytes."""
+    allowed = expected.budget("memory_mb")
+    resident = evidence.process.resident if evidence.process else 0
+    amount = evidence.memory or resident
+    if not amount:
+        return skipped("neither the Engine nor the kernel gave memory figures for the container")
+    shown = megabytes(amount) if evidence.memory else f"{megabytes(amount)} (resident set of the first process)"
+    limit = "" if allowed is None else f"{allowed:g} MB"
+    return within(amount / 1_000_000, expected, "memory_mb", unit="MB", shown=shown, limit=limit)

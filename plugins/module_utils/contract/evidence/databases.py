@@ -1,0 +1,71 @@
+"""The small databases of an image: accounts, packages, the name of the system."""
+
+from __future__ import annotations
+
+import posixpath
+
+from .model import Account, Group, Package
+
+# Where apk keeps what is installed: up to apk-tools 2, and since Alpine's merged /usr.
+APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
+OS_RELEASES = ("/etc/os-release", "/usr/lib/os-release")
+PASSWD, GROUP, SHADOW = "/etc/passwd", "/etc/group", "/etc/shadow"
+
+
+def parse_accounts(passwd: str, shadow: str) -> tuple[Account, ...]:
+    """Read /etc/passwd and /etc/shadow; damaged lines are passed over (passwd(5), shadow(5))."""
+    passwords = {row[0]: row[1] for row in (line.split(":") for line in shadow.splitlines()) if len(row) >= 2}
+    accounts = []
+    for line in passwd.splitlines():
+        row = line.split(":")
+        if len(row) == 7 and row[2].isdigit() and row[3].isdigit():
+            # "x" means that the password is in /etc/shadow; anything else in this field is the password itself.
+            password = passwords.get(row[0]) if row[1] == "x" else row[1]
+            accounts.append(Account(row[0], int(row[2]), int(row[3]), row[6], password))
+    return tuple(accounts)
+
+
+def parse_groups(text: str) -> tuple[Group, ...]:
+    """Read /etc/group; damaged lines are passed over (group(5))."""
+    groups = []
+    for line in text.splitlines():
+        row = line.split(":")
+        if len(row) == 4 and row[2].isdigit():
+            groups.append(Group(row[0], int(row[2]), tuple(name for name in row[3].split(",") if name)))
+    return tuple(groups)
+
+
+def parse_apk_database(text: str) -> tuple[Package, ...]:
+    """Read apk's list of what is installed: blocks of ``<letter>:<value>`` lines
+    (https://wiki.alpinelinux.org/wiki/Apk_spec)."""
+    packages = []
+    for block in text.split("\n\n"):
+        fields: dict[str, str] = {}
+        files: list[str] = []
+        folder = ""
+        for line in block.splitlines():
+            letter, _colon, value = line.partition(":")
+            if letter == "F":
+                folder = value
+            elif letter == "R":
+                files.append("/" + posixpath.join(folder, value))
+            else:
+                fields.setdefault(letter, value)
+        if fields.get("P") and fields.get("V"):
+            packages.append(
+                Package(
+                    name=fields["P"],
+                    version=fields["V"],
+                    architecture=fields.get("A", ""),
+                    license=fields.get("L", ""),
+                    origin=fields.get("o", ""),
+                    files=frozenset(files),
+                )
+            )
+    return tuple(sorted(packages, key=lambda package: package.name))
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """Read os-release(5): KEY=value lines, the values possibly quoted."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _equals, value in pairs}

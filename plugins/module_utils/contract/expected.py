@@ -1,0 +1,103 @@
+"""What the role was asked for, in the form that the checks compare with: typed, in bytes and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.settings import parse_duration, parse_publish, parse_size
+
+BUDGET_NAMES = (
+    "image_mb",
+    "start_seconds",
+    "first_build_seconds",
+    "cached_build_seconds",
+    "memory_mb",
+    "max_critical",
+    "max_high",
+)
+_NANO = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What was asked for, and what was measured while it was made.
+
+    service: name. user: account name; uid: its number, None when any will do; numeric_user: USER must be a number.
+    port: in the container. publish: (address, port) on the host, None for none. candidate: the container is one on
+    trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
+    command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
+    these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
+    the stand-in's name). packages: what was asked to be installed. allowed_paths: further paths that may differ from
+    the base, with ``*``. chown: the binary belongs to the service's user, as the design's ``COPY --chown`` has it.
+    budgets: limits by name (BUDGET_NAMES), None for no limit; warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images`
+    counts. start_seconds: from start to first passing health test, None when not measured. build_seconds: None when
+    nothing was built; build_cached: whether the builder used layers it had.
+    """
+
+    service: str
+    port: int
+    health_test: tuple[str, ...]
+    user: str = "app"
+    uid: int | None = None
+    numeric_user: bool = False
+    publish: tuple[str, int] | None = None
+    candidate: bool = False
+    health_interval: float = 30.0
+    health_timeout: float = 3.0
+    health_start_period: float = 5.0
+    health_retries: int = 3
+    labels: Mapping[str, str] = field(default_factory=dict)
+    source_date: str = ""
+    base_name: str = ""
+    packages: tuple[str, ...] = ()
+    allowed_paths: tuple[str, ...] = ()
+    chown: bool = True
+    cap_add: tuple[str, ...] = ()
+    pids_limit: int = 128
+    memory: int = 256 << 20
+    cpus: float = 1.0
+    restart_policy: str = "unless-stopped"
+    budgets: Mapping[str, float | None] = field(default_factory=dict)
+    warn_only: tuple[str, ...] = ()
+    start_seconds: float | None = None
+    build_seconds: float | None = None
+    build_cached: bool = False
+
+    def budget(self, name: str) -> float | None:
+        """The limit of that name, None for no limit."""
+        return self.budgets.get(name)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], **measured: Any) -> Expected:
+        """Make it from the role's checked settings.
+
+        :param settings: what `settings.check` returns.
+        :param measured: any field that the settings do not hold: candidate, labels, source_date, allowed_paths,
+            start_seconds, build_seconds, build_cached; or one that differs from them.
+        """
+        url = f"http://{settings['health_host']}:{settings['port']}{settings['health_path']}"
+        fields: dict[str, Any] = {
+            "service": settings["name"],
+            "port": settings["port"],
+            "health_test": ("wget", "--no-verbose", "--tries=1", "--spider", url),
+            "user": settings["user"],
+            "uid": None if settings["uid"] == "" else settings["uid"],
+            "numeric_user": settings["numeric_user"],
+            "publish": parse_publish(settings["publish"]),
+            "health_interval": parse_duration(settings["health_interval"]) / _NANO,
+            "health_timeout": parse_duration(settings["health_timeout"]) / _NANO,
+            "health_start_period": parse_duration(settings["health_start_period"]) / _NANO,
+            "health_retries": settings["health_retries"],
+            "base_name": settings["runtime_image"],
+            "packages": tuple(settings["packages"]),
+            "cap_add": tuple(settings["cap_add"]),
+            "pids_limit": settings["pids_limit"],
+            "memory": parse_size(settings["memory"]),
+            "cpus": settings["cpus"],
+            "restart_policy": settings["restart_policy"],
+            "budgets": settings["budget"],
+            "warn_only": tuple(settings["budget_warn_only"]),
+        }
+        return cls(**{**fields, **measured})

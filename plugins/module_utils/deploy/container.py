@@ -1,0 +1,119 @@
+"""What a container of the service looks like: the body of the Engine's create call, its hash, and how far a running one strayed.
+
+API reference: https://docs.docker.com/reference/api/engine/version/v1.41/ (ContainerCreate).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
+from ..common.settings import parse_duration, parse_publish, parse_size
+
+# A health check's own start interval came with this API version (Engine 25).
+START_INTERVAL_API = (1, 44)
+# How often a candidate is probed. The first probe comes one interval after the start, so it bounds what a start is measured with.
+CANDIDATE_INTERVAL = 250_000_000
+
+
+def _volumes(settings: Mapping[str, Any]) -> list[str]:
+    return list(settings["volumes"])
+
+
+def host_config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardened HostConfig, without published ports."""
+    config: dict[str, Any] = {
+        "ReadonlyRootfs": settings["read_only"],
+        "CapDrop": settings["cap_drop"],
+        "CapAdd": settings["cap_add"],
+        "SecurityOpt": ["no-new-privileges"],
+        "PidsLimit": settings["pids_limit"],
+        "Memory": parse_size(settings["memory"]),
+        # As much as Memory: no swap on top of the limit.
+        "MemorySwap": parse_size(settings["memory"]),
+        "NanoCpus": round(settings["cpus"] * 1_000_000_000),
+        "Tmpfs": settings["tmpfs"],
+        "Binds": _volumes(settings),
+        "NetworkMode": settings["network"],
+        "RestartPolicy": {"Name": settings["restart_policy"], "MaximumRetryCount": 0},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": settings["log_max_size"], "max-file": str(settings["log_max_file"])},
+        },
+    }
+    return config
+
+
+def create_body(settings: Mapping[str, Any], image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+    """Return the create body of the service's own container.
+
+    image: reference to create from. Where the Engine knows start intervals, the health check asks each second until the first
+    success within the start period, instead of waiting one full interval; everything else of it is the image's.
+    """
+    port = f"{settings['port']}/tcp"
+    body: dict[str, Any] = {
+        "Image": image,
+        "Cmd": settings["args"] or None,
+        "Env": [f"{name}={value}" for name, value in settings["env"].items()],
+        "StopTimeout": settings["stop_timeout"],
+        "Labels": {**settings["labels"], LABEL_NAME: settings["name"], LABEL_KIND: KIND_SERVICE},
+        "ExposedPorts": {port: {}},
+        "HostConfig": host_config(settings),
+    }
+    published = parse_publish(settings["publish"])
+    if published:
+        address, host_port = published
+        body["HostConfig"]["PortBindings"] = {port: [{"HostIp": address, "HostPort": str(host_port)}]}
+    if api_version >= START_INTERVAL_API:
+        body["Healthcheck"] = {
+            "Interval": parse_duration(settings["health_interval"]),
+            "Timeout": parse_duration(settings["health_timeout"]),
+            "Retries": settings["health_retries"],
+            "StartPeriod": parse_duration(settings["health_start_period"]),
+            "StartInterval": 1_000_000_000,
+        }
+    body["Labels"][LABEL_CONFIG] = config_hash(body)
+    return body
+
+
+def candidate_body(settings: Mapping[str, Any], image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+    """Return the create body of a candidate: the service's, without host port and restarts, probed at a short interval."""
+    body = create_body({**settings, "publish": "", "restart_policy": "no"}, image, api_version)
+    body["Labels"][LABEL_KIND] = KIND_CANDIDATE
+    body["Healthcheck"] = {
+        "Interval": CANDIDATE_INTERVAL,
+        "Timeout": parse_duration(settings["health_timeout"]),
+        "Retries": settings["health_retries"],
+        "StartPeriod": round(settings["start_timeout"] * 1_000_000_000),
+    }
+    if api_version >= START_INTERVAL_API:
+        body["Healthcheck"]["StartInterval"] = CANDIDATE_INTERVAL
+    return body
+
+
+def config_hash(body: Mapping[str, Any]) -> str:
+    """Return a hash (16 hex digits) of a create body, its own hash label left out."""
+    labels = {name: value for name, value in body["Labels"].items() if name != LABEL_CONFIG}
+    document = {**body, "Labels": labels}
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_COMPARED = ("ReadonlyRootfs", "PidsLimit", "Memory", "NanoCpus", "RestartPolicy", "NetworkMode", "PortBindings")
+
+
+def drift(body: Mapping[str, Any], inspected: Mapping[str, Any]) -> list[str]:
+    """Return what a container's limits differ in from the wanted ones, as "Memory 64 instead of 32".
+
+    The label tells what a container was made with; `docker update` can change some of it later, which only a look shows.
+    """
+    wanted = {"PortBindings": {}, **body["HostConfig"]}
+    actual = inspected.get("HostConfig") or {}
+    found = []
+    for key in _COMPARED:
+        present = actual.get(key)
+        if (present or None) != (wanted.get(key) or None):
+            found.append(f"{key} {json.dumps(present)} instead of {json.dumps(wanted.get(key))}")
+    return found

@@ -1,0 +1,67 @@
+"""Whether a container is ours, and whether it is as it should be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.failure import DeployError
+from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_KIND, LABEL_NAME, temporary_names
+from ..engine.client import Engine
+from ..engine.records import health, health_test, parse_time
+
+
+def is_ours(container: Mapping[str, Any], name: str) -> bool:
+    """Say whether the role made a container for this service; container: inspected, or of the Engine's list.
+
+    A container that somebody ran from the service's image has the image's labels, its name among them, but not the kind.
+    """
+    labels = (container.get("Config") or container).get("Labels") or {}
+    kinds = (KIND_SERVICE, KIND_CANDIDATE)
+    return labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) in kinds
+
+
+def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Return the service's container, None where there is none; raise DeployError where a name is held by a foreign container."""
+    for held in (name, *temporary_names(name)):
+        found = engine.container(held)
+        if found and not is_ours(found, name):
+            raise DeployError(
+                "container",
+                f"the name {held} is held by a container that this role did not make: image {found['Config']['Image']}, "
+                f"id {found['Id'][:12]}, {found['State']['Status']}",
+                f"Remove or rename it (docker rename {held} {held}-old), or choose another go_service_name. It was not touched.",
+            )
+    return engine.container(name)
+
+
+def _health_times(container: Mapping[str, Any]) -> tuple[float, float]:
+    """Return interval and timeout of a container's health check in seconds, the Engine's defaults where it names none."""
+    check = (container.get("Config") or {}).get("Healthcheck") or {}
+    return (check.get("Interval") or 30_000_000_000) / 1e9, (check.get("Timeout") or 30_000_000_000) / 1e9
+
+
+def is_watched(container: Mapping[str, Any]) -> bool:
+    """Say whether the Engine still runs the health tests of a running container.
+
+    Engine 20.10 does not, once its daemon was restarted while containers went on (live-restore): the last state stands for ever.
+    """
+    interval, timeout = _health_times(container)
+    times = [container["State"]["StartedAt"], *(entry["End"] for entry in health(container).get("Log") or [])]
+    return time.time() - max(map(parse_time, times)) <= 2 * interval + timeout + 5
+
+
+def reason_to_replace(engine: Engine, container: Mapping[str, Any]) -> str:
+    """Return why a container has to be replaced although it is made as it should be: "exited", "unhealthy" and the like; "" for none."""
+    state = container["State"]
+    if not state["Running"] or state.get("Restarting") or state.get("Paused"):
+        return str(state["Status"])
+    if health(container).get("Status") == "unhealthy":
+        return "unhealthy"
+    test = health_test(container)
+    if test and not is_watched(container):
+        _interval, timeout = _health_times(container)
+        code, _output = engine.run_in(container["Id"], test, timeout)
+        return "unhealthy, which the Engine does not notice any more" if code else ""
+    return ""

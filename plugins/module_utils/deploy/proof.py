@@ -1,0 +1,207 @@
+"""How a container is proven: by the Engine's own health test, or by running that test."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..common.failure import UNTOUCHED, DeployError
+from ..common.settings import parse_duration, parse_publish
+from ..common.text import url
+from ..engine.client import Engine
+from ..engine.records import health, health_test, parse_time
+from .judgement import is_watched
+from .remedies import remedy_for
+
+POLL = 0.05
+LOG_LINES = 20
+
+
+class NoHealthCheck(DeployError):
+    """An image has no health check."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(
+            "candidate",
+            f"the image {image} has no health check, so nothing can prove it",
+            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
+            standing=UNTOUCHED,
+        )
+
+
+class NotProven(Exception):
+    """A container did not become healthy, or did not stay so."""
+
+    def __init__(self, message: str, remedy: str, evidence: list[str]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.evidence = evidence
+
+
+class Unwatched(NotProven):
+    """The Engine has ended its health tests of a container, which says nothing about the container."""
+
+
+@dataclass
+class Proof:
+    """A container that is proven.
+
+    start_seconds: from the Engine's start record to the end of the first passing health test; healthy_at: when that was noticed, monotonic.
+    """
+
+    container_id: str
+    start_seconds: float
+    healthy_at: float
+
+
+def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
+    lines = []
+    for entry in (health(container).get("Log") or [])[-3:]:
+        lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
+    if last_test and not any(last_test in line for line in lines):
+        lines.append(f"health test: {last_test}")
+    lines += [f"log: {line}" for line in engine.logs(container["Id"], LOG_LINES)]
+    return lines
+
+
+def how_it_ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
+    """Say how a container that no longer runs ended."""
+    state = container["State"]
+    evidence = last_words(engine, container)
+    # 137 is a kill; not every kernel tells the Engine that it was for want of memory.
+    if state.get("OOMKilled") or state["ExitCode"] == 137:
+        limit = container["HostConfig"]["Memory"] >> 20
+        return NotProven(
+            f"it was killed{'' if state.get('OOMKilled') else ', most likely'} by its memory limit of {limit} MiB (exit code {state['ExitCode']})",
+            "Raise go_service_memory, or make the service use less.",
+            evidence,
+        )
+    if state.get("Error"):
+        return NotProven(f"it could not be started: {state['Error']}", remedy_for([state["Error"], *evidence]), evidence)
+    restarted = container.get("RestartCount", 0)
+    code = engine.last_exit(container) if restarted else state["ExitCode"]
+    again = {0: "", 1: " and was restarted once"}.get(restarted, f" and was restarted {restarted} times")
+    return NotProven(f"it exited with code {code}{again}", remedy_for(evidence), evidence)
+
+
+def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:
+    """Say whether a container runs and was restarted no more than that often: a restart hides the end that came before it."""
+    state = container["State"]
+    return bool(state["Running"]) and not state.get("Restarting") and container.get("RestartCount", 0) <= restarts
+
+
+def _vanished() -> NotProven:
+    return NotProven("it was removed while it was being proven", "Find out what removes containers on this host, then run again.", [])
+
+
+def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float, proof: Proof | None = None) -> Proof:
+    """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise.
+
+    proof: what was found of it before, where it was healthy already. Raises Unwatched where the Engine has ended its tests.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        container = engine.container(container_id)
+        if container is None:
+            raise _vanished()
+        if not _running(container):
+            raise how_it_ended(engine, container)
+        status = health(container).get("Status")
+        if status == "healthy":
+            # At once: the Engine keeps the last five tests only.
+            proof = proof or Proof(container["Id"], start_seconds(container), time.monotonic())
+            if time.monotonic() - proof.healthy_at >= stable:
+                return proof
+        elif proof is not None:
+            evidence = last_words(engine, container)
+            raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
+        elif status != "unhealthy" and not is_watched(container):
+            raise Unwatched("the Engine has ended its health tests of it", "Run again.", last_words(engine, container))
+        elif status == "unhealthy" or time.monotonic() > deadline:
+            evidence = last_words(engine, container)
+            raise NotProven(f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence)
+        time.sleep(POLL)
+
+
+def start_seconds(container: Mapping[str, Any]) -> float:
+    """Return the seconds from the start of a container to the end of its first passing health test, both as the Engine recorded them."""
+    started = parse_time(container["State"]["StartedAt"])
+    passed = [parse_time(entry["End"]) for entry in health(container).get("Log") or [] if entry["ExitCode"] == 0]
+    return round(min(passed) - started, 3)
+
+
+def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> None:
+    """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
+
+    This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take; restarts: how often the
+    Engine had restarted the container before.
+    """
+    container = engine.container(container_id)
+    if container is None:
+        raise _vanished()
+    test = health_test(container)
+    if test is None:
+        raise NotProven("it has no health check", "Build it with this role, whose images have one.", [])
+    deadline = time.monotonic() + seconds
+    passed_at = None
+    while True:
+        code, output = engine.run_in(container_id, test, timeout)
+        container = engine.container(container_id)
+        if container is None:
+            raise _vanished()
+        if not _running(container, restarts):
+            raise how_it_ended(engine, container)
+        now = time.monotonic()
+        if code == 0:
+            passed_at = passed_at or now
+            if now - passed_at >= stable:
+                return
+        elif passed_at is not None or now > deadline:
+            evidence = last_words(engine, container, f"exit {code}: {output or '(no output)'}")
+            when = f"it passed its health test once, but failed it again within {stable:g} s"
+            never = f"it did not pass its health test within {seconds:g} s (go_service_start_timeout)"
+            raise NotProven(never if passed_at is None else when, remedy_for(evidence), evidence)
+        time.sleep(POLL if passed_at is None else min(stable, 0.5))
+
+
+def http_answers(address: str, port: int, path: str, timeout: float = 3.0) -> str:
+    """Ask an address for a path; return "" where any HTTP answer comes, "refused", or what else went wrong."""
+    try:
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        connection.request("GET", path, headers={"Host": "localhost"})
+        connection.getresponse().read(1)
+        connection.close()
+    except ConnectionRefusedError:
+        return "refused"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def listens_inside_only(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> bool:
+    """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
+    container = engine.container(container_id)
+    networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
+    addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
+    return bool(addresses) and all(
+        http_answers(address, settings["port"], settings["health_path"], 1.0) == "refused" for address in addresses
+    )
+
+
+def prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> None:
+    timeout = parse_duration(settings["health_timeout"]) / 1e9
+    prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"])
+    published = parse_publish(settings["publish"])
+    if published:
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])
+        problem = http_answers(address, published[1], settings["health_path"])
+        if problem:
+            raise NotProven(
+                f"it is healthy inside, but {url(settings)}{settings['health_path']} does not answer on the host: {problem}",
+                "Check go_service_publish, go_service_port and the host's firewall.",
+                [],
+            )

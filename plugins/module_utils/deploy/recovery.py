@@ -1,0 +1,55 @@
+"""What a run that was killed left behind is finished or undone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.names import failed_name, set_aside_name, temporary_names
+from ..engine.client import Engine
+from .judgement import is_ours
+from .proof import NotProven, prove_service
+from .swap import revive
+
+
+def leftovers(engine: Engine, name: str) -> list[str]:
+    """Return the names of containers that an ended run left behind; only this role's own."""
+    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(container, name)]
+    return sorted(set(found).intersection(temporary_names(name)))
+
+
+def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
+    """Finish or undo what a killed run left behind; return what was done, as sentences.
+
+    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again.
+    """
+    name = settings["name"]
+    done = []
+    aside = engine.container(set_aside_name(name))
+    if aside and is_ours(aside, name):
+        current = engine.container(name)
+        finished = False
+        if current and current["State"]["Running"]:
+            with contextlib.suppress(NotProven):
+                prove_service(engine, current["Id"], settings)
+                finished = True
+        if finished:
+            engine.remove(aside["Id"])
+            done.append(f"Finished an interrupted swap: the new container {current['Id'][:12]} is healthy, the old one is removed.")
+        else:
+            if current:
+                engine.remove(current["Id"])
+            # Started first: a run that is killed between the two leaves a name that tells what to go on with.
+            revive(engine, settings, aside)
+            engine.rename(aside["Id"], name)
+            done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
+    remaining = leftovers(engine, name)
+    current = engine.container(name)
+    if failed_name(name) in remaining and current and is_ours(current, name) and not current["State"]["Running"]:
+        engine.start(current["Id"])
+        done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
+    for leftover in remaining:
+        engine.remove(leftover)
+        done.append(f"Removed the leftover container {leftover}.")
+    return done

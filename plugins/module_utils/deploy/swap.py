@@ -1,0 +1,174 @@
+"""The way of a deploy: a candidate is proven first, then it takes the place of the old container, or the old one comes back.
+
+Names of the containers, for a service `cat-server`:
+
+- `cat-server`            the service
+- `cat-server-candidate`  same image, hardening, environment, volumes and arguments, but no host port; gone when it is judged
+- `cat-server-next`       the new container until it takes the name
+- `cat-server-set-aside`  the old container, stopped, until the new one is proven
+- `cat-server-failed`     the new container that failed in the service's place, until the old one is back
+
+At every moment the names and the ownership labels alone tell what a run that was killed left behind; `recover` finishes or undoes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..common.failure import UNTOUCHED, DeployError
+from ..common.names import failed_name, next_name, set_aside_name
+from ..common.settings import parse_duration
+from ..engine.client import Engine, EngineError
+from ..engine.records import health
+from .container import create_body
+from .judgement import refuse_foreign
+from .port import check_port
+from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
+from .remedies import remedy_for
+
+# How much longer than it was given a container may take to stop, in seconds.
+STOP_SLACK = 1.0
+
+
+@dataclass
+class Swap:
+    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health test of the new one."""
+
+    action: str
+    container_id: str
+    old_id: str
+    outage_seconds: float
+
+
+def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Callable[[str], None] | None = None) -> Swap:
+    """Put a new container of an image in the service's place; raise DeployError with the very same old one running again otherwise.
+
+    approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
+    """
+    name = settings["name"]
+    old = refuse_foreign(engine, name)
+    check_port(engine, settings, old)
+    engine.remove(next_name(name))
+    try:
+        new_id = engine.create(next_name(name), create_body(settings, image, engine.api_version))
+    except EngineError as error:
+        raise DeployError("swap", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
+    began = time.monotonic()
+    try:
+        if old:
+            engine.rename(old["Id"], set_aside_name(name))
+        engine.rename(new_id, name)
+        if old:
+            # With "always" the Engine would start it again beside the new one when its daemon is restarted; stopped on purpose
+            # it stays so with "unless-stopped", which is as good for a run that is killed here and cannot set it back.
+            if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+                engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
+            began = time.monotonic()
+            engine.stop(old["Id"], settings["stop_timeout"])
+        engine.start(new_id)
+        _announce(engine, new_id)
+        timeout = parse_duration(settings["health_timeout"]) / 1e9
+        prove_by_test(engine, new_id, timeout, settings["start_timeout"], 0)
+        outage = time.monotonic() - began
+        prove_service(engine, new_id, settings)
+        if approve:
+            approve(new_id)
+    except (NotProven, EngineError) as failure:
+        message = failure.message if isinstance(failure, NotProven) else str(failure)
+        remedy = failure.remedy if isinstance(failure, NotProven) else remedy_for([message])
+        evidence = failure.evidence if isinstance(failure, NotProven) else _late_evidence(engine, new_id)
+        standing = undo(engine, settings, old, new_id)
+        raise DeployError(
+            "swap", f"the new container of {image} failed in the service's place: {message}", remedy, evidence, standing
+        ) from failure
+    if old:
+        engine.remove(old["Id"])
+    return Swap("replaced" if old else "created", new_id, old["Id"] if old else "", round(outage, 3))
+
+
+def _announce(engine: Engine, container_id: str) -> None:
+    """Let a new container be the first to speak on its network, so that clients reach it at once.
+
+    A packet that came before the container's interface was up made the host ask for its owner. Without an answer the host asks again after
+    a second only (arp(7), retrans_time_ms), and every client waits for that, unless the container itself has asked for somebody meanwhile.
+    """
+    networks = ((engine.container(container_id) or {}).get("NetworkSettings") or {}).get("Networks") or {}
+    for network in networks.values():
+        if network.get("Gateway"):
+            # To the port that discards; whether anybody is there makes no difference. An image without wget loses that second.
+            engine.run_unheard(container_id, ["wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"])
+
+
+def _late_evidence(engine: Engine, container_id: str) -> list[str]:
+    container = engine.container(container_id)
+    return last_words(engine, container) if container else []
+
+
+def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None, new_id: str) -> str:
+    """Take a failed new container away and bring the very same old one back; return what runs now.
+
+    Raises DeployError, both containers kept, with the commands for a person where even that fails.
+    """
+    name = settings["name"]
+    if not old:
+        engine.remove(new_id)
+        return "There was no earlier container to bring back: the service does not run."
+    aside = set_aside_name(name)
+    try:
+        current = engine.container(name)
+        if current and current["Id"] == new_id:
+            engine.stop(new_id, settings["stop_timeout"])
+            engine.rename(new_id, failed_name(name))
+        found = engine.container(old["Id"])
+        if found and found["Name"].lstrip("/") != name:
+            engine.rename(old["Id"], name)
+        if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+            engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
+        if not old["State"]["Running"]:
+            engine.remove(new_id)
+            return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
+        engine.start(old["Id"])
+        _announce(engine, old["Id"])
+        # One that had not been stopped yet keeps its count.
+        restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
+        timeout = parse_duration(settings["health_timeout"]) / 1e9
+        prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0, restarts=restarts)
+    except NotProven as failure:
+        if health(old).get("Status") == "unhealthy":
+            engine.remove(new_id)
+            return f"The earlier container {old['Id'][:12]} is back as it was: running, but unhealthy ({failure.message})."
+        raise _stuck(name, aside, old["Id"], new_id, failure.message) from failure
+    except EngineError as error:
+        raise _stuck(name, aside, old["Id"], new_id, str(error)) from error
+    engine.remove(new_id)
+    return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
+
+
+def _stuck(name: str, aside: str, old_id: str, new_id: str, message: str) -> DeployError:
+    commands = (
+        f"docker ps -a --filter label=go-service.name={name}; docker logs {old_id[:12]}; "
+        f"docker rm -f {new_id[:12]}; docker rename {old_id[:12]} {name}; docker start {old_id[:12]}"
+    )
+    return DeployError(
+        "rollback",
+        f"the new container failed, and the earlier one ({old_id[:12]}) could not be brought back either: {message}",
+        f"Both containers are kept. Look, then bring the service back by hand: {commands}",
+        standing="The service does not run.",
+    )
+
+
+def revive(engine: Engine, settings: Mapping[str, Any], container: Mapping[str, Any]) -> None:
+    """Start a container that a killed run was about to stop: where it still runs, it may be on its way to the end."""
+    engine.start(container["Id"])
+    if not container["State"]["Running"]:
+        return
+    deadline = time.monotonic() + max(settings["stop_timeout"], container["Config"].get("StopTimeout") or 0) + STOP_SLACK
+    while time.monotonic() < deadline:
+        found = engine.container(container["Id"])
+        if found and not found["State"]["Running"]:
+            engine.start(container["Id"])
+            return
+        time.sleep(POLL)

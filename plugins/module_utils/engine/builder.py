@@ -1,0 +1,69 @@
+"""Which builder makes an image: the Engine's classic one, or BuildKit by the client's plugin buildx."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Any
+
+from ..common.failure import UNTOUCHED, DeployError
+from .client import Engine, EngineError, EngineUnreachable
+
+CLASSIC, BUILDX = "docker_image", "buildx"
+# An archive without files ends with two empty blocks.
+_EMPTY_CONTEXT = b"\0" * 1024
+_TAR = {"Content-Type": "application/x-tar"}
+_SECONDS = 30
+_REFUSED = (404, 405, 410, 501)
+# What an Engine without it says of the builder, as moby words such things, and how an answer of BuildKit itself begins.
+_WORDS = re.compile(r"buildkit|buildx|\b(classic|legacy|v1) builder|invalid version", re.I)
+# A builder that looked for its file is there.
+_LOOKED = re.compile(r"(docker|container)file", re.I)
+
+
+def refusal(engine: Engine) -> str:
+    """Return the Engine's words where it does not offer the classic builder, "" where it does.
+
+    No version and no header tells it: `Builder-Version` of `/_ping` is what the Engine recommends, "2" on Linux since 23, where the classic builder
+    is still there. So the Engine is asked to build, as docker_image asks it, from an empty context: the classic builder ends at once, for
+    want of a Dockerfile, and makes nothing. An answer that is understood by nobody leaves the builder that the user chose.
+    """
+    status = 0
+    try:
+        text = engine._ask("build", lambda: engine._send("POST", "/build", data=_EMPTY_CONTEXT, headers=_TAR)).text
+    except EngineUnreachable:
+        raise
+    except EngineError as error:
+        text, status = str(error), getattr(error.__cause__, "status_code", 0)
+    if _WORDS.search(text) or (status in _REFUSED and not _LOOKED.search(text)):
+        return " ".join(text.split())[:200]
+    return ""
+
+
+def has_buildx() -> bool:
+    """Say whether the Docker client of this host has the plugin, which docker_image_build calls."""
+    try:
+        return subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False, timeout=_SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def choose(engine: Engine, wanted: str) -> dict[str, Any]:
+    """Return {"name": builder, "reason": why it is not the wanted one}; raise DeployError where neither can build.
+
+    :param wanted: go_service_builder.
+    """
+    words = refusal(engine) if wanted == CLASSIC else ""
+    if wanted == CLASSIC and not words:
+        return {"name": CLASSIC, "reason": ""}
+    reason = f"this Engine does not offer the classic builder ({words})" if words else ""
+    if has_buildx():
+        return {"name": BUILDX, "reason": reason}
+    why = reason or "go_service_builder is buildx"
+    raise DeployError(
+        "build",
+        f"{why}, and the Docker client of this host lacks the plugin buildx, by which BuildKit builds",
+        "Install it on the host (the package docker-buildx, or docker-buildx-plugin of Docker's own packages)"
+        + (", or set go_service_builder: docker_image." if not words else "."),
+        standing=UNTOUCHED,
+    )

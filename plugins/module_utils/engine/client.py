@@ -1,0 +1,419 @@
+"""The Docker Engine of the target: every call that is made to it, by the Docker SDK for Python.
+
+Calls that may be repeated wait for an Engine that went away, for instance because its daemon is restarted, and go on when it is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
+
+from .address import Address, AddressError, find
+from .records import parse_time
+
+try:
+    import docker
+    import requests
+    from docker.errors import APIError, DockerException, NotFound, create_api_error_from_http_exception
+    from docker.tls import TLSConfig
+    from requests.exceptions import ConnectionError as EngineGone
+    from requests.exceptions import RequestException, Timeout
+    from urllib3.exceptions import ProtocolError as BrokenStream
+except ImportError as error:
+    MISSING_LIBRARY = (
+        f"the Python that runs modules here, {sys.executable}, has no Docker SDK for Python ({error}): install the distribution's package"
+        f" python3-docker, or run {sys.executable} -m pip install docker, or set ansible_python_interpreter to a Python that has it"
+    )
+else:
+    MISSING_LIBRARY = ""
+
+T = TypeVar("T")
+
+# The oldest Engine the role speaks to is 20.10.
+OLDEST_API = (1, 41)
+# How long a call may wait for its answer, and how long it waits for an Engine that went away, in seconds.
+TIMEOUT = 60
+PATIENCE = 60.0
+POLL = 0.1
+# A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
+STALL = 1.0
+
+
+class EngineError(Exception):
+    """The Engine refused, or is out of reach."""
+
+
+class Missing(EngineError):
+    """The Engine has no such container, image or network."""
+
+
+class EngineUnreachable(EngineError):
+    """No Engine answers at all, or what speaks to it is missing.
+
+    status: as in the module engine_info; asked: the address, None where none could be found out.
+    """
+
+    def __init__(self, message: str, status: str = "unusable", asked: Address | None = None) -> None:
+        super().__init__(message)
+        self.status, self.asked = status, asked
+
+
+class Engine:
+    """The calls of the role, by name. Everything raises EngineError with the Engine's own words.
+
+    address: where it is asked. calls: how many were made so far. interruptions: how often the Engine was away, or slow to answer, so far.
+    """
+
+    def __init__(self, docker_host: str = "", timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
+        """Connect at once; docker_host: an address to ask instead of the one that the environment or a docker context names."""
+        try:
+            self.address = find(docker_host)
+        except AddressError as error:
+            raise EngineUnreachable(str(error)) from error
+        self.calls = self.interruptions = 0
+        self._patience = patience
+        self._client = self._connect(timeout)
+
+    def _connect(self, timeout: float) -> docker.APIClient:
+        asked, status = self.address, self.address.listener()
+        where = f"{asked.docker_host} ({asked.named_by})"
+        if status == "absent":
+            raise EngineUnreachable(f"nobody listens at {where}", status, asked)
+        if status == "denied":
+            raise EngineUnreachable(f"permission denied at {where}", status, asked)
+        if MISSING_LIBRARY:
+            raise EngineUnreachable(MISSING_LIBRARY, "no_library", asked)
+        try:
+            tls = _tls(asked) if asked.tls else False
+            client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
+        # Beside its own errors the SDK lets through those of requests, of ssl and of reading its configuration.
+        except Exception as error:
+            chain = list(_chain(error))
+            silent = status == "present" and any(isinstance(link, (EngineGone, Timeout)) for link in chain)
+            raise EngineUnreachable(f"no usable Engine at {where}: {_words(chain)}", "silent" if silent else "unusable", asked) from error
+        if _numbers(client.api_version) < OLDEST_API:
+            oldest = ".".join(map(str, OLDEST_API))
+            raise EngineUnreachable(
+                f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
+                asked=asked,
+            )
+        return client
+
+    @property
+    def api_version(self) -> tuple[int, int]:
+        """The API version spoken, the newest that the Engine knows, as numbers."""
+        return _numbers(self._client.api_version)
+
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens one anew."""
+        self._client.close()
+
+    def _call(self, call: Callable[[], T]) -> T:
+        """Make one call. Every call to the Engine goes through here, so this is the place to count them, or to break one off."""
+        self.calls += 1
+        return call()
+
+    def _ask(self, what: str, call: Callable[[], T], patience: float | None = None) -> T:
+        """Make one call; where the Engine is gone, wait for it and make the call again."""
+        patience = self._patience if patience is None else patience
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self._call(call)
+            except NotFound as error:
+                raise Missing(f"{what}: {error.explanation or error}") from error
+            except APIError as error:
+                raise EngineError(f"{what}: {error.explanation or error}") from error
+            except (EngineGone, BrokenStream) as error:
+                self.interruptions += 1
+                if time.monotonic() > deadline:
+                    message = f"{what}: the Engine did not come back within {patience:.0f} s: {error}"
+                    raise EngineUnreachable(message, asked=self.address) from error
+                time.sleep(POLL)
+            except (RequestException, DockerException) as error:
+                raise EngineError(f"{what}: {error}") from error
+
+    def _send(self, method: str, path: str, name: str = "", **how: Any) -> requests.Response:
+        """Send what the SDK has no method for that fits, and return the answer; path: with {} for `name`."""
+        how.setdefault("timeout", self._client.timeout)
+        url = f"{self._client.base_url}/v{self._client.api_version}{path.format(quote(name, safe='/:'))}"
+        response = self._client.request(method, url, **how)
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            raise create_api_error_from_http_exception(error) from error
+        return response
+
+    def _read(self, what: str, path: str, name: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have an answer of any size read as a stream; where it breaks off, from the beginning again."""
+
+        def call() -> T:
+            with contextlib.closing(self._send("GET", path, name, stream=True)) as response:
+                return read(response.raw)
+
+        return self._ask(what, call)
+
+    def version(self) -> dict[str, Any]:
+        """Return the Engine's version record."""
+        return self._ask("version", self._client.version)
+
+    def info(self) -> dict[str, Any]:
+        """Return the Engine's system record."""
+        return self._ask("info", self._client.info)
+
+    def image(self, reference: str) -> dict[str, Any] | None:
+        """Return an image's record, None where there is no such image."""
+        try:
+            return self._ask(f"image {reference}", lambda: self._client.inspect_image(reference))
+        except Missing:
+            return None
+
+    def read_image(self, reference: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have an image's archive, as `docker save` writes it, read as a stream."""
+        return self._read(f"archive of {reference}", "/images/{}/get", reference, read)
+
+    def container(self, name: str) -> dict[str, Any] | None:
+        """Return a container's record by name or id, None where there is none."""
+        began = time.monotonic()
+        try:
+            return self._ask(f"container {name}", lambda: self._client.inspect_container(name))
+        except Missing:
+            return None
+        finally:
+            self.interruptions += time.monotonic() - began > STALL
+
+    def stats(self, name: str) -> dict[str, Any]:
+        """Return one reading of a container's resources, without the second one that a rate would need."""
+        params = {"stream": 0, "one-shot": 1}
+        return self._ask(f"stats of {name}", lambda: self._send("GET", "/containers/{}/stats", name, params=params).json())
+
+    def read_files(self, name: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have a container's file system, as `docker export` writes it, read as a stream."""
+        return self._read(f"files of {name}", "/containers/{}/export", name, read)
+
+    def network_exists(self, name: str) -> bool:
+        """Say whether a network of that name exists."""
+        try:
+            self._ask(f"network {name}", lambda: self._client.inspect_network(name))
+        except Missing:
+            return False
+        return True
+
+    def containers(self, **labels: str) -> list[dict[str, Any]]:
+        """Return the list records of all containers, stopped ones too, that carry the labels."""
+        return self._ask("list of containers", lambda: self._client.containers(all=True, filters=_filters(labels)))
+
+    def images(self, dangling: bool | None = None, **labels: str) -> list[dict[str, Any]]:
+        """Return the list records of images that carry the labels; dangling: only untagged ones, or only tagged ones."""
+        extra = {} if dangling is None else {"dangling": dangling}
+        return self._ask("list of images", lambda: self._client.images(filters={**_filters(labels), **extra}))
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container and return its id."""
+        return self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(dict(body), name)["Id"])
+
+    def start(self, name: str) -> None:
+        """Start a container; one that runs stays as it is."""
+        self._ask(f"starting the container {name}", lambda: self._client.start(name))
+
+    def stop(self, name: str, timeout: int) -> None:
+        """Stop a container, killing it after `timeout` seconds; one that is stopped stays as it is."""
+        self._ask(f"stopping the container {name}", lambda: self._client.stop(name, timeout))
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name."""
+        self._ask(f"renaming the container {name}", lambda: self._client.rename(name, new_name))
+
+    def set_restart_policy(self, name: str, policy: Mapping[str, Any]) -> None:
+        """Change a container's restart policy without touching the container otherwise."""
+        self._ask(f"changing the restart policy of {name}", lambda: self._client.update_container(name, restart_policy=dict(policy)))
+
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not; one that is not there is as good."""
+        try:
+            self._ask(f"removing the container {name}", lambda: self._client.remove_container(name, v=True, force=True))
+        except Missing:
+            return
+        except EngineError as error:
+            if "already in progress" not in str(error):
+                raise
+            self.wait_until_gone(name)
+
+    def wait_until_gone(self, name: str, seconds: float = 30.0) -> None:
+        """Wait until a container that is being removed is gone; raise EngineError when it stays."""
+        deadline = time.monotonic() + seconds
+        while self.container(name):
+            if time.monotonic() > deadline:
+                raise EngineError(f"the container {name} is still there after {seconds:.0f} s")
+            time.sleep(POLL)
+
+    def logs(self, name: str, lines: int = 20) -> list[str]:
+        """Return the last log lines of a container, both streams, empty where it is gone."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
+        try:
+            raw = self._ask(f"logs of {name}", lambda: self._send("GET", "/containers/{}/logs", name, params=params).content)
+        except EngineError:
+            return []
+        return [line for line in demultiplex(raw).decode(errors="replace").splitlines() if line.strip()]
+
+    def last_exit(self, container: Mapping[str, Any]) -> int:
+        """Return the exit code that a container ended with last, also where the Engine has started it again since; its record forgets then."""
+        query = {
+            "since": f"{parse_time(container['Created']):.9f}",
+            "until": f"{time.time():.9f}",
+            "filters": json.dumps({"container": [container["Id"]], "event": ["die"]}),
+        }
+        text = self._ask("events", lambda: self._send("GET", "/events", params=query).content).decode(errors="replace")
+        codes = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in text.splitlines() if line.strip()]
+        return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
+
+    def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
+        """Run a command in a running container as its own user and return (exit code, output).
+
+        A command that takes longer than `timeout` seconds counts as failed (exit code -1), as in a health check; so does one
+        that cannot run since the container has stopped.
+        """
+
+        def start() -> bytes:
+            if self.address.docker_host.startswith("ssh://"):
+                # Of an answer without a length, as this is otherwise, newer releases of the SDK lose all: they end ssh when its head was read.
+                return b"".join(self._client.exec_start(execution["Id"], stream=True))
+            how = {"json": {"Detach": False, "Tty": False}, "timeout": timeout + 1}
+            return demultiplex(self._send("POST", "/exec/{}/start", execution["Id"], **how).content)
+
+        try:
+            execution = self._ask(f"health test in {name}", lambda: self._client.exec_create(name, command))
+            # Not again where the Engine goes away: the command may have run.
+            output = self._ask(f"health test in {name}", lambda: _within(timeout, start), patience=0)
+            code = self._ask("health test", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
+        except TimeoutError:
+            return -1, f"no answer within {timeout:g} s"
+        except EngineError as error:
+            return -1, str(error)
+        return (-1 if code is None else code), output.decode(errors="replace").strip()
+
+    def run_unheard(self, name: str, command: list[str]) -> None:
+        """Start a command in a running container as its own user; nobody waits for it, or learns that it cannot run."""
+        what = f"a command in {name}"
+        with contextlib.suppress(EngineError):
+            made = self._ask(what, lambda: self._client.exec_create(name, command, stdout=False, stderr=False))
+            self._ask(what, lambda: self._client.exec_start(made["Id"], detach=True), patience=0)
+
+    def tag(self, reference: str, repository: str, tag: str) -> None:
+        """Give an image another tag; the tag moves where it stood on another image."""
+        self._ask(f"tagging {reference}", lambda: self._client.tag(reference, repository, tag))
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image or one of its tags; return False where a container or another image still needs it."""
+        try:
+            self._ask(f"removing the image {reference}", lambda: self._client.remove_image(reference))
+        except Missing:
+            return True
+        except EngineError as error:
+            if "conflict" in str(error).lower() or "in use" in str(error) or "using" in str(error):
+                return False
+            raise
+        return True
+
+    def publishers(self, port: int) -> list[str]:
+        """Return the names of running containers that publish a host port."""
+        with contextlib.suppress(EngineError):
+            return [
+                container["Names"][0].lstrip("/")
+                for container in self._ask("list of containers", self._client.containers)
+                if any(published.get("PublicPort") == port for published in container.get("Ports") or [])
+            ]
+        return []
+
+
+def demultiplex(raw: bytes) -> bytes:
+    """Return the payload of the Engine's multiplexed stream (8 bytes of header before each piece), or raw bytes as they are."""
+    out = bytearray()
+    position = 0
+    while position + 8 <= len(raw):
+        if raw[position] > 2 or raw[position + 1 : position + 4] != b"\0\0\0":
+            return raw
+        size = int.from_bytes(raw[position + 4 : position + 8], "big")
+        out += raw[position + 8 : position + 8 + size]
+        position += 8 + size
+    return bytes(out)
+
+
+def _filters(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"label": [f"go-service.{name}={value}" for name, value in labels.items()]}
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Make a call and wait for it no longer; raise TimeoutError then. A connection by ssh has no time limit of its own, others have one for each piece."""
+    outcome: list[tuple[T | None, Exception | None]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((call(), None))
+        except Exception as error:  # It is raised by the thread that waits.
+            outcome.append((None, error))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if not outcome:
+        raise TimeoutError
+    result, error = outcome[0]
+    if error:
+        raise error
+    return result  # type: ignore[return-value]
+
+
+def _tls(where: Address) -> TLSConfig:
+    """Return how an address is spoken to by TLS."""
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        """Looks for another name in the Engine's certificate than its address has."""
+
+        def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+            super().init_poolmanager(*sizes, **options, assert_hostname=where.hostname)
+
+    class Config(TLSConfig):
+        """Adds what releases of the SDK lack."""
+
+        def configure_client(self, client: docker.APIClient) -> None:
+            super().configure_client(client)
+            # The certificate authorities that REQUESTS_CA_BUNDLE names for the web would take the place of the Engine's.
+            client.trust_env = False
+            if where.hostname:
+                client.mount("https://", Adapter())
+
+    return Config(client_cert=(where.cert, where.key) if where.cert else None, ca_cert=where.ca or None, verify=where.verify)
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    """Return an error and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(chain: list[BaseException]) -> str:
+    """Return why no connection came about: what the system said at the beginning, or else what the SDK says at the end."""
+    if "paramiko" in str(chain[0]):
+        return (
+            f"the Docker SDK for Python speaks ssh only where {sys.executable} has paramiko too, although the program ssh connects: install the"
+            f" distribution's package python3-paramiko, or run {sys.executable} -m pip install paramiko"
+        )
+    if "http+docker" in str(chain[0]):
+        return (
+            f"the Docker SDK for Python {docker.__version__} does not work with requests {requests.__version__}, both of {sys.executable}:"
+            f" upgrade it ({sys.executable} -m pip install --upgrade docker)"
+        )
+    return str(next((link for link in reversed(chain) if isinstance(link, OSError) and str(link)), chain[0]))

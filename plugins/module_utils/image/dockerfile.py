@@ -1,0 +1,84 @@
+"""What the Dockerfile is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .ignore import SPECIAL, escape
+from .manifest import TAG_LENGTH
+
+# What a service that imports net/http is compiled on: net/http, which takes longest, and what most services import beside it, which costs
+# nothing more, since another core compiles it meanwhile.
+_HTTP_LAYER = ("embed", "encoding/json", "flag", "log/slog", "net/http", "os/signal")
+# What these bring in any case (go list -deps, Go 1.24 and 1.27). A package that is missing here is compiled once more for nothing; one
+# that a release does not bring is compiled with the service.
+_BROUGHT = frozenset(
+    """
+    bufio bytes cmp compress/flate compress/gzip container/list context crypto crypto/aes crypto/cipher crypto/ecdh
+    crypto/ecdsa crypto/ed25519 crypto/elliptic crypto/hmac crypto/md5 crypto/rand crypto/rsa crypto/sha1 crypto/sha256
+    crypto/sha512 crypto/subtle crypto/tls crypto/x509 crypto/x509/pkix encoding encoding/asn1 encoding/base64
+    encoding/binary encoding/hex encoding/pem errors fmt hash hash/crc32 io io/fs log maps math math/big math/bits math/rand
+    math/rand/v2 mime mime/multipart mime/quotedprintable net net/http/httptrace net/netip net/textproto net/url os path
+    path/filepath reflect runtime slices sort strconv strings sync sync/atomic syscall time unicode unicode/utf16
+    unicode/utf8 unique
+    """.split()  # noqa: SIM905 - a list of literals would be a page long
+)
+
+
+def std_layers(packages: list[str]) -> list[list[str]]:
+    """Return the packages of the standard library that are compiled together, layer by layer, the lowest first.
+
+    What services have in common has a layer that does not depend on their imports: another import compiles only what it brings beyond.
+    """
+    if "net/http" not in packages:
+        return [packages] if packages else []
+    rest = [package for package in packages if package not in _BROUGHT and package not in _HTTP_LAYER]
+    return [list(_HTTP_LAYER), rest] if rest else [list(_HTTP_LAYER)]
+
+
+def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of the Dockerfile template that follow from the Go facts."""
+    # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
+    alone = not project["workspace"] and not project["local_replaces"]
+    warm = not project["profiled"]
+    flags = ["-trimpath", "-buildvcs=false"]
+    if {"-s", "-w"} & set(settings["ldflags"].split()):
+        # What the linker would drop, the compiler need not make (https://pkg.go.dev/cmd/compile).
+        flags.append("-gcflags=all=-dwarf=false")
+    if settings["build_tags"]:
+        flags.append("-tags=" + ",".join(settings["build_tags"]))
+    prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
+    return {
+        "goflags": " ".join(flags),
+        "module_prefix": prefix,
+        "module_subdir": ("/" + prefix).rstrip("/"),
+        "vendored": project["vendored"],
+        "std_layers": std_layers(project["std_packages"]) if warm else [],
+        "module_files": alone and project["has_requirements"],
+        "module_packages": project["module_packages"] if warm and alone else [],
+        "main_package": project["main_package"],
+    }
+
+
+def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
+    """Return the labels that say where an image comes from; they are no part of its digest.
+
+    A version that was given is part of it: it stands in the Dockerfile.
+    Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+    """
+    labels = {
+        "go-service.digest": digest,
+        "org.opencontainers.image.version": "" if settings["version"] else digest[:TAG_LENGTH],
+        "org.opencontainers.image.revision": project["origin"]["revision"],
+        "org.opencontainers.image.created": project["origin"]["date"],
+        "org.opencontainers.image.source": project["origin"]["url"],
+        "org.opencontainers.image.base.digest": base_digest,
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+def label_instruction(labels: Mapping[str, str]) -> str:
+    """Return one LABEL instruction: each instruction costs the classic builder a container and a commit."""
+    quoted = [f'{name}="{SPECIAL.sub(escape, value)}"' for name, value in labels.items()]
+    return "LABEL " + " \\\n      ".join(quoted) + "\n"

@@ -1,0 +1,177 @@
+"""What a build sees: the manifest of its context, and the digest of everything that decides what it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..common.files import CHUNK
+from .errors import ContextError, unreadable
+from .ignore import IgnoreRules
+
+DOCKERFILE = "Dockerfile"
+DOCKERIGNORE = ".dockerignore"
+GENERATED = (DOCKERFILE, DOCKERIGNORE)
+DIGEST_FORMAT = 1
+TAG_LENGTH = 12
+
+FILE, DIRECTORY, LINK = "f", "d", "l"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of a context.
+
+    path: relative to the root, with slashes.
+    kind: "f" file, "d" directory, "l" symbolic link.
+    executable: the owner's execute bit of a file; False for the other kinds.
+    content: SHA-256 of a file in hex, the target of a link, "" for a directory.
+    size: bytes of a file, else 0.
+    """
+
+    path: str
+    kind: str
+    executable: bool
+    content: str
+    size: int
+
+    @property
+    def identity(self) -> list:
+        """What two manifests are compared by."""
+        return [self.path, self.kind, self.executable, self.content]
+
+
+def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os.DirEntry]]:
+    """Yield (relative path, entry) of everything the rules let through, in no particular order."""
+    pending = [("", str(root))]
+    while pending:
+        prefix, directory = pending.pop()
+        try:
+            with os.scandir(directory) as found:
+                entries = list(found)
+        except OSError as error:
+            raise unreadable(directory, error) from error
+        for entry in entries:
+            path = prefix + entry.name
+            ignored = rules is not None and rules.ignored(path)
+            if not ignored:
+                yield path, entry
+            if entry.is_dir(follow_symlinks=False) and not (ignored and rules is not None and rules.prunes(path)):
+                pending.append((path + "/", entry.path))
+
+
+def _file_sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def leaves(path: str, target: str) -> bool:
+    """Say whether a link at `path` (relative to the root) points outside of the root."""
+    if os.path.isabs(target):
+        return True
+    resolved = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return resolved == ".." or resolved.startswith("../")
+
+
+def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = ()) -> list[Entry]:
+    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at.
+
+    Raises ContextError for a link that leaves the tree, a file that cannot be read or a name that is not UTF-8. Sockets,
+    pipes and devices are passed over, as a builder does.
+    """
+    entries = []
+    for path, found in walk(root, rules):
+        if path in skip:
+            continue
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise ContextError(
+                f"the name of {path!r} is not valid UTF-8", "Rename the file, or keep it out with go_service_dockerignore."
+            ) from error
+        try:
+            if found.is_symlink():
+                target = os.readlink(found.path)
+                if leaves(path, target):
+                    raise ContextError(
+                        f"the symbolic link {path} points to {target}, which is outside of the source {root}",
+                        "Copy what it points to into the source, or keep the link out with go_service_dockerignore.",
+                    )
+                entries.append(Entry(path, LINK, False, target, 0))
+            elif found.is_dir():
+                entries.append(Entry(path, DIRECTORY, False, "", 0))
+            elif found.is_file():
+                status = found.stat()
+                entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), _file_sha256(found.path), status.st_size))
+        except OSError as error:
+            raise unreadable(found.path, error) from error
+    # A file that a `!` rule lets back brings the directories above it along.
+    known = {entry.path for entry in entries}
+    above = {parent for path in known for parent in parents(path)}
+    entries.extend(Entry(path, DIRECTORY, False, "", 0) for path in above - known)
+    entries.sort(key=lambda entry: entry.path)
+    return entries
+
+
+def parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def manifest_digest(entries: Iterable[Entry]) -> str:
+    """Return the SHA-256 (hex) of a sorted manifest."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(json.dumps(entry.identity, ensure_ascii=True).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def content_digest(manifest: str, dockerfile: str, dockerignore: str, build_args: dict[str, str], bases: dict[str, str]) -> str:
+    """Return the digest (64 hex digits) of all that decides what a build makes.
+
+    manifest: digest of the context's manifest; bases: reference -> image id of the base images.
+    """
+    document = {
+        "format": DIGEST_FORMAT,
+        "manifest": manifest,
+        "dockerfile": dockerfile,
+        "dockerignore": dockerignore,
+        "build_args": build_args,
+        "bases": bases,
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def check_size(entries: Sequence[Entry], limit_mb: float, root: Path) -> int:
+    """Return the bytes of a context; raise ContextError above the limit, naming what is largest (MB = 1,000,000 bytes)."""
+    total = sum(entry.size for entry in entries)
+    if total <= limit_mb * 1_000_000:
+        return total
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        head, slash, _rest = entry.path.partition("/")
+        sizes[head + slash] = sizes.get(head + slash, 0) + entry.size
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
+    shown = ", ".join(f"{name} {size / 1_000_000:.1f} MB" for name, size in largest)
+    raise ContextError(
+        f"the build context of {root} is {total / 1_000_000:.1f} MB in {len(entries)} entries, over the limit of {limit_mb} MB; largest: {shown}",
+        "Keep what the build does not need out with go_service_dockerignore, or raise go_service_context_limit_mb.",
+    )
+
+
+def difference(wanted: Sequence[Entry], present: Sequence[Sequence]) -> tuple[list[Entry], list[str]]:
+    """Return (entries to send, paths to delete) that turn the present identities into the wanted manifest."""
+    have = {identity[0]: list(identity) for identity in present}
+    send = [entry for entry in wanted if have.get(entry.path) != entry.identity]
+    wanted_paths = {entry.path for entry in wanted}
+    return send, sorted(path for path in have if path not in wanted_paths)

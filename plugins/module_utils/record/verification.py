@@ -1,0 +1,104 @@
+"""An image is proven by a candidate container and held to the contract, before anything of the service is touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ..common.failure import UNTOUCHED, DeployError
+from ..common.names import LABEL_DIGEST
+from ..common.settings import contract_terms
+from ..contract import judge
+from ..contract.evidence.collect import collect
+from ..contract.evidence.model import Evidence
+from ..contract.expected import Expected
+from ..contract.names import FAIL
+from ..deploy.candidate import prove_candidate
+from ..deploy.proof import NoHealthCheck
+from ..engine.client import Engine
+from . import sbom
+from .facts import facts
+
+
+class Broken(DeployError):
+    """An image breaks the contract. verified: what was measured, as `verify` returns it."""
+
+    def __init__(self, image: str, verified: dict[str, Any], violations: list[str]) -> None:
+        """violations: a sentence for each check that failed."""
+        healthy = "is healthy, but " if verified["start_seconds"] is not None else ""
+        super().__init__(
+            "contract",
+            f"the image {image} {healthy}breaks the contract",
+            judge.REMEDY,
+            violations,
+            UNTOUCHED,
+        )
+        self.verified = verified
+
+
+def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Verify an image.
+
+    :param params: the options of the module go_service_deploy.
+    :returns: what its documentation says of `verify`.
+    :raises WaiverError: a waiver names no check, or gives no reason.
+    :raises DeployError: the candidate does not prove itself; Broken where the contract is not met.
+    """
+    began = time.monotonic()
+    settings, reference = params["settings"], params["image"]
+
+    def look(container_id: str) -> Evidence:
+        base = _base_of(engine, reference) or params["bases"][1]
+        binary = f"/usr/local/bin/{settings['name']}"
+        return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
+
+    proof = refusal = None
+    try:
+        proof, found = prove_candidate(engine, settings, reference, look)
+    except NoHealthCheck as unprovable:
+        # It is held to the contract as it lies there, which names what is missing.
+        refusal, found = unprovable, look("")
+    found = replace(found, dockerfile=params["dockerfile"] or None)
+    expected = Expected.from_settings(
+        settings,
+        candidate=True,
+        source_date=params["source_date"],
+        start_seconds=proof.start_seconds if proof else None,
+        build_seconds=params["build"].get("seconds"),
+        build_cached=bool(params["build"].get("cached")),
+    )
+    results = judge.evaluate(found, expected, settings["waivers"])
+    bill = sbom.cyclonedx(
+        found, service=settings["name"], base_name=settings["runtime_image"], builder=_builder(engine, params["bases"][0])
+    )
+    verified = {
+        "digest": found.image.labels.get(LABEL_DIGEST, ""),
+        "verdict": judge.verdict(results),
+        "terms": contract_terms(settings),
+        "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "start_seconds": proof.start_seconds if proof else None,
+        "seconds": round(time.monotonic() - began, 2),
+        "facts": facts(found, expected, results, bill),
+        "bill": bill,
+    }
+    if verified["verdict"] == FAIL:
+        raise Broken(reference, verified, judge.failures(results))
+    if refusal:
+        raise refusal
+    return verified
+
+
+def _base_of(engine: Engine, reference: str) -> str:
+    """Return the base that an image says it is made from, "" where it says none: an image that is returned to may have had another."""
+    labels = ((engine.image(reference) or {}).get("Config") or {}).get("Labels") or {}
+    return labels.get("org.opencontainers.image.base.name", "")
+
+
+def _builder(engine: Engine, reference: str) -> dict[str, str]:
+    """Return the builder image as the bill of materials names it."""
+    image = engine.image(reference) or {}
+    digests = [known.partition("@")[2] for known in image.get("RepoDigests") or []]
+    return {"reference": reference, "digest": (digests or [image.get("Id", "")])[0]}

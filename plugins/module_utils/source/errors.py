@@ -1,0 +1,27 @@
+"""What is wrong with a source."""
+
+from __future__ import annotations
+
+
+class SourceError(Exception):
+    """The source cannot be built as it is.
+
+    message: what is wrong, and where.
+    remedy: what to change, as a sentence.
+    variable: the role variable to look at, "" if the source itself has to change.
+    """
+
+    def __init__(self, message: str, remedy: str = "", variable: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.variable = variable
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+MAIN = "go_service_main_package"
+MODULE_DIR = "go_service_module_dir"
+BUILD_TAGS = "go_service_build_tags"
+SOURCE = "go_service_source"

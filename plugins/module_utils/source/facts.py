@@ -1,0 +1,68 @@
+"""A source as the role sees it: found, read, and brought into plain data."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import SourceError
+from .origin import read_origin
+from .project import read_project
+from .versions import builder_version, check_go_version, numbers
+
+# What a test binary is linked with beside the packages its tests import.
+_TEST_PACKAGES = ("testing", "testing/internal/testdeps")
+
+
+def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Go facts that the generated files and the checks need, as plain data; raise go_source.SourceError."""
+    version = builder_version(settings["builder_image"])
+    project = read_project(
+        root,
+        name=settings["name"],
+        main_package=settings["main_package"],
+        module_dir=settings["module_dir"],
+        build_tags=settings["build_tags"],
+        go_version=numbers(version),
+        with_tests=settings["run_tests"],
+    )
+    if version:
+        check_go_version(project, version)
+    leaving = [replace for replace in project.local_replaces if replace.leaves_root]
+    if leaving and not project.vendored:
+        raise SourceError(
+            f"go.mod replaces {leaving[0].module} by {leaving[0].target}, which is outside of the source {root}",
+            "Make go_service_source the directory that holds both, with go_service_module_dir naming the module in it, or vendor the module "
+            "(go mod vendor).",
+            "go_service_source",
+        )
+    return {
+        "module_path": project.module_path,
+        "module_dir": project.module_dir,
+        "go_directive": project.go_directive,
+        "go_minimum": project.go_minimum,
+        "main_package": project.main_package,
+        "vendored": project.vendored,
+        "workspace": project.workspace,
+        "has_requirements": project.has_requirements,
+        "local_replaces": bool(project.local_replaces),
+        # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
+        "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
+        "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
+        "module_packages": list(project.third_party_imports),
+        "embedded_files": list(project.embedded_files),
+        "origin": read_origin(root),
+    }
+
+
+def find_source(directory: str, candidates: list[str]) -> Path:
+    """Return the first existing directory of `directory` below the candidates; raise go_source.SourceError naming all tried."""
+    tried = [directory] if posixpath.isabs(directory) else [posixpath.normpath(posixpath.join(base, directory)) for base in candidates]
+    for path in dict.fromkeys(tried):
+        if Path(path).is_dir():
+            return Path(path)
+    files = [path for path in tried if Path(path).exists()]
+    problem = f"{files[0]} is not a directory" if files else f"no such directory: {', '.join(dict.fromkeys(tried))}"
+    raise SourceError(problem, "Set go_service_source to the directory that holds the service's source.", "go_service_source")

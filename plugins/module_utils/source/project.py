@@ -1,0 +1,240 @@
+"""The Go facts of a source: module, main package, imports, embedded files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .constraints import BuildContext
+from .embeds import resolve_embed
+from .errors import MAIN, MODULE_DIR, SOURCE, SourceError
+from .main_package import MainChoice, shown
+from .model import Embed, GoProject, LocalReplace
+from .modfile import ModFile, read_mod
+from .packages import UNSEARCHED, Module, argument, list_directory, within
+from .versions import toolchain_version, version_key
+
+
+def _upwards(directory: str) -> Iterator[str]:
+    """Yield a relative directory and those above it, the root, "", last."""
+    yield directory
+    while directory:
+        directory = posixpath.dirname(directory)
+        yield directory
+
+
+def _with_file(root: str, directories: Iterable[str], name: str) -> str | None:
+    """Return the first of the directories below root that holds a file of that name, None if none does."""
+    return next((directory for directory in directories if os.path.isfile(os.path.join(root, directory, name))), None)
+
+
+def _modules_below(path: str, levels: int) -> list[str]:
+    """Return the directories with a go.mod, one to that many levels below, relative to path, sorted."""
+    found = []
+    for name in list_directory(path).directories:
+        if name[0] in "._" or name in UNSEARCHED:
+            continue
+        child = os.path.join(path, name)
+        try:
+            if list_directory(child).has_go_mod:
+                found.append(name)
+            if levels > 1:
+                found += [posixpath.join(name, item) for item in _modules_below(child, levels - 1)]
+        except PermissionError:
+            continue
+    return found
+
+
+def _module_directory(root: str, module_dir: str) -> str:
+    """Return the module's directory relative to root, "" for root itself; raise SourceError if no go.mod is in it."""
+    if not os.path.isdir(root):
+        raise SourceError(f"there is no directory {root}", f"Set {SOURCE} to the directory of the source.", SOURCE)
+    directory = within(module_dir)
+    if directory is None:
+        raise SourceError(
+            f"{MODULE_DIR} is {module_dir!r}, which leads out of the source {root}",
+            "Give a directory below the source, relative to it.",
+            MODULE_DIR,
+        )
+    path = os.path.join(root, directory) if directory else root
+    if os.path.isfile(os.path.join(path, "go.mod")):
+        return directory
+    exists = os.path.isdir(path)
+    problem = f"there is no go.mod in {path}" if exists else f"there is no directory {path}"
+    below = [posixpath.join(directory, found) for found in _modules_below(path, levels=2)]
+    above = _with_file(root, _upwards(directory), "go.mod")
+    if below:
+        remedy = f"Set {MODULE_DIR} to one of the directories with a go.mod: {shown(below)}."
+    elif above is not None:
+        remedy = f"Set {MODULE_DIR} to {above or '.'!r}, where a go.mod is"
+        remedy += f", and {MAIN} to './{posixpath.relpath(directory, above or '.')}'." if exists else "."
+    else:
+        remedy = f"Set {SOURCE} and {MODULE_DIR} to the directory of a Go module, or make it one with `go mod init`."
+    raise SourceError(problem, remedy, MODULE_DIR if directory or below else SOURCE)
+
+
+@dataclass(frozen=True)
+class _Modules:
+    """The go.mod of a module, and the go.work that governs it if there is one: https://go.dev/ref/mod#workspaces.
+
+    directory, work_dir: where they lie, relative to root.
+    """
+
+    root: str
+    directory: str
+    mod: ModFile
+    work_dir: str
+    work: ModFile | None
+
+    @classmethod
+    def read(cls, root: str, directory: str) -> _Modules:
+        mod = read_mod(root, directory, "go.mod")
+        work_dir = _with_file(root, _upwards(directory), "go.work")
+        if work_dir is None:
+            return cls(root, directory, mod, "", None)
+        return cls(root, directory, mod, work_dir, read_mod(root, work_dir, "go.work"))
+
+    def go_minimum(self) -> str:
+        return max(self.mod.go, self.work.go if self.work else "", key=version_key)
+
+    def toolchain_required(self) -> str:
+        toolchain = self.work.toolchain if self.work else self.mod.toolchain
+        return max(self.go_minimum(), toolchain_version(toolchain), key=version_key)
+
+    def _replaces(self) -> Iterator[tuple[str, str, str]]:
+        """Yield module, directory as written or "", and the directory of the file that says so."""
+        for file, directory in ((self.mod, self.directory), (self.work, self.work_dir)):
+            for module, target in file.replaces if file else ():
+                yield module, target, directory
+
+    def local_replaces(self) -> tuple[LocalReplace, ...]:
+        found = []
+        for module, target, directory in self._replaces():
+            if target:
+                resolved = posixpath.normpath(posixpath.join(directory, target))
+                leaves_root = within(resolved) is None
+                below = not leaves_root and f"{resolved}/".startswith(f"{self.directory}/" if self.directory else "")
+                found.append(LocalReplace(module, target, resolved, not below, leaves_root))
+        return tuple(found)
+
+    def dependencies(self) -> set[str]:
+        """Return the paths of the modules that packages may come from besides this one and the standard library."""
+        paths = {*self.mod.requires, *(module for module, _target, _directory in self._replaces())}
+        for use in self.work.uses if self.work else ():
+            directory = within(posixpath.join(self.work_dir, use))
+            if directory not in (None, self.directory) and _with_file(self.root, [directory], "go.mod") is not None:
+                paths.add(read_mod(self.root, directory, "go.mod").module)
+        return paths
+
+    def vendor_directory(self) -> str:
+        """Return the vendor directory that cmd/go uses by itself, "" if none: https://go.dev/ref/mod#vendoring.
+
+        It lies beside the governing file, whose go line must be there and at least 1.14. A vendor/modules.txt with
+        "## workspace" on its first line was made for a workspace, and is used only in one.
+        """
+        governing, directory = (self.work, self.work_dir) if self.work else (self.mod, self.directory)
+        vendor = os.path.join(self.root, directory, "vendor")
+        if version_key(governing.go) < version_key("1.14"):
+            return ""
+        try:
+            with open(os.path.join(vendor, "modules.txt"), encoding="utf-8", errors="replace") as file:
+                first = file.readline()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        notes = [note.strip() for note in first[3:].split(";")] if first.startswith("## ") else []
+        return vendor if ("workspace" in notes) == bool(self.work) else ""
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turn an error of the file system into a SourceError."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"cannot read {error.filename}: {error.strerror}",
+            "Make the source readable for the user who runs the play.",
+            SOURCE,
+        ) from error
+
+
+def read_project(
+    root: Path,
+    *,
+    name: str,
+    main_package: str = "",
+    module_dir: str = ".",
+    build_tags: Sequence[str] = (),
+    goos: str = "linux",
+    goarch: str = "amd64",
+    go_version: tuple[int, ...] | None = None,
+    with_tests: bool = False,
+) -> GoProject:
+    """Read a Go module and choose its main package.
+
+    root: the root of the source.
+    name: the service; ./cmd/<name> is preferred where the module's root is no main package.
+    main_package: the main package as cmd/x, ./cmd/x, "." or its import path; "" to find it.
+    module_dir: the directory of go.mod relative to root.
+    build_tags: as given to `go build -tags`.
+    goos, goarch: what is built for, as Go spells them.
+    go_version: the builder's Go, (1, 27) or (1, 27, 3), for constraints like go1.27; None: newer than all.
+    with_tests: also take in what `go test ./...` needs: every package of the module, with its tests. cgo_files stay
+        those of the main package.
+
+    Raises SourceError, naming the variable and the remedy: no go.mod, an invalid one, no Go files, a main package that
+    is missing, ambiguous, not main, or left out by build constraints, a file that cannot be read.
+    """
+    with _reading():
+        base = os.fspath(root)
+        directory = _module_directory(base, module_dir)
+        modules = _Modules.read(base, directory)
+        module = Module(
+            os.path.join(base, directory) if directory else base,
+            modules.mod,
+            modules.dependencies(),
+            BuildContext(goos, goarch, frozenset(build_tags), go_version),
+        )
+        choice = MainChoice(module, f"{goos}/{goarch}")
+        main = choice.choose(name, main_package)
+        gathered = module.gather([main])
+        cgo_files = gathered.cgo_files
+        if with_tests:
+            gathered = module.gather([main], choice.searched)
+        vendor = modules.vendor_directory()
+        third_party = sorted(gathered.third_party)
+        if vendor:
+            third_party = [path for path in third_party if list_directory(os.path.join(vendor, path)).go_files]
+        embeds = [
+            (package, file, pattern, resolve_embed(module.absolute(package), pattern)) for package, file, pattern in gathered.patterns
+        ]
+    return GoProject(
+        root=Path(root),
+        module_dir=directory or ".",
+        module_path=modules.mod.module,
+        go_directive=modules.mod.go,
+        toolchain_directive=modules.mod.toolchain,
+        go_minimum=modules.go_minimum(),
+        toolchain_required=modules.toolchain_required(),
+        main_package=argument(main),
+        main_packages=tuple(map(argument, choice.candidates)),
+        vendored=bool(vendor),
+        workspace=modules.work is not None,
+        has_requirements=bool(modules.mod.requires),
+        local_replaces=modules.local_replaces(),
+        std_imports=tuple(sorted(gathered.std)),
+        third_party_imports=tuple(third_party),
+        cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),
+        embeds=tuple(
+            Embed(
+                file=posixpath.join(directory, package, file),
+                pattern=pattern,
+                files=tuple(posixpath.join(directory, package, path) for path in files),
+            )
+            for package, file, pattern, files in embeds
+        ),
+    )

@@ -1,0 +1,241 @@
+"""The report of a run: one document for programs.
+
+`assemble` adds what happened around the facts of the target, compares it with the report before, and gives the document its final form, which
+docs/report.schema.json describes.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...module_utils.common.text import count, listed, megabytes
+from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
+
+# Raised in its first part when a program that reads reports has to change, in its second when something is added.
+SCHEMA_VERSION = "1.1"
+SCHEMA_ID = "https://go-service.invalid/report.schema.json"
+SBOM_SUFFIX = ".sbom.json"
+_SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
+# What a run that found nothing to do takes over from the report before.
+_KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
+WORDS = {
+    PASS: "Passed",
+    WARN: "Passed with warnings",
+    FAIL: "Failed",
+    SKIP: "Skipped",
+    WAIVED: "Waived",
+}
+
+
+def paths(root: str, host: str, service: str) -> dict[str, Path]:
+    """Where the files of a service's report are: "json", "html" and "sbom"."""
+    folder, name = Path(root) / _file_name(host), _file_name(service)
+    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
+
+
+def _file_name(name: str) -> str:
+    """A host's or service's name as one file name: an inventory's name may hold slashes, or be "..".
+
+    Two names that come to the same file name would share a report; inventories with such names do not occur.
+    """
+    safe = "".join(char if char.isalnum() or char in "._-" else "_" for char in name)
+    return safe.lstrip(".") or "_"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Read a report; None for what is none, as a user's own file in the directory."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_report = isinstance(document, dict) and document.get("$schema") == SCHEMA_ID
+    same_format = is_report and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+    return document if same_format else None
+
+
+def assemble(
+    raw: Mapping[str, Any],
+    *,
+    host: str,
+    service: str,
+    generated_at: str,
+    previous: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make the final document.
+
+    :param raw: what the stages know. All of it is optional: the keys of `facts`; "timeline" [{"stage", "seconds",
+        "steps": [{"instruction", "cached", "seconds"}]}]; "deploy" {"action", "container", "outage_seconds", ...};
+        "failure" {"stage", "message", "remedy", "evidence", "standing"}; "endpoint" {"publish", "health_path"};
+        "commands" [{"title", "command"}]; "unchanged": the content digest of the image that runs, of a run that found
+        nothing to do and checked nothing: what the report before says of this very image stays; "checked_at": when the
+        checks of such a run were made, where there is no report before.
+    :param generated_at: RFC 3339.
+    :param previous: the document of the run before, None for the first.
+    """
+    raw, checked_at = _with_previous(raw, previous, generated_at)
+    checks = [dict(result) for result in raw.get("checks") or ()]
+    failure = dict(raw["failure"]) if raw.get("failure") else None
+    document: dict[str, Any] = {
+        "$schema": SCHEMA_ID,
+        "schema_version": SCHEMA_VERSION,
+        "service": service,
+        "host": host,
+        "generated_at": generated_at,
+        "checked_at": checked_at if checks else None,
+        "verdict": _verdict(checks, failure),
+        "counts": {verdict: sum(result["verdict"] == verdict for result in checks) for verdict in VERDICTS},
+        "failure": _failure(failure),
+    }
+    document.update({section: raw.get(section) or None for section in _SECTIONS})
+    if document["sbom"]:
+        document["sbom"] = {"path": "", **document["sbom"]}
+    document["stand_in"] = bool(raw.get("stand_in") or ((document["image"] or {}).get("base") or {}).get("stand_in"))
+    document["budgets"] = [_budget(result) for result in checks if result.get("amount") is not None]
+    document["checks"] = checks
+    document["timeline"] = [_stage(stage) for stage in raw.get("timeline") or ()]
+    document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("endpoint") or {}, failure is not None)
+    document["gaps"] = list(raw.get("gaps") or ())
+    document["changes"] = changes(document, previous)
+    document["summary"] = summary(document)
+    return document
+
+
+def _with_previous(raw: Mapping[str, Any], previous: Mapping[str, Any] | None, now: str) -> tuple[Mapping[str, Any], str]:
+    """What is known, with what the report before knows of the same image; and when that was checked."""
+    digest = raw.get("unchanged")
+    if not digest or not previous or (previous.get("image") or {}).get("digest") != digest:
+        return raw, (raw.get("checked_at") if digest else None) or now
+    kept = {key: previous[key] for key in (*_KEPT, "stand_in") if previous.get(key)}
+    return {**kept, **{key: value for key, value in raw.items() if value}}, previous.get("checked_at") or now
+
+
+def _verdict(checks: Sequence[Mapping[str, Any]], failure: Mapping[str, Any] | None) -> str:
+    found = {result["verdict"] for result in checks}
+    if failure or FAIL in found:
+        return FAIL
+    return WARN if WARN in found or not checks else PASS
+
+
+def _failure(failure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    text = {key: str(failure.get(key) or "") for key in ("stage", "message", "remedy", "standing")}
+    return {**text, "evidence": [str(line) for line in failure.get("evidence") or ()]}
+
+
+def _budget(result: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("id", "title", "verdict", "measured", "limit", "amount", "allowed", "unit")
+    return {key: result.get(key) for key in keys}
+
+
+def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    steps = [
+        {
+            "instruction": str(step.get("instruction") or ""),
+            "cached": bool(step.get("cached")),
+            "seconds": step.get("seconds"),
+        }
+        for step in stage.get("steps") or ()
+    ]
+    return {"stage": str(stage.get("stage") or ""), "seconds": float(stage.get("seconds") or 0.0), "steps": steps}
+
+
+def commands(service: str, endpoint: Mapping[str, Any], failed: bool) -> list[dict[str, str]]:
+    """The commands to try the service with, on its host.
+
+    :param endpoint: {"publish": "127.0.0.1:8080" or "", "health_path": "/health"}.
+    """
+    name = shlex.quote(service)
+    found = []
+    publish = str(endpoint.get("publish") or "")
+    if publish:
+        address, _colon, port = publish.rpartition(":")
+        address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
+        url = f"http://{address}:{port}{endpoint.get('health_path') or '/'}"
+        found.append({"title": "Ask the service", "command": f"curl -fsS {shlex.quote(url)}"})
+    found += [
+        {"title": "Follow its log", "command": f"docker logs --follow --tail 20 {name}"},
+        {"title": "See its health", "command": f"docker inspect --format '{{{{json .State.Health}}}}' {name}"},
+        {"title": "See what it uses", "command": f"docker stats --no-stream {name}"},
+    ]
+    if failed:
+        found.append({"title": "See what runs", "command": f"docker ps --all --filter label=go-service.name={name}"})
+    return found
+
+
+def _by_name(items: Iterable[str]) -> dict[str, str]:
+    """'name version' items by name."""
+    return {name: version for name, _space, version in (item.partition(" ") for item in items)}
+
+
+def _differences(kind: str, before: Iterable[str], after: Iterable[str]) -> list[dict[str, str]]:
+    old, new = _by_name(before), _by_name(after)
+    return [
+        {"what": f"{kind} {name}", "before": old.get(name, ""), "after": new.get(name, "")}
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def changes(document: Mapping[str, Any], previous: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What differs from the report before: {"since": its time or None, "items": [{"what", "before", "after"}]}.
+
+    A report of another major version, or one without an image, has nothing to compare with.
+    """
+    before = previous or {}
+    same_format = str(before.get("schema_version", "")).partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+    old_image, image = before.get("image"), document.get("image")
+    if not same_format:
+        return {"since": None, "items": []}
+    items = []
+    if before.get("verdict") != document["verdict"]:
+        items.append({"what": "verdict", "before": before.get("verdict") or "", "after": document["verdict"]})
+    if old_image and image:
+        if old_image["digest"] != image["digest"]:
+            items.append({"what": "content digest", "before": old_image["digest"][:12], "after": image["digest"][:12]})
+        elif old_image["id"] != image["id"]:
+            items.append({"what": "image id", "before": old_image["id"][7:19], "after": image["id"][7:19]})
+        if old_image["size"] != image["size"]:
+            grown = image["size"] - old_image["size"]
+            after = f"{megabytes(image['size'])} ({'+' if grown > 0 else '-'}{megabytes(abs(grown))})"
+            items.append({"what": "image size", "before": megabytes(old_image["size"]), "after": after})
+        if old_image["base"]["digest"] != image["base"]["digest"]:
+            names = [f"{one['base']['reference']} ({one['base']['digest'][7:19]})" for one in (old_image, image)]
+            items.append({"what": "base image", "before": names[0], "after": names[1]})
+    old_bill, bill = before.get("sbom"), document.get("sbom")
+    if old_bill and bill:
+        items += _differences("module", old_bill["modules"], bill["modules"])
+        items += _differences("package", old_bill["packages"], bill["packages"])
+    old_verdicts = {result["id"]: result["verdict"] for result in before.get("checks") or ()}
+    for result in document["checks"]:
+        old = old_verdicts.get(result["id"])
+        if old and old != result["verdict"] and {old, result["verdict"]} & {FAIL, WARN, WAIVED}:
+            items.append({"what": f"check {result['id']}", "before": old, "after": result["verdict"]})
+    return {"since": before.get("generated_at"), "items": items}
+
+
+def summary(document: Mapping[str, Any]) -> str:
+    """One or two sentences on the whole."""
+    if document["failure"]:
+        failure = document["failure"]
+        where = f" at the stage {failure['stage']}" if failure["stage"] else ""
+        return f"The run failed{where}. {failure['standing']}".strip()
+    counts, checks = document["counts"], document["checks"]
+    if not checks:
+        return "Nothing was checked in this run."
+    failing = [result["id"] for result in checks if result["verdict"] == FAIL]
+    judged = len(checks) - counts[SKIP]
+    if failing:
+        return f"{len(failing)} of {judged} checks failed: {listed(failing)}."
+    parts = [f"{counts[PASS]} of {judged} checks passed"]
+    if counts[WARN]:
+        parts.append(count(counts[WARN], "warning"))
+    if counts[WAIVED]:
+        parts.append(f"{counts[WAIVED]} waived")
+    if counts[SKIP]:
+        parts.append(f"{counts[SKIP]} skipped")
+    return ", ".join(parts) + "."

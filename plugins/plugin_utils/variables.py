@@ -1,0 +1,371 @@
+"""The role's input: checked beyond what argument specs can say, and brought to one typed form.
+
+`check` takes the raw values of all go_service_* variables (names without the prefix) and returns the settings the rest of the
+role works with, or raises InputError with every problem found, each naming the variable, its value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..module_utils.common.references import is_image_reference
+from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
+from ..module_utils.common.text import did_you_mean
+
+PREFIX = "go_service_"
+
+# An image repository of one part that is a container's name as well, which has two characters at the least.
+_NAME = re.compile(r"\A(?=..)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
+_USER = re.compile(r"\A[a-z_][a-z0-9_-]{0,30}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_ENV_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\Z")
+_PACKAGE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9+_.-]*(?:[=~<>]{1,2}[A-Za-z0-9+_.-]+)?\Z")
+_BUILD_TAG = re.compile(r"\A[A-Za-z0-9_.]+\Z")
+_LDFLAGS = re.compile(r"\A[A-Za-z0-9 _.,:/@%+=-]*\Z")
+_PATH_IN_MODULE = re.compile(r"\A[A-Za-z0-9_.~@+/-]*\Z")
+_HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
+_HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
+_CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
+_NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
+_SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
+
+SOURCE_TYPES = ("controller", "host", "git")
+BUILDERS = ("docker_image", "buildx")
+RESTART_POLICIES = ("no", "on-failure", "unless-stopped", "always")
+
+
+class InputError(Exception):
+    """One or more variables are wrong; `problems` lists them as sentences."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _text(value: Any, *, empty: bool = True) -> str:
+    """Take a single line of text; numbers become text, booleans do not (YAML writes them for yes, no, on, off)."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Rejected(f"is {_kind(value)}, not a text; put it in quotes")
+    text = str(value)
+    if _CONTROL.search(text):
+        raise Rejected("has a line break or a control character in it; these are never allowed, so write it in one line")
+    if not empty and not text:
+        raise Rejected("is empty; give it a value")
+    return text
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a mapping", type(None): "null"}
+    for kind, name in names.items():
+        if isinstance(value, kind):
+            return name
+    return "a text"
+
+
+def _matching(regex: re.Pattern, allowed: str, *, empty: bool = False) -> Callable[[Any], str]:
+    def take(value: Any) -> str:
+        text = _text(value)
+        if not (empty and text == "") and not regex.match(text):
+            raise Rejected(f"is not valid; {allowed}")
+        return text
+
+    return take
+
+
+def _integer(low: int, high: int, unit: str = "") -> Callable[[Any], int]:
+    def take(value: Any) -> int:
+        text = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if text is None and isinstance(value, str) and re.match(r"\A-?[0-9]{1,20}\Z", value):
+            text = int(value)
+        if text is None:
+            raise Rejected(f"is {_kind(value)}, not a whole number{unit} from {low} to {high}")
+        if not low <= text <= high:
+            raise Rejected(f"is out of range; a whole number{unit} from {low} to {high} is allowed")
+        return text
+
+    return take
+
+
+def _number(low: float, unit: str = "", *, or_equal: bool = False) -> Callable[[Any], float]:
+    def take(value: Any) -> float:
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(_text(value))
+        except (ValueError, Rejected):
+            raise Rejected(f"is {_kind(value)}, not a number{unit}") from None
+        if not (low < number < 1e9 or (or_equal and number == low)):
+            raise Rejected(f"is out of range; a number{unit} {'from' if or_equal else 'above'} {low:g} is allowed")
+        return number
+
+    return take
+
+
+def _boolean(value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise Rejected("is not a boolean; write true or false")
+
+
+def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
+    def take(value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise Rejected(f"is not one of: {', '.join(choices)}")
+        return value
+
+    return take
+
+
+def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
+    def take(value: Any) -> list:
+        if not isinstance(value, (list, tuple)):
+            raise Rejected(f"is {_kind(value)}, not a list")
+        taken = []
+        for item in value:
+            try:
+                taken.append(take_one(item))
+            except Rejected as problem:
+                raise Rejected(f"has the item {item!r}, which {problem}") from None
+        return taken
+
+    return take
+
+
+def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, secret: bool = False) -> Callable[[Any], dict]:
+    """secret: a value may be one, and is not shown."""
+
+    def take(value: Any) -> dict:
+        if not isinstance(value, Mapping):
+            raise Rejected(f"is {_kind(value)}, not a mapping")
+        taken = {}
+        for key, item in value.items():
+            try:
+                text = _text(key, empty=False)
+            except Rejected as problem:
+                raise Rejected(f"has the name {key!r}, which {problem}") from None
+            if name is not None and not name.match(text):
+                raise Rejected(f"has the name {key!r}, which is not valid; letters, digits and _ are allowed, not starting with a digit")
+            try:
+                taken[text] = take_value(item)
+            except Rejected as problem:
+                shown = "a value (not shown) that" if secret else f"the value {item!r}, which"
+                raise Rejected(f"has {key!r} with {shown} {problem}") from None
+        return taken
+
+    return take
+
+
+def _duration(value: Any) -> str:
+    text = _text(value)
+    parse_duration(text)
+    return text
+
+
+def _size(value: Any) -> str:
+    text = _text(value)
+    parse_size(text)
+    return text
+
+
+def _memory(value: Any) -> str:
+    text = _size(value)
+    if parse_size(text) < _SMALLEST_MEMORY:
+        raise Rejected("is out of range; the Engine takes 6m or more")
+    return text
+
+
+def _publish(value: Any) -> str:
+    text = _text(value)
+    parse_publish(text)
+    return text
+
+
+def _volume(value: Any) -> str:
+    text = _text(value, empty=False)
+    parts = text.split(":")
+    usage = 'write "/host/path:/container/path", or "volume-name:/container/path", with ":ro" behind it where it is only read'
+    if len(parts) not in (2, 3) or (len(parts) == 3 and not set(parts[2].split(",")) <= {"ro", "rw", "z", "Z"}):
+        raise Rejected(f"is not a volume; {usage}")
+    source, target = parts[:2]
+    if not source.startswith("/") and not _VOLUME_NAME.match(source):
+        raise Rejected(f"has neither an absolute path nor a volume name first; {usage}")
+    if not target.startswith("/") or not target.strip("/"):
+        raise Rejected(f"has no absolute path below / in the container; {usage}")
+    return text
+
+
+def _tmpfs(value: Any) -> dict[str, str]:
+    taken = _mapping_of(None, _text)(value)
+    for path in taken:
+        if not path.startswith("/") or not path.strip("/"):
+            raise Rejected(f'has the name {path!r}, which is not an absolute path in the container; write it like "/tmp"')
+    return taken
+
+
+def _image(value: Any) -> str:
+    text = _text(value, empty=False)
+    if not is_image_reference(text):
+        raise Rejected('is not an image reference; write it like "alpine:3.24" or "registry.example.com/base/alpine:3.24"')
+    return text
+
+
+def _uid(value: Any) -> int | str:
+    if value == "":
+        return ""
+    return _integer(1, 60000)(value)
+
+
+def _ldflags(value: Any) -> str:
+    text = _text(value)
+    if not _LDFLAGS.match(text):
+        raise Rejected("has characters that a shell would read; letters, digits, blanks and _ . , : / @ % + = - are allowed")
+    return text
+
+
+def _budget(value: Any) -> dict[str, float | None]:
+    given = _mapping_of(None, lambda item: item)(value)
+    taken = dict(BUDGETS)
+    for name, limit in given.items():
+        if name not in BUDGETS:
+            raise Rejected(f"has no budget named {name!r}{did_you_mean(name, BUDGETS)}; there are {', '.join(BUDGETS)}")
+        try:
+            counts = name.startswith("max_")
+            taken[name] = None if limit is None else (_integer(0, 1_000_000)(limit) if counts else _number(0)(limit))
+        except Rejected as problem:
+            raise Rejected(f"has {name!r} with the value {limit!r}, which {problem}") from None
+    return taken
+
+
+def _reason(value: Any) -> str:
+    text = _text(value)
+    if not text.strip():
+        raise Rejected("gives no reason; write why the check may fail")
+    return text
+
+
+def _module_path(value: Any) -> str:
+    text = _text(value)
+    if not _PATH_IN_MODULE.match(text) or ".." in text.split("/"):
+        raise Rejected('is not a path within the module; write it like "./cmd/server"')
+    return text
+
+
+def _pattern(value: Any) -> str:
+    text = _text(value, empty=False)
+    if ".." in text.split("/"):
+        raise Rejected(
+            'is not a .dockerignore pattern within the source; write a path from its top, like "/web", or "**/web" for any depth'
+        )
+    return text
+
+
+FIELDS: dict[str, Callable[[Any], Any]] = {
+    "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
+    "source": lambda value: _text(value, empty=False),
+    "source_type": _choice(SOURCE_TYPES),
+    "source_version": lambda value: _text(value, empty=False),
+    "module_dir": _module_path,
+    "main_package": _module_path,
+    "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
+    "ldflags": _ldflags,
+    "run_tests": _boolean,
+    "build_args": _mapping_of(_ENV_NAME, _text, secret=True),
+    "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
+    "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
+    "build_timeout": _integer(1, 86400, " of seconds"),
+    "builder": _choice(BUILDERS),
+    "dockerignore": _list_of(_pattern),
+    "context_limit_mb": _number(0, " of megabytes"),
+    "port": _integer(1, 65535),
+    "publish": _publish,
+    "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
+    "health_host": _matching(_HOST, "write a host name or an IP address, IPv6 in brackets"),
+    "health_interval": _duration,
+    "health_timeout": _duration,
+    "health_start_period": _duration,
+    "health_retries": _integer(1, 100),
+    "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
+    "uid": _uid,
+    "numeric_user": _boolean,
+    "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
+    "args": _list_of(_text),
+    "env": _mapping_of(_ENV_NAME, _text, secret=True),
+    "volumes": _list_of(_volume),
+    "labels": _mapping_of(None, _text),
+    "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
+    "restart_policy": _choice(RESTART_POLICIES),
+    "memory": _memory,
+    "cpus": _number(0),
+    "pids_limit": _integer(1, 4194304),
+    "read_only": _boolean,
+    "tmpfs": _tmpfs,
+    "cap_drop": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_RAW", or "ALL"')),
+    "cap_add": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_BIND_SERVICE"')),
+    "log_max_size": _size,
+    "log_max_file": _integer(1, 1000),
+    "stop_timeout": _integer(0, 3600, " of seconds"),
+    "builder_image": _image,
+    "runtime_image": _image,
+    "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "budget": _budget,
+    "budget_warn_only": _list_of(_choice(BUDGETS)),
+    "waivers": _mapping_of(None, _reason),
+    "keep_images": _integer(1, 1000),
+    "start_timeout": _number(0, " of seconds"),
+    "stable_seconds": _number(0, " of seconds", or_equal=True),
+    "lock_timeout": _integer(0, 86400, " of seconds"),
+    "work_dir": lambda value: _text(value, empty=False),
+    "report_dir": lambda value: _text(value, empty=False),
+}
+
+
+def unknown_names(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that begins with go_service_ and is none of the role's variables."""
+    problems = []
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name[len(PREFIX) :] not in FIELDS:
+            hint = did_you_mean(name[len(PREFIX) :], FIELDS, PREFIX)
+            problems.append(f"{name} is not a variable of the role go_service{hint}. Correct or remove it.")
+    return problems
+
+
+def _across(settings: dict[str, Any]) -> list[str]:
+    """Return the problems that only several values together show."""
+    problems = []
+    if settings["numeric_user"] and settings["uid"] == "":
+        problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
+    if settings["network"] in ("host", "none") and settings["publish"]:
+        problems.append(
+            f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
+            'Set go_service_publish to "" or choose another go_service_network.'
+        )
+    return problems
+
+
+def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems."""
+    settings: dict[str, Any] = {}
+    problems = []
+    for name, take in FIELDS.items():
+        if name not in raw:
+            problems.append(f"{PREFIX}{name} is missing. Its default is in roles/go_service/defaults/main.yml.")
+            continue
+        try:
+            settings[name] = take(raw[name])
+        except Rejected as problem:
+            # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
+            whole = isinstance(raw[name], (Mapping, list, tuple))
+            problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
+    if not problems:
+        problems = _across(settings)
+    if problems:
+        raise InputError(problems)
+    return settings
