@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OURS = "ansible_collections.proven.go_service"
-ENGINE = Path("plugins/module_utils/engine.py")
+ENGINE = Path("plugins/module_utils/engine/client.py")
 FILES = sorted(
     path.relative_to(ROOT) for top in ("plugins", "roles", "scripts", "bench", "molecule", "tests") for path in (ROOT / top).rglob("*.py")
 )

@@ -7,12 +7,9 @@ import subprocess
 from typing import Any
 
 from ..common.failure import UNTOUCHED, DeployError
-from .client import Engine, EngineError, EngineUnreachable
+from .client import Engine
 
 CLASSIC, BUILDX = "docker_image", "buildx"
-# An archive without files ends with two empty blocks.
-_EMPTY_CONTEXT = b"\0" * 1024
-_TAR = {"Content-Type": "application/x-tar"}
 _SECONDS = 30
 _REFUSED = (404, 405, 410, 501)
 # What an Engine without it says of the builder, as moby words such things, and how an answer of BuildKit itself begins.
@@ -28,13 +25,7 @@ def refusal(engine: Engine) -> str:
     is still there. So the Engine is asked to build, as docker_image asks it, from an empty context: the classic builder ends at once, for
     want of a Dockerfile, and makes nothing. An answer that is understood by nobody leaves the builder that the user chose.
     """
-    status = 0
-    try:
-        text = engine._ask("build", lambda: engine._send("POST", "/build", data=_EMPTY_CONTEXT, headers=_TAR)).text
-    except EngineUnreachable:
-        raise
-    except EngineError as error:
-        text, status = str(error), getattr(error.__cause__, "status_code", 0)
+    status, text = engine.ask_classic_builder()
     if _WORDS.search(text) or (status in _REFUSED and not _LOOKED.search(text)):
         return " ".join(text.split())[:200]
     return ""

@@ -100,7 +100,7 @@ def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
 
 
 def check_embedded(project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise go_source.SourceError where the build needs a file that the .dockerignore leaves out after all."""
+    """Raise SourceError where the build needs a file that the .dockerignore leaves out after all."""
     missing = let_back(project, dockerignore)
     if missing:
         raise SourceError(

@@ -17,7 +17,7 @@ _TEST_PACKAGES = ("testing", "testing/internal/testdeps")
 
 
 def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Go facts that the generated files and the checks need, as plain data; raise go_source.SourceError."""
+    """Return the Go facts that the generated files and the checks need, as plain data; raise SourceError."""
     version = builder_version(settings["builder_image"])
     project = read_project(
         root,
@@ -58,7 +58,7 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_source(directory: str, candidates: list[str]) -> Path:
-    """Return the first existing directory of `directory` below the candidates; raise go_source.SourceError naming all tried."""
+    """Return the first existing directory of `directory` below the candidates; raise SourceError naming all tried."""
     tried = [directory] if posixpath.isabs(directory) else [posixpath.normpath(posixpath.join(base, directory)) for base in candidates]
     for path in dict.fromkeys(tried):
         if Path(path).is_dir():

@@ -72,5 +72,5 @@ def numbers(version: str) -> tuple[int, ...] | None:
 
 
 def check_builder(project: Mapping[str, Any], version: str) -> None:
-    """Raise go_source.SourceError where the builder image's own Go is too old for the module."""
+    """Raise SourceError where the builder image's own Go is too old for the module."""
     check_go_version(SimpleNamespace(**project), version)
