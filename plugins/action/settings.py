@@ -10,6 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Progress, failed
 from ..module_utils.contract import judge
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
 
@@ -25,8 +27,18 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         variables = task_vars or {}
+        try:
+            return {**result, "changed": False, "settings": self._settings(variables)}
+        except Exception as error:
+            progress = Progress(stages.INPUT, UNTOUCHED)
+            name = str(variables.get(f"{PREFIX}name", "go_service"))
+            told = failed(error, name, progress, self._display.verbosity)
+            return {**result, **told, "problems": getattr(error, "problems", [])}
+
+    def _settings(self, variables: dict[str, Any]) -> dict[str, Any]:
         problems = unknown_names(name for name in variables if isinstance(name, str))
         raw = {name: self._templar.template(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
+        settings: dict[str, Any] = {}
         try:
             settings = check_variables(raw)
         except InputError as error:
@@ -34,11 +46,10 @@ class ActionModule(ActionBase):
         else:
             problems += self._waiver_problems(settings["waivers"])
         if problems:
-            message = "The role go_service cannot work with this input; nothing was touched.\n" + "\n".join(f"- {p}" for p in problems)
-            return {**result, "failed": True, "msg": message, "problems": problems}
+            raise InputError(problems)
         # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
         settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
-        return {**result, "changed": False, "settings": settings}
+        return settings
 
     @staticmethod
     def _waiver_problems(waivers: dict[str, str]) -> list[str]:

@@ -99,7 +99,7 @@ deploy:
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
 failure:
-  description: Where it failed, what happened, what to do, the last log lines, and what runs now.
+  description: Where it failed (C(stage)), what happened (C(message)), the last log lines (C(evidence)), what runs now (C(standing)), what to do (C(remedy)).
   type: dict
   returned: failure
 """
@@ -109,7 +109,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.common.failure import UNTOUCHED, DeployError
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
 from ..module_utils.common.names import LABEL_CONFIG, service_directory
 from ..module_utils.contract import judge
@@ -120,10 +121,10 @@ from ..module_utils.contract.registry import CheckResult
 from ..module_utils.deploy.container import create_body, drift
 from ..module_utils.deploy.images import promote, prune
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
-from ..module_utils.deploy.lock import Lock, Lost
+from ..module_utils.deploy.lock import Lock
 from ..module_utils.deploy.proof import NotProven
 from ..module_utils.deploy.swap import Swap, swap
-from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.engine.client import Engine
 from ..module_utils.record.facts import with_checks
 from ..module_utils.record.verification import Broken, verify
 
@@ -164,12 +165,12 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     return found["Id"] if same else ""
 
 
-def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, list[dict]]:
-    """Deploy a proven image; return the record of it and the results of the running service's checks."""
+def put_in_place(engine: Engine, settings: dict, reference: str, progress: Progress, known: dict) -> None:
+    """Deploy a proven image; put the record of it under `deploy`, and the results of the running service's checks to those of the image."""
     began = time.monotonic()
     image = engine.image(reference)
     if image is None:
-        raise DeployError("swap", f"there is no image {reference} on this host", "Build it first.")
+        raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     service = RunningService(engine, settings)
     present = fits(engine, settings, image, reference)
     if present:
@@ -177,30 +178,33 @@ def put_in_place(engine: Engine, settings: dict, reference: str) -> tuple[dict, 
             service.approve(present)
         except NotProven as failure:
             message = f"the service's container {present[:12]}: {failure.message}"
-            raise DeployError("contract", message, failure.remedy, failure.evidence, UNTOUCHED) from failure
+            raise Failure(stages.CONTRACT, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
         done = Swap("kept", present, "", 0.0)
     else:
         done = swap(engine, settings, reference, service.approve)
-    promoted = promote(engine, settings["name"], image["Id"])
-    pruned = prune(engine, settings["name"], settings["keep_images"], image["Id"])
-    record = {
+    progress.at(stages.TAGS, f"The container {done.container_id[:12]} of {reference} runs and is healthy.")
+    known["verify"] = with_checks(known["verify"], [result.as_dict() for result in service.results])
+    known["deploy"] = {
         "action": done.action,
         "container_id": done.container_id,
         "old_id": done.old_id,
         "outage_seconds": done.outage_seconds,
         "seconds": round(time.monotonic() - began, 2),
-        "promoted": promoted,
-        "pruned": pruned,
+        "promoted": False,
+        "pruned": [],
     }
-    return record, [result.as_dict() for result in service.results]
+    known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"])
+    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"])
+    known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
-def run(params: dict, lock: Lock, known: dict) -> bool:
+def run(params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
     """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
     settings = params["settings"]
     engine = Engine()
     with lock.working():
         lock.keep(params["lock"])
+        progress.at(stages.CANDIDATE)
         refuse_foreign(engine, settings["name"])
         try:
             known["verify"] = verify(engine, params)
@@ -209,10 +213,11 @@ def run(params: dict, lock: Lock, known: dict) -> bool:
             raise
         if params["prove_only"]:
             return False
-        done, checks = put_in_place(engine, settings, params["image"])
-        known["deploy"], known["verify"] = done, with_checks(known["verify"], checks)
+        progress.at(stages.SWAP)
+        put_in_place(engine, settings, params["image"], progress, known)
         # For the report of a run that finds nothing to do.
         write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]))
+    done = known["deploy"]
     return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
 
 
@@ -236,22 +241,12 @@ def main() -> None:
         module.exit_json(changed=not module.params["prove_only"], verify={}, deploy=would)
     lock = Lock(service_directory(module.params["settings"]))
     known: dict = {}
-    try:
-        changed = run(module.params, lock, known)
-    except judge.WaiverError as error:
-        failure = {"stage": "input", "message": str(error), "remedy": "Correct go_service_waivers."}
-        module.fail_json(msg=f"{error} {failure['remedy']}", failure=failure, **known)
-    except DeployError as error:
-        words = [f"{error.message}:", *error.evidence] if error.stage == "contract" else [f"{error.message}.", error.standing, error.remedy]
-        module.fail_json(msg=" ".join(words), failure=error.as_dict(), **known)
-    except Lost as error:
-        module.fail_json(msg=f"{error}. Run again.", failure={"stage": "lock", "message": str(error), "remedy": "Run again."}, **known)
-    except EngineError as error:
-        stage = "swap" if "verify" in known else "candidate"
-        failure = {"stage": stage, "message": str(error), "remedy": "Run again."}
-        module.fail_json(msg=f"The Engine refused: {error}", failure=failure, **known)
-    finally:
-        lock.release(module.params["lock"])
+    progress = Progress(stages.LOCK, UNTOUCHED)
+    with ending(module, module.params["settings"]["name"], progress, known):
+        try:
+            changed = run(module.params, lock, progress, known)
+        finally:
+            lock.release(module.params["lock"])
     module.exit_json(changed=changed, **known)
 
 

@@ -109,16 +109,17 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.common.failure import UNTOUCHED, DeployError
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
 from ..module_utils.common.names import LABEL_CONFIG, LABEL_DIGEST, service_directory
 from ..module_utils.common.settings import contract_terms
 from ..module_utils.deploy.container import create_body, drift
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
-from ..module_utils.deploy.lock import Lock, Locked
+from ..module_utils.deploy.lock import Lock, Locked, since
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
-from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import health
 from ..module_utils.image.dockerfile import image_labels, label_instruction
 from ..module_utils.image.errors import ContextError
@@ -137,7 +138,6 @@ from ..module_utils.image.manifest import (
     read_manifest,
 )
 from ..module_utils.image.transfer import apply_archive, write_archive
-from ..module_utils.source.errors import SourceError
 from ..module_utils.source.facts import find_source, project_facts
 
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
@@ -277,11 +277,15 @@ class Preparation:
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
-            known = sorted(tag for found in engine.images(name=self.name, kind="image") for tag in found.get("RepoTags") or [])
-            raise DeployError(
-                "image",
+            references = [name for found in engine.images(name=self.name, kind="image") for name in found.get("RepoTags") or []]
+            known = sorted(tag for repository, _colon, tag in (name.rpartition(":") for name in references) if repository == self.name)
+            raise Failure(
+                stages.IMAGE,
                 f"there is no image {plan['image']} on this host",
-                f"Choose one that is, by go_service_image_tag: {', '.join(known) or 'there is none'}.",
+                f"Set go_service_image_tag to a tag that is there: {', '.join(known)}."
+                if known
+                else "No image of this service is there to go back to; build one (playbooks/build.yml).",
+                UNTOUCHED,
             )
 
     def _look_at_container(self, engine: Engine, plan: dict) -> None:
@@ -289,17 +293,19 @@ class Preparation:
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
         if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
-            raise DeployError(
-                "network",
+            raise Failure(
+                stages.NETWORK,
                 f"there is no network {settings['network']} on this host (go_service_network)",
                 f"Create it (docker network create {settings['network']}), or choose another.",
+                UNTOUCHED,
             )
         missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
-            raise DeployError(
-                "volumes",
+            raise Failure(
+                stages.VOLUMES,
                 f"{', '.join(missing)} does not exist on this host (go_service_volumes)",
                 "Create it, readable for the service's user, or correct the path.",
+                UNTOUCHED,
             )
         if not plan["image_id"]:
             plan["deploy"].append("the image is not built yet")
@@ -373,14 +379,14 @@ class Preparation:
         write_text(self.context / DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
 
 
-def base_image_missing(plan: dict) -> DeployError:
+def base_image_missing(plan: dict, still_runs: str) -> Failure:
     """Return the error of a run whose image cannot be built, because what it is built on is not there."""
-    return DeployError(
-        "build",
+    return Failure(
+        stages.BASE,
         "; ".join(plan["build"]),
         "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
         "go_service_runtime_image.",
-        standing=UNTOUCHED,
+        still_runs,
     )
 
 
@@ -412,32 +418,24 @@ def main() -> None:
         supports_check_mode=True,
     )
     os.umask(0o077)
-    try:
-        module.exit_json(**run(module))
-    except DeployError as error:
-        module.fail_json(msg=f"{error.message}. {error.remedy}", failure=error.as_dict())
-    except (ContextError, SourceError) as error:
-        module.fail_json(
-            msg=f"{error.message}. {error.remedy}", failure={"stage": "source", "message": error.message, "remedy": error.remedy}
-        )
-    except EngineError as error:
-        module.fail_json(msg=f"The Engine refused: {error}", failure={"stage": "engine", "message": str(error), "remedy": ""})
-    except OSError as error:
-        remedy = "Free some space and run again." if error.errno == 28 else "Check the directory (go_service_work_dir)."
-        module.fail_json(msg=f"{error}. {remedy}", failure={"stage": "stage", "message": str(error), "remedy": remedy})
+    progress = Progress(stages.LOOK, UNTOUCHED)
+    with ending(module, module.params["settings"]["name"], progress, {}):
+        module.exit_json(**run(module, progress))
 
 
-def run(module: AnsibleModule) -> dict:
+def run(module: AnsibleModule, progress: Progress) -> dict:
     """Return the module's result."""
     params = module.params
     settings = params["settings"]
     if params["mode"] == "analyze":
+        progress.at(stages.SOURCE)
         root = find_source(params["source_root"], [str(Path.home())])
         return {"changed": False, "source_root": str(root), "project": project_facts(root, settings)}
     preparation = Preparation(params)
     if params["mode"] == "look" or module.check_mode:
         plan = preparation.look()
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
+    progress.at(stages.STAGE)
     preparation.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = Lock(preparation.directory)
     identity = params["lock"]
@@ -452,7 +450,7 @@ def run(module: AnsibleModule) -> dict:
                     "owner": held.holder.owner,
                     "token": held.holder.token,
                     "controller": held.holder.controller,
-                    "age": round(held.age),
+                    "since": since(held.age),
                     "path": str(held.path),
                 },
             }
@@ -460,16 +458,14 @@ def run(module: AnsibleModule) -> dict:
             done.append(f"Took over the lock of an ended run ({stale}).")
         try:
             engine = Engine()
-        except EngineUnreachable as error:
-            lock.release(identity["token"])
-            raise EngineError(str(error)) from error
-        try:
             refuse_foreign(engine, settings["name"])
+            progress.at(stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={settings['name']}; the next run goes on with it.")
             done += recover(engine, settings)
+            progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()
             if params["dockerfile"] and not plan["digest"]:
-                raise base_image_missing(plan)
+                raise base_image_missing(plan, progress.still_runs)
             if plan["build"]:
                 preparation.write_labels(engine, plan)
         except BaseException:

@@ -53,9 +53,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.names import KIND_BUILDER, LABEL_KIND, LABEL_NAME, service_directory
 from ..module_utils.deploy.judgement import is_ours
-from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.client import Engine, EngineUnreachable
 
 # What the role keeps in a service's directory. Another file there is not the role's, nor is the directory then.
 KEPT = ("context", "source", "report.json", "lock", "lock.new", "working")
@@ -102,27 +104,28 @@ def main() -> None:
     name, directory = settings["name"], service_directory(settings)
     paths = owned_paths(directory)
     removed: dict = {"containers": [], "images": [], "directory": str(directory) if paths else ""}
-    try:
-        engine = Engine()
-        for container in engine.containers(name=name):
-            if not is_ours(container, name) and not is_ended_build_step(container, name):
-                continue
-            removed["containers"].append(container["Names"][0].lstrip("/"))
-            if not module.check_mode:
-                engine.remove(container["Id"])
-        for reference, shown in owned_images(engine, name):
-            if module.check_mode or engine.remove_image(reference):
-                removed["images"].append(shown)
-            else:
-                module.warn(f"The image {shown} stays: a container or image that this role did not make uses it.")
-    except EngineUnreachable as error:
-        module.warn(f"No Engine answers on this host, so only the directory is removed: {error}")
-    except EngineError as error:
-        module.fail_json(msg=f"The Engine refused: {error}. Run again.", removed=removed)
-    if paths and not module.check_mode:
-        remove_paths(paths)
-        if directory.exists():
-            module.warn(f"The directory {directory} stays: files that this role did not make are in it.")
+    progress = Progress(stages.REMOVE, UNTOUCHED)
+    with ending(module, name, progress, {"removed": removed}):
+        try:
+            engine = Engine()
+            progress.at(stages.REMOVE, f"What was not removed yet: docker ps -a --filter label={LABEL_NAME}={name} shows it.")
+            for container in engine.containers(name=name):
+                if not is_ours(container, name) and not is_ended_build_step(container, name):
+                    continue
+                if not module.check_mode:
+                    engine.remove(container["Id"])
+                removed["containers"].append(container["Names"][0].lstrip("/"))
+            for reference, shown in owned_images(engine, name):
+                if module.check_mode or engine.remove_image(reference):
+                    removed["images"].append(shown)
+                else:
+                    module.warn(f"The image {shown} stays: a container or image that this role did not make uses it.")
+        except EngineUnreachable as error:
+            module.warn(f"No Engine answers on this host, so only the directory is removed: {error}")
+        if paths and not module.check_mode:
+            remove_paths(paths)
+            if directory.exists():
+                module.warn(f"The directory {directory} stays: files that this role did not make are in it.")
     module.exit_json(changed=any(removed.values()), removed=removed)
 
 

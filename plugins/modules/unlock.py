@@ -48,7 +48,9 @@ released:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.names import service_directory
+from ..module_utils.common.stages import LOCK
 from ..module_utils.deploy.lock import Lock
 
 
@@ -61,7 +63,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    released = not module.check_mode and Lock(service_directory(module.params["settings"])).release(module.params["lock"])
+    settings = module.params["settings"]
+    with ending(module, settings["name"], Progress(LOCK, UNTOUCHED), {}):
+        released = not module.check_mode and Lock(service_directory(settings)).release(module.params["lock"])
     module.exit_json(changed=False, released=released)
 
 

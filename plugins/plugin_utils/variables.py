@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..module_utils.common.failure import Problem
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
+from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 
 PREFIX = "go_service_"
@@ -38,12 +40,18 @@ BUILDERS = ("docker_image", "buildx")
 RESTART_POLICIES = ("no", "on-failure", "unless-stopped", "always")
 
 
-class InputError(Exception):
+class InputError(Problem):
     """One or more variables are wrong; `problems` lists them as sentences."""
 
+    stage = INPUT
+    remedy = "Correct the variables above."
+
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("the role go_service cannot work with this input", evidence=problems)
         self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 def _text(value: Any, *, empty: bool = True) -> str:

@@ -1,34 +1,157 @@
-"""How a run fails: where, why, what still runs, what to do."""
+"""How a run fails: where, why, what still runs, what to do.
+
+A `Problem` says what is wrong and what to do, and may not know when it was found. A `Failure` is the whole that ends a run; `Failure.of` makes one
+of anything that was raised, with what a `Progress` knows of the work: the stage, and what still runs.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import re
+import tarfile
+import traceback
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # What still runs where nothing was done yet; it is true where nothing ran as well.
 UNTOUCHED = "Nothing that ran before was touched."
+DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine holds; docker builder prune and docker image prune free it."
+
+# Of one line printed again and again often nothing but the time differs.
+_TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?")
+# Colours and other orders to a terminal; a tabulator is none.
+_ORDERS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
 
-class DeployError(Exception):
-    """A deploy ended without the new version in place.
+class Problem(Exception):
+    """What is wrong, and what to do about it.
 
-    stage: where ("candidate", "swap", ...); message: what happened; remedy: what to change; evidence: last log lines and health log;
-    standing: what runs now.
+    message: what happened; remedy: what to change, as sentences; evidence: last log lines and health log. stage: of the kinds of problems that
+    belong to one stage, whenever they are found.
     """
 
-    def __init__(self, stage: str, message: str, remedy: str, evidence: list[str] | None = None, standing: str = "") -> None:
+    stage = ""
+    remedy = "Run again."
+
+    def __init__(self, message: str, remedy: str = "", evidence: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy or self.remedy
+        self.evidence = folded(evidence)
+
+
+class Failure(Exception):
+    """A run ended without the new version in place.
+
+    stage: where, one of `stages`; message: what happened; remedy: what to do; still_runs: what runs now; evidence: last log lines and health log.
+    """
+
+    def __init__(self, stage: str, message: str, remedy: str, still_runs: str, evidence: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.stage = stage
         self.message = message
         self.remedy = remedy
-        self.evidence = evidence or []
-        self.standing = standing
+        self.still_runs = still_runs
+        self.evidence = folded(evidence)
+
+    @classmethod
+    def of(cls, error: BaseException, stage: str, still_runs: str) -> Failure:
+        """Return the failure that an exception is; stage, still_runs: for one that does not know them itself."""
+        if isinstance(error, Failure):
+            return error
+        if isinstance(error, Problem):
+            return cls(error.stage or stage, error.message, error.remedy, still_runs, error.evidence)
+        if isinstance(error, OSError):
+            return cls(stage, _words(error), _remedy(error), still_runs)
+        if isinstance(error, (tarfile.TarError, EOFError, zlib.error)):
+            return cls(stage, f"an archive cannot be read: {error}", "Run again; where it stays, look for errors of the host's disk.", still_runs)
+        said = "".join(traceback.format_exception_only(type(error), error)).strip()
+        remedy = "This is an error in the role itself. Run again with -vvv, which shows where it is, and tell the role's authors."
+        return cls(stage, f"unexpected: {said}", remedy, still_runs)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Failure:
+        """Return the failure that `as_dict` was made of."""
+        return cls(data["stage"], data["message"], data["remedy"], data["standing"], data["evidence"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the error as a module returns it."""
+        """Return it as plain data, as the report has it (docs/report.schema.json)."""
         return {
             "stage": self.stage,
             "message": self.message,
             "remedy": self.remedy,
+            "standing": self.still_runs,
             "evidence": self.evidence,
-            "standing": self.standing,
         }
+
+    def text(self, name: str, page: str = "") -> str:
+        """Return what a person reads: what happened to which service, the last words, what still runs, what to do; page: path of the report."""
+        lines = [f"{name}: {_ORDERS.sub('', self.message)}"]
+        if self.evidence:
+            lines += ["", *(f"  | {line}" for line in self.evidence), ""]
+        lines += [f"What still runs: {self.still_runs}", f"What to do: {self.remedy}"]
+        return "\n".join([*lines, f"Report: {page}"] if page else lines)
+
+
+@dataclass
+class Progress:
+    """How far a program is, for the failures that do not know it themselves."""
+
+    stage: str
+    still_runs: str
+
+    def at(self, stage: str, still_runs: str = "") -> None:
+        """Go on to a stage; what still runs stays as it was unless it is said."""
+        self.stage = stage
+        self.still_runs = still_runs or self.still_runs
+
+
+def failed(error: Exception, name: str, progress: Progress, verbosity: int) -> dict[str, Any]:
+    """Return the result of a module or an action that ends by an exception. Where that is an error of the role's own, -vvv shows the traceback."""
+    failure = Failure.of(error, progress.stage, progress.still_runs)
+    result = {"failed": True, "changed": False, "msg": failure.text(name), "failure": failure.as_dict()}
+    if verbosity >= 3 and not isinstance(error, (Failure, Problem)):
+        result["traceback"] = traceback.format_exception(type(error), error, error.__traceback__)
+    return result
+
+
+@contextlib.contextmanager
+def ending(module: Any, name: str, progress: Progress, known: Mapping[str, Any]) -> Iterator[None]:
+    """End an Ansible module with the failure that its work raises; known: what the result holds all the same, as far as it was filled by then."""
+    try:
+        yield
+    except Exception as error:
+        result = failed(error, name, progress, module._verbosity)
+        del result["failed"]
+        module.fail_json(**{**result, **known})
+
+
+def folded(lines: Iterable[str]) -> list[str]:
+    """Return lines fit for a terminal, those that follow each other and are the same but for a time as one, with their number."""
+    found: list[list[Any]] = []
+    for line in lines:
+        clean = _ORDERS.sub("", str(line)).rstrip()
+        key = _TIME.sub("", clean)
+        if found and found[-1][0] == key:
+            found[-1][1:] = [clean, found[-1][2] + 1]
+        else:
+            found.append([key, clean, 1])
+    return [line if times == 1 else f"{line} ({times} times)" for _key, line, times in found]
+
+
+def _words(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror or error}" if error.filename else str(error.strerror or error)
+
+
+def _remedy(error: OSError) -> str:
+    """Return what to do about an error of the file system."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    if error.errno == errno.EROFS:
+        return "Make that file system writable, or choose another directory: go_service_work_dir on the host, go_service_report_dir on the controller."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Give the user of this play the right to it, use become, or choose another directory (go_service_work_dir, go_service_report_dir)."
+    return "See to that path on the machine, or choose another directory (go_service_work_dir, go_service_report_dir), then run again."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from ..common.failure import Problem
+from ..common.stages import INPUT
 from .checks import binary, budgets, configuration, dockerfile, files, identity, runtime, supply_chain
 from .evidence.model import Evidence
 from .expected import Expected
@@ -27,8 +29,11 @@ CHECKS: Mapping[str, Check] = {check.id: check for group in _GROUPS for check in
 REMEDY = "Do what each line says, or waive a check with its reason: go_service_waivers: {check: reason}."
 
 
-class WaiverError(ValueError):
+class WaiverError(Problem, ValueError):
     """A waiver names no check, or gives no reason."""
+
+    stage = INPUT
+    remedy = "Correct go_service_waivers."
 
 
 def check_waivers(waivers: Mapping[str, str]) -> None:

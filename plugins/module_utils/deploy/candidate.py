@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure
 from ..common.names import candidate_name
+from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
 from ..engine.records import health_test
 from .container import candidate_body
@@ -18,7 +19,7 @@ T = TypeVar("T")
 
 
 def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
-    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise DeployError otherwise.
+    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise Failure otherwise.
 
     The candidate is gone in any case, and the service's own container is not touched. look: called with the candidate's id as soon as it is
     healthy, while it has yet to stay so.
@@ -26,7 +27,7 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
     name = candidate_name(settings["name"])
     record = engine.image(image)
     if record is None:
-        raise DeployError("candidate", f"there is no image {image} on this host", "Build it first.", standing=UNTOUCHED)
+        raise Failure(IMAGE, f"there is no image {image} on this host", "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
     if health_test(record) is None:
         raise NoHealthCheck(image)
     again = True
@@ -43,11 +44,10 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
                     again = False
                     continue
-                raise DeployError(
-                    "candidate", f"the candidate of {image} failed: {failure.message}", failure.remedy, failure.evidence, UNTOUCHED
-                ) from failure
+                message = f"the candidate of {image} failed: {failure.message}"
+                raise Failure(CANDIDATE, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
     except EngineError as error:
-        raise DeployError("candidate", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
+        raise Failure(error.stage or CANDIDATE, error.message, remedy_for([error.message], error.remedy), UNTOUCHED) from error
     finally:
         with contextlib.suppress(EngineError):
             engine.remove(name)

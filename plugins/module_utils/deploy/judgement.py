@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.failure import DeployError
+from ..common.failure import UNTOUCHED, Failure
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_KIND, LABEL_NAME, temporary_names
+from ..common.stages import CONTAINER
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 
@@ -23,15 +24,16 @@ def is_ours(container: Mapping[str, Any], name: str) -> bool:
 
 
 def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
-    """Return the service's container, None where there is none; raise DeployError where a name is held by a foreign container."""
+    """Return the service's container, None where there is none; raise Failure where a name is held by a foreign container."""
     for held in (name, *temporary_names(name)):
         found = engine.container(held)
         if found and not is_ours(found, name):
-            raise DeployError(
-                "container",
+            raise Failure(
+                CONTAINER,
                 f"the name {held} is held by a container that this role did not make: image {found['Config']['Image']}, "
                 f"id {found['Id'][:12]}, {found['State']['Status']}",
                 f"Remove or rename it (docker rename {held} {held}-old), or choose another go_service_name. It was not touched.",
+                UNTOUCHED,
             )
     return engine.container(name)
 

@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..common.failure import Problem
+from ..common.stages import LOCK
+
 STALE_AFTER = 90_000.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -46,18 +49,27 @@ class Holder:
     taken: float
 
 
-class Locked(Exception):
+def since(age: float) -> str:
+    """Say for how long a lock is held: "for 12 s", unless the clock was set back meanwhile."""
+    return f"for {age:.0f} s" if age >= 0 else "since a time that the host's clock has not reached (it was set back)"
+
+
+class Locked(Problem):
     """Another run holds the lock."""
 
+    stage = LOCK
+
     def __init__(self, holder: Holder, age: float, path: Path) -> None:
-        super().__init__(f"{holder.owner} holds the lock {path} for {age:.0f} s")
+        super().__init__(f"{holder.owner} holds the lock {path} {since(age)}")
         self.holder = holder
         self.age = age
         self.path = path
 
 
-class Lost(Exception):
+class Lost(Problem):
     """This run no longer holds the lock it took."""
+
+    stage = LOCK
 
 
 class Lock:

@@ -11,13 +11,14 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure
 from ..common.settings import parse_publish
+from ..common.stages import PORT
 from ..engine.client import Engine
 
 
 def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
-    """Raise DeployError where the host port is taken by anything but the service's own old container."""
+    """Raise Failure where the host port is taken by anything but the service's own old container."""
     published = parse_publish(settings["publish"])
     if not published:
         return
@@ -41,7 +42,7 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
             holder = f"the container {', '.join(others)}" if others else port_holder(port)
             message = f"the host port {address}:{port} is taken by {holder}"
             remedy = "Stop it, or choose another port in go_service_publish."
-        raise DeployError("port", message, remedy, standing=UNTOUCHED) from error
+        raise Failure(PORT, message, remedy, UNTOUCHED) from error
 
 
 def port_holder(port: int) -> str:

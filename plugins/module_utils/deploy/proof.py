@@ -8,38 +8,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure, Problem, folded
 from ..common.settings import parse_duration, parse_publish
+from ..common.stages import CANDIDATE
 from ..common.text import url
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
 from .remedies import remedy_for
+from .signals import who_ended
 
 POLL = 0.05
 LOG_LINES = 20
+# How many are read for these: a service that says the same again and again must not hide what it said before.
+LOG_LINES_READ = 400
 
 
-class NoHealthCheck(DeployError):
+class NoHealthCheck(Failure):
     """An image has no health check."""
 
     def __init__(self, image: str) -> None:
         super().__init__(
-            "candidate",
+            CANDIDATE,
             f"the image {image} has no health check, so nothing can prove it",
             "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
-            standing=UNTOUCHED,
+            UNTOUCHED,
         )
 
 
-class NotProven(Exception):
+class NotProven(Problem):
     """A container did not become healthy, or did not stay so."""
-
-    def __init__(self, message: str, remedy: str, evidence: list[str]) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-        self.evidence = evidence
 
 
 class Unwatched(NotProven):
@@ -64,28 +62,20 @@ def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = ""
         lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
         lines.append(f"health test: {last_test}")
-    lines += [f"log: {line}" for line in engine.logs(container["Id"], LOG_LINES)]
-    return lines
+    return lines + [f"log: {line}" for line in folded(engine.logs(container["Id"], LOG_LINES_READ))[-LOG_LINES:]]
 
 
 def how_it_ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
     """Say how a container that no longer runs ended."""
     state = container["State"]
     evidence = last_words(engine, container)
-    # 137 is a kill; not every kernel tells the Engine that it was for want of memory.
-    if state.get("OOMKilled") or state["ExitCode"] == 137:
-        limit = container["HostConfig"]["Memory"] >> 20
-        return NotProven(
-            f"it was killed{'' if state.get('OOMKilled') else ', most likely'} by its memory limit of {limit} MiB (exit code {state['ExitCode']})",
-            "Raise go_service_memory, or make the service use less.",
-            evidence,
-        )
     if state.get("Error"):
         return NotProven(f"it could not be started: {state['Error']}", remedy_for([state["Error"], *evidence]), evidence)
     restarted = container.get("RestartCount", 0)
     code = engine.last_exit(container) if restarted else state["ExitCode"]
     again = {0: "", 1: " and was restarted once"}.get(restarted, f" and was restarted {restarted} times")
-    return NotProven(f"it exited with code {code}{again}", remedy_for(evidence), evidence)
+    how, remedy = who_ended(engine, container, code)
+    return NotProven(f"{how or f'it exited with code {code}'}{again}", remedy or remedy_for(evidence), evidence)
 
 
 def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:

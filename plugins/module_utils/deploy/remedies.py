@@ -46,13 +46,15 @@ _REMEDIES = (
         "The service cannot resolve a name it needs. Check go_service_network and go_service_env.",
     ),
 )
-_GENERAL_REMEDY = "Read the log lines below; check go_service_args, go_service_env and go_service_volumes, correct the service, run again."
+_CHECK = "heck go_service_args, go_service_env and go_service_volumes, correct the service, run again."
 
 
-def remedy_for(evidence: list[str]) -> str:
-    """Return what to do about the last words of a service."""
+def remedy_for(evidence: list[str], otherwise: str = "") -> str:
+    """Return what to do about the last words of a service; otherwise: what to do where they mean nothing known."""
     text = "\n".join(evidence)
     for pattern, remedy in _REMEDIES:
         if re.search(pattern, text, re.I):
             return remedy
-    return _GENERAL_REMEDY
+    if otherwise:
+        return otherwise
+    return f"Read the log lines above; c{_CHECK}" if any(line.startswith("log: ") for line in evidence) else f"It wrote no log lines. C{_CHECK}"

@@ -13,14 +13,16 @@ At every moment the names and the ownership labels alone tell what a run that wa
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure
 from ..common.names import failed_name, next_name, set_aside_name
 from ..common.settings import parse_duration
+from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
 from .container import create_body
@@ -44,7 +46,7 @@ class Swap:
 
 
 def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Callable[[str], None] | None = None) -> Swap:
-    """Put a new container of an image in the service's place; raise DeployError with the very same old one running again otherwise.
+    """Put a new container of an image in the service's place; raise Failure with the very same old one running again otherwise.
 
     approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
     """
@@ -55,7 +57,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Calla
     try:
         new_id = engine.create(next_name(name), create_body(settings, image, engine.api_version))
     except EngineError as error:
-        raise DeployError("swap", str(error), remedy_for([str(error)]), standing=UNTOUCHED) from error
+        raise Failure(SWAP, error.message, remedy_for([error.message], error.remedy), UNTOUCHED) from error
     began = time.monotonic()
     try:
         if old:
@@ -76,16 +78,20 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Calla
         prove_service(engine, new_id, settings)
         if approve:
             approve(new_id)
-    except (NotProven, EngineError) as failure:
-        message = failure.message if isinstance(failure, NotProven) else str(failure)
-        remedy = failure.remedy if isinstance(failure, NotProven) else remedy_for([message])
-        evidence = failure.evidence if isinstance(failure, NotProven) else _late_evidence(engine, new_id)
-        standing = undo(engine, settings, old, new_id)
-        raise DeployError(
-            "swap", f"the new container of {image} failed in the service's place: {message}", remedy, evidence, standing
-        ) from failure
+    except Exception as error:
+        # Whatever it was, an error of the role's own too: the service comes back first.
+        cause = Failure.of(error, SWAP, "")
+        evidence = cause.evidence if isinstance(error, NotProven) else _late_evidence(engine, new_id)
+        remedy = remedy_for([cause.message], cause.remedy) if isinstance(error, EngineError) else cause.remedy
+        still_runs = undo(engine, settings, old, new_id)
+        message = f"the new container of {image} failed in the service's place: {cause.message}"
+        raise Failure(SWAP, message, remedy, still_runs, evidence) from error
     if old:
-        engine.remove(old["Id"])
+        try:
+            engine.remove(old["Id"])
+        except EngineError as error:
+            still_runs = f"The new container {new_id[:12]} runs and is healthy; the old one is kept as {set_aside_name(name)}."
+            raise Failure(SWAP, error.message, "Run again: the next run removes the old container.", still_runs) from error
     return Swap("replaced" if old else "created", new_id, old["Id"] if old else "", round(outage, 3))
 
 
@@ -103,20 +109,22 @@ def _announce(engine: Engine, container_id: str) -> None:
 
 
 def _late_evidence(engine: Engine, container_id: str) -> list[str]:
-    container = engine.container(container_id)
-    return last_words(engine, container) if container else []
+    try:
+        container = engine.container(container_id)
+        return last_words(engine, container) if container else []
+    except EngineError:
+        return []
 
 
 def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None, new_id: str) -> str:
     """Take a failed new container away and bring the very same old one back; return what runs now.
 
-    Raises DeployError, both containers kept, with the commands for a person where even that fails.
+    Raises Failure, both containers kept, with the commands for a person where even that fails.
     """
     name = settings["name"]
     if not old:
-        engine.remove(new_id)
+        _drop(engine, new_id)
         return "There was no earlier container to bring back: the service does not run."
-    aside = set_aside_name(name)
     try:
         current = engine.container(name)
         if current and current["Id"] == new_id:
@@ -128,7 +136,7 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
         if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
             engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
         if not old["State"]["Running"]:
-            engine.remove(new_id)
+            _drop(engine, new_id)
             return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
         engine.start(old["Id"])
         _announce(engine, old["Id"])
@@ -138,25 +146,42 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
         prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0, restarts=restarts)
     except NotProven as failure:
         if health(old).get("Status") == "unhealthy":
-            engine.remove(new_id)
+            _drop(engine, new_id)
             return f"The earlier container {old['Id'][:12]} is back as it was: running, but unhealthy ({failure.message})."
-        raise _stuck(name, aside, old["Id"], new_id, failure.message) from failure
-    except EngineError as error:
-        raise _stuck(name, aside, old["Id"], new_id, str(error)) from error
-    engine.remove(new_id)
+        raise _stuck(engine, name, old["Id"], new_id, failure.message) from failure
+    except Exception as error:
+        raise _stuck(engine, name, old["Id"], new_id, Failure.of(error, ROLLBACK, "").message) from error
+    _drop(engine, new_id)
     return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
 
 
-def _stuck(name: str, aside: str, old_id: str, new_id: str, message: str) -> DeployError:
+def _drop(engine: Engine, container_id: str) -> None:
+    """Remove a new container that is no longer needed; one that stays is removed by the next run."""
+    with contextlib.suppress(EngineError):
+        engine.remove(container_id)
+
+
+def _runs(engine: Engine, container_id: str) -> str:
+    """Say whether a container that could not be brought back runs."""
+    try:
+        found = engine.container(container_id)
+    except EngineError:
+        return "It is not known, since the Engine gives no answer."
+    if found and found["State"]["Running"]:
+        return f"The earlier container {container_id[:12]} runs, but nothing has proven that it is healthy."
+    return "The service does not run."
+
+
+def _stuck(engine: Engine, name: str, old_id: str, new_id: str, message: str) -> Failure:
     commands = (
         f"docker ps -a --filter label=go-service.name={name}; docker logs {old_id[:12]}; "
         f"docker rm -f {new_id[:12]}; docker rename {old_id[:12]} {name}; docker start {old_id[:12]}"
     )
-    return DeployError(
-        "rollback",
+    return Failure(
+        ROLLBACK,
         f"the new container failed, and the earlier one ({old_id[:12]}) could not be brought back either: {message}",
         f"Both containers are kept. Look, then bring the service back by hand: {commands}",
-        standing="The service does not run.",
+        _runs(engine, old_id),
     )
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
+from ..common.failure import DISK_FULL, Problem
+from ..common.stages import ENGINE
 from .address import Address, AddressError, find
 from .records import parse_time
 
@@ -47,8 +49,13 @@ STALL = 1.0
 _EMPTY_CONTEXT = b"\0" * 1024
 
 
-class EngineError(Exception):
+class EngineError(Problem):
     """The Engine refused, or is out of reach."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, DISK_FULL if "no space left on device" in message else "")
+
+    remedy = "See what the Engine's log says of it (journalctl -u docker, docker info), correct the cause, run again."
 
 
 class Missing(EngineError):
@@ -60,6 +67,13 @@ class EngineUnreachable(EngineError):
 
     status: as in the module engine_info; asked: the address, None where none could be found out.
     """
+
+    stage = ENGINE
+    remedy = (
+        "Start the Engine of the host (systemctl start docker, or the role docker_engine), see that the user of this play may use its socket and "
+        "that DOCKER_HOST, where it is set, names it; then run again."
+    )
+
 
     def __init__(self, message: str, status: str = "unusable", asked: Address | None = None) -> None:
         super().__init__(message)
@@ -266,14 +280,18 @@ class Engine:
 
     def last_exit(self, container: Mapping[str, Any]) -> int:
         """Return the exit code that a container ended with last, also where the Engine has started it again since; its record forgets then."""
+        codes = [event["Actor"]["Attributes"].get("exitCode", "") for event in self.happenings(container, "die")]
+        return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
+
+    def happenings(self, container: Mapping[str, Any], *kinds: str) -> list[dict[str, Any]]:
+        """Return the Engine's events of these kinds ("die", "kill", "oom") of a container, the oldest first; it keeps the last 256 of all."""
         query = {
             "since": f"{parse_time(container['Created']):.9f}",
             "until": f"{time.time():.9f}",
-            "filters": json.dumps({"container": [container["Id"]], "event": ["die"]}),
+            "filters": json.dumps({"container": [container["Id"]], "event": list(kinds)}),
         }
         text = self._ask("events", lambda: self._send("GET", "/events", params=query).content).decode(errors="replace")
-        codes = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in text.splitlines() if line.strip()]
-        return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
         """Run a command in a running container as its own user and return (exit code, output).

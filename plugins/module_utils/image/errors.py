@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..common.failure import Problem
+from ..common.stages import SOURCE
 
-class ContextError(Exception):
+
+class ContextError(Problem):
     """The source cannot become a build context; `remedy` says what to change."""
 
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+    stage = SOURCE
 
 
 def unreadable(path: str | Path, error: OSError) -> ContextError:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tarfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure
 from ..common.names import LABEL_DIGEST
 from ..common.settings import contract_terms
+from ..common.stages import CONTRACT
 from ..contract import judge
 from ..contract.evidence.collect import collect
+from ..contract.evidence.image_archive import ArchiveError
 from ..contract.evidence.model import Evidence
 from ..contract.expected import Expected
 from ..contract.names import FAIL
@@ -23,19 +26,13 @@ from . import sbom
 from .facts import facts
 
 
-class Broken(DeployError):
+class Broken(Failure):
     """An image breaks the contract. verified: what was measured, as `verify` returns it."""
 
     def __init__(self, image: str, verified: dict[str, Any], violations: list[str]) -> None:
         """violations: a sentence for each check that failed."""
         healthy = "is healthy, but " if verified["start_seconds"] is not None else ""
-        super().__init__(
-            "contract",
-            f"the image {image} {healthy}breaks the contract",
-            judge.REMEDY,
-            violations,
-            UNTOUCHED,
-        )
+        super().__init__(CONTRACT, f"the image {image} {healthy}breaks the contract", judge.REMEDY, UNTOUCHED, violations)
         self.verified = verified
 
 
@@ -45,7 +42,7 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     :param params: the options of the module go_service_deploy.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
-    :raises DeployError: the candidate does not prove itself; Broken where the contract is not met.
+    :raises Failure: the candidate does not prove itself; Broken where the contract is not met.
     """
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
@@ -53,7 +50,10 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     def look(container_id: str) -> Evidence:
         base = _base_of(engine, reference) or params["bases"][1]
         binary = f"/usr/local/bin/{settings['name']}"
-        return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
+        try:
+            return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
+        except (ArchiveError, tarfile.TarError, OSError) as error:
+            raise Failure.of(error, CONTRACT, UNTOUCHED) from error
 
     proof = refusal = None
     try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ..common.failure import Problem
+from ..common.stages import SOURCE as STAGE
 
-class SourceError(Exception):
+
+class SourceError(Problem):
     """The source cannot be built as it is.
 
     message: what is wrong, and where.
@@ -11,14 +14,16 @@ class SourceError(Exception):
     variable: the role variable to look at, "" if the source itself has to change.
     """
 
+    stage = STAGE
+    remedy = "Correct the source, then run again."
+
     def __init__(self, message: str, remedy: str = "", variable: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        named = "" if not variable or variable in message + remedy else f" ({variable})"
+        super().__init__(message + named, remedy)
         self.variable = variable
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+        return f"{self.message}. {self.remedy}"
 
 
 MAIN = "go_service_main_package"

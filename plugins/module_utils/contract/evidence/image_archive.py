@@ -22,6 +22,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
+from ...common.failure import Problem
+
 FILE, DIRECTORY, SYMLINK, HARDLINK, OTHER = "file", "directory", "symlink", "hardlink", "other"
 
 _CHUNK = 1 << 18
@@ -34,7 +36,7 @@ _CONTENT_HASH = re.compile(r" ?(?:file|dir|multi):[0-9a-f]{64} (?:in )?")
 _FILE_CAPABILITIES = "SCHILY.xattr.security.capability"
 
 
-class ArchiveError(Exception):
+class ArchiveError(Problem):
     """The stream is no image archive, or holds another image than the one asked for."""
 
 

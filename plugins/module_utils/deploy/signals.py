@@ -1,0 +1,75 @@
+"""Who ended a container by a signal: its memory limit, the host's want of memory, somebody through the Engine, or nobody knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..engine.client import Engine
+
+KERNEL_LOG = "/dev/kmsg"
+_RECORD = 8192
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name: "SIGKILL"; "" where there is no such signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return ""
+
+
+def kernel_log() -> Iterator[str]:
+    """Yield what the kernel of this host still has of its log, one record each; nothing where this user may not read it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                try:
+                    record = os.read(descriptor, _RECORD)
+                except BrokenPipeError:
+                    continue  # The oldest records were overwritten meanwhile: the next read goes on behind them.
+                if not record:
+                    return
+                yield record.decode(errors="replace")
+        finally:
+            os.close(descriptor)
+
+
+def out_of_memory(container_id: str) -> str:
+    """Return what the kernel says of a kill for want of memory: "limit", "host", or "" where it says nothing of this container."""
+    found = ""
+    for line in kernel_log():
+        if "oom-kill:" in line and container_id in line:
+            _before, _key, group = line.partition("oom_memcg=")
+            found = "limit" if container_id in group.partition(",")[0] else "host"
+    return found
+
+
+def who_ended(engine: Engine, container: Mapping[str, Any], code: int) -> tuple[str, str]:
+    """Return (how a container was ended by a signal, what to do about it), ("", "") where it ended by itself. code: its exit code."""
+    limit = container["HostConfig"]["Memory"] >> 20
+    known = engine.happenings(container, "oom", "kill")
+    cause = out_of_memory(container["Id"]) if code == 128 + signal.SIGKILL else ""
+    if container["State"].get("OOMKilled") or cause == "limit" or any(event["Action"] == "oom" for event in known):
+        return f"it was killed by its memory limit of {limit} MiB (exit code {code})", "Raise go_service_memory, or make the service use less."
+    if cause == "host":
+        return f"it was killed because the host ran out of memory (exit code {code})", "Give the host more memory, or stop something else on it."
+    if known:
+        number = int(known[-1]["Actor"]["Attributes"].get("signal") or signal.SIGKILL)
+        return (
+            f"it was ended through the Engine by signal {number} ({signal_name(number)}), as docker kill, stop and restart send it (exit code {code})",
+            "Find out who ends containers on this host, then run again.",
+        )
+    name = signal_name(code - 128)
+    if name == "SIGKILL":
+        return (
+            f"it was killed by signal 9 (SIGKILL, exit code {code}); it is not known by whom: the kernel, for its memory limit of {limit} MiB or for "
+            "want of memory on the host, or a person or program on the host",
+            "See what the kernel says (dmesg). If it was for want of memory, raise go_service_memory or make the service use less; "
+            "otherwise find out who kills processes on this host.",
+        )
+    return (f"it was ended by signal {code - 128} ({name}, exit code {code})" if name else ""), ""
