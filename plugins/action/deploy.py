@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ..module_utils.common import stages
 from ..plugin_utils import lint
 from ..plugin_utils.report import document as reports
+from ..plugin_utils.stage_action import StageAction, failure_of_module
 
 
-class ActionModule(ActionBase):
+class ActionModule(StageAction):
     """See the module's docstring."""
 
-    _supports_check_mode = True
+    stage = stages.CANDIDATE
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what the module returns."""
-        result = super().run(tmp, task_vars)
-        del tmp
-        args = dict(self._task.args)
         dockerfile, folder, host = args.pop("dockerfile"), args.pop("report_dir"), args.pop("host")
+        name = args["settings"]["name"]
         if dockerfile and not self._task.check_mode:
-            before = reports.read(reports.paths(folder, host, args["settings"]["name"])["json"])
+            before = reports.read(reports.paths(folder, host, name)["json"])
             args["dockerfile"] = lint.examine(dockerfile, (before or {}).get("dockerfile"))
-        return {**result, **self._execute_module(module_args=args, task_vars=task_vars)}
+        result = self._execute_module(module_args=args, task_vars=self._task_vars)
+        if result.get("failed") and not result.get("failure"):
+            # The module was broken off: what it left is seen on the host alone.
+            look = f"It is not known: docker ps -a --filter label=go-service.name={name} shows it. The next run finishes or undoes what was begun."
+            raise failure_of_module(result, stages.CANDIDATE if args["prove_only"] else stages.SWAP, look)
+        return result

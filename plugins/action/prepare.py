@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
-from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ..module_utils.common.failure import UNTOUCHED
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.image.dockerfile import dockerfile_facts
-from ..module_utils.image.errors import ContextError
 from ..module_utils.image.ignore import IgnoreRules, check_embedded, let_back
 from ..module_utils.image.manifest import FILE, Entry, check_size, difference, manifest_digest, read_manifest
 from ..module_utils.image.transfer import write_archive
-from ..module_utils.source.errors import SourceError
 from ..module_utils.source.facts import find_source, project_facts
 from ..module_utils.source.versions import check_builder
+from ..plugin_utils.stage_action import StageAction
 
 COLLECTION = Path(__file__).resolve().parents[2]
 TEMPLATES = COLLECTION / "roles/go_service/templates"
@@ -36,14 +35,6 @@ TEMPLATES = COLLECTION / "roles/go_service/templates"
 
 MODULE = "proven.go_service.prepare"
 LOCK_POLL = 1.0
-
-
-class Failed(Exception):
-    """A module run failed; `result` is what it returned."""
-
-    def __init__(self, result: dict[str, Any]) -> None:
-        super().__init__(result.get("msg", ""))
-        self.result = result
 
 
 def process_start(pid: int) -> str:
@@ -83,31 +74,19 @@ def is_dead(controller: str) -> bool:
         return False
 
 
-class ActionModule(ActionBase):
+class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
-    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory
-    of a source on the target; hold: take the lock even if nothing is to do.
+    base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
+    source on the target; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
     """
 
-    _supports_check_mode = True
     _supports_diff = True
+    stage = stages.SOURCE
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the plan, with the context staged unless nothing has to be done or this is a check."""
-        result = super().run(tmp, task_vars)
-        del tmp
-        self._task_vars = task_vars or {}
-        args = self._task.args
-        try:
-            return {**result, **self._prepare(args["settings"], args.get("base_images") or {}, args["ignored"])}
-        except Failed as failure:
-            return {**result, **failure.result}
-        except (ContextError, SourceError) as error:
-            failure = {"stage": "source", "message": error.message, "remedy": error.remedy}
-            variable = getattr(error, "variable", "")
-            named = "" if not variable or variable in error.message + error.remedy else f" ({variable})"
-            return {**result, "failed": True, "msg": f"{error.message}{named}. {error.remedy}", "failure": failure}
+        return self._prepare(args["settings"], args.get("base_images") or {}, args["ignored"])
 
     def _roots(self) -> list[str]:
         """Return the directories of the controller that a relative source is looked for in: the current one, that of the inventory, that of the
@@ -116,10 +95,7 @@ class ActionModule(ActionBase):
         return [os.getcwd(), *filter(None, [self._task_vars.get("inventory_dir")]), playbooks, f"{playbooks}/..", str(COLLECTION)]
 
     def _module(self, **args: Any) -> dict[str, Any]:
-        result = self._execute_module(module_name=MODULE, module_args=args, task_vars=self._task_vars)
-        if result.get("failed"):
-            raise Failed(result)
-        return result
+        return self.module(MODULE, args)
 
     def _tell(self, sentence: str) -> None:
         self._display.display(f"[{self._task_vars.get('inventory_hostname', '')}]: {sentence}")
@@ -149,8 +125,12 @@ class ActionModule(ActionBase):
             entries = read_manifest(root, IgnoreRules(common["dockerignore"].splitlines()))
             check_size(entries, settings["context_limit_mb"], root)
             common["manifest"] = manifest_digest(entries)
+        self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
+        if self._task.args.get("insist") and plan["build"]:
+            message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
+            raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
             plan["files"] = len([entry for entry in entries if entry.kind == FILE])
             plan["bytes"] = sum(entry.size for entry in entries)
@@ -171,6 +151,7 @@ class ActionModule(ActionBase):
         todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
         if self._task.check_mode or not todo:
             return outcome
+        self._progress.at(stages.STAGE)
         after = self._stage(settings, common, root, entries, staged)
         after["plan"].pop("staged", None)
         keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
@@ -230,21 +211,18 @@ class ActionModule(ActionBase):
                     lock["dead"] = held["token"]
                     continue
                 if time.monotonic() > deadline:
-                    raise Failed(self._locked(held, settings))
+                    raise self._locked(held, settings)
                 if announced != held["token"]:
                     announced = held["token"]
-                    self._tell(f"Waiting for another run on this host: {held['owner']}, for {held['age']} s already.")
+                    self._tell(f"Waiting for another run on this host: {held['owner']}, {held['since']} already.")
                 time.sleep(LOCK_POLL)
         finally:
             if temporary:
                 self._remove_tmp_path(temporary)
 
     @staticmethod
-    def _locked(held: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-        message = f"another run works on {settings['name']} on this host: {held['owner']}, for {held['age']} s, longer than go_service_lock_timeout"
+    def _locked(held: dict[str, Any], settings: dict[str, Any]) -> Failure:
+        waited = f"this run waited for {settings['lock_timeout']} s (go_service_lock_timeout)"
+        message = f"another run works on {settings['name']} on this host: {held['owner']}, {held['since']}; {waited}"
         remedy = f"Wait for it, raise go_service_lock_timeout, or, if it is surely gone, remove {held['path']} on the host."
-        return {
-            "failed": True,
-            "msg": f"{message}. {remedy}",
-            "failure": {"stage": "lock", "message": message, "remedy": remedy, "standing": UNTOUCHED},
-        }
+        return Failure(stages.LOCK, message, remedy, UNTOUCHED)

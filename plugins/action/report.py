@@ -2,7 +2,8 @@
 
 Options: report (dict, required): what the stages know; its keys are those of `report.assemble`. dir (path, required):
 directory of all reports on the controller; created where it is missing. host (str, required), service (str, required):
-<dir>/<host>/<service>.json, .html and .sbom.json. sbom (dict): the CycloneDX document; without it an older one is
+<dir>/<host>/<service>.json, .html and .sbom.json. still_runs (str, required): what runs now, for a report that cannot be
+written. sbom (dict): the CycloneDX document; without it an older one is
 removed, as it would belong to another image.
 
 Returns: path (str, the page), paths (dict: json, html, sbom, index), verdict (str), summary (str), checks (list).
@@ -16,15 +17,18 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible.plugins.action import ActionBase
 
+from ..module_utils.common.failure import Failure
+from ..module_utils.common.stages import REPORT
 from ..plugin_utils.report import document as reports
 from ..plugin_utils.report import page as pages
+from ..plugin_utils.stage_action import StageAction
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
 
@@ -59,32 +63,36 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-class ActionModule(ActionBase):
+class ActionModule(StageAction):
     """See the module's docstring."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _supports_check_mode = True
-    _VALID_ARGS = frozenset(("report", "dir", "host", "service", "sbom"))
+    _VALID_ARGS = frozenset(("report", "dir", "host", "service", "still_runs", "sbom"))
+    stage = REPORT
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def service(self, args: Mapping[str, Any]) -> str:
+        """Return the service's name."""
+        return str(args["service"])
+
+    def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Write the files and return where they are."""
-        result = super().run(tmp, task_vars)
-        del tmp
         _spec, args = self.validate_argument_spec(
             argument_spec={
                 "report": {"type": "dict", "required": True},
                 "dir": {"type": "path", "required": True},
                 "host": {"type": "str", "required": True},
                 "service": {"type": "str", "required": True},
+                "still_runs": {"type": "str", "required": True},
                 "sbom": {"type": "dict"},
             }
         )
+        self._progress.at(REPORT, args["still_runs"])
         try:
-            written = self._write(args)
+            return {"changed": False, **self._write(args)}
         except OSError as error:
-            return {**result, "failed": True, "changed": False, "msg": f"The report cannot be written: {error}"}
-        return {**result, "changed": False, **written}
+            cause = Failure.of(error, REPORT, args["still_runs"])
+            raise Failure(REPORT, f"the report cannot be written: {cause.message}", cause.remedy, cause.still_runs) from error
 
     def _write(self, args: dict[str, Any]) -> dict[str, Any]:
         paths = reports.paths(args["dir"], args["host"], args["service"])

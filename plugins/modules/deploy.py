@@ -66,10 +66,10 @@ author:
 EXAMPLES = r"""
 - name: Prove the image and put it in the service's place
   proven.go_service.deploy:
-    settings: "{{ __go_service_settings }}"
+    settings: "{{ __go_service_record.settings }}"
     image: cat-server:3f2a91c07b6e
     bases: ["golang:1.27-alpine3.24", "alpine:3.24"]
-    lock: "{{ __go_service_plan.lock }}"
+    lock: "{{ __go_service_record.plan.lock }}"
 """
 
 RETURN = r"""

@@ -80,7 +80,7 @@ author:
 EXAMPLES = r"""
 - name: Look at the service and stage its source
   proven.go_service.prepare:
-    settings: "{{ __go_service_settings }}"
+    settings: "{{ __go_service_record.settings }}"
     base_images: "{{ base_images_resolved }}"
 """
 
@@ -459,7 +459,9 @@ def run(module: AnsibleModule, progress: Progress) -> dict:
         try:
             engine = Engine()
             refuse_foreign(engine, settings["name"])
-            progress.at(stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={settings['name']}; the next run goes on with it.")
+            progress.at(
+                stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={settings['name']}; the next run goes on with it."
+            )
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             staged = bool(params["dockerfile"]) and preparation.stage()

@@ -33,7 +33,7 @@ author:
 EXAMPLES = r"""
 - name: Remove the service
   proven.go_service.remove:
-    settings: "{{ __go_service_settings }}"
+    settings: "{{ __go_service_record.settings }}"
 """
 
 RETURN = r"""

@@ -35,6 +35,10 @@ options:
     description: Name of the service; the files are named after it.
     type: str
     required: true
+  still_runs:
+    description: What runs now; told where the report cannot be written.
+    type: str
+    required: true
   sbom:
     description: The bill of materials, a CycloneDX document. Without it an older one is removed, as it would belong to another image.
     type: dict
@@ -49,6 +53,7 @@ EXAMPLES = r"""
     dir: reports
     host: "{{ inventory_hostname }}"
     service: cat-server
+    still_runs: The new container runs and is healthy.
 """
 
 RETURN = r"""

@@ -35,8 +35,8 @@ author:
 EXAMPLES = r"""
 - name: Give the lock back
   proven.go_service.unlock:
-    settings: "{{ __go_service_settings }}"
-    lock: "{{ __go_service_plan.lock }}"
+    settings: "{{ __go_service_record.settings }}"
+    lock: "{{ __go_service_record.plan.lock }}"
 """
 
 RETURN = r"""

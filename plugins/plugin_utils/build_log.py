@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from ..module_utils.common.failure import UNTOUCHED
+from ..module_utils.common.failure import DISK_FULL, UNTOUCHED, Failure, folded
+from ..module_utils.common.stages import BUILD
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
+STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
 
 
@@ -17,7 +17,7 @@ def steps(output: str) -> list[dict[str, Any]]:
     """Return the steps of the classic builder's output: [{"instruction": ..., "cached": bool}]."""
     found: list[dict[str, Any]] = []
     for line in output.splitlines():
-        match = _STEP.match(line)
+        match = STEP.match(line)
         if match:
             found.append({"instruction": match[3], "cached": False})
         elif found and line.strip() == "---> Using cache":
@@ -25,17 +25,17 @@ def steps(output: str) -> list[dict[str, Any]]:
     return found
 
 
-def was_cached(output: str) -> bool:
-    """Say whether a build could stand on an earlier one: a step that runs Go came from the cache."""
-    classic = any(step["cached"] and step["instruction"].startswith("RUN go ") for step in steps(output))
-    return classic or bool(re.search(r"^#\d+ CACHED$", output, re.M))
-
-
 # What to look for in the last lines of a failed build, and what to do about it.
 _REMEDIES = (
+    (r"no space left on device|disk quota exceeded", DISK_FULL),
     (
-        r"no space left on device|disk quota exceeded",
-        "Free space on the host: docker system df shows what the Engine holds, docker builder prune and docker image prune free it.",
+        r"buildx plugin|unknown command: docker buildx",
+        "Install the buildx plugin of the Docker client on the host, or build without it: go_service_builder: docker_image.",
+    ),
+    (r"Read timed out|timed out \(read timeout", "Raise go_service_build_timeout, or see what the build waits for."),
+    (
+        r"Error connecting|Error while fetching server API version|Cannot connect to the Docker daemon",
+        "Start the Engine of the host (systemctl start docker, or the role docker_engine), then run again.",
     ),
     (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
     (
@@ -72,61 +72,16 @@ _REMEDIES = (
 )
 
 
-def _classic(message: str) -> tuple[str, list[str]]:
-    """Return the failed instruction and what it printed, from docker_image's message, which ends in the list of all lines."""
-    _head, _marker, tail = message.partition(", logs: ")
-    try:
-        lines = [str(line) for line in ast.literal_eval(tail)] if tail else [message]
-    except (ValueError, SyntaxError):
-        lines = (tail or message).splitlines()
-    instruction, last = "", lines
-    for index, line in enumerate(lines):
-        match = _STEP.match(line)
-        if match:
-            instruction, last = match[3], lines[index + 1 :]
-    return instruction, [line for line in last if not line.startswith((" --->", "Removing intermediate"))]
+def explain(head: str, instruction: str, printed: Iterable[str]) -> Failure:
+    """Return the failure of a build.
 
-
-def _buildkit(output: str) -> tuple[str, list[str]]:
-    """Return the failed instruction and what it printed, from the plain progress of BuildKit."""
-    failed = re.search(r"^#(\d+) ERROR: (.*)$", output, re.M)
-    if not failed:
-        return "", output.splitlines()
-    title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", output, re.M)
-    printed = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", output, re.M)
-    return (title[1] if title else ""), printed or [failed[2]]
-
-
-def broken_off(output: str) -> dict[str, Any]:
-    """Return the failure of a build whose builder said neither that it is done nor why not, from what it printed until then."""
-    seen = steps(output)
-    return {
-        "stage": "build",
-        "message": f"the build broke off at: {seen[-1]['instruction']}" if seen else "the build broke off",
-        "remedy": "The Engine ended or was restarted meanwhile. See that it runs (docker info) and what its log says, then run again.",
-        "evidence": [],
-        "standing": UNTOUCHED,
-    }
-
-
-def explain(message: str, output: str = "") -> dict[str, Any]:
-    """Return a failed build as a failure record: stage, message, remedy, evidence, standing.
-
-    message: of the failed module, docker_image or docker_image_build; output: what BuildKit printed, "" for the classic builder.
+    head: what the module said; instruction: the one that failed, "" where it is not known; printed: what that printed.
     """
-    instruction, printed = _buildkit(output) if output else _classic(message)
-    lines = [_COLOUR.sub("", line).rstrip() for line in printed]
-    lines = [line for line in lines if line][-_LINES:]
-    head = message.partition(", logs: ")[0]
+    lines = [line for line in folded(printed) if line][-_LINES:]
     text = "\n".join([*lines, head])
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
     if not remedy and re.search(r"^\S+\.go:\d+", text, re.M):
         remedy = "Correct the source at the lines named, then run again."
     reason = re.search(r"message: (.*)", head)
-    return {
-        "stage": "build",
-        "message": f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}",
-        "remedy": remedy or "Read the lines above, correct the cause, run again.",
-        "evidence": lines or [head],
-        "standing": UNTOUCHED,
-    }
+    message = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
+    return Failure(BUILD, message, remedy or "Read the lines above, correct the cause, run again.", UNTOUCHED, lines or [head])

@@ -1,10 +1,16 @@
-"""What a run tells a person at its end."""
+"""What a run tells at its end, a person or a report, out of the one record of it.
+
+The record, which roles/go_service/tasks/stages/begin.yml begins: {"settings", "plan", "build", "verify", "deploy", "failure", "report"}; a part is empty
+where its stage had nothing to do, was not reached, or failed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ..module_utils.common.failure import UNTOUCHED, Failure
+from ..module_utils.common.stages import ROLE
 from ..module_utils.common.text import url
 
 _WIDTH = 10
@@ -33,35 +39,66 @@ def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapp
     return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
 
 
-def report(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str, Any], failure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the stages know, in the form that `report.assemble` takes. plan: {} where the run failed before there was one."""
-    verified = run["verify"] or (plan.get("last_report") or {})
+def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the record with the failure of a task, and with what the failed task had found out by then.
+
+    task: its name, told where the task is none of a stage: those say themselves why they failed.
+    """
+    found = {part: result[part] for part in ("verify", "deploy") if result.get(part)}
+    if result.get("failure"):
+        return {**record, **found, "failure": dict(result["failure"])}
+    remedy = "Read what it says, correct the cause, run again; -vvv shows more."
+    failure = Failure(ROLE, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
+    return {**record, "failure": failure.as_dict()}
+
+
+def still_runs(record: Mapping[str, Any]) -> str:
+    """Return what runs now."""
+    if record["failure"]:
+        return str(record["failure"]["standing"])
+    if record["deploy"].get("container_id"):
+        return f"The container {record['deploy']['container_id'][:12]} of {record['plan']['image']} runs and is healthy."
+    return UNTOUCHED
+
+
+def failure_text(record: Mapping[str, Any]) -> str:
+    """Return what a failed run tells."""
+    return Failure.from_dict(record["failure"]).text(record["settings"]["name"], record["report"].get("path", ""))
+
+
+def bill(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the bill of materials of the image, {} where none is known."""
+    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("bill") or {})
+
+
+def report(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the stages know, in the form that `report.assemble` takes."""
+    plan, settings = record["plan"], record["settings"]
+    verified = record["verify"] or plan.get("last_report") or {}
     stages = [
         {"stage": "look and stage", "seconds": plan.get("seconds")},
-        {"stage": "build", "seconds": run["build"].get("seconds"), "steps": run["build"].get("steps") or []},
-        {"stage": "candidate and contract", "seconds": run["verify"].get("seconds")},
-        {"stage": "swap", "seconds": run["deploy"].get("seconds")},
+        {"stage": "build", "seconds": record["build"].get("seconds"), "steps": record["build"].get("steps") or []},
+        {"stage": "candidate and contract", "seconds": record["verify"].get("seconds")},
+        {"stage": "swap", "seconds": record["deploy"].get("seconds")},
     ]
     document = {
         **(verified.get("facts") or {}),
         "builder": plan.get("builder") if run["build"] else None,
         "stand_in": plan.get("stand_in", False),
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
-        "deploy": run["deploy"] or None,
-        "failure": dict(failure) or None,
+        "deploy": record["deploy"] or None,
+        "failure": dict(record["failure"]) or None,
         "endpoint": {"publish": settings["publish"], "health_path": settings["health_path"]},
     }
-    if not run["verify"]:
+    if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
     return document
 
 
-def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str, Any], written: Mapping[str, Any]) -> str:
-    """Return the closing summary of a run.
-
-    plan, run: what the stages returned; settings: the role's settings; written: what the report's action returned.
-    """
-    image, build, deploy = written["image"] or {}, run["build"], run["deploy"]
+def text(record: Mapping[str, Any]) -> str:
+    """Return the closing summary of a run."""
+    plan, settings, written = record["plan"], record["settings"], record["report"]
+    image, build, deploy = written["image"] or {}, record["build"], record["deploy"]
     lines = [_headline(plan, settings, deploy)]
     size = f", {image['size'] / 1e6:.1f} MB" if image.get("size") else ""
     user = f", runs as {image['user']}" if image.get("user") else ""
@@ -76,9 +113,11 @@ def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str,
         lines.append(
             _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")
         )
+    elif settings["image_tag"]:
+        lines.append(_row("build", "none: an image that was built before was asked for"))
     elif not plan["build"]:
         lines.append(_row("build", "none: the image of this very source was there"))
-    verified = run["verify"] or plan["last_report"]
+    verified = record["verify"] or plan["last_report"]
     if verified.get("start_seconds"):
         lines.append(_row("start", f"{verified['start_seconds']:.2f} s until healthy"))
     counts = {verdict: number for verdict, number in written["counts"].items() if number}
@@ -94,19 +133,4 @@ def text(plan: Mapping[str, Any], settings: Mapping[str, Any], run: Mapping[str,
     if address:
         lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
     lines.append(_row("report", written["path"]))
-    return "\n".join(lines)
-
-
-def failure_text(failure: Mapping[str, Any], name: str, page: str = "") -> str:
-    """Return what a failed run tells: what happened, the last words, what still runs, what to do; page: path of its report."""
-    lines = [f"{name}: {failure['message']}"]
-    evidence = failure.get("evidence") or []
-    if evidence:
-        lines += ["", *(f"  | {line}" for line in evidence), ""]
-    if failure.get("standing"):
-        lines.append(f"What still runs: {failure['standing']}")
-    if failure.get("remedy"):
-        lines.append(f"What to do: {failure['remedy']}")
-    if page:
-        lines.append(f"Report: {page}")
     return "\n".join(lines)

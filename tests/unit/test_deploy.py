@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
-from ansible_collections.proven.go_service.plugins.module_utils.common.failure import DeployError
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, recovery, remedies
@@ -177,17 +177,17 @@ class Publishers:
 def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None:
     with listener(family=family) as port:
         address = "127.0.0.1" if family == socket.AF_INET else "[::1]"
-        with pytest.raises(DeployError) as caught:
+        with pytest.raises(Failure) as caught:
             ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
         assert f":{port} is taken by the process " in caught.value.message
         assert f"(pid {os.getpid()})" in caught.value.message
-    assert (caught.value.stage, caught.value.standing) == ("port", "Nothing that ran before was touched.")
+    assert (caught.value.stage, caught.value.still_runs) == ("port", "Nothing that ran before was touched.")
     assert "go_service_publish" in caught.value.remedy
     ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
 
 
 def test_an_address_of_another_host(settings: Settings) -> None:
-    with pytest.raises(DeployError, match=r"192\.0\.2\.1 is not one of this host's"):
+    with pytest.raises(Failure, match=r"192\.0\.2\.1 is not one of this host's"):
         ports.check_port(Publishers(), settings(publish="192.0.2.1:8080"), None)
 
 
@@ -200,7 +200,7 @@ def test_the_port_of_the_old_container_is_its_own(settings: Settings, running: b
     with listener() as port:
         bindings = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port + host_port)}]}
         old = {"State": {"Running": running}, "HostConfig": {"PortBindings": bindings}}
-        with pytest.raises(DeployError) if taken else contextlib.nullcontext():
+        with pytest.raises(Failure) if taken else contextlib.nullcontext():
             ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
 
 
@@ -257,7 +257,7 @@ def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Se
 @pytest.mark.engine
 def test_a_candidate_that_is_being_looked_at_may_still_fail(clean: Engine, web: str, service: Settings) -> None:
     """The look is part of the time for which a candidate has to stay healthy, and takes nothing from it."""
-    with pytest.raises(DeployError, match="exited with code 4"):
+    with pytest.raises(Failure, match="exited with code 4"):
         candidates.prove_candidate(
             clean, service("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", stable_seconds=3), web, lambda _id: time.sleep(1)
         )
@@ -307,19 +307,19 @@ FAILING = {
 @pytest.mark.parametrize("case", FAILING.values(), ids=FAILING)
 def test_a_candidate_that_fails_says_how_and_is_gone(clean: Engine, web: str, service: Settings, case: tuple[Any, ...]) -> None:
     command, changes, words, remedy = case
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(Failure) as caught:
         candidates.prove_candidate(clean, service(command, **changes), web, str)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert remedy in caught.value.remedy
-    assert (caught.value.stage, caught.value.standing) == ("candidate", "Nothing that ran before was touched.")
+    assert (caught.value.stage, caught.value.still_runs) == ("candidate", "Nothing that ran before was touched.")
     assert names(clean) == []
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize(("image", "words"), [(BARE, "has no health check"), ("utest-web:none", "there is no image utest-web:none")])
 def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image: str, words: str) -> None:
-    with pytest.raises(DeployError, match=words):
+    with pytest.raises(Failure, match=words):
         candidates.prove_candidate(clean, service(), image, str)
     assert names(clean) == []
 
@@ -336,7 +336,7 @@ def test_an_image_that_cannot_be_proven(clean: Engine, service: Settings, image:
 def test_a_foreign_container_is_left_alone(clean: Engine, suffix: str, labels: dict[str, str]) -> None:
     made = clean.create(f"utest-web{suffix}", {"Image": BARE, "Labels": labels})
     try:
-        with pytest.raises(DeployError) as caught:
+        with pytest.raises(Failure) as caught:
             judgement.refuse_foreign(clean, "utest-web")
         for word in (f"the name utest-web{suffix} is held", BARE, made[:12], "created"):
             assert word in caught.value.message
@@ -358,7 +358,7 @@ def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Setting
     holder = clean.create("utest-holder", body)
     clean.start(holder)
     try:
-        with pytest.raises(DeployError, match="taken by the container utest-holder"):
+        with pytest.raises(Failure, match="taken by the container utest-holder"):
             swaps.swap(clean, service(publish=f"127.0.0.1:{port}"), web)
         assert names(clean) == ["utest-holder"]
     finally:
@@ -389,11 +389,11 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
 ) -> None:
     publish = f"127.0.0.1:{free_port()}"
     old = swaps.swap(clean, service(publish=publish, restart_policy="always"), web).container_id
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(Failure) as caught:
         swaps.swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
-    assert caught.value.standing == f"The very same earlier container {old[:12]} runs again and is healthy."
+    assert caught.value.still_runs == f"The very same earlier container {old[:12]} runs again and is healthy."
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"], found["HostConfig"]["RestartPolicy"]["Name"]) == (old, True, "always")
     assert names(clean) == ["utest-web"]
@@ -433,7 +433,7 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
         judged.append(container_id)
         raise proofs.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
 
-    with pytest.raises(DeployError, match="breaks the contract") as caught:
+    with pytest.raises(Failure, match="breaks the contract") as caught:
         swaps.swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
     assert caught.value.evidence == ["Published address: ..."]
     assert old not in judged
@@ -444,9 +444,9 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
 
 @pytest.mark.engine
 def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service: Settings) -> None:
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(Failure) as caught:
         swaps.swap(clean, service("exit 3"), web)
-    assert "no earlier container" in caught.value.standing
+    assert "no earlier container" in caught.value.still_runs
     assert names(clean) == []
 
 
@@ -454,9 +454,9 @@ def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service
 def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str, service: Settings) -> None:
     old = swaps.swap(clean, service(), web).container_id
     clean.stop(old, 0)
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(Failure) as caught:
         swaps.swap(clean, service("exit 3"), web)
-    assert "back as it was: stopped" in caught.value.standing
+    assert "back as it was: stopped" in caught.value.still_runs
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"]) == (old, False)
 
@@ -705,6 +705,9 @@ class Memory:
     def logs(self, name: str, lines: int = 20) -> list[str]:
         return []
 
+    def happenings(self, container: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
+        return []
+
 
 @pytest.fixture
 def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -725,7 +728,7 @@ def running_service(settings: dict[str, Any], policy: str) -> tuple[Memory, str]
 def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
     """Return how many calls a swap makes where nothing goes wrong but the image."""
     engine, _old = running_service(settings, policy)
-    with contextlib.suppress(DeployError):
+    with contextlib.suppress(Failure):
         swaps.swap(engine, settings, image)
     return engine.calls
 
@@ -746,7 +749,7 @@ def test_whatever_call_fails_a_healthy_container_serves(fast: Settings, policy: 
     for number in range(total):
         engine, old = running_service(fast(), policy)
         engine.at, engine.after = number, after
-        with contextlib.suppress(DeployError, EngineError):
+        with contextlib.suppress(Failure, EngineError):
             swaps.swap(engine, fast(), image)
         engine.at = None
         recovery.recover(engine, fast())
@@ -818,12 +821,12 @@ def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_t
         engine.at, engine.lasting = number, True
         try:
             swaps.swap(engine, fast(), "bad")
-        except DeployError as error:
+        except Failure as error:
             if error.stage == "rollback":
                 reached += 1
                 assert old[:12] in error.message
                 assert "docker start" in error.remedy and old[:12] in error.remedy
-                assert error.standing == "The service does not run."
+                assert error.still_runs == "It is not known, since the Engine gives no answer."
         except EngineError:
             pass
         assert old in engine.records, f"call {number}"
@@ -837,9 +840,9 @@ def test_a_container_that_was_unhealthy_before_comes_back_as_it_was(fast: Settin
     engine, old = running_service(fast(), "unless-stopped")
     engine.records[old]["State"]["Health"] = {"Status": "unhealthy"}
     engine.records[old]["Config"]["Image"] = "bad"
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(Failure) as caught:
         swaps.swap(engine, fast(), "bad")
-    assert "back as it was: running, but unhealthy" in caught.value.standing
+    assert "back as it was: running, but unhealthy" in caught.value.still_runs
     assert state(engine) == [("utest-web", True)] and old in engine.records
 
 
@@ -861,7 +864,7 @@ def test_a_container_that_vanishes_while_it_is_proven_is_told(fast: Settings) ->
         return original(name, command, timeout)
 
     engine.run_in = run_in
-    with pytest.raises(DeployError, match="it was removed while it was being proven") as caught:
+    with pytest.raises(Failure, match="it was removed while it was being proven") as caught:
         swaps.swap(engine, fast(), "good")
-    assert old[:12] in caught.value.standing
+    assert old[:12] in caught.value.still_runs
     assert state(engine) == [("utest-web", True)]

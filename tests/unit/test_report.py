@@ -360,7 +360,7 @@ def test_bars():
 def run(tmp_path: Path, check_mode: bool = False, **args):
     """Run the action plugin as Ansible does, without a connection."""
     task = MagicMock(check_mode=check_mode, async_val=0)
-    task.args = {"report": RAW["good"], "dir": str(tmp_path), "host": "vm1", "service": "cat-server", **args}
+    task.args = {"report": RAW["good"], "dir": str(tmp_path), "host": "vm1", "service": "cat-server", "still_runs": "The old one.", **args}
     plugin = action.ActionModule(
         task=task,
         connection=MagicMock(),

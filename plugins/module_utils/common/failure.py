@@ -67,7 +67,9 @@ class Failure(Exception):
         if isinstance(error, OSError):
             return cls(stage, _words(error), _remedy(error), still_runs)
         if isinstance(error, (tarfile.TarError, EOFError, zlib.error)):
-            return cls(stage, f"an archive cannot be read: {error}", "Run again; where it stays, look for errors of the host's disk.", still_runs)
+            return cls(
+                stage, f"an archive cannot be read: {error}", "Run again; where it stays, look for errors of the host's disk.", still_runs
+            )
         said = "".join(traceback.format_exception_only(type(error), error)).strip()
         remedy = "This is an error in the role itself. Run again with -vvv, which shows where it is, and tell the role's authors."
         return cls(stage, f"unexpected: {said}", remedy, still_runs)

@@ -27,7 +27,9 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
     name = candidate_name(settings["name"])
     record = engine.image(image)
     if record is None:
-        raise Failure(IMAGE, f"there is no image {image} on this host", "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
+        raise Failure(
+            IMAGE, f"there is no image {image} on this host", "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED
+        )
     if health_test(record) is None:
         raise NoHealthCheck(image)
     again = True

@@ -57,4 +57,8 @@ def remedy_for(evidence: list[str], otherwise: str = "") -> str:
             return remedy
     if otherwise:
         return otherwise
-    return f"Read the log lines above; c{_CHECK}" if any(line.startswith("log: ") for line in evidence) else f"It wrote no log lines. C{_CHECK}"
+    return (
+        f"Read the log lines above; c{_CHECK}"
+        if any(line.startswith("log: ") for line in evidence)
+        else f"It wrote no log lines. C{_CHECK}"
+    )

@@ -55,9 +55,15 @@ def who_ended(engine: Engine, container: Mapping[str, Any], code: int) -> tuple[
     known = engine.happenings(container, "oom", "kill")
     cause = out_of_memory(container["Id"]) if code == 128 + signal.SIGKILL else ""
     if container["State"].get("OOMKilled") or cause == "limit" or any(event["Action"] == "oom" for event in known):
-        return f"it was killed by its memory limit of {limit} MiB (exit code {code})", "Raise go_service_memory, or make the service use less."
+        return (
+            f"it was killed by its memory limit of {limit} MiB (exit code {code})",
+            "Raise go_service_memory, or make the service use less.",
+        )
     if cause == "host":
-        return f"it was killed because the host ran out of memory (exit code {code})", "Give the host more memory, or stop something else on it."
+        return (
+            f"it was killed because the host ran out of memory (exit code {code})",
+            "Give the host more memory, or stop something else on it.",
+        )
     if known:
         number = int(known[-1]["Actor"]["Attributes"].get("signal") or signal.SIGKILL)
         return (

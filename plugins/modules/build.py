@@ -1,0 +1,75 @@
+#!/usr/bin/python
+"""Documentation of the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+---
+module: build
+short_description: Build an image by the builder that was chosen
+description:
+  - Runs M(community.docker.docker_image) or M(community.docker.docker_image_build) on the host, measures how long that took there, and reads its log.
+  - A failed build says which step failed, what it printed, and what to do.
+  - What C(module_defaults), C(environment), C(become) and C(delegate_to) say of the task, or of the builder's own module, holds for it.
+attributes:
+  check_mode: {support: full, description: As the builder's module; nothing is built.}
+  diff_mode: {support: none, description: M(proven.go_service.prepare) shows the reasons for a build.}
+  idempotency: {support: full, description: A tag that is there is not built again.}
+options:
+  builder:
+    description: V(docker_image), the Engine's classic builder; V(buildx), BuildKit.
+    type: str
+    choices: [docker_image, buildx]
+    required: true
+  name:
+    description: Repository of the image.
+    type: str
+    required: true
+  tag:
+    description: Tag of the image.
+    type: str
+    required: true
+  context:
+    description: Directory of the build context on the host, with the Dockerfile in it.
+    type: str
+    required: true
+  args:
+    description: Build arguments.
+    type: dict
+    default: {}
+  network:
+    description: Network of the build; V(default) leaves it to the builder.
+    type: str
+    default: default
+  timeout:
+    description: Seconds for which the classic builder may be silent.
+    type: int
+    default: 3600
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Build the image under its content digest
+  proven.go_service.build:
+    builder: docker_image
+    name: cat-server
+    tag: 3f2a91c07b6e
+    context: /var/lib/go-service/cat-server/context
+"""
+
+RETURN = r"""
+build:
+  description: How the build went; empty in check mode.
+  type: dict
+  returned: success
+  contains:
+    seconds: {description: How long it took., type: float}
+    cached: {description: Whether it stood on an earlier one., type: bool}
+    steps: {description: "The steps of the classic builder, each with C(instruction) and C(cached).", type: list, elements: dict}
+image_id:
+  description: Id of the image.
+  type: str
+  returned: success
+failure:
+  description: Why the build failed.
+  type: dict
+  returned: failure
+"""

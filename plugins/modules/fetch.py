@@ -1,0 +1,46 @@
+#!/usr/bin/python
+"""Documentation of the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+---
+module: fetch
+short_description: Fetch the source of a Go service from git
+description:
+  - Runs M(ansible.builtin.git) on the host for O(settings), and says of a failed fetch what git said and what to do.
+attributes:
+  check_mode: {support: full, description: As M(ansible.builtin.git).}
+  diff_mode: {support: full, description: As M(ansible.builtin.git).}
+  idempotency: {support: full, description: A version that is there already is no change.}
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  dest:
+    description: Directory of the source on the host.
+    type: path
+    required: true
+author: [go_service contributors]
+"""
+
+EXAMPLES = r"""
+- name: Fetch the source from git
+  proven.go_service.fetch:
+    settings: "{{ __go_service_record.settings }}"
+    dest: /var/lib/go-service/cat-server/source
+"""
+
+RETURN = r"""
+before:
+  description: Commit that was there.
+  type: str
+  returned: success
+after:
+  description: Commit that is there.
+  type: str
+  returned: success
+failure:
+  description: Why the fetch failed.
+  type: dict
+  returned: failure
+"""

@@ -1,0 +1,46 @@
+"""The builder buildx: BuildKit, by community.docker's module docker_image_build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.common.failure import UNTOUCHED, Failure
+from ...module_utils.common.stages import BUILD
+from ..build_log import explain
+
+MODULE = "community.docker.docker_image_build"
+
+
+def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the module's arguments. build: the options of the action `build`."""
+    asked = {"name": build["name"], "tag": build["tag"], "path": build["context"], "args": build["args"]}
+    return asked if build["network"] == "default" else {**asked, "network": build["network"]}
+
+
+def log(result: Mapping[str, Any]) -> str:
+    """Return what the builder printed, from the module's result: the plain progress goes to stderr."""
+    return str(result.get("stdout") or "") + str(result.get("stderr") or "")
+
+
+def was_cached(printed: str) -> bool:
+    """Say whether a build could stand on an earlier one."""
+    return bool(re.search(r"^#\d+ CACHED$", printed, re.M))
+
+
+def failure(result: Mapping[str, Any]) -> Failure | None:
+    """Return why a build failed, None where it did not."""
+    if not result.get("failed"):
+        if result.get("image"):
+            return None
+        return Failure(
+            BUILD, "the builder made no image", "See docker buildx ls: the builder in use must put its images into the Engine.", UNTOUCHED
+        )
+    printed, message = log(result), str(result.get("msg") or "")
+    failed = re.search(r"^#(\d+) ERROR: (.*)$", printed, re.M)
+    if not failed:
+        return explain(message, "", printed.splitlines())
+    title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", printed, re.M)
+    lines = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", printed, re.M)
+    return explain(message, title[1] if title else "", lines or [failed[2]])

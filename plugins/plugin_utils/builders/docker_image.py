@@ -1,0 +1,56 @@
+"""The builder docker_image: the Engine's classic one, by community.docker's module of that name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.common.failure import UNTOUCHED, Failure
+from ...module_utils.common.stages import BUILD
+from ..build_log import STEP, explain, steps
+
+MODULE = "community.docker.docker_image"
+
+
+def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the module's arguments. build: the options of the action `build`."""
+    path = {"path": build["context"], "args": build["args"], "http_timeout": build["timeout"], "pull": False}
+    if build["network"] != "default":
+        path["network"] = build["network"]
+    return {"name": build["name"], "tag": build["tag"], "source": "build", "build": path, "use_ssh_client": True}
+
+
+def log(result: Mapping[str, Any]) -> str:
+    """Return what the builder printed, from the module's result."""
+    return str(result.get("stdout") or "")
+
+
+def was_cached(printed: str) -> bool:
+    """Say whether a build could stand on an earlier one: a step that runs Go came from the cache."""
+    return any(step["cached"] and step["instruction"].startswith("RUN go ") for step in steps(printed))
+
+
+def failure(result: Mapping[str, Any]) -> Failure | None:
+    """Return why a build failed, None where it did not. The failed module's message ends in the list of all lines."""
+    if not result.get("failed"):
+        return None if result.get("image") else broken_off(log(result))
+    head, _marker, tail = str(result.get("msg") or "").partition(", logs: ")
+    try:
+        lines = [str(line) for line in ast.literal_eval(tail)] if tail else []
+    except (ValueError, SyntaxError):
+        lines = tail.splitlines()
+    instruction, last = "", lines
+    for index, line in enumerate(lines):
+        match = STEP.match(line)
+        if match:
+            instruction, last = match[3], lines[index + 1 :]
+    return explain(head, instruction, [line for line in last if not line.startswith((" --->", "Removing intermediate"))])
+
+
+def broken_off(printed: str) -> Failure:
+    """Return the failure of a build whose builder said neither that it is done nor why not, from what it printed until then."""
+    seen = steps(printed)
+    message = f"the build broke off at: {seen[-1]['instruction']}" if seen else "the build broke off"
+    remedy = "The Engine ended or was restarted meanwhile. See that it runs (docker info) and what its log says, then run again."
+    return Failure(BUILD, message, remedy, UNTOUCHED)

@@ -1,0 +1,61 @@
+"""What the actions of the role have in common: they end as a stage does, by a result or by a failure that says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
+
+_LAST_LINES = 20
+_REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
+
+
+def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) -> Failure:
+    """Return the failure that the result of a failed module is: the one that it tells, or else one of its message."""
+    if result.get("failure"):
+        return Failure.from_dict(result["failure"])
+    printed = str(result.get("module_stderr") or result.get("module_stdout") or "").splitlines()
+    return Failure(stage, str(result.get("msg") or "a module failed without a word"), _REMEDY, still_runs, printed[-_LAST_LINES:])
+
+
+class StageAction(ActionBase):
+    """An action of one stage. `stage`: the stage that it begins with; `work` does it.
+
+    While it works, `self._progress` says how far it is, and `self._task_vars` holds the variables of the host.
+    """
+
+    _supports_check_mode = True
+    stage = ""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the work returns, or its failure."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        self._task_vars = task_vars or {}
+        self._progress = Progress(self.stage, UNTOUCHED)
+        try:
+            return {**result, **self.work(dict(self._task.args))}
+        except AnsibleConnectionFailure:
+            raise  # Ansible itself tells a host that is out of reach.
+        except Exception as error:
+            problem = Problem(str(error), _REMEDY) if isinstance(error, AnsibleError) else error
+            return {**result, **failed(problem, self.service(self._task.args), self._progress, self._display.verbosity)}
+
+    def work(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Do the stage's work and return its result; raise anything where it fails."""
+        raise NotImplementedError
+
+    def service(self, args: Mapping[str, Any]) -> str:
+        """Return the service's name, from the task's arguments."""
+        return str(args["settings"]["name"])
+
+    def module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a module on the target and return its result; raise Failure where it failed."""
+        result = self._execute_module(module_name=name, module_args=dict(args), task_vars=self._task_vars)
+        if result.get("failed"):
+            raise failure_of_module(result, self._progress.stage, self._progress.still_runs)
+        return result
