@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
+from ansible_collections.proven.go_service.plugins.plugin_utils.builders import buildx, docker_image
 
 CLASSIC = """Step 1/4 : FROM golang:1.27-alpine3.24 AS build
  ---> 9bb7d82aa6a9
@@ -52,6 +56,11 @@ def failed(*lines: str) -> str:
     return f"Error building api - code: 1, message: The command '/bin/sh -c go build .' returned a non-zero code: 1, logs: {log!r}"
 
 
+def classic(message: str) -> Failure:
+    """Return the failure of a build by docker_image that ended with a message."""
+    return docker_image.failure({"failed": True, "msg": message})
+
+
 def test_steps() -> None:
     steps = build_log.steps(CLASSIC.format(cached=" ---> Using cache\n"))
     assert [step["cached"] for step in steps] == [False, True, True, False]
@@ -60,17 +69,19 @@ def test_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "cached"),
+    ("builder", "output", "cached"),
     [
-        (CLASSIC.format(cached=" ---> Using cache\n"), True),
-        (CLASSIC.format(cached=" ---> Running in 0c1d2e3f4a5b\n"), False),
-        (BUILDKIT.format(cached="#6 CACHED"), True),
-        (BUILDKIT.format(cached="#6 DONE 20.1s"), False),
-        ("", False),
+        (docker_image, CLASSIC.format(cached=" ---> Using cache\n"), True),
+        (docker_image, CLASSIC.format(cached=" ---> Running in 0c1d2e3f4a5b\n"), False),
+        (docker_image, "", False),
+        (buildx, BUILDKIT.format(cached="#6 CACHED"), True),
+        (buildx, BUILDKIT.format(cached="#6 DONE 20.1s"), False),
+        (buildx, "", False),
     ],
+    ids=itertools.count(),
 )
-def test_a_build_had_a_cache_where_go_did_not_run_anew(output: str, cached: bool) -> None:
-    assert build_log.was_cached(output) is cached
+def test_a_build_had_a_cache_where_go_did_not_run_anew(builder: ModuleType, output: str, cached: bool) -> None:
+    assert builder.was_cached(output) is cached
 
 
 # What Go, apk, adduser and the Engine print -> a word of what to do.
@@ -100,44 +111,44 @@ REMEDIES = {
 
 @pytest.mark.parametrize(("printed", "remedy"), REMEDIES.items())
 def test_a_failed_build_says_what_to_do(printed: str, remedy: str) -> None:
-    failure = build_log.explain(failed(*printed.splitlines()))
-    assert remedy in failure["remedy"]
-    assert failure["message"] == "the build failed at: RUN go build ."
-    assert failure["evidence"] == printed.splitlines()
-    assert (failure["stage"], failure["standing"]) == ("build", "Nothing that ran before was touched.")
+    failure = classic(failed(*printed.splitlines()))
+    assert remedy in failure.remedy
+    assert failure.message == "the build failed at: RUN go build ."
+    assert failure.evidence == printed.splitlines()
+    assert (failure.stage, failure.still_runs) == ("build", "Nothing that ran before was touched.")
 
 
 def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:
-    failure = build_log.explain(failed(*(f"\x1b[91mline {number}\x1b[0m" for number in range(100)), "Removing intermediate container 0c1d"))
-    assert failure["evidence"] == [f"line {number}" for number in range(70, 100)]
+    failure = classic(failed(*(f"\x1b[91mline {number}\x1b[0m" for number in range(100)), "Removing intermediate container 0c1d"))
+    assert failure.evidence == [f"line {number}" for number in range(70, 100)]
 
 
 def test_lines_of_an_earlier_step_do_not_count() -> None:
     log = ["Step 1/2 : RUN go test ./...", "ok\texample.com/x", "no test files", "Step 2/2 : RUN go build .", "./a.go:1:1: oops"]
-    failure = build_log.explain(f"Error building api - code: 1, message: returned a non-zero code: 1, logs: {log!r}")
-    assert failure["evidence"] == ["./a.go:1:1: oops"]
-    assert "Correct the source" in failure["remedy"]
+    failure = classic(f"Error building api - code: 1, message: returned a non-zero code: 1, logs: {log!r}")
+    assert failure.evidence == ["./a.go:1:1: oops"]
+    assert "Correct the source" in failure.remedy
 
 
 def test_a_failed_build_of_buildkit() -> None:
-    failure = build_log.explain("Building api:latest failed", BUILDKIT.format(cached="#6 CACHED"))
-    assert failure["message"] == 'the build failed at: RUN go build -ldflags="-w -s" -o /out/cat-server .'
-    assert failure["evidence"] == ["# example.com/cat-server", "./main.go:12:2: undefined: foo"]
-    assert "Correct the source" in failure["remedy"]
+    failure = buildx.failure({"failed": True, "msg": "Building api:latest failed", "stderr": BUILDKIT.format(cached="#6 CACHED")})
+    assert failure.message == 'the build failed at: RUN go build -ldflags="-w -s" -o /out/cat-server .'
+    assert failure.evidence == ["# example.com/cat-server", "./main.go:12:2: undefined: foo"]
+    assert "Correct the source" in failure.remedy
 
 
 @pytest.mark.parametrize(
-    ("message", "output", "words"),
+    ("builder", "message", "output", "words"),
     [
-        ("Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
-        ("Error building api - code: 1, message: x, logs: [not a list", "", "the build failed: x"),
-        ("Building failed", "ERROR: failed to connect to the builder", "failed to connect to the builder"),
+        (docker_image, "Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
+        (docker_image, "Error building api - code: 1, message: x, logs: [not a list", "", "the build failed: x"),
+        (buildx, "Building failed", "ERROR: failed to connect to the builder", "failed to connect to the builder"),
     ],
 )
-def test_a_build_that_fails_before_its_first_step(message: str, output: str, words: str) -> None:
-    failure = build_log.explain(message, output)
-    assert words in "\n".join([failure["message"], *failure["evidence"]])
-    assert failure["remedy"]
+def test_a_build_that_fails_before_its_first_step(builder: ModuleType, message: str, output: str, words: str) -> None:
+    failure = builder.failure({"failed": True, "msg": message, "stderr": output})
+    assert words in "\n".join([failure.message, *failure.evidence])
+    assert failure.remedy
 
 
 @pytest.mark.engine
@@ -149,14 +160,14 @@ def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
     module = "ansible_collections.community.docker.plugins.modules.docker_image"
     command = [sys.executable, "-m", module, str(tmp_path / "arguments.json")]
     done = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-    failure = build_log.explain(done["msg"])
-    assert failure["message"].startswith("the build failed at: RUN printf ")
-    assert failure["evidence"][0] == "it's"
-    assert failure["evidence"][1].strip() == './x.go:1:2: "broken"'
+    failure = classic(done["msg"])
+    assert failure.message.startswith("the build failed at: RUN printf ")
+    assert failure.evidence[0] == "it's"
+    assert failure.evidence[1].strip() == './x.go:1:2: "broken"'
 
 
 def test_a_build_that_the_engine_left_says_so() -> None:
-    failure = build_log.broken_off(CLASSIC.format(cached=""))
-    assert failure["message"] == "the build broke off at: COPY . /src/"
-    assert "docker info" in failure["remedy"]
-    assert build_log.broken_off("")["message"] == "the build broke off"
+    failure = docker_image.failure({"stdout": CLASSIC.format(cached="")})
+    assert failure.message == "the build broke off at: COPY . /src/"
+    assert "docker info" in failure.remedy
+    assert docker_image.failure({"image": {}}).message == "the build broke off"

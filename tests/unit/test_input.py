@@ -40,7 +40,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [
             "go_service_prot is not a variable of the role go_service (did you mean go_service_port?)",
             "Correct or remove it",
-            "nothing was touched",
+            "Nothing that ran before was touched",
         ],
     ),
     "several values": (
@@ -56,7 +56,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a choice that is none": ({"go_service_builder": "kaniko"}, ["go_service_builder", "docker_image, buildx", "kaniko"]),
     "a waiver of no check": (
         {"go_service_waivers": {"file-setuid": "because"}},
-        ["go_service_waivers names the check 'file-setuid', which does not exist (did you mean files-setuid?)", "nothing was touched"],
+        [
+            "go_service_waivers names the check 'file-setuid', which does not exist (did you mean files-setuid?)",
+            "Nothing that ran before was touched",
+        ],
     ),
     "another kind": ({"go_service_args": {"a": 1}}, ["go_service_args", "list"]),
     "no such source": ({"go_service_source": "nowhere"}, ["no such directory: ", "/nowhere", "Set go_service_source to the directory"]),

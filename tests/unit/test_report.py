@@ -453,7 +453,7 @@ def test_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     result = run(tmp_path / "file")
     assert result["failed"]
-    assert "The report cannot be written" in result["msg"]
+    assert "the report cannot be written" in result["msg"] and "What still runs: The old one." in result["msg"]
 
 
 def test_checks_of_the_running_service_take_the_place_of_the_candidates():

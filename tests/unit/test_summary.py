@@ -11,13 +11,18 @@ from ansible_collections.proven.go_service.plugins.plugin_utils import summary
 
 Settings = Callable[..., dict[str, Any]]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
-RUN: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}}
+EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
 WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
+
+
+def record(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
+    """Return the record of a run."""
+    return {**EMPTY, "settings": settings, "plan": {**PLAN, **(plan or {})}, **(run or {}), **parts}
 
 
 def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
     """Return the lines of a summary."""
-    return summary.text({**PLAN, **(plan or {})}, settings, {**RUN, **(run or {})}, {**WRITTEN, **written}).splitlines()
+    return summary.text(record(settings, plan, run, report={**WRITTEN, **written})).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -100,11 +105,23 @@ def test_an_image_that_is_not_known_yet(settings: Settings) -> None:
     assert "  image     (not known before the base images are there)" in told(settings(), {"image": "", "build": ["x"], "deploy": ["x"]})
 
 
-FAILURE = {"message": "it exited with code 3", "evidence": ["log: boom"], "standing": "The old one runs.", "remedy": "Correct it."}
+FAILURE = {
+    "stage": "candidate",
+    "message": "it exited with code 3",
+    "evidence": ["log: boom"],
+    "standing": "The old one runs.",
+    "remedy": "Correct it.",
+}
 
 
-def test_a_failure() -> None:
-    assert summary.failure_text(FAILURE, "api", "reports/x.html").splitlines() == [
+def test_an_image_that_was_asked_for_is_not_called_that_of_this_source(settings: Settings) -> None:
+    lines = told(settings(image_tag="previous"), {"deploy": ["x"]}, {"deploy": {"action": "replaced"}})
+    assert "  build     none: an image that was built before was asked for" in lines
+
+
+def test_a_failure(settings: Settings) -> None:
+    failed = record(settings(name="api"), failure=FAILURE, report={"path": "reports/x.html"})
+    assert summary.failure_text(failed).splitlines() == [
         "api: it exited with code 3",
         "",
         "  | log: boom",
@@ -115,8 +132,22 @@ def test_a_failure() -> None:
     ]
 
 
-def test_a_failure_that_knows_little() -> None:
-    assert summary.failure_text({"message": "x"}, "api") == "api: x"
+def test_a_task_that_is_no_stage_fails_with_all_three_parts_as_well(settings: Settings) -> None:
+    deployed = record(settings(name="api"), {"image": "api:1"}, {"deploy": {"container_id": "0123456789abcdef"}})
+    lines = summary.failure_text(summary.failed(deployed, {"failed": True, "msg": "no"}, "Sum up")).splitlines()
+    assert lines[:2] == ["api: the task 'Sum up' failed: no", "What still runs: The container 0123456789ab of api:1 runs and is healthy."]
+    assert lines[2].startswith("What to do: ")
+
+
+def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
+    result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"bill": {"a": 1}}}
+    failed = summary.failed(record(settings()), result, "x")
+    assert (failed["failure"], failed["verify"], summary.bill(failed), summary.still_runs(failed)) == (
+        FAILURE,
+        {"bill": {"a": 1}},
+        {"a": 1},
+        FAILURE["standing"],
+    )
 
 
 # What the stages hand on to the report
@@ -128,7 +159,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
         "verify": {"seconds": 2.0, "facts": {"image": {"size": 1}}},
         "deploy": {"seconds": 1.5},
     }
-    report = summary.report({**PLAN, "seconds": 0.4, "stand_in": True}, settings(), run, {})
+    report = summary.report(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
     assert [(stage["stage"], stage["seconds"]) for stage in report["timeline"]] == [
         ("look and stage", 0.4),
         ("build", 24.3),
@@ -140,7 +171,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
 
 def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_before(settings: Settings) -> None:
     kept = {"checked_at": "2026-03-01T12:00:00Z", "facts": {"image": {"size": 1}}}
-    report = summary.report({**PLAN, "digest": "f" * 64, "last_report": kept}, settings(), RUN, {})
+    report = summary.report(record(settings(), {"digest": "f" * 64, "last_report": kept}))
     assert (report["image"], report["unchanged"], report["checked_at"], report["timeline"]) == (
         {"size": 1},
         "f" * 64,
@@ -150,6 +181,6 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 
 
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
-    report = summary.report({}, settings(), RUN, FAILURE)
+    report = summary.report({**record(settings(), failure=FAILURE), "plan": {}})
     assert report["failure"] == FAILURE
     assert report["endpoint"] == {"publish": "127.0.0.1:8080", "health_path": "/health"}
