@@ -317,7 +317,7 @@ def test_no_source(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> tuple[object, bytes]:
+    def refuse(path: str, _root: str) -> tuple[object, bytes]:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(gofile, "read_head", refuse)
@@ -489,7 +489,7 @@ def test_a_vendor_directory_without_a_list_is_none(tmp_path: Path) -> None:
 def test_vendored_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     real = gofile.read_head
-    monkeypatch.setattr(gofile, "read_head", lambda path: (opened.append(os.path.relpath(path, tmp_path)), real(path))[1])
+    monkeypatch.setattr(gofile, "read_head", lambda path, root: (opened.append(os.path.relpath(path, tmp_path)), real(path, root))[1])
     tree = {
         **VENDOR,
         "go.mod": MOD,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..common.failure import Problem
+from ..common.files import Refused
 from ..common.stages import SOURCE
+
 
 
 class ContextError(Problem):
@@ -17,7 +19,14 @@ class ContextError(Problem):
 def unreadable(path: str | Path, error: OSError) -> ContextError:
     if isinstance(error, FileNotFoundError):
         return ContextError(f"{path} vanished while the source was read", "Run again when nothing writes to the source.")
+    if isinstance(error, Refused):
+        # It was a regular file when the names were read.
+        return changed(path)
     return ContextError(
         f"{path} cannot be read: {error.strerror or error}",
         "Make it readable for the user that runs this, or keep it out with go_service_dockerignore.",
     )
+
+
+def changed(path: str | Path) -> ContextError:
+    return ContextError(f"{path} changed while the source was read", "Run again when nothing writes to the source.")

@@ -7,11 +7,11 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..common.files import CHUNK
-from .errors import ContextError, unreadable
+from ..common.files import CHUNK, open_beneath, stays_within
+from .errors import ContextError, changed, unreadable
 from .ignore import IgnoreRules
 
 DOCKERFILE = "Dockerfile"
@@ -65,12 +65,20 @@ def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os
                 pending.append((path + "/", entry.path))
 
 
-def _file_sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _with_content(root: str, entry: Entry) -> Entry:
+    """Return the entry of a file with its digest; raise ContextError where it has not the size it was found with."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open_beneath(root, entry.path) as stream:
+            # A file that grows for ever ends here as well.
+            while size <= entry.size and (chunk := stream.read(CHUNK)):
+                size += len(chunk)
+                digest.update(chunk)
+    except OSError as error:
+        raise unreadable(os.path.join(root, entry.path), error) from error
+    if size != entry.size:
+        raise changed(os.path.join(root, entry.path))
+    return replace(entry, content=digest.hexdigest())
 
 
 def leaves(path: str, target: str) -> bool:
@@ -81,8 +89,10 @@ def leaves(path: str, target: str) -> bool:
     return resolved == ".." or resolved.startswith("../")
 
 
-def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = ()) -> list[Entry]:
-    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at.
+def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = (), limit_mb: float | None = None) -> list[Entry]:
+    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at; limit_mb: see `check_size`.
+
+    All names, links and sizes are judged before the first file is opened.
 
     Raises ContextError for a link that leaves the tree, a file that cannot be read or a name that is not UTF-8. Sockets,
     pipes and devices are passed over, as a builder does.
@@ -100,17 +110,18 @@ def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[s
         try:
             if found.is_symlink():
                 target = os.readlink(found.path)
-                if leaves(path, target):
+                # What a link leads to by way of another one shows on the file system alone.
+                if leaves(path, target) or not stays_within(root, found.path):
                     raise ContextError(
                         f"the symbolic link {path} points to {target}, which is outside of the source {root}",
                         "Copy what it points to into the source, or keep the link out with go_service_dockerignore.",
                     )
                 entries.append(Entry(path, LINK, False, target, 0))
-            elif found.is_dir():
+            elif found.is_dir(follow_symlinks=False):
                 entries.append(Entry(path, DIRECTORY, False, "", 0))
-            elif found.is_file():
-                status = found.stat()
-                entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), _file_sha256(found.path), status.st_size))
+            elif found.is_file(follow_symlinks=False):
+                status = found.stat(follow_symlinks=False)
+                entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), "", status.st_size))
         except OSError as error:
             raise unreadable(found.path, error) from error
     # A file that a `!` rule lets back brings the directories above it along.
@@ -118,7 +129,10 @@ def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[s
     above = {parent for path in known for parent in parents(path)}
     entries.extend(Entry(path, DIRECTORY, False, "", 0) for path in above - known)
     entries.sort(key=lambda entry: entry.path)
-    return entries
+    if limit_mb is not None:
+        check_size(entries, limit_mb, root)
+    real_root = os.path.realpath(root)
+    return [_with_content(real_root, entry) if entry.kind == FILE else entry for entry in entries]
 
 
 def parents(path: str) -> Iterator[str]:

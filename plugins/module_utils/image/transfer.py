@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..common.files import write_file
-from .errors import ContextError, unreadable
+from ..common.files import open_beneath, write_file
+from .errors import ContextError, changed, unreadable
 from .manifest import DIRECTORY, LINK, Entry, leaves, parents
 
 
@@ -29,14 +29,12 @@ def write_archive(root: Path, entries: Iterable[Entry], destination: Path) -> No
             else:
                 info.mode, info.size = (0o755 if entry.executable else 0o644), entry.size
                 try:
-                    stream = open(root / entry.path, "rb")  # noqa: SIM115
+                    stream = open_beneath(root, entry.path)
                 except OSError as error:
                     raise unreadable(root / entry.path, error) from error
                 with stream:
                     if os.fstat(stream.fileno()).st_size != entry.size:
-                        raise ContextError(
-                            f"{root / entry.path} changed while the source was read", "Run again when nothing writes to the source."
-                        )
+                        raise changed(root / entry.path)
                     archive.addfile(info, stream)
 
 

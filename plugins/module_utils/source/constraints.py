@@ -61,7 +61,7 @@ class BuildContext:
             return True
         if tag == "unix":
             return self.goos in _UNIX_OS
-        release = re.fullmatch(r"go1\.([1-9][0-9]*)", tag, re.ASCII)
+        release = re.fullmatch(r"go1\.([1-9][0-9]{0,8})", tag, re.ASCII)
         if release:
             return self.go_version is None or (1, int(release[1])) <= self.go_version[:2]
         return tag in _ARCH_FEATURES.get(self.goarch, ())

@@ -68,6 +68,12 @@ def _glob_regex(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(out), re.DOTALL)
 
 
+def _above(path: str) -> Iterator[str]:
+    """Yield the directories above a relative path, the nearest first."""
+    while path := posixpath.dirname(path):
+        yield path
+
+
 def _glob(directory: str, elements: list[str]) -> list[str]:
     """Return the paths below directory that match a pattern's elements, as filepath.Glob does: `*` takes dot files."""
     found = [""]
@@ -79,10 +85,13 @@ def _glob(directory: str, elements: list[str]) -> list[str]:
             if regex is None:
                 names = [element] if os.path.lexists(os.path.join(directory, parent, element)) else []
             else:
+                # What is embedded is never reached by a link, so none is followed to look.
+                way = [os.path.join(directory, path) for path in (parent, *_above(parent)) if path]
                 try:
-                    names = [name for name in os.listdir(os.path.join(directory, parent)) if regex.fullmatch(name)]
+                    names = [] if any(map(os.path.islink, way)) else os.listdir(os.path.join(directory, parent))
                 except (FileNotFoundError, NotADirectoryError):
                     names = []
+                names = [name for name in names if regex.fullmatch(name)]
             matched += [posixpath.join(parent, name) for name in names]
         found = matched
     return found
@@ -119,9 +128,8 @@ def resolve_embed(directory: str, pattern: str) -> list[str]:
         return []
     files: set[str] = set()
     for match in matches:
-        parts = match.split("/")
-        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        if not all(_embeddable_name(part) for part in parts):
+        parents = list(_above(match))
+        if not all(_embeddable_name(part) for part in match.split("/")):
             continue
         if any(os.path.islink(os.path.join(directory, path)) for path in [*parents, match]):
             continue

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from ..common.files import Irregular, open_source_file, read_rest
 from .constraints import BuildContext, excluded_by_header, excluded_by_name
 from .literals import unquote
 
@@ -28,6 +29,7 @@ class GoFile:
 
     excluded: why it is left out of the build, "" if it is part of it.
     cgo: it is left out for `import "C"` alone.
+    irregular: it is left out unread, as it is no regular file of the source.
     patterns: of its //go:embed directives.
     """
 
@@ -36,6 +38,7 @@ class GoFile:
     imports: tuple[str, ...] = ()
     excluded: str = ""
     cgo: bool = False
+    irregular: bool = False
     patterns: tuple[str, ...] = ()
 
 
@@ -47,10 +50,11 @@ _NAME = re.compile(_IDENTIFIER + rb"+")
 _ALIAS = re.compile(rb"\.|" + _IDENTIFIER + rb"+")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"|`[^`]*`', re.DOTALL)
 # What may hold text that looks like a comment, and comments: https://go.dev/ref/spec#Lexical_elements
-_LITERAL = re.compile(rb"//[^\n]*|/\*.*?\*/|`[^`]*`|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
+# What does not end is taken to the end, or each of many beginnings would be tried to the end of the file.
+_LITERAL = re.compile(rb"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*`?|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?", re.DOTALL)
 _EMBED = re.compile(r"//go:embed(?:\s+(.*))?", re.DOTALL)
 _EMBED_ARGUMENT = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*"|`[^`]*`)(?=\s|\Z)|([^\s"`]\S*))')
-_VALID_IMPORT = re.compile(r"[^\s!\"#$%&'()*,:;<=>?\[\\\]^{|}`\ufffd]+")
+_VALID_IMPORT = re.compile(r"[^\x00-\x20\x7f\s!\"#$%&'()*,:;<=>?\[\\\]^{|}`\ufffd]+")
 
 
 def _scan_head(data: bytes) -> tuple[_Head, int]:
@@ -108,20 +112,23 @@ def _scan_head(data: bytes) -> tuple[_Head, int]:
     return _Head(name[0].decode(errors="replace"), tuple(imports), header), position
 
 
-def read_head(path: str) -> tuple[_Head, bytes]:
-    """Read the head of a Go file; return also the bytes read if the file embeds something, all of it then."""
-    with open(path, "rb", buffering=0) as file:
+def read_head(path: str, root: str | None = None) -> tuple[_Head, bytes]:
+    """Read the head of a Go file; return also the bytes read if the file embeds something, all of it then.
+
+    root: of the source, which a link may not leave; None: the file's own directory.
+    """
+    with open_source_file(root or os.path.dirname(path), path) as file:
         data = file.read(_CHUNK)
         complete = len(data) < _CHUNK
         head, end = _scan_head(data)
         # The longest token that could go on behind the part that was read is the keyword `import`.
         if not complete and end + len("import") >= len(data):
-            data += file.read()
+            data += read_rest(file, path, len(data))
             complete = True
             head, end = _scan_head(data)
         if "embed" not in head.imports:
             return head, b""
-        return head, data if complete else data + file.read()
+        return head, data if complete else data + read_rest(file, path, len(data))
 
 
 def _embed_patterns(data: bytes) -> list[str]:
@@ -151,12 +158,19 @@ def _embed_patterns(data: bytes) -> list[str]:
     return patterns
 
 
-def read_go_file(directory: str, name: str, context: BuildContext) -> GoFile:
-    """Read a Go file as a build with CGO_ENABLED=0 sees it: go/build matchFile."""
+def read_go_file(directory: str, name: str, context: BuildContext, root: str | None = None) -> GoFile:
+    """Read a Go file as a build with CGO_ENABLED=0 sees it: go/build matchFile. root: of the source; None: the directory.
+
+    What is no regular file of the source is left out, as in go/build; for a link that leaves it the build context is refused, unless
+    .dockerignore keeps it out.
+    """
     excluded = excluded_by_name(name, context)
     if excluded:
         return GoFile(name, excluded=excluded)
-    head, data = read_head(os.path.join(directory, name))
+    try:
+        head, data = read_head(os.path.join(directory, name), root)
+    except Irregular as error:
+        return GoFile(name, excluded=error.strerror, irregular=True)
     excluded = excluded_by_header(head.header, context)
     if not head.package:
         excluded = "it has no package clause"
@@ -165,4 +179,4 @@ def read_go_file(directory: str, name: str, context: BuildContext) -> GoFile:
     cgo = not excluded and "C" in head.imports
     if cgo:
         excluded = 'import "C", and CGO_ENABLED is 0'
-    return GoFile(name, head.package, head.imports, excluded, cgo, () if excluded else tuple(_embed_patterns(data)))
+    return GoFile(name, head.package, head.imports, excluded, cgo, patterns=() if excluded else tuple(_embed_patterns(data)))

@@ -74,7 +74,9 @@ class MainChoice:
             for file in self.module.files(directory)
             if file.excluded
             and not file.excluded.endswith("build ignore")
-            and read_head(os.path.join(self.module.absolute(directory), file.name))[0].package == "main"
+            and (
+                file.irregular or read_head(os.path.join(self.module.absolute(directory), file.name), self.module.root)[0].package == "main"
+            )
         ]
 
     def _wrong(self, wanted: str, problem: str, remedy: str = "") -> SourceError:
@@ -136,6 +138,8 @@ class MainChoice:
             problem += f"; files of package main that do not build for {self.target}: {shown(excluded)}"
             remedy = f"Set {BUILD_TAGS} to the tags the program is built with, or {SOURCE} to one for {self.target}."
             variable = BUILD_TAGS
+            if any(file.irregular for directory in self.searched for file in self.module.files(directory)):
+                remedy, variable = "Put regular files in their place, within the source.", SOURCE
         if self.nested:
             remedy = f"Set {MODULE_DIR} to the service's module; in this one lie {shown(map(argument, self.nested))}."
             variable = MODULE_DIR

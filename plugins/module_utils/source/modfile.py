@@ -7,8 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..common.files import read_source_file
 from .errors import SourceError
 from .literals import unquote
 
@@ -27,7 +27,7 @@ class ModFile:
 
 
 _MOD_TOKEN = re.compile(r'[ \t\r\f\v]*(?:(//.*)|("(?:[^"\\]|\\.)*"|`[^`]*`|[()\[\]{},]|(?:(?!//)[^\s()\[\]{},])+)|\Z)')
-_GO_VERSION = re.compile(r"[1-9][0-9]*\.(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))?([a-z]+[0-9]+)?", re.ASCII)
+_GO_VERSION = re.compile(r"[1-9][0-9]{0,8}\.(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8}))?([a-z]+[0-9]{1,9})?", re.ASCII)
 _TOOLCHAIN = re.compile(r"default|go1(\..*)?", re.ASCII)
 
 
@@ -157,4 +157,4 @@ def _parse_mod(data: bytes, where: str, *, workspace: bool = False) -> ModFile:
 
 def read_mod(root: str, directory: str, name: str) -> ModFile:
     file = posixpath.join(directory, name)
-    return _parse_mod(Path(root, file).read_bytes(), file, workspace=name == "go.work")
+    return _parse_mod(read_source_file(root, posixpath.join(root, file)), file, workspace=name == "go.work")

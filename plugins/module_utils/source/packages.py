@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..common.files import stays_within
 from .constraints import BuildContext
 from .gofile import GoFile, read_go_file
 from .modfile import ModFile
@@ -18,16 +19,18 @@ UNSEARCHED = frozenset({"testdata", "vendor", "node_modules"})
 
 @dataclass(frozen=True)
 class _Listing:
-    """A directory: the Go files that are not hidden, its subdirectories, whether it is a module's."""
+    """A directory: the Go files that are not hidden, with those that are refused once they are read, its subdirectories, whether it is a module's."""
 
     go_files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     has_go_mod: bool = False
 
 
-def list_directory(path: str) -> _Listing:
-    """List a directory; what is missing or no directory is empty."""
+def list_directory(path: str, root: str) -> _Listing:
+    """List a directory; what is missing, no directory, or reached by a link that leaves the source in root is empty."""
     go_files, directories, has_go_mod = [], [], False
+    if not stays_within(root, path):
+        return _Listing()
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -35,7 +38,7 @@ def list_directory(path: str) -> _Listing:
                 if entry.is_dir(follow_symlinks=False):
                     directories.append(name)
                 elif name.endswith(".go") and name[0] not in "._":
-                    if entry.is_file():
+                    if entry.is_file() or not (entry.is_dir() or (entry.is_symlink() and stays_within(root, entry.path))):
                         go_files.append(name)
                 elif name == "go.mod":
                     has_go_mod = entry.is_file()
@@ -60,9 +63,10 @@ class _Gathered:
 
 
 class Module:
-    """A module's tree. Directories are relative to the module, "" for its root; what was read once is kept."""
+    """A module's tree, in the source in root. Directories are relative to the module, "" for its root; what was read once is kept."""
 
-    def __init__(self, path: str, mod: ModFile, dependencies: Iterable[str], context: BuildContext) -> None:
+    def __init__(self, root: str, path: str, mod: ModFile, dependencies: Iterable[str], context: BuildContext) -> None:
+        self.root = root
         self.path = path
         self.mod = mod
         self.context = context
@@ -75,7 +79,7 @@ class Module:
 
     def listing(self, directory: str) -> _Listing:
         if directory not in self._listings:
-            self._listings[directory] = list_directory(self.absolute(directory))
+            self._listings[directory] = list_directory(self.absolute(directory), self.root)
         return self._listings[directory]
 
     def files(self, directory: str, *, tests: bool = False) -> Iterator[GoFile]:
@@ -84,7 +88,7 @@ class Module:
             if tests or not name.endswith("_test.go"):
                 key = (directory, name)
                 if key not in self._files:
-                    self._files[key] = read_go_file(self.absolute(directory), name, self.context)
+                    self._files[key] = read_go_file(self.absolute(directory), name, self.context, self.root)
                 yield self._files[key]
 
     def search(self) -> tuple[list[str], list[str]]:

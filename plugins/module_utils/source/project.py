@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..common.files import Refused, open_source_file
 from .constraints import BuildContext
 from .embeds import resolve_embed
 from .errors import MAIN, MODULE_DIR, SOURCE, SourceError
@@ -17,6 +18,9 @@ from .model import Embed, GoProject, LocalReplace
 from .modfile import ModFile, read_mod
 from .packages import UNSEARCHED, Module, argument, list_directory, within
 from .versions import toolchain_version, version_key
+
+# As much of vendor/modules.txt as its first line may have.
+_FIRST_LINE = 4096
 
 
 def _upwards(directory: str) -> Iterator[str]:
@@ -28,22 +32,24 @@ def _upwards(directory: str) -> Iterator[str]:
 
 
 def _with_file(root: str, directories: Iterable[str], name: str) -> str | None:
-    """Return the first of the directories below root that holds a file of that name, None if none does."""
-    return next((directory for directory in directories if os.path.isfile(os.path.join(root, directory, name))), None)
+    """Return the first of the directories below root that holds a file of that name, or what is no regular file but should be one, None if
+    none does. As in cmd/go a directory does not count."""
+    paths = {directory: os.path.join(root, directory, name) for directory in directories}
+    return next((directory for directory, path in paths.items() if os.path.lexists(path) and not os.path.isdir(path)), None)
 
 
-def _modules_below(path: str, levels: int) -> list[str]:
+def _modules_below(path: str, levels: int, root: str) -> list[str]:
     """Return the directories with a go.mod, one to that many levels below, relative to path, sorted."""
     found = []
-    for name in list_directory(path).directories:
+    for name in list_directory(path, root).directories:
         if name[0] in "._" or name in UNSEARCHED:
             continue
         child = os.path.join(path, name)
         try:
-            if list_directory(child).has_go_mod:
+            if list_directory(child, root).has_go_mod:
                 found.append(name)
             if levels > 1:
-                found += [posixpath.join(name, item) for item in _modules_below(child, levels - 1)]
+                found += [posixpath.join(name, item) for item in _modules_below(child, levels - 1, root)]
         except PermissionError:
             continue
     return found
@@ -61,11 +67,12 @@ def _module_directory(root: str, module_dir: str) -> str:
             MODULE_DIR,
         )
     path = os.path.join(root, directory) if directory else root
-    if os.path.isfile(os.path.join(path, "go.mod")):
+    # What is no regular file is refused where it is read.
+    if os.path.lexists(os.path.join(path, "go.mod")):
         return directory
     exists = os.path.isdir(path)
     problem = f"there is no go.mod in {path}" if exists else f"there is no directory {path}"
-    below = [posixpath.join(directory, found) for found in _modules_below(path, levels=2)]
+    below = [posixpath.join(directory, found) for found in _modules_below(path, 2, root)]
     above = _with_file(root, _upwards(directory), "go.mod")
     if below:
         remedy = f"Set {MODULE_DIR} to one of the directories with a go.mod: {shown(below)}."
@@ -141,8 +148,8 @@ class _Modules:
         if version_key(governing.go) < version_key("1.14"):
             return ""
         try:
-            with open(os.path.join(vendor, "modules.txt"), encoding="utf-8", errors="replace") as file:
-                first = file.readline()
+            with open_source_file(self.root, os.path.join(vendor, "modules.txt")) as file:
+                first = file.read(_FIRST_LINE).partition(b"\n")[0].decode(errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return ""
         notes = [note.strip() for note in first[3:].split(";")] if first.startswith("## ") else []
@@ -154,6 +161,14 @@ def _reading() -> Iterator[None]:
     """Turn an error of the file system into a SourceError."""
     try:
         yield
+    except Refused as error:
+        raise SourceError(
+            f"{error.filename} is not read: {error.strerror}",
+            "Put a regular file in its place, within the source.",
+            SOURCE,
+        ) from error
+    except RecursionError as error:
+        raise SourceError("the directories of the source are nested too deeply", "Make the source flatter.", SOURCE) from error
     except OSError as error:
         raise SourceError(
             f"cannot read {error.filename}: {error.strerror}",
@@ -194,6 +209,7 @@ def read_project(
         directory = _module_directory(base, module_dir)
         modules = _Modules.read(base, directory)
         module = Module(
+            base,
             os.path.join(base, directory) if directory else base,
             modules.mod,
             modules.dependencies(),
@@ -208,7 +224,7 @@ def read_project(
         vendor = modules.vendor_directory()
         third_party = sorted(gathered.third_party)
         if vendor:
-            third_party = [path for path in third_party if list_directory(os.path.join(vendor, path)).go_files]
+            third_party = [path for path in third_party if list_directory(os.path.join(vendor, path), base).go_files]
         embeds = [
             (package, file, pattern, resolve_embed(module.absolute(package), pattern)) for package, file, pattern in gathered.patterns
         ]

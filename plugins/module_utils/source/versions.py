@@ -10,13 +10,16 @@ from typing import Any
 from .errors import SourceError
 from .model import GoProject
 
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_VERSION = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}(?:\.{_NUMBER}|([a-z]+){_NUMBER}?)?)?", re.ASCII)
+
 
 def version_key(version: str) -> tuple[int, int, int, str, int]:
     """Return a key that orders versions without their "go" prefix as cmd/go does, the malformed before all others.
 
     1.21 < 1.21rc1 < 1.21.0, and before 1.21 a missing patch is 0: https://go.dev/doc/toolchain#version, internal/gover.
     """
-    match = re.fullmatch(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*)|([a-z]+)(0|[1-9][0-9]*)?)?)?", version, re.ASCII)
+    match = _VERSION.fullmatch(version)
     if not match:
         return (-1, -1, -1, "", -1)
     major, minor, patch, kind, number = match.groups()
