@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -120,9 +122,80 @@ def test_the_origin_of_a_clean_repository(module: Path, git: Callable[..., str])
     git("remote", "add", "origin", "https://alice:secret@git.example.com/api.git")
     assert origin.read_origin(module) == {
         "revision": git("rev-parse", "HEAD"),
-        "date": git("log", "-1", "--format=%cI"),
+        "date": git("log", "-1", "--format=%cI").replace("Z", "+00:00"),
         "url": "https://git.example.com/api.git",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "dirty"),
+    [
+        ("nothing", False),
+        ("other content", True),
+        ("removed", True),
+        ("execute bit", True),
+        ("a link in its place", True),
+        ("a pipe in its place", True),
+        ("line ends of another system", False),
+        ("only its time", False),
+    ],
+)
+def test_an_edit_of_any_kind_is_seen(module: Path, git: Callable[..., str], kind: str, dirty: bool) -> None:
+    file = module / "main.go"
+    changes: dict[str, Callable[[], object]] = {
+        "nothing": lambda: None,
+        "other content": lambda: file.write_text(MAIN.replace("lib.H", "lib.G")),
+        "removed": file.unlink,
+        "execute bit": lambda: file.chmod(0o755),
+        "a link in its place": lambda: (file.rename(module / "x"), file.symlink_to("x")),
+        "a pipe in its place": lambda: (file.unlink(), os.mkfifo(file)),
+        "line ends of another system": lambda: file.write_bytes(MAIN.replace("\n", "\r\n").encode()),
+        "only its time": lambda: os.utime(file, (1, 1)),
+    }
+    (module / "link").symlink_to("main.go")
+    git("add", ".")
+    git("commit", "-q", "-m", "y")
+    changes[kind]()
+    assert origin.read_origin(module)["revision"] == git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
+
+
+def test_large_content_that_is_kept_elsewhere_is_no_edit(module: Path, git: Callable[..., str]) -> None:
+    content = b"large\n" * 1000
+    (module / "large").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(content).hexdigest()}\nsize {len(content)}\n"
+    )
+    git("add", ".")
+    git("commit", "-q", "-m", "y")
+    (module / "large").write_bytes(content)
+    assert not origin.read_origin(module)["revision"].endswith("-dirty")
+
+
+@pytest.mark.parametrize("way", ["packed", "detached", "worktree", "sha256"])
+def test_any_repository_is_read(module: Path, git: Callable[..., str], tmp_path: Path, way: str) -> None:
+    where = module
+    if way == "packed":
+        git("gc", "-q")
+        assert not list((module / ".git/refs/heads").iterdir())
+    elif way == "detached":
+        git("checkout", "-q", "--detach")
+    elif way == "worktree":
+        where = tmp_path / "elsewhere"
+        git("worktree", "add", "-q", str(where))
+    else:
+        shutil.rmtree(module / ".git")
+        git("init", "-q", "--object-format=sha256")
+        git("add", ".")
+        git("commit", "-q", "-m", "x")
+    assert origin.read_origin(where)["revision"] == git("rev-parse", "HEAD")
+
+
+def test_a_git_file_that_points_to_a_foreign_repository_tells_nothing(module: Path, git: Callable[..., str], tmp_path: Path) -> None:
+    git("remote", "add", "origin", "https://git.example.com/private.git")
+    other = tmp_path / "other"
+    other.mkdir()
+    for line in (f"gitdir: {module}/.git", "gitdir: /etc/shadow", "gitdir: ", "x", "gitdir: \0"):
+        (other / ".git").write_text(line)
+        assert origin.read_origin(other) == {"revision": "", "date": "", "url": ""}
 
 
 def test_the_origin_of_an_edited_repository(module: Path, git: Callable[..., str]) -> None:
@@ -227,6 +300,15 @@ def test_labels_without_an_origin(project: dict[str, Any], settings: Callable[..
 def test_a_label_cannot_leave_its_quotes() -> None:
     instruction = dockerfile.label_instruction({"a": 'x" USER="$HOME\\', "b": "y"})
     assert instruction == 'LABEL a="x\\" USER=\\"\\$HOME\\\\" \\\n      b="y"\n'
+
+
+@pytest.mark.parametrize("value", ["a\nUSER root", "a\r\nb", "a\u2028b", "\x1b[31m", "a\x00b", "\udcff", "\\\n", "v1\n\n# x"])
+def test_whatever_a_label_holds_is_one_line(value: str) -> None:
+    instruction = dockerfile.label_instruction({"first": value, "last": "y"})
+    instruction.encode()
+    assert instruction.isascii()
+    assert [line.partition("=")[0].split()[-1] for line in instruction.splitlines()] == ["first", "last"]
+    assert instruction.removesuffix("\n").replace(" \\\n", "").isprintable()
 
 
 # Where the source is

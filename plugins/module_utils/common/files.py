@@ -54,6 +54,8 @@ def open_beneath(root: str | Path, relative: str) -> BinaryIO:
     """
     path = os.path.join(root, relative)
     *above, name = relative.split("/")
+    if {"", ".", ".."} & {*above, name}:
+        raise Irregular(errno.EXDEV, "it is no path within the source", path)
     try:
         directory = os.open(root, _THROUGH & ~os.O_NOFOLLOW)
         try:

@@ -37,6 +37,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def one_line(text: str) -> str:
+    """A text with a blank for each run of blanks, line breaks and other characters that do not print."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

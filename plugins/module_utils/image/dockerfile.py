@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..common.text import one_line
 from .ignore import SPECIAL, escape
 from .manifest import TAG_LENGTH
 
@@ -79,6 +80,9 @@ def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest
 
 
 def label_instruction(labels: Mapping[str, str]) -> str:
-    """Return one LABEL instruction: each instruction costs the classic builder a container and a commit."""
-    quoted = [f'{name}="{SPECIAL.sub(escape, value)}"' for name, value in labels.items()]
+    """Return one LABEL instruction: each instruction costs the classic builder a container and a commit.
+
+    Whatever a value is, it stays within its quotes and on its line.
+    """
+    quoted = [f'{name}="{SPECIAL.sub(escape, one_line(value))}"' for name, value in labels.items()]
     return "LABEL " + " \\\n      ".join(quoted) + "\n"
