@@ -124,10 +124,11 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list
             (directory / hook).write_text(canary.read_text())
             (directory / hook).chmod(0o755)
     text = CONFIG.format(canary=canary, hooks=hooks, root=root, trace=trace)
-    for place in (root / ".git/config", root / "included", root / "sub/.git/config"):
+    (root / "included").write_text(f"[core]\n    fsmonitor = {canary}\n    pager = {canary}\n")
+    for place in (root / ".git/config", root / "sub/.git/config"):
         place.write_text("[core]\n    repositoryformatversion = 0\n" + text)
     # The programs do run where git is asked in the usual way: the snare holds.
-    subprocess.run(["git", "-c", "core.worktree=..", "status"], cwd=root, capture_output=True, check=False)
+    subprocess.run(["git", f"--work-tree={root}", "status"], cwd=root, capture_output=True, check=False)
     assert ran.exists()
     ran.unlink()
     trace.unlink(missing_ok=True)
