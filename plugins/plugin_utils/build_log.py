@@ -56,6 +56,10 @@ _REMEDIES = (
         "A //go:embed pattern matches nothing in the build context: check the files, and go_service_dockerignore.",
     ),
     (
+        r"malformed import path|invalid input directory name",
+        "Go builds no package in a directory of that name. Rename it: letters, digits and . _ ~ + - are allowed.",
+    ),
+    (
         r"build constraints exclude all Go files|C source files not allowed",
         "The service needs cgo, which a static build switches off. Use a pure Go package instead.",
     ),

@@ -249,12 +249,12 @@ def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, {"module_files": False, "std_layers": [HTTP_LAYER], "module_subdir": "", "module_prefix": ""}),
+        ({}, {"module_files": False, "std_layers": [HTTP_LAYER], "module_subdir": "", "copied_module_files": "go.mod go.su[m] ./"}),
         ({"has_requirements": True, "module_packages": ["x.y/z"]}, {"module_files": True, "module_packages": ["x.y/z"]}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "workspace": True}, {"module_files": False, "module_packages": []}),
         ({"has_requirements": True, "module_packages": ["x.y/z"], "local_replaces": True}, {"module_files": False, "module_packages": []}),
         ({"profiled": True, "module_packages": ["x.y/z"]}, {"std_layers": [], "module_packages": []}),
-        ({"module_dir": "a/b"}, {"module_subdir": "/a/b", "module_prefix": "a/b/"}),
+        ({"module_dir": "a/b"}, {"module_subdir": "/a/b", "copied_module_files": "a/b/go.mod a/b/go.su[m] ./"}),
     ],
 )
 def test_what_is_compiled_above_the_source(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.image.ignore imp
 from ansible_collections.proven.go_service.plugins.module_utils.source import errors
 
 Generate = Callable[..., dict[str, str]]
+RUNTIME = "stand-in/runtime:1.37.0"
 INSTRUCTIONS = {"FROM", "LABEL", "ENV", "ARG", "WORKDIR", "RUN", "COPY", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT"}
 
 
@@ -165,6 +167,48 @@ def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Cal
     client("build", "-q", "-t", "utest-env", "-", stdin="FROM scratch\nENV " + " ".join(line[4:] for line in lines) + "\n")
     stored = dict(item.split("=", 1) for item in engine.image("utest-env")["Config"]["Env"])
     assert {name: stored[name] for name in wanted} == wanted
+
+
+# What the directories of a source may be called.
+NAMES = ["$(id>x) `id>x`;id>x&&#", "q'd\" $HOME ${PATH}", "--from=x", "[b]*? back\\slash\\", "é€ {{ 1 }} %s ", "<<EOF|!x,'"]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("buildkit", ["0", "1"])
+def test_no_name_of_a_directory_reaches_a_shell_or_the_dockerfile(
+    engine: Engine, generate: Generate, tmp_path: Path, buildkit: str
+) -> None:
+    """Each builder takes every name for what it is: a stand-in for go notes where it is called, and with what."""
+    client = "/usr/bin/docker" if buildkit == "1" and Path("/usr/bin/docker").exists() else "docker"
+    lines = [f"FROM {RUNTIME}", "COPY go /usr/bin/go", "COPY . /src/"]
+    for name in NAMES:
+        (tmp_path / name / "vendor").mkdir(parents=True)
+        (tmp_path / name / "go.mod").write_text(name)
+        (tmp_path / name / "vendor/modules.txt").write_text(name)
+        facts = {"module_dir": name, "main_package": f"./{name}", "has_requirements": True, "vendored": True, "std_packages": []}
+        found = instructions(generate(facts)["dockerfile"])
+        lines += [
+            line for line in found[: found.index("FROM alpine:3.24")] if line.startswith(("WORKDIR", "COPY go", "COPY [", "RUN go build"))
+        ]
+    (tmp_path / "go").write_text('#!/bin/sh\nshift 4\nprintf "%s\\n%s\\n%s\\n" "$PWD" "$*" "$(cat go.mod vendor/modules.txt)" >>/called\n')
+    (tmp_path / "go").chmod(0o755)
+    (tmp_path / "Dockerfile").write_text("\n".join(lines) + "\n")
+    command = [client, "build", "-q", "-t", f"utest-names-{buildkit}", str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, "DOCKER_BUILDKIT": buildkit}, capture_output=True, text=True, check=False)
+    if buildkit == "1" and "buildx" in done.stderr and done.returncode:
+        pytest.skip("no BuildKit on this machine")
+    assert done.returncode == 0, done.stderr
+    show = [client, "run", "--rm", "--entrypoint", "cat", f"utest-names-{buildkit}", "/called"]
+    called = subprocess.run(show, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert called == [line for name in NAMES for line in (f"/src/{name}", f"./{name}", name + name)]
+
+
+@pytest.mark.parametrize("where", ["module_dir", "main_package"])
+@pytest.mark.parametrize("name", ["a\nUSER root", "a\rb", "a\u2028b", "a\x1bb", "a\udcffb"])
+def test_a_name_that_no_dockerfile_can_hold_is_refused(generate: Generate, where: str, name: str) -> None:
+    with pytest.raises(errors.SourceError, match="does not print") as caught:
+        generate({where: f"./{name}"})
+    assert str(caught.value).isprintable()
 
 
 CHECKOV = Path(sys.executable).parents[1] / "checkov/bin/checkov"

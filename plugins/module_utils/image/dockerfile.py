@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..common.text import one_line
+from ..source.errors import SourceError
 from .ignore import SPECIAL, escape
 from .manifest import TAG_LENGTH
 
+# What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
+_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.su\[m\])?")
 # What a service that imports net/http is compiled on: net/http, which takes longest, and what most services import beside it, which costs
 # nothing more, since another core compiles it meanwhile.
 _HTTP_LAYER = ("embed", "encoding/json", "flag", "log/slog", "net/http", "os/signal")
@@ -38,6 +43,19 @@ def std_layers(packages: list[str]) -> list[list[str]]:
     return [list(_HTTP_LAYER), rest] if rest else [list(_HTTP_LAYER)]
 
 
+def _workdir(path: str) -> str:
+    """Return a path as WORKDIR takes it: quotes, blanks and variables stand for themselves. A slash ends it, since a backslash there would
+    go on to the next line, and a blank there would be cut off."""
+    return path if _PLAIN.fullmatch(path) else re.sub(r"([^\w./-])", r"\\\1", path, flags=re.ASCII) + "/"
+
+
+def _copy(sources: list[str], target: str) -> str:
+    """Return the arguments of COPY. An ordinary path stands as it is; what Docker would read in another one is escaped."""
+    if all(map(_PLAIN.fullmatch, sources)):
+        return " ".join([*sources, target])
+    return json.dumps([*(re.sub(r"[\\\"'$]", r"\\\g<0>", source) for source in sources), target], ensure_ascii=False)
+
+
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
@@ -49,11 +67,17 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         flags.append("-gcflags=all=-dwarf=false")
     if settings["build_tags"]:
         flags.append("-tags=" + ",".join(settings["build_tags"]))
+    for path in (project["module_dir"], project["main_package"]):
+        if not path.isprintable():
+            raise SourceError(f"the directory {path!r} has a line break or another character in its name that does not print", "Rename it.")
     prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
+    # As a pattern, where Docker takes one.
+    pattern = re.sub(r"[*?\[\\]", r"[\g<0>]", prefix).replace("[\\]", "\\\\")
     return {
         "goflags": " ".join(flags),
-        "module_prefix": prefix,
-        "module_subdir": ("/" + prefix).rstrip("/"),
+        "copied_module_files": _copy([f"{pattern}go.mod", f"{pattern}go.su[m]"], "./"),
+        "copied_vendor": _copy([f"{pattern}vendor/"], "vendor/"),
+        "module_subdir": _workdir(("/" + prefix).rstrip("/")),
         "vendored": project["vendored"],
         "std_layers": std_layers(project["std_packages"]) if warm else [],
         "module_files": alone and project["has_requirements"],

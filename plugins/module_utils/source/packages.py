@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from .constraints import BuildContext
 from .gofile import GoFile, read_go_file
 from .modfile import ModFile
 
+# What an import path may be, as far as it is given to the go command: golang.org/x/mod/module.CheckImportPath. "..." is a pattern there.
+_IMPORT_PATH = re.compile(r"(?![-~])(?!.*\.\.\.)[A-Za-z0-9._~+/-]+")
 # `./...` passes over testdata and vendor. node_modules is this module's own addition: npm packages hold stray Go files,
 # main packages among them, and thousands of directories.
 UNSEARCHED = frozenset({"testdata", "vendor", "node_modules"})
@@ -140,7 +143,7 @@ class Module:
         "std" is a path whose first element has no dot, unless a module of that name is this one or a dependency
         (https://go.dev/ref/mod#resolve-pkg-mod); "third-party" are the others; "" is what cannot be built or found.
         """
-        if path in ("C", "unsafe") or any(part in ("", ".", "..") for part in path.split("/")):
+        if path in ("C", "unsafe") or not _IMPORT_PATH.fullmatch(path) or any(part in ("", ".", "..") for part in path.split("/")):
             return "", ""
         inside = path == self.mod.module or path.startswith(self.mod.module + "/")
         if inside:
