@@ -50,10 +50,13 @@ def _workdir(path: str) -> str:
 
 
 def _copy(sources: list[str], target: str) -> str:
-    """Return the arguments of COPY. An ordinary path stands as it is; what Docker would read in another one is escaped."""
+    """Return the arguments of COPY. An ordinary path stands as it is; what Docker would read in another one is escaped.
+
+    No pattern ends in a slash: the classic builder finds nothing by it.
+    """
     if all(map(_PLAIN.fullmatch, sources)):
         return " ".join([*sources, target])
-    return json.dumps([*(re.sub(r"[\\\"'$]", r"\\\g<0>", source) for source in sources), target], ensure_ascii=False)
+    return json.dumps([*(re.sub(r"[\\\"'$]", r"\\\g<0>", source.rstrip("/")) for source in sources), target], ensure_ascii=False)
 
 
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
