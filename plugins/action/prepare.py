@@ -21,9 +21,11 @@ from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure
+from ..module_utils.common.secrets import ALWAYS_DENIED
+from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import dockerfile_facts
-from ..module_utils.image.ignore import IgnoreRules, check_embedded, let_back
-from ..module_utils.image.manifest import FILE, Entry, check_size, difference, manifest_digest, read_manifest
+from ..module_utils.image.ignore import check_embedded, let_back, literal
+from ..module_utils.image.manifest import FILE, Entry, difference, manifest_digest
 from ..module_utils.image.transfer import write_archive
 from ..module_utils.source.facts import find_source, project_facts
 from ..module_utils.source.versions import check_builder
@@ -122,8 +124,7 @@ class ActionModule(StageAction):
                 common["source_root"] = found["source_root"]
             common.update(self._generate(settings, project, bases, ignored), project=project)
         if root is not None:
-            entries = read_manifest(root, IgnoreRules(common["dockerignore"].splitlines()))
-            check_size(entries, settings["context_limit_mb"], root)
+            entries, common["dockerignore"] = read_context(root, common["dockerignore"], settings, project)
             common["manifest"] = manifest_digest(entries)
         self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
@@ -167,13 +168,14 @@ class ActionModule(StageAction):
             "builder_image": bases[0],
             "runtime_image": bases[1],
             "let_back": [],
+            "always_denied": ALWAYS_DENIED,
             **ignored,
             **dockerfile_facts(project, settings),
         }
         dockerignore = self._render("dockerignore.j2", variables)
         kept_out = let_back(project, dockerignore)
         if kept_out:
-            dockerignore = self._render("dockerignore.j2", {**variables, "let_back": kept_out})
+            dockerignore = self._render("dockerignore.j2", {**variables, "let_back": [literal(path) for path in kept_out]})
             check_embedded(project, dockerignore)
         return {"dockerfile": self._render("Dockerfile.j2", variables), "dockerignore": dockerignore}
 

@@ -121,9 +121,9 @@ from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import health
+from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction
 from ..module_utils.image.errors import ContextError
-from ..module_utils.image.ignore import IgnoreRules
 from ..module_utils.image.manifest import (
     DOCKERFILE,
     DOCKERIGNORE,
@@ -131,7 +131,6 @@ from ..module_utils.image.manifest import (
     GENERATED,
     TAG_LENGTH,
     Entry,
-    check_size,
     content_digest,
     difference,
     manifest_digest,
@@ -172,10 +171,8 @@ class Preparation:
         self.entries: list[Entry] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
-            rules = IgnoreRules(params["dockerignore"].splitlines())
             root = Path(params["source_root"])
-            self.entries = read_manifest(root, rules)
-            check_size(self.entries, self.settings["context_limit_mb"], root)
+            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"])
             self.manifest = manifest_digest(self.entries)
 
     def staged(self) -> list[Entry]:

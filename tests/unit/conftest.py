@@ -127,7 +127,7 @@ def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
     module = load("action.prepare")
     action = module.ActionModule(task=None, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
     lists = yaml.safe_load((ROLE / "vars/main.yml").read_text())
-    ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests", "ignored_secrets")}
+    ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests")}
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
         wanted = settings(**changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
+from ...common import secrets
 from ...common.text import count, listed
 from ..evidence import image_archive
 from ..evidence.image_archive import FileEntry
@@ -36,35 +37,6 @@ _CERTIFICATES = (
     "/usr/share/ca-certificates/",
     "/etc/ssl1.1/",
     "/etc/pki/tls/certs/",
-)
-_SECRET_DIRECTORIES = (".git", ".svn", ".hg", ".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker")
-_SECRET_FILES = (
-    ".env",
-    ".env.*",
-    ".envrc",
-    "id_rsa",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.kdbx",
-    "*.ovpn",
-    "*.secret",
-    "*.private_key",
-    ".netrc",
-    ".npmrc",
-    ".pypirc",
-    ".htpasswd",
-    ".git-credentials",
-    "credentials",
-    "credentials.json",
-    "credential.json",
-    "password.txt",
-    "terraform.tfstate",
 )
 _LEFTOVER_FILES = (
     "go.mod",
@@ -145,9 +117,9 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
         if in_base(evidence, entry) or entry.path in owned or entry.path.startswith(_CERTIFICATES):
             continue
         folders, name = entry.path.split("/")[1:-1], posixpath.basename(entry.path)
-        if any(folder in _SECRET_DIRECTORIES for folder in folders):
+        if any(folder in secrets.DIRECTORIES for folder in folders):
             continue  # its directory is named already
-        if name in _SECRET_DIRECTORIES or (entry.type != image_archive.DIRECTORY and matches(name, _SECRET_FILES)):
+        if name in secrets.DIRECTORIES or (entry.type != image_archive.DIRECTORY and matches(name, secrets.FILES)):
             hidden = "" if entry.path in evidence.files else f" (hidden again after layer {entry.layer + 1}, still in the image)"
             found.append(entry.path + hidden)
     if found:

@@ -1,0 +1,57 @@
+"""What a build sees of a source: its manifest, and the .dockerignore file that lets it through."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..common import secrets
+from .errors import ContextError
+from .ignore import ClassicRules, IgnoreRules, check_embedded, literal
+from .manifest import DIRECTORY, Entry, read_manifest
+
+_DENIED = "\n# credentials that this source has\n"
+_KEPT = "\n# let back in: docker_image matches without regard to case\n"
+
+
+def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
+    """Return the paths of a context that look like credentials, in whatever case; let_in: the user's own patterns, which may let some in."""
+    user = IgnoreRules(["**", *let_in])
+    found: list[str] = []
+    for entry in entries:
+        name = entry.path.rpartition("/")[2].lower()
+        is_directory = entry.kind == DIRECTORY
+        named = name in secrets.DIRECTORIES or (not is_directory and any(fnmatch.fnmatchcase(name, pattern) for pattern in secrets.FILES))
+        if named and user.ignored(entry.path) and not (found and entry.path.startswith(found[-1] + "/")):
+            found.append(entry.path)
+    return found
+
+
+def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], project: Mapping[str, Any]) -> tuple[list[Entry], str]:
+    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that.
+
+    What the names in the source ask for beyond the file that was rendered is added at its end, so that the file of a source without such
+    names, and the digest with it, stays as it is. Raises ContextError, SourceError.
+    """
+    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings["context_limit_mb"])
+    denied = credentials(entries, settings["dockerignore"])
+    if denied:
+        dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)
+        check_embedded(project, dockerignore)
+        entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings["context_limit_mb"])
+    rules = ClassicRules(dockerignore.splitlines())
+    # A directory comes with what is in it; let back by itself it would bring all of it.
+    full = {entry.path.rpartition("/")[0] for entry in entries}
+    kept = [entry.path for entry in entries if entry.path not in full and rules.drops(entry.path)]
+    if kept:
+        dockerignore += _KEPT + "".join(f"!{literal(path)}\n" for path in kept)
+        rules = ClassicRules(dockerignore.splitlines())
+        lost = [path for path in kept if rules.drops(path)]
+        if lost:
+            raise ContextError(
+                f"docker_image leaves {lost[0]!r} out, which no pattern lets back in",
+                "Rename it, keep it out with go_service_dockerignore, or set go_service_builder: buildx.",
+            )
+    return entries, dockerignore
