@@ -8,11 +8,11 @@ short_description: Build an image by the builder that was chosen
 description:
   - Runs M(community.docker.docker_image) or M(community.docker.docker_image_build) on the host, measures how long that took there, and reads its log.
   - A failed build says which step failed, what it printed, and what to do.
-  - What C(module_defaults), C(environment), C(become) and C(delegate_to) say of the task, or of the builder's own module, holds for it.
+  - What C(environment), C(become) and C(delegate_to) say of the task holds for the builder's module.
 attributes:
   check_mode: {support: full, description: As the builder's module; nothing is built.}
   diff_mode: {support: none, description: M(proven.go_service.prepare) shows the reasons for a build.}
-  idempotency: {support: full, description: A tag that is there is not built again.}
+  idempotent: {support: full, description: A tag that is there is not built again.}
 options:
   builder:
     description: V(docker_image), the Engine's classic builder; V(buildx), BuildKit.
@@ -43,6 +43,10 @@ options:
     description: Seconds for which the classic builder may be silent.
     type: int
     default: 3600
+  connection:
+    description: Options that lead the builder's module to the Engine, as M(proven.go_service.engine_info) returns them.
+    type: dict
+    default: {}
 author: [go_service contributors]
 """
 

@@ -10,7 +10,7 @@ description:
 attributes:
   check_mode: {support: full, description: As M(ansible.builtin.git).}
   diff_mode: {support: full, description: As M(ansible.builtin.git).}
-  idempotency: {support: full, description: A version that is there already is no change.}
+  idempotent: {support: full, description: A version that is there already is no change.}
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.

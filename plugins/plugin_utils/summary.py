@@ -83,7 +83,7 @@ def report(record: Mapping[str, Any]) -> dict[str, Any]:
     ]
     document = {
         **(verified.get("facts") or {}),
-        "builder": plan.get("builder") if run["build"] else None,
+        "builder": plan.get("builder") if record["build"] else None,
         "stand_in": plan.get("stand_in", False),
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,

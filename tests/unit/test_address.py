@@ -510,7 +510,7 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
         "tasks": [
             {
                 "ansible.builtin.include_tasks": str(ROOT / "roles/go_service/tasks/stages/build.yml"),
-                "vars": {"__go_service_input": {"settings": settings}, "__go_service_prepared": {"plan": plan}},
+                "vars": {"__go_service_record": {"settings": settings, "plan": plan}},
             }
         ],
     }

@@ -6,7 +6,8 @@ import re
 import subprocess
 from typing import Any
 
-from ..common.failure import UNTOUCHED, DeployError
+from ..common.failure import UNTOUCHED, Failure
+from ..common.stages import BUILD
 from .client import Engine
 
 CLASSIC, BUILDX = "docker_image", "buildx"
@@ -40,7 +41,7 @@ def has_buildx() -> bool:
 
 
 def choose(engine: Engine, wanted: str) -> dict[str, Any]:
-    """Return {"name": builder, "reason": why it is not the wanted one}; raise DeployError where neither can build.
+    """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure where neither can build.
 
     :param wanted: go_service_builder.
     """
@@ -51,10 +52,10 @@ def choose(engine: Engine, wanted: str) -> dict[str, Any]:
     if has_buildx():
         return {"name": BUILDX, "reason": reason}
     why = reason or "go_service_builder is buildx"
-    raise DeployError(
-        "build",
+    raise Failure(
+        BUILD,
         f"{why}, and the Docker client of this host lacks the plugin buildx, by which BuildKit builds",
         "Install it on the host (the package docker-buildx, or docker-buildx-plugin of Docker's own packages)"
         + (", or set go_service_builder: docker_image." if not words else "."),
-        standing=UNTOUCHED,
+        UNTOUCHED,
     )

@@ -74,7 +74,6 @@ class EngineUnreachable(EngineError):
         "that DOCKER_HOST, where it is set, names it; then run again."
     )
 
-
     def __init__(self, message: str, status: str = "unusable", asked: Address | None = None) -> None:
         super().__init__(message)
         self.status, self.asked = status, asked

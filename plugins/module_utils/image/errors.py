@@ -9,7 +9,6 @@ from ..common.files import Refused
 from ..common.stages import SOURCE
 
 
-
 class ContextError(Problem):
     """The source cannot become a build context; `remedy` says what to change."""
 
