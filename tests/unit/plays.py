@@ -1,0 +1,78 @@
+"""Plays of the role through ansible-playbook on this machine: many hosts, which are all this machine, or one host and many services."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = "stand-in/runtime:1.37.0"
+SERVE = "exec httpd -f -p 8080 -h /srv"
+# A small image that is not built by the role runs as its service where every check is waived.
+ALL_WAIVED = {name: "this test is about something else" for name in judge.CHECKS}
+# Settings of a service that starts at once, from the image utest-web under the service's own name.
+QUICK: dict[str, Any] = {
+    "go_service_image_tag": "1",
+    "go_service_args": [SERVE],
+    "go_service_publish": "",
+    "go_service_stable_seconds": 0,
+    "go_service_stop_timeout": 0,
+    "go_service_start_timeout": 5,
+    "go_service_waivers": ALL_WAIVED,
+    "go_service_builder_image": RUNTIME,
+    "go_service_runtime_image": RUNTIME,
+}
+
+
+def play(
+    directory: Path,
+    tasks: list[dict[str, Any]],
+    hosts: Mapping[str, Mapping[str, Any]],
+    variables: Mapping[str, Any],
+    strategy: str = "free",
+) -> subprocess.CompletedProcess[str]:
+    """Run tasks on hosts, with variables for all; directory: where everything of the run is."""
+    common = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_remote_tmp": str(directory / "remote"),
+        "go_service_work_dir": str(directory / "work"),
+        "go_service_report_dir": str(directory / "reports"),
+        "top": str(directory),
+        **variables,
+    }
+    (directory / "inventory.json").write_text(json.dumps({"all": {"vars": common, "hosts": hosts}}))
+    written = [
+        {
+            "hosts": "all",
+            "gather_facts": False,
+            "strategy": strategy,
+            "environment": "{{ asked | default({}) }}",
+            "tasks": tasks,
+        }
+    ]
+    (directory / "play.yml").write_text(yaml.safe_dump(written))
+    (directory / "ansible.cfg").write_text("[defaults]\ncallback_result_format = yaml\n[connection]\npipelining = true\n")
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_FORKS": "8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCAL_TEMP": str(directory / "controller"),
+    }
+    command = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "-i",
+        str(directory / "inventory.json"),
+        str(directory / "play.yml"),
+    ]
+    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
