@@ -63,7 +63,7 @@ def records(
     usual = {"source": "{{ top }}/source", "source_type": "controller", "network": "bridge", "port": 8080, "env": {}}
     usual.update({name: QUICK[f"go_service_{name}"] for name in ("image_tag", "args", "waivers")})
     for name, _own in SERVICES:
-        client("tag", web, f"utest-{name}:1")
+        client("build", "-q", "-t", f"utest-{name}:1", "-", stdin=f"FROM {web}\nLABEL made-for={name}\n")
     loop = {"loop_var": "service", "index_var": "number"}
     tasks = [{"ansible.builtin.include_tasks": "one.yml", "loop": [list(service) for service in SERVICES], "loop_control": loop}]
     done = play(top, tasks, {"here": {}}, {**QUICK, "usual": usual})
