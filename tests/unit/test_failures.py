@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import socketserver
 import subprocess
 import tarfile
@@ -381,7 +380,7 @@ def test_an_end_by_a_signal_names_who_sent_it_as_far_as_that_is_known(
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(not os.access(signals.KERNEL_LOG, os.R_OK), reason="the kernel's log may not be read")
+@pytest.mark.skipif(not signals.kernel_log(), reason="the kernel's log may not be read")
 def test_an_end_by_the_memory_limit_is_known_though_the_engine_does_not_say_so(engine: Engine, web: str) -> None:
     how, remedy = ended(engine, web, "exec tail /dev/zero", memory=8 << 20)
     assert "killed by its memory limit of 8 MiB (exit code 137)" in how

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import ctypes
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..engine.client import Engine
 
-KERNEL_LOG = "/dev/kmsg"
-_RECORD = 8192
+# Actions of klogctl(3).
+_READ_ALL, _SIZE = 3, 10
 
 
 def signal_name(number: int) -> str:
@@ -22,21 +22,14 @@ def signal_name(number: int) -> str:
         return ""
 
 
-def kernel_log() -> Iterator[str]:
-    """Yield what the kernel of this host still has of its log, one record each; nothing where this user may not read it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            while True:
-                try:
-                    record = os.read(descriptor, _RECORD)
-                except BrokenPipeError:
-                    continue  # The oldest records were overwritten meanwhile: the next read goes on behind them.
-                if not record:
-                    return
-                yield record.decode(errors="replace")
-        finally:
-            os.close(descriptor)
+def kernel_log() -> list[str]:
+    """Return what the kernel of this host still has of its log, by klogctl(3); nothing where this user may not read it."""
+    with contextlib.suppress(AttributeError, OSError):
+        klogctl = ctypes.CDLL(None).klogctl
+        buffer = ctypes.create_string_buffer(max(klogctl(_SIZE, None, 0), 0))
+        length = klogctl(_READ_ALL, buffer, len(buffer))
+        return buffer.raw[: max(length, 0)].decode(errors="replace").splitlines()
+    return []
 
 
 def out_of_memory(container_id: str) -> str:
