@@ -350,7 +350,7 @@ def ended(engine: Engine, web: str, command: str, *kill: str, memory: int = 0) -
         if kill:
             pid = str(engine.container(made)["State"]["Pid"])
             subprocess.run([word.format(pid=pid, id=made) for word in kill], check=True, capture_output=True)
-        engine.ask("wait", lambda: engine.client.post_json_to_json("/containers/{0}/wait", made, data={}))
+        subprocess.run(["docker", "wait", made], check=True, capture_output=True)
         found = engine.container(made)
         return signals.who_ended(engine, found, found["State"]["ExitCode"])
     finally:

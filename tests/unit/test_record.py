@@ -130,11 +130,11 @@ BUILD = """
   proven.go_service.build: {builder: docker_image, name: utest-built, tag: checked, context: "{{ top }}/{{ inventory_hostname }}"}
   check_mode: true
   register: checked
-- name: Build with the defaults of the builder's module
-  proven.go_service.build: &other {builder: docker_image, name: utest-built, tag: other, context: "{{ top }}/{{ inventory_hostname }}"}
-  module_defaults:
-    community.docker.docker_image: {docker_host: "unix:///nonexistent/defaults.sock"}
-  register: defaults
+- name: Build on the Engine of a connection
+  proven.go_service.build:
+    <<: &other {builder: docker_image, name: utest-built, tag: other, context: "{{ top }}/{{ inventory_hostname }}"}
+    connection: {docker_host: "unix:///nonexistent/connection.sock"}
+  register: connected
   ignore_errors: true
 - name: Build with an environment
   proven.go_service.build: *other
@@ -152,7 +152,7 @@ BUILD = """
   register: broken
   ignore_errors: true
 - ansible.builtin.copy:
-    content: "{{ {'built': built, 'again': again, 'checked': checked, 'defaults': defaults, 'environs': environs, 'delegated': delegated,
+    content: "{{ {'built': built, 'again': again, 'checked': checked, 'connected': connected, 'environs': environs, 'delegated': delegated,
                   'broken': broken} | to_json }}"
     dest: "{{ top }}/{{ inventory_hostname }}.json"
     mode: "0644"
@@ -187,7 +187,7 @@ def test_a_build_honours_what_ansible_says_of_a_task(builds: Mapping[str, Any]) 
     found = builds["quick"]
     assert not found["again"]["changed"]
     assert (found["checked"]["changed"], found["checked"]["build"]) == (True, {})
-    for name, word in {"defaults": "nonexistent/defaults.sock", "environs": "FileNotFoundError", "broken": "RUN : "}.items():
+    for name, word in {"connected": "nonexistent/connection.sock", "environs": "FileNotFoundError", "broken": "RUN : "}.items():
         assert found[name]["failed"] and found[name]["failure"]["stage"] == "build", name
         assert word in found[name]["msg"] or "No such file" in found[name]["msg"], found[name]["msg"]
         assert "What still runs: Nothing that ran before was touched." in found[name]["msg"]
