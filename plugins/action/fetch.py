@@ -10,9 +10,20 @@ from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, Failure
 from ..module_utils.common.stages import SOURCE
+from ..module_utils.source.address import without_credentials
 from ..plugin_utils.stage_action import StageAction, failure_of_module
+from ..plugin_utils.variables import PREFIX
 
 _LINES = 10
+# Over whatever the clone's own configuration says (git 2.31 and newer): it runs no hook and no monitor, and asks nobody for a password.
+_NOTHING_OF_THE_CLONE = {
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "core.hooksPath",
+    "GIT_CONFIG_VALUE_0": "/dev/null",
+    "GIT_CONFIG_KEY_1": "core.fsmonitor",
+    "GIT_CONFIG_VALUE_1": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 # What git says -> what to do about it.
 _REMEDIES = (
     (r"no space left on device", DISK_FULL),
@@ -39,19 +50,17 @@ _OTHERWISE = (
 )
 
 
-def explain(result: dict[str, Any], settings: dict[str, Any], still_runs: str) -> Failure:
+def explain(result: dict[str, Any], settings: dict[str, Any], address: str, still_runs: str) -> Failure:
     """Return the failure of a fetch: what git said, and what to do about it."""
     said = failure_of_module(result, SOURCE, still_runs)
-    # A URL may hold a password.
     told = [
-        re.sub(r"//[^/@\s]*@", "//", line)
+        without_credentials(line, address)
         for line in [*said.message.splitlines(), *said.evidence, *str(result.get("stderr", "")).splitlines()]
     ]
     lines = [line for line in dict.fromkeys(told) if line.strip()][-_LINES:]
     text = "\n".join(lines)
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.I)), _OTHERWISE)
-    source = re.sub(r"//[^/@\s]*@", "//", settings["source"])
-    return Failure(SOURCE, f"the source cannot be fetched from {source}, version {settings['source_version']}", remedy, still_runs, lines)
+    return Failure(SOURCE, f"the source cannot be fetched from {settings['source']}, version {settings['source_version']}", remedy, still_runs, lines)
 
 
 class ActionModule(StageAction):
@@ -63,8 +72,11 @@ class ActionModule(StageAction):
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what ansible.builtin.git returns."""
         settings = args["settings"]
-        asked = {"repo": settings["source"], "dest": args["dest"], "version": settings["source_version"], "force": True}
+        # The settings have the address as it may be shown; here alone it is needed whole. The clone's configuration holds it.
+        address = str(self._templar.template(self._task_vars[f"{PREFIX}source"]))
+        asked = {"repo": address, "dest": args["dest"], "version": settings["source_version"], "force": True, "umask": "0077"}
+        self._task.environment = [*(self._task.environment or []), _NOTHING_OF_THE_CLONE]
         result = self._execute_module(module_name="ansible.builtin.git", module_args=asked, task_vars=self._task_vars)
         if result.get("failed"):
-            raise explain(result, settings, self._progress.still_runs)
+            raise explain(result, settings, address, self._progress.still_runs)
         return result

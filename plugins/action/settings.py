@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, failed
 from ..module_utils.contract import judge
+from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
 
 
@@ -47,6 +48,9 @@ class ActionModule(ActionBase):
             problems += self._waiver_problems(settings["waivers"])
         if problems:
             raise InputError(problems)
+        if settings["source_type"] == "git":
+            # The settings are shown, logged and handed to every module; the address whole is for git alone.
+            settings["source"] = shown_address(settings["source"]) or HIDDEN
         # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
         settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
         return settings

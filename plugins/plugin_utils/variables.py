@@ -274,11 +274,19 @@ def _pattern(value: Any) -> str:
     return text
 
 
+def _source_version(value: Any) -> str:
+    text = _text(value, empty=False)
+    # What git takes for an option, for another word, or for no name of a reference: https://git-scm.com/docs/git-check-ref-format
+    if text.startswith("-") or re.search(r"[\s~^:?*\[\\]|\.\.", text):
+        raise Rejected("is not a branch, a tag or a commit; write its name alone")
+    return text
+
+
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
     "source_type": _choice(SOURCE_TYPES),
-    "source_version": lambda value: _text(value, empty=False),
+    "source_version": _source_version,
     "module_dir": _module_path,
     "main_package": _module_path,
     "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
@@ -350,6 +358,13 @@ def _across(settings: dict[str, Any]) -> list[str]:
     problems = []
     if settings["numeric_user"] and settings["uid"] == "":
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
+    is_address = "://" in settings["source"] or re.match(r"[^/@]+@[^/]+:", settings["source"])
+    if is_address and settings["source_type"] != "git":
+        problems.append(
+            f"go_service_source (not shown) is an address, but go_service_source_type is {settings['source_type']!r}. Set it to 'git', or give a directory."
+        )
+    if settings["source"].startswith("-") and settings["source_type"] == "git":
+        problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
     if settings["network"] in ("host", "none") and settings["publish"]:
         problems.append(
             f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
@@ -370,7 +385,8 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
             settings[name] = take(raw[name])
         except Rejected as problem:
             # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
-            whole = isinstance(raw[name], (Mapping, list, tuple))
+            # Nor is an address, which may hold a password.
+            whole = isinstance(raw[name], (Mapping, list, tuple)) or name == "source"
             problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
     if not problems:
         problems = _across(settings)
