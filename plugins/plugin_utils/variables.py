@@ -386,7 +386,7 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
         except Rejected as problem:
             # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
             # Nor is an address, which may hold a password.
-            whole = isinstance(raw[name], (Mapping, list, tuple)) or name == "source"
+            whole = isinstance(raw[name], (Mapping, list, tuple)) or (name == "source" and re.search("[@:]", str(raw[name])))
             problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
     if not problems:
         problems = _across(settings)

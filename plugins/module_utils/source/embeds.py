@@ -13,6 +13,9 @@ _BAD_FILE_NAME = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?|.*\
 _FILE_NAME_CHARACTERS = frozenset("!#$%&()+,-.=@[]^_{}~ 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
+_STAR = "*"  # in the list of what a pattern is made of; a literal star is escaped there
+
+
 def _embeddable_name(name: str) -> bool:
     """Whether a file or directory of that name may be embedded: cmd/go/internal/load isBadEmbedName."""
     if name in _BAD_EMBED_NAMES or _BAD_FILE_NAME.fullmatch(name):
@@ -38,7 +41,7 @@ def _glob_regex(pattern: str) -> re.Pattern[str]:
         char = pattern[position]
         if char in "*?":
             position += 1
-            out.append("[^/]*" if char == "*" else "[^/]")
+            out.append(_STAR if char == "*" else "[^/]")
         elif char == "[":
             position += 1
             negated = pattern[position : position + 1] == "^"
@@ -65,7 +68,19 @@ def _glob_regex(pattern: str) -> re.Pattern[str]:
                 out.append("." if negated else r"(?!)")
         else:
             out.append(re.escape(character()))
-    return re.compile("".join(out), re.DOTALL)
+    # Of several stars each but the last takes as little as it can, once and for all; tried again, they would take for ever. A lookahead is
+    # not gone back into.
+    joined = [""]
+    for item in out:
+        if item == _STAR:
+            joined.append("")
+        else:
+            joined[-1] += item
+    first, *parts = joined
+    if not parts:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?=(?P<g{number}>[^/]*?{part}))(?P=g{number})" for number, part in enumerate(parts[:-1]))
+    return re.compile(f"{first}{middle}[^/]*{parts[-1]}", re.DOTALL)
 
 
 def _above(path: str) -> Iterator[str]:
