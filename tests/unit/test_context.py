@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import files
 from ansible_collections.proven.go_service.plugins.module_utils.image import manifest, transfer
+from ansible_collections.proven.go_service.plugins.module_utils.image.context import read_context
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
 from ansible_collections.proven.go_service.plugins.module_utils.image.manifest import Entry
+from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
 from docker.utils import exclude_paths  # docker_image has a copy of it.
 
 Generate = Callable[..., dict[str, str]]
@@ -147,6 +149,41 @@ def test_the_builder_drops_nothing_of_what_is_staged(generate: Generate, tmp_pat
     (tmp_path / "staged").mkdir()
     transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", [])
     assert exclude_paths(str(tmp_path / "staged"), lines) == {entry.path for entry in entries}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("conf/.htpasswd", ["conf/.htpasswd"]),
+        ("conf/Server.PEM", ["conf/Server.PEM"]),
+        (".azure/token", [".azure"]),
+        ("a/credentials", ["a/credentials"]),
+        ("credentials/credentials.go", []),
+        ("id_generator.go", []),
+        ("secret.go", []),
+    ],
+)
+def test_what_the_contract_takes_for_a_credential_reaches_no_builder(
+    generate: Generate, settings: Callable[..., dict], tmp_path: Path, path: str, expected: list[str]
+) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).touch()
+    rendered = generate()["dockerignore"]
+    entries, text = read_context(tmp_path, rendered, settings(), {"embedded_files": []})
+    assert text[len(rendered) :].splitlines()[2:] == expected
+    assert (path in [entry.path for entry in entries]) is (not expected)
+    with_it, _text = read_context(
+        tmp_path, generate(dockerignore=[f"!{path}"])["dockerignore"], settings(dockerignore=[f"!{path}"]), {"embedded_files": []}
+    )
+    assert expected == [".azure"] or path in [entry.path for entry in with_it]
+
+
+def test_an_embedded_credential_of_the_further_kinds_is_a_question(
+    generate: Generate, settings: Callable[..., dict], tmp_path: Path
+) -> None:
+    (tmp_path / "credentials.json").touch()
+    with pytest.raises(SourceError, match=r"credentials\.json"):
+        read_context(tmp_path, generate()["dockerignore"], settings(), {"embedded_files": ["credentials.json"]})
 
 
 def test_registry_credentials_stay_out_where_community_docker_lets_them_in(generate: Generate, tmp_path: Path) -> None:

@@ -42,16 +42,15 @@ def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], pro
         check_embedded(project, dockerignore)
         entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings["context_limit_mb"])
     rules = ClassicRules(dockerignore.splitlines())
-    # A directory comes with what is in it; let back by itself it would bring all of it.
-    full = {entry.path.rpartition("/")[0] for entry in entries}
-    kept = [entry.path for entry in entries if entry.path not in full and rules.drops(entry.path)]
+    # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
+    kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]
     if kept:
         dockerignore += _KEPT + "".join(f"!{literal(path)}\n" for path in kept)
         rules = ClassicRules(dockerignore.splitlines())
-        lost = [path for path in kept if rules.drops(path)]
+        lost = [path for path in kept if not path.isprintable() or rules.drops(path)]
         if lost:
             raise ContextError(
                 f"docker_image leaves {lost[0]!r} out, which no pattern lets back in",
-                "Rename it, keep it out with go_service_dockerignore, or set go_service_builder: buildx.",
+                "Rename it, or keep it out with go_service_dockerignore.",
             )
     return entries, dockerignore

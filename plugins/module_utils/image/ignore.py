@@ -60,7 +60,7 @@ class IgnoreRules:
             cleaned = os.path.normpath(pattern[keep:].strip()).strip("/")
             if cleaned in ("", "."):
                 continue
-            if len(re.findall(r"\*+", cleaned)) > _MOST_WILDCARDS:
+            if len(re.findall(r"\*+", re.sub(r"\\.|\[[^\]]*\]", "", cleaned))) > _MOST_WILDCARDS:
                 # Each more multiplies the time that a match may take, in docker_image as here.
                 raise ContextError(
                     f"the .dockerignore pattern {line!r} has more than {_MOST_WILDCARDS} wildcards",
