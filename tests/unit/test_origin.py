@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.source import address, origin
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 HOOKS = [
     "applypatch-msg",
@@ -256,8 +257,36 @@ def test_a_tree_that_names_files_outside_of_the_source_opens_none(
 )
 def test_an_address_shows_neither_user_nor_password_nor_query(given: str, shown: str) -> None:
     assert address.shown_address(given) == shown
-    assert (
-        "secret" not in address.without_credentials(f"fatal: unable to access '{given}/': no", given)
-        or "secret" in shown
-        or not any(char in given for char in "@?#")
-    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://user:hunter2@host/x.git",
+        "https://hunter2@host/x.git",
+        "https://user:p@ss-hunter2@host/x.git",
+        "https://user:hunter2/y@host/x.git",
+        "https://host/x.git?token=hunter2",
+        "https://user:hunter2%21@host/x.git",
+    ],
+)
+def test_what_git_says_of_an_address_tells_no_password(plugin: Callable[[str], Any], given: str) -> None:
+    secret = given.partition("//")[2].rpartition("@")[0].partition(":")[2] or "hunter2"
+    said = {"msg": "Failed to download", "stderr": f"fatal: unable to access '{given}/': for {secret}"}
+    told = plugin("filter.go_service").fetch_failure(said, given)
+    assert "hunter2" not in told
+    assert "git cannot fetch go_service_source" in told and "unable to access" in told
+
+
+def test_no_setting_shows_the_password_of_an_address(raw: dict[str, Any]) -> None:
+    hidden = "https://user:hunter2@host/x.git"
+    for change in ({"source": hidden}, {"source": f"{hidden}\n", "source_type": "git"}):
+        with pytest.raises(variables.InputError) as caught:
+            variables.check_variables({**raw, **change})
+        assert "hunter2" not in str(caught.value) and "go_service_source" in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["--orphan=x", "a b", "a..b", "a~1", "-x", "a:b"])
+def test_a_version_that_is_an_option_or_more_than_a_name_is_refused(raw: dict[str, Any], version: str) -> None:
+    with pytest.raises(variables.InputError, match="go_service_source_version"):
+        variables.check_variables({**raw, "source_version": version})
