@@ -60,7 +60,9 @@ def explain(result: dict[str, Any], settings: dict[str, Any], address: str, stil
     lines = [line for line in dict.fromkeys(told) if line.strip()][-_LINES:]
     text = "\n".join(lines)
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.I)), _OTHERWISE)
-    return Failure(SOURCE, f"the source cannot be fetched from {settings['source']}, version {settings['source_version']}", remedy, still_runs, lines)
+    return Failure(
+        SOURCE, f"the source cannot be fetched from {settings['source']}, version {settings['source_version']}", remedy, still_runs, lines
+    )
 
 
 class ActionModule(StageAction):
