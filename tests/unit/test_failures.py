@@ -207,6 +207,9 @@ def told(engine: Engine, client: Callable[..., str], web: str, tmp_path_factory:
     }
     client("rm", "-fv", mounter, *(f"utest-{name}" for name in ("swap", "rollback", "rollback-failed", "report")))
     client("volume", "rm", "utest-small", *marks)
+    # Images that are made from another have to go before it.
+    steps = client("images", "-q", "--filter", "label=go-service.name=utest-build").split()
+    client("rmi", "-f", "utest-image:1", "utest-elsewhere/image:2", *steps)
 
 
 @pytest.mark.engine

@@ -75,6 +75,8 @@ def records(
         record["locks"] = [str(path) for path in top.glob("work/*/lock")]
     yield found
     client("rm", "-fv", "utest-first")
+    # Images that are made from another have to go before it.
+    client("rmi", "-f", *{f"utest-{name}:1" for name, _own in SERVICES}, "utest-first:latest")
 
 
 def test_a_service_that_runs_is_recorded(records: list[dict[str, Any]]) -> None:
