@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.community.docker.plugins.module_utils._api.utils.build import exclude_paths
 from ansible_collections.proven.go_service.plugins.module_utils.image import context, dockerfile, manifest, transfer
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import ClassicRules, IgnoreRules, literal
 from ansible_collections.proven.go_service.plugins.module_utils.source import address, facts, project
 from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
+from docker.utils import exclude_paths  # docker_image has a copy of it.
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
