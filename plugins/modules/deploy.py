@@ -118,6 +118,7 @@ from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
+from ..module_utils.deploy.candidate import prove_candidate
 from ..module_utils.deploy.container import create_body, drift
 from ..module_utils.deploy.images import promote, prune
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
@@ -207,7 +208,7 @@ def run(params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
         progress.at(stages.CANDIDATE)
         refuse_foreign(engine, settings["name"])
         try:
-            known["verify"] = verify(engine, params)
+            known["verify"] = verify(engine, params, prove_candidate)
         except Broken as broken:
             known["verify"] = broken.verified
             raise

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import stages
+
 # What still runs where nothing was done yet; it is true where nothing ran as well.
 UNTOUCHED = "Nothing that ran before was touched."
 DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine holds; docker builder prune and docker image prune free it."
@@ -96,6 +98,18 @@ class Failure(Exception):
             lines += ["", *(f"  | {line}" for line in self.evidence), ""]
         lines += [f"What still runs: {self.still_runs}", f"What to do: {self.remedy}"]
         return "\n".join([*lines, f"Report: {page}"] if page else lines)
+
+
+class NoHealthCheck(Failure):
+    """An image has no health check."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(
+            stages.CANDIDATE,
+            f"the image {image} has no health check, so nothing can prove it",
+            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
+            UNTOUCHED,
+        )
 
 
 @dataclass

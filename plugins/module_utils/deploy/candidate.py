@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..common.failure import UNTOUCHED, Failure
+from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import candidate_name
 from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
 from ..engine.records import health_test
 from .container import candidate_body
-from .proof import NoHealthCheck, NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
+from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
 from .remedies import remedy_for
 
 T = TypeVar("T")

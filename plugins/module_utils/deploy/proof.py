@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.failure import UNTOUCHED, Failure, Problem, folded
+from ..common.failure import Problem, folded
 from ..common.settings import parse_duration, parse_publish
-from ..common.stages import CANDIDATE
 from ..common.text import url
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
@@ -22,18 +21,6 @@ POLL = 0.05
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
 LOG_LINES_READ = 400
-
-
-class NoHealthCheck(Failure):
-    """An image has no health check."""
-
-    def __init__(self, image: str) -> None:
-        super().__init__(
-            CANDIDATE,
-            f"the image {image} has no health check, so nothing can prove it",
-            "Build it with this role, or give its Dockerfile a HEALTHCHECK.",
-            UNTOUCHED,
-        )
 
 
 class NotProven(Problem):

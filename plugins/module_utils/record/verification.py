@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..common.failure import UNTOUCHED, Failure
+from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import LABEL_DIGEST
 from ..common.settings import contract_terms
 from ..common.stages import CONTRACT
@@ -19,11 +19,12 @@ from ..contract.evidence.image_archive import ArchiveError
 from ..contract.evidence.model import Evidence
 from ..contract.expected import Expected
 from ..contract.names import FAIL
-from ..deploy.candidate import prove_candidate
-from ..deploy.proof import NoHealthCheck
 from ..engine.client import Engine
 from . import sbom
 from .facts import facts
+
+# Takes the Engine, the settings, the image's reference and what looks into the candidate; returns the proof, which has `start_seconds`, and what was found.
+Prove = Callable[[Engine, Mapping[str, Any], str, Callable[[str], Evidence]], "tuple[Any, Evidence]"]
 
 
 class Broken(Failure):
@@ -36,10 +37,11 @@ class Broken(Failure):
         self.verified = verified
 
 
-def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
+def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module go_service_deploy.
+    :param params: the options of the module deploy.
+    :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
     :raises Failure: the candidate does not prove itself; Broken where the contract is not met.
@@ -57,7 +59,7 @@ def verify(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
 
     proof = refusal = None
     try:
-        proof, found = prove_candidate(engine, settings, reference, look)
+        proof, found = prove(engine, settings, reference, look)
     except NoHealthCheck as unprovable:
         # It is held to the contract as it lies there, which names what is missing.
         refusal, found = unprovable, look("")
