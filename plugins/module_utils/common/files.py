@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 CHUNK = 1 << 20
 # What a file that is read as a whole may have: cmd/go takes no larger go.mod.
@@ -111,7 +111,7 @@ def read_source_file(root: str | Path, path: str | Path) -> bytes:
         return read_rest(stream, path)
 
 
-def write_file(target: Path, content: io.BufferedIOBase, mode: int) -> None:
+def write_file(target: Path, content: IO[bytes], mode: int) -> None:
     """Write a file by way of a temporary one beside it, so that the name never shows half a file."""
     descriptor, name = tempfile.mkstemp(prefix=".staging-", dir=target.parent)
     try:

@@ -77,6 +77,8 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
             elif member.isreg():
                 if target.is_dir() and not target.is_symlink():
                     _remove(target)
-                write_file(target, stream.extractfile(member), member.mode)
+                content = stream.extractfile(member)
+                assert content is not None
+                write_file(target, content, member.mode)
             else:
                 raise ContextError(f"refusing to unpack {member.name!r}, which is no file, directory or symbolic link", "Run again.")

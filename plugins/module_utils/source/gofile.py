@@ -57,6 +57,12 @@ _EMBED_ARGUMENT = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*"|`[^`]*`)(?=\s|\Z)|([^\s"
 _VALID_IMPORT = re.compile(r"[^\x00-\x20\x7f\s!\"#$%&'()*,:;<=>?\[\\\]^{|}`\ufffd]+")
 
 
+def _skip_space(data: bytes, position: int) -> int:
+    """Return where blanks and comments from a position on end."""
+    match = _SPACE.match(data, position)
+    return match.end() if match else position
+
+
 def _scan_head(data: bytes) -> tuple[_Head, int]:
     """Read the package clause and the imports, as go/build readGoInfo does; return also how far they reach.
 
@@ -64,12 +70,12 @@ def _scan_head(data: bytes) -> tuple[_Head, int]:
     tries again with all of it.
     """
     start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
-    position = _SPACE.match(data, start).end()
+    position = _skip_space(data, start)
     keyword = _PACKAGE.match(data, position)
     if not keyword:
         return _Head("", (), data[start:]), len(data)
     header = data[start : keyword.end()]
-    name = _NAME.match(data, _SPACE.match(data, keyword.end()).end())
+    name = _NAME.match(data, _skip_space(data, keyword.end()))
     if not name:
         return _Head("", (), header), len(data)
 
@@ -78,26 +84,26 @@ def _scan_head(data: bytes) -> tuple[_Head, int]:
     def specification(position: int) -> int:
         alias = _ALIAS.match(data, position)
         if alias:
-            position = _SPACE.match(data, alias.end()).end()
+            position = _skip_space(data, alias.end())
         literal = _STRING.match(data, position)
         if not literal:
             return len(data)
         literals.append(literal[0])
-        return _SPACE.match(data, literal.end()).end()
+        return _skip_space(data, literal.end())
 
-    position = _SPACE.match(data, name.end()).end()
+    position = _skip_space(data, name.end())
     while True:
         keyword = _IMPORT.match(data, position)
         if not keyword:
             break
-        position = _SPACE.match(data, keyword.end()).end()
+        position = _skip_space(data, keyword.end())
         if data[position : position + 1] != b"(":
             position = specification(position)
             continue
-        position = _SPACE.match(data, position + 1).end()
+        position = _skip_space(data, position + 1)
         while position < len(data) and data[position : position + 1] != b")":
             position = specification(position)
-        position = _SPACE.match(data, min(position + 1, len(data))).end()
+        position = _skip_space(data, min(position + 1, len(data)))
     if data[position : position + 1] == b"/":
         position = len(data)
 
@@ -164,13 +170,13 @@ def read_go_file(directory: str, name: str, context: BuildContext, root: str | N
     What is no regular file of the source is left out, as in go/build; for a link that leaves it the build context is refused, unless
     .dockerignore keeps it out.
     """
-    excluded = excluded_by_name(name, context)
-    if excluded:
-        return GoFile(name, excluded=excluded)
+    by_name = excluded_by_name(name, context)
+    if by_name:
+        return GoFile(name, excluded=by_name)
     try:
         head, data = read_head(os.path.join(directory, name), root)
     except Irregular as error:
-        return GoFile(name, excluded=error.strerror, irregular=True)
+        return GoFile(name, excluded=str(error.strerror), irregular=True)
     excluded = excluded_by_header(head.header, context)
     if not head.package:
         excluded = "it has no package clause"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from .errors import SourceError
 from .model import GoProject
@@ -76,4 +76,5 @@ def numbers(version: str) -> tuple[int, ...] | None:
 
 def check_builder(project: Mapping[str, Any], version: str) -> None:
     """Raise SourceError where the builder image's own Go is too old for the module."""
-    check_go_version(SimpleNamespace(**project), version)
+    # The plain data has the same names as the record that it was made from.
+    check_go_version(cast(GoProject, SimpleNamespace(**project)), version)

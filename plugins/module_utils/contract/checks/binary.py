@@ -41,7 +41,7 @@ def binary_elf(evidence: Evidence, _expected: Expected) -> Outcome:
 @needs_binary
 def binary_static(evidence: Evidence, _expected: Expected) -> Outcome:
     """No program interpreter (PT_INTERP) and no shared library (DT_NEEDED): it runs on any Linux userland, or none."""
-    elf = evidence.binary.elf  # type: ignore[union-attr]
+    elf = evidence.elf
     if elf.static:
         return passed("static", "static")
     libraries = listed(elf.needed) or "none by name"
@@ -59,7 +59,7 @@ def binary_static(evidence: Evidence, _expected: Expected) -> Outcome:
 def binary_stripped(evidence: Evidence, _expected: Expected) -> Outcome:
     """No symbol table (.symtab) and no debugging sections (.debug_*): about a third smaller, with stack traces
     unharmed."""
-    sections = evidence.binary.elf.symbol_sections  # type: ignore[union-attr]
+    sections = evidence.elf.symbol_sections
     if sections:
         return failed(count(len(sections), "symbol section"), "stripped", listed(sections))
     return passed("stripped", "stripped")
@@ -74,7 +74,7 @@ def binary_stripped(evidence: Evidence, _expected: Expected) -> Outcome:
 @needs_binary
 def binary_architecture(evidence: Evidence, _expected: Expected) -> Outcome:
     """The ELF header's machine is the architecture that the image is declared for."""
-    measured, limit = evidence.binary.elf.architecture, evidence.image.architecture  # type: ignore[union-attr]
+    measured, limit = evidence.elf.architecture, evidence.image.architecture
     if measured != limit:
         return failed(measured, limit, f"an {measured} binary in an image for {limit}")
     return passed(measured, limit)
@@ -90,7 +90,7 @@ def binary_architecture(evidence: Evidence, _expected: Expected) -> Outcome:
 @needs_layers
 def binary_single_copy(evidence: Evidence, _expected: Expected) -> Outcome:
     """No other file in any layer has the binary's content, and no other layer holds another version of it."""
-    copies = evidence.binary.copies  # type: ignore[union-attr]
+    copies = evidence.executable.copies
     if copies:
         return failed(count(len(copies) + 1, "copy", "copies"), "1 copy", f"also {listed(copies)}")
     return passed("1 copy", "1 copy")
@@ -107,10 +107,10 @@ def binary_single_copy(evidence: Evidence, _expected: Expected) -> Outcome:
 def binary_build_info(evidence: Evidence, _expected: Expected) -> Outcome:
     """Go's embedded build information can be read: main module, Go version and dependencies, of which the SBOM is
     made."""
-    binary = evidence.binary
-    info = binary.build_info  # type: ignore[union-attr]
+    binary = evidence.executable
+    info = binary.build_info
     if info is None:
-        return warned("none", "module, Go version, dependencies", binary.problem)  # type: ignore[union-attr]
+        return warned("none", "module, Go version, dependencies", binary.problem)
     if info.main is None:
         return warned(info.go_version, "module, Go version, dependencies", "it was built without module mode")
     measured = f"{info.main.path}, {info.go_version}, {count(len(info.deps), 'dependency', 'dependencies')}"

@@ -164,7 +164,7 @@ def files_leftovers(evidence: Evidence, _expected: Expected) -> Outcome:
 def files_binary_writable(evidence: Evidence, expected: Expected) -> Outcome:
     """The service's user may not write the binary; where the design's `COPY --chown` makes it the owner, the read-only
     root file system is what keeps it from doing so, and the result says so."""
-    entry = evidence.binary.entry  # type: ignore[union-attr]
+    entry = evidence.executable.entry
     uid, gid = evidence.user_ids
     measured = f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}"
     limit = "not writable for the service"

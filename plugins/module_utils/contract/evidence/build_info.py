@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO
 
 from .elf import SHT_NOBITS, ElfFile, read
 
@@ -47,7 +47,7 @@ class GoBuildInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-def read_build_info(stream: BinaryIO) -> GoBuildInfo:
+def read_build_info(stream: IO[bytes]) -> GoBuildInfo:
     """Read the build information that Go's linker embeds, as ``go version -m`` prints it.
 
     :param stream: seekable binary stream of the whole file.
@@ -147,7 +147,7 @@ def _module(text: str) -> GoModule:
     columns = text.split("\t")
     if len(columns) not in (2, 3):
         raise BuildInfoError(f"a module line with {len(columns)} columns: {text!r}")
-    return GoModule(*columns)
+    return GoModule(columns[0], columns[1], columns[2] if len(columns) == 3 else "")
 
 
 def _setting(text: str) -> tuple[str, str]:

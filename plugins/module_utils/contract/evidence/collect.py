@@ -76,11 +76,11 @@ def _final_contents(layers: tuple[LayerFiles, ...], files: dict[str, FileEntry])
 def read_binary(entry: FileEntry, content: IO[bytes], copies: tuple[str, ...] = ()) -> BinaryFacts:
     """Read what the service's executable says about itself."""
     try:
-        elf = read_elf(content)  # type: ignore[arg-type]
+        elf = read_elf(content)
     except ElfError as error:
         return BinaryFacts(entry, problem=str(error), copies=copies)
     try:
-        return BinaryFacts(entry, elf, read_build_info(content), copies=copies)  # type: ignore[arg-type]
+        return BinaryFacts(entry, elf, read_build_info(content), copies=copies)
     except (BuildInfoError, ElfError) as error:
         return BinaryFacts(entry, elf, problem=str(error), copies=copies)
 

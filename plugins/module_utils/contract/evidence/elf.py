@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 # e_machine -> the name that Go (GOARCH) and container images (architecture) use. A tuple tells little from big endian.
 _MACHINES: dict[int, str | tuple[str, str]] = {
@@ -74,7 +74,7 @@ class _Section:
     size: int
 
 
-def read(stream: BinaryIO, offset: int, size: int) -> bytes:
+def read(stream: IO[bytes], offset: int, size: int) -> bytes:
     """What the file has there, which is nothing for a place that no file can have."""
     try:
         stream.seek(offset)
@@ -86,7 +86,7 @@ def read(stream: BinaryIO, offset: int, size: int) -> bytes:
 class ElfFile:
     """The tables of an ELF file that the two readers below need."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
         ident = read(stream, 0, 16)
         if len(ident) < 16 or ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
@@ -155,7 +155,7 @@ def _string_at(table: bytes, start: int) -> str:
     return table[start : end if end >= 0 else len(table)].decode("utf-8", "replace")
 
 
-def read_elf(stream: BinaryIO) -> ElfInfo:
+def read_elf(stream: IO[bytes]) -> ElfInfo:
     """Read the facts of an ELF file.
 
     :param stream: seekable binary stream of the whole file.

@@ -127,7 +127,7 @@ def _decompressed(stream: _Peeked) -> IO[bytes] | _Peeked | None:
     """The tar stream behind a blob; None for what is no tar, or compressed in a way this Python cannot read."""
     head = stream.head
     if head[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=stream)  # type: ignore[arg-type]
+        return gzip.GzipFile(fileobj=stream)  # type: ignore[call-overload]
     if head[:4] == b"\x28\xb5\x2f\xfd":
         try:
             from compression.zstd import ZstdFile  # noqa: PLC0415 - of the standard library since Python 3.14
@@ -182,7 +182,7 @@ def _entry(
         copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) if path in wanted else None  # noqa: SIM115 - kept
         digest = _digest(tar.extractfile(member), copy)
         if copy is not None:
-            contents[path] = copy  # type: ignore[assignment]
+            contents[path] = copy
     return FileEntry(
         path=path,
         type=kind,
@@ -241,7 +241,7 @@ def _scan_blob(blob: _Peeked, wanted: frozenset[str]) -> LayerFiles | None:
         return None
     if tar is not blob:
         tar = _Peeked(tar, 512)  # type: ignore[arg-type]
-    return read_layer(tar, wanted) if _is_tar(tar.head) else None  # type: ignore[union-attr]
+    return read_layer(tar, wanted) if _is_tar(tar.head) else None
 
 
 def _with_layer(files: LayerFiles | None, layer: int) -> LayerFiles | None:

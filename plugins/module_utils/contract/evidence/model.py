@@ -173,6 +173,18 @@ class Evidence:
     gaps: tuple[str, ...] = ()
 
     @property
+    def executable(self) -> BinaryFacts:
+        """The service's executable, for checks that are asked only where there is one (`needs_binary`)."""
+        assert self.binary is not None
+        return self.binary
+
+    @property
+    def elf(self) -> ElfInfo:
+        """What its ELF header says, likewise."""
+        assert self.executable.elf is not None
+        return self.executable.elf
+
+    @property
     def account(self) -> Account | None:
         """The account that USER names (root's without one), None where the image has no such account."""
         user = self.image.user.partition(":")[0] or "root"
