@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ..module_utils.common.secrets import mask
 from ..module_utils.common.stages import BUILD
+from ..module_utils.common.text import visible
 from ..plugin_utils.build_log import steps
 from ..plugin_utils.builders import buildx, docker_image
 from ..plugin_utils.stage_action import StageAction
@@ -35,7 +37,6 @@ class ActionModule(StageAction):
                 "name": {"type": "str", "required": True},
                 "tag": {"type": "str", "required": True},
                 "context": {"type": "str", "required": True},
-                "args": {"type": "dict", "default": {}},
                 "network": {"type": "str", "default": "default"},
                 "timeout": {"type": "int", "default": 3600},
                 "connection": {"type": "dict", "default": {}},
@@ -55,6 +56,6 @@ class ActionModule(StageAction):
         printed = builder.log(result)
         return {
             "changed": bool(result.get("changed")),
-            "build": {"seconds": seconds, "cached": builder.was_cached(printed), "steps": steps(printed)},
+            "build": {"seconds": seconds, "cached": builder.was_cached(printed), "steps": visible(mask(steps(printed), self.hidden()))},
             "image_id": result["image"].get("Id", ""),
         }

@@ -22,6 +22,7 @@ class ActionModule(StageAction):
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what the module returns."""
         dockerfile, folder, host = args.pop("dockerfile"), args.pop("report_dir"), args.pop("host")
+        args["secrets"] = self.secrets()
         name = args["settings"]["name"]
         if dockerfile and not self._task.check_mode:
             before = reports.read(reports.paths(folder, host, name)["json"])

@@ -1,16 +1,24 @@
 """Action plugin: fetch the source of a service from git to the target, by ansible.builtin.git.
 
 Options: settings (dict): the role's settings; dest (path): the directory on the target.
+
+A password or token in the address goes to git by a program that git asks for it (GIT_ASKPASS): as an argument everybody on the target would
+see it, modules would log it, and it would stay in the configuration of the repository.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shlex
+import urllib.parse
+from collections.abc import Iterator
 from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, Failure
+from ..module_utils.common.secrets import credentials, mask, without_credentials
 from ..module_utils.common.stages import SOURCE
-from ..module_utils.source.address import without_credentials
+from ..module_utils.common.text import visible
 from ..plugin_utils.stage_action import StageAction, failure_of_module
 from ..plugin_utils.variables import PREFIX
 
@@ -50,13 +58,18 @@ _OTHERWISE = (
 )
 
 
-def explain(result: dict[str, Any], settings: dict[str, Any], address: str, still_runs: str) -> Failure:
+def askpass(held: str) -> str:
+    """Return a program that answers git's two questions, for the user and for the password, from what stood in an address."""
+    user, _colon, password = (urllib.parse.unquote(part) for part in held.partition(":"))
+    return (
+        f'#!/bin/sh\ncase "$1" in\nUsername*) printf "%s\\n" {shlex.quote(user)} ;;\n*) printf "%s\\n" {shlex.quote(password)} ;;\nesac\n'
+    )
+
+
+def explain(result: dict[str, Any], settings: dict[str, Any], still_runs: str) -> Failure:
     """Return the failure of a fetch: what git said, and what to do about it."""
     said = failure_of_module(result, SOURCE, still_runs)
-    told = [
-        without_credentials(line, address)
-        for line in [*said.message.splitlines(), *said.evidence, *str(result.get("stderr", "")).splitlines()]
-    ]
+    told = [*said.message.splitlines(), *said.evidence, *str(result.get("stderr", "")).splitlines()]
     lines = [line for line in dict.fromkeys(told) if line.strip()][-_LINES:]
     text = "\n".join(lines)
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.I)), _OTHERWISE)
@@ -74,11 +87,33 @@ class ActionModule(StageAction):
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what ansible.builtin.git returns."""
         settings = args["settings"]
-        # The settings have the address as it may be shown; here alone it is needed whole. The clone's configuration holds it.
+        # The settings have the address as it may be shown; here alone it is needed whole.
         address = str(self._templar.template(self._task_vars[f"{PREFIX}source"]))
-        asked = {"repo": address, "dest": args["dest"], "version": settings["source_version"], "force": True, "umask": "0077"}
-        self._task.environment = [*(self._task.environment or []), _NOTHING_OF_THE_CLONE]
-        result = self._execute_module(module_name="ansible.builtin.git", module_args=asked, task_vars=self._task_vars)
+        asked = {
+            "repo": without_credentials(address),
+            "dest": args["dest"],
+            "version": settings["source_version"],
+            "force": True,
+            "umask": "0077",
+        }
+        with self._answering(credentials(address)) as answers:
+            self._task.environment = [*(self._task.environment or []), {**_NOTHING_OF_THE_CLONE, **answers}]
+            fetched = self._execute_module(module_name="ansible.builtin.git", module_args=asked, task_vars=self._task_vars)
+        result = mask(fetched, self.hidden())
         if result.get("failed"):
-            raise explain(result, settings, address, self._progress.still_runs)
-        return result
+            raise explain(result, settings, self._progress.still_runs)
+        return dict(visible(result))
+
+    @contextlib.contextmanager
+    def _answering(self, held: str) -> Iterator[dict[str, str]]:
+        """Yield the environment by which git gets user and password as long as the block runs, from a program that only its user can read."""
+        if not held:
+            yield {}
+            return
+        directory = self._make_tmp_path()
+        try:
+            program = self._transfer_data(self._connection._shell.join_path(directory, "askpass"), askpass(held))
+            self._fixup_perms2((directory, program))
+            yield {"GIT_ASKPASS": program}
+        finally:
+            self._remove_tmp_path(directory)

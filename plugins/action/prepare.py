@@ -20,8 +20,8 @@ from ansible import constants as C
 from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.common import stages
+from ..module_utils.common.credentials import ALWAYS_DENIED
 from ..module_utils.common.failure import UNTOUCHED, Failure
-from ..module_utils.common.secrets import ALWAYS_DENIED
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import dockerfile_facts
 from ..module_utils.image.ignore import check_embedded, let_back, literal
@@ -110,7 +110,8 @@ class ActionModule(StageAction):
         began = time.monotonic()
         wanted = [settings["builder_image"], settings["runtime_image"]]
         bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
-        common: dict[str, Any] = {"settings": settings, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
+        packed = self.secrets()
+        common: dict[str, Any] = {"settings": settings, "secrets": packed, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
@@ -119,7 +120,7 @@ class ActionModule(StageAction):
                 root = find_source(os.path.expanduser(settings["source"]), self._roots())
                 project = project_facts(root, settings)
             else:
-                found = self._module(mode="analyze", settings=settings, source_root=self._task.args["host_source"])
+                found = self._module(mode="analyze", settings=settings, secrets=packed, source_root=self._task.args["host_source"])
                 project = found["project"]
                 common["source_root"] = found["source_root"]
             common.update(self._generate(settings, project, bases, ignored), project=project)

@@ -50,12 +50,14 @@ def render(template: str, **variables: Any) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file in one step, so that no reader sees half of it; hosts are handled side by side."""
+    """Write a file in one step, so that no reader sees half of it; hosts are handled side by side.
+
+    Its mode is 0600, as mkstemp has it: a report quotes logs, which may hold more than the secrets that are known.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

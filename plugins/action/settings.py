@@ -1,4 +1,4 @@
-"""Action plugin: check all go_service_* variables of a host beyond what argument specs can say, and return them typed.
+"""Action plugin: check all go_service_* variables of a host beyond what argument specs can say, and return them typed, without secret values.
 
 Runs on the controller alone. Fails with one message that lists every problem.
 """
@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, failed
+from ..module_utils.common.secrets import conceal
 from ..module_utils.contract import judge
 from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
             settings["source"] = shown_address(settings["source"]) or HIDDEN
         # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
         settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
-        return settings
+        return conceal(settings)
 
     @staticmethod
     def _waiver_problems(waivers: dict[str, str]) -> list[str]:

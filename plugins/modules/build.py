@@ -31,10 +31,6 @@ options:
     description: Directory of the build context on the host, with the Dockerfile in it.
     type: str
     required: true
-  args:
-    description: Build arguments.
-    type: dict
-    default: {}
   network:
     description: Network of the build; V(default) leaves it to the builder.
     type: str

@@ -30,6 +30,10 @@ options:
     description: The role's settings, as M(proven.go_service.settings) returns them.
     type: dict
     required: true
+  secrets:
+    description: The values of secret variables, packed by C(common/secrets.py); the settings have their names alone.
+    type: str
+    default: ""
   image:
     description: Reference of the image to deploy.
     type: str
@@ -112,14 +116,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
-from ..module_utils.common.names import LABEL_CONFIG, service_directory
+from ..module_utils.common.names import service_directory
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
 from ..module_utils.deploy.candidate import prove_candidate
-from ..module_utils.deploy.container import create_body, drift
+from ..module_utils.deploy.container import create_body, drift, is_made_by
 from ..module_utils.deploy.images import promote, prune
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
 from ..module_utils.deploy.lock import Lock
@@ -157,12 +161,7 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     if not found:
         return ""
     body = create_body(settings, reference, engine.api_version)
-    same = (
-        found["Image"] == image["Id"]
-        and found["Config"]["Labels"].get(LABEL_CONFIG) == body["Labels"][LABEL_CONFIG]
-        and not reason_to_replace(engine, found)
-        and not drift(body, found)
-    )
+    same = found["Image"] == image["Id"] and is_made_by(body, found) and not reason_to_replace(engine, found) and not drift(body, found)
     return found["Id"] if same else ""
 
 
@@ -217,7 +216,7 @@ def run(params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
         progress.at(stages.SWAP)
         put_in_place(engine, settings, params["image"], progress, known)
         # For the report of a run that finds nothing to do.
-        write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]))
+        write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]), 0o600)
     done = known["deploy"]
     return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
 
@@ -227,6 +226,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "settings": {"type": "dict", "required": True},
+            "secrets": {"type": "str", "default": "", "no_log": True},
             "image": {"type": "str", "required": True},
             "bases": {"type": "list", "elements": "str", "required": True},
             "build": {"type": "dict", "default": {}},
@@ -243,9 +243,9 @@ def main() -> None:
     lock = Lock(service_directory(module.params["settings"]))
     known: dict = {}
     progress = Progress(stages.LOCK, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, known):
+    with ending(module, module.params["settings"]["name"], progress, known) as params:
         try:
-            changed = run(module.params, lock, progress, known)
+            changed = run(params, lock, progress, known)
         finally:
             lock.release(module.params["lock"])
     module.exit_json(changed=changed, **known)

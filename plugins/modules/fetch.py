@@ -7,6 +7,7 @@ module: fetch
 short_description: Fetch the source of a Go service from git
 description:
   - Runs M(ansible.builtin.git) on the host for O(settings), and says of a failed fetch what git said and what to do.
+  - The address is that of the variable C(go_service_source). A password or token in it reaches git alone, and stays nowhere.
 attributes:
   check_mode: {support: full, description: As M(ansible.builtin.git).}
   diff_mode: {support: full, description: As M(ansible.builtin.git).}

@@ -31,6 +31,10 @@ options:
     description: The role's settings, as M(proven.go_service.settings) returns them.
     type: dict
     required: true
+  secrets:
+    description: The values of secret variables, packed by C(common/secrets.py); the settings have their names alone.
+    type: str
+    default: ""
   source_root:
     description: Directory of the source where it is on the host; empty where it is on the controller.
     type: path
@@ -112,9 +116,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
-from ..module_utils.common.names import LABEL_CONFIG, LABEL_DIGEST, service_directory
+from ..module_utils.common.names import LABEL_DIGEST, service_directory
+from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
-from ..module_utils.deploy.container import create_body, drift
+from ..module_utils.deploy.container import create_body, drift, is_made_by
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, since
 from ..module_utils.deploy.recovery import leftovers, recover
@@ -122,7 +127,7 @@ from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import health
 from ..module_utils.image.context import read_context
-from ..module_utils.image.dockerfile import image_labels, label_instruction
+from ..module_utils.image.dockerfile import image_labels, label_instruction, with_values, without_values
 from ..module_utils.image.errors import ContextError
 from ..module_utils.image.manifest import (
     DOCKERFILE,
@@ -163,6 +168,7 @@ class Preparation:
     """One look at the host."""
 
     def __init__(self, params: dict) -> None:
+        """params: of the module; its settings with their secret values."""
         self.params = params
         self.settings = params["settings"]
         self.name = self.settings["name"]
@@ -174,14 +180,15 @@ class Preparation:
             root = Path(params["source_root"])
             self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"])
             self.manifest = manifest_digest(self.entries)
+        # The generated files as the builder gets them.
+        self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
 
     def staged(self) -> list[Entry]:
         """Return the manifest of the staged context, without the generated files."""
         return read_manifest(self.context, skip=GENERATED) if self.context.is_dir() else []
 
     def _generated_differences(self) -> list[str]:
-        wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
-        return [name for name, text in wanted.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
+        return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
     def look(self) -> dict:
         """Return the plan, and what a diff shows."""
@@ -257,7 +264,7 @@ class Preparation:
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
-                self.settings["build_args"],
+                fingerprint({kind: self.settings[kind] for kind in ("build_env", "build_args") if self.settings[kind]}, self.name),
                 plan["base_ids"],
             )
             reference = plan["digest"][:TAG_LENGTH]
@@ -320,7 +327,7 @@ class Preparation:
         }
         if plan["image_id"] and found["Image"] != plan["image_id"]:
             plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
-        elif found["Config"]["Labels"].get(LABEL_CONFIG) != body["Labels"][LABEL_CONFIG]:
+        elif not is_made_by(body, found):
             plan["deploy"].append("the container's settings changed")
         else:
             plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in drift(body, found)]
@@ -334,9 +341,10 @@ class Preparation:
     def diff(self, plan: dict) -> list[dict]:
         """Return what a run with --diff shows for this plan."""
         shown = []
+        # Secret values are no part of what is shown, so that a change of one alone is told by the reasons below.
         wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
         for name, text in wanted.items():
-            before = read_text(self.context / name).partition(LABELS_MARK)[0]
+            before = without_values(read_text(self.context / name).partition(LABELS_MARK)[0])
             if text and before != text:
                 shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
         reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
@@ -361,7 +369,7 @@ class Preparation:
         elif archive:
             apply_archive(self.context, Path(archive), delete)
         for name in self._generated_differences():
-            write_text(self.context / name, self.params[name.strip(".").lower()])
+            write_text(self.context / name, self.generated[name], 0o600)
         if manifest_digest(self.staged()) != self.manifest:
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return before != (self.manifest, [])
@@ -373,7 +381,7 @@ class Preparation:
         digests = [reference.partition("@")[2] for reference in runtime.get("RepoDigests") or []]
         labels = image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
         instruction = label_instruction(labels)
-        write_text(self.context / DOCKERFILE, f"{self.params['dockerfile']}{LABELS_MARK}{instruction}")
+        write_text(self.context / DOCKERFILE, f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}", 0o600)
 
 
 def base_image_missing(plan: dict, still_runs: str) -> Failure:
@@ -401,6 +409,7 @@ def main() -> None:
         argument_spec={
             "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
             "settings": {"type": "dict", "required": True},
+            "secrets": {"type": "str", "default": "", "no_log": True},
             "source_root": {"type": "path", "default": ""},
             "manifest": {"type": "str", "default": ""},
             "dockerfile": {"type": "str", "default": ""},
@@ -416,13 +425,12 @@ def main() -> None:
     )
     os.umask(0o077)
     progress = Progress(stages.LOOK, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, {}):
-        module.exit_json(**run(module, progress))
+    with ending(module, module.params["settings"]["name"], progress, {}) as params:
+        module.exit_json(**run(module, params, progress))
 
 
-def run(module: AnsibleModule, progress: Progress) -> dict:
-    """Return the module's result."""
-    params = module.params
+def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
+    """Return the module's result; params: its options, the settings with their secret values."""
     settings = params["settings"]
     if params["mode"] == "analyze":
         progress.at(stages.SOURCE)
@@ -434,6 +442,8 @@ def run(module: AnsibleModule, progress: Progress) -> dict:
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
     progress.at(stages.STAGE)
     preparation.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Git makes it for everybody where it comes first.
+    preparation.directory.chmod(0o700)
     lock = Lock(preparation.directory)
     identity = params["lock"]
     done = []

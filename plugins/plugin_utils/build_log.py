@@ -8,6 +8,7 @@ from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, UNTOUCHED, Failure, folded
 from ..module_utils.common.stages import BUILD
+from ..module_utils.image.dockerfile import without_values
 
 STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
@@ -19,7 +20,7 @@ def steps(output: str) -> list[dict[str, Any]]:
     for line in output.splitlines():
         match = STEP.match(line)
         if match:
-            found.append({"instruction": match[3], "cached": False})
+            found.append({"instruction": without_values(match[3]), "cached": False})
         elif found and line.strip() == "---> Using cache":
             found[-1]["cached"] = True
     return found
@@ -81,7 +82,9 @@ def explain(head: str, instruction: str, printed: Iterable[str]) -> Failure:
 
     head: what the module said; instruction: the one that failed, "" where it is not known; printed: what that printed.
     """
-    lines = [line for line in folded(printed) if line][-_LINES:]
+    # A builder quotes the Dockerfile, with the values of build_env and build_args in it.
+    head, instruction = without_values(head), without_values(instruction)
+    lines = [line for line in folded(map(without_values, printed)) if line][-_LINES:]
     text = "\n".join([*lines, head])
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
     if not remedy and re.search(r"^\S+\.go:\d+", text, re.M):

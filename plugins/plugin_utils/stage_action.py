@@ -9,6 +9,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
+from ..module_utils.common.secrets import pack
+from .variables import secret_texts, secret_variables
 
 _LAST_LINES = 20
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
@@ -43,7 +45,7 @@ class StageAction(ActionBase):
             raise  # Ansible itself tells a host that is out of reach.
         except Exception as error:
             problem = Problem(str(error), _REMEDY) if isinstance(error, AnsibleError) else error
-            return {**result, **failed(problem, self.service(self._task.args), self._progress, self._display.verbosity)}
+            return {**result, **failed(problem, self.service(self._task.args), self._progress, self._display.verbosity, self.hidden())}
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Do the stage's work and return its result; raise anything where it fails."""
@@ -52,6 +54,14 @@ class StageAction(ActionBase):
     def service(self, args: Mapping[str, Any]) -> str:
         """Return the service's name, from the task's arguments."""
         return str(args["settings"]["name"])
+
+    def secrets(self) -> str:
+        """Return the values of the host's secret variables, packed for a module."""
+        return pack(secret_variables(self._task_vars, self._templar.template))
+
+    def hidden(self) -> tuple[str, ...]:
+        """Return what is taken out of foreign text."""
+        return secret_texts(self._task_vars, self._templar.template)
 
     def module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Run a module on the target and return its result; raise Failure where it failed."""

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
+from ..module_utils.common.secrets import mask, secret_values
 from ..module_utils.common.stages import ROLE
-from ..module_utils.common.text import url
+from ..module_utils.common.text import url, visible
 
 _WIDTH = 10
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
@@ -39,17 +40,19 @@ def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapp
     return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
 
 
-def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str) -> dict[str, Any]:
+def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str, secrets: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record with the failure of a task, and with what the failed task had found out by then.
 
-    task: its name, told where the task is none of a stage: those say themselves why they failed.
+    task: its name, told where the task is none of a stage: those say themselves why they failed; secrets: the secret
+    variables by name, and the source's address.
     """
     found = {part: result[part] for part in ("verify", "deploy") if result.get(part)}
     if result.get("failure"):
         return {**record, **found, "failure": dict(result["failure"])}
     remedy = "Read what it says, correct the cause, run again; -vvv shows more."
     failure = Failure(ROLE, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
-    return {**record, "failure": failure.as_dict()}
+    hidden = secret_values({**record["settings"], **secrets}, secrets["address"])
+    return {**record, "failure": visible(mask(failure.as_dict(), hidden))}
 
 
 def still_runs(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..module_utils.common.failure import Problem
 from ..module_utils.common.references import is_image_reference
+from ..module_utils.common.secrets import SECRET, secret_values
 from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
@@ -147,7 +148,10 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
 
 
 def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, secret: bool = False) -> Callable[[Any], dict]:
-    """secret: a value may be one, and is not shown."""
+    """secret: a value may be one, and is not shown; nor is what follows a "=" or ":" in a name, which was meant as a value."""
+
+    def shown_name(key: Any) -> Any:
+        return re.split("[=:]", key)[0] if secret and isinstance(key, str) else key
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
@@ -157,14 +161,16 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
             try:
                 text = _text(key, empty=False)
             except Rejected as problem:
-                raise Rejected(f"has the name {key!r}, which {problem}") from None
+                raise Rejected(f"has the name {shown_name(key)!r}, which {problem}") from None
             if name is not None and not name.match(text):
-                raise Rejected(f"has the name {key!r}, which is not valid; letters, digits and _ are allowed, not starting with a digit")
+                raise Rejected(
+                    f"has the name {shown_name(text)!r}, which is not valid; letters, digits and _ are allowed, not starting with a digit"
+                )
             try:
                 taken[text] = take_value(item)
             except Rejected as problem:
                 shown = "a value (not shown) that" if secret else f"the value {item!r}, which"
-                raise Rejected(f"has {key!r} with {shown} {problem}") from None
+                raise Rejected(f"has {shown_name(key)!r} with {shown} {problem}") from None
         return taken
 
     return take
@@ -314,7 +320,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
     "volumes": _list_of(_volume),
-    "labels": _mapping_of(None, _text),
+    "labels": _mapping_of(None, _text, secret=True),
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
     "restart_policy": _choice(RESTART_POLICIES),
     "memory": _memory,
@@ -341,6 +347,20 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "work_dir": lambda value: _text(value, empty=False),
     "report_dir": lambda value: _text(value, empty=False),
 }
+
+
+def secret_variables(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, dict[str, str]]:
+    """Return the values of a host's secret variables. Each action reads them anew: they are part of no result and of no fact.
+
+    template: of the action's templar.
+    """
+    return {name: FIELDS[name](template(variables[PREFIX + name])) for name in SECRET if PREFIX + name in variables}
+
+
+def secret_texts(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> tuple[str, ...]:
+    """Return what of a host's variables is taken out of foreign text, for `mask`; template: of the action's templar."""
+    given = {name: template(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
+    return secret_values({**given, **secret_variables(variables, template), "source": ""}, str(given.get("source", "")))
 
 
 def unknown_names(names: Iterable[str]) -> list[str]:
@@ -385,8 +405,10 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
             settings[name] = take(raw[name])
         except Rejected as problem:
             # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
-            # Nor is an address, which may hold a password.
-            whole = isinstance(raw[name], (Mapping, list, tuple)) or (name == "source" and re.search("[@:]", str(raw[name])))
+            # What is secret is not shown, nor is an address, which may hold a password.
+            whole = (
+                name in SECRET or isinstance(raw[name], (Mapping, list, tuple)) or (name == "source" and re.search("[@:]", str(raw[name])))
+            )
             problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
     if not problems:
         problems = _across(settings)

@@ -495,7 +495,7 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     assert connection["docker_host"] == f"unix://{tmp_path}/e"
     (tmp_path / "source").mkdir()
     (tmp_path / "source/Dockerfile").write_text(f"FROM {IMAGE}\nLABEL a={tmp_path.name}\n")
-    settings = {"name": "utest-built", "build_args": {}, "build_timeout": 60, "build_network": "default", "builder": builder}
+    settings = {"name": "utest-built", "build_timeout": 60, "build_network": "default", "builder": builder}
     plan = {
         "image": f"utest-built:{builder}-{chosen.lower()}",
         "context": str(tmp_path / "source"),

@@ -321,10 +321,11 @@ def test_a_module_of_the_role_that_meets_a_bug_says_so_with_what_still_runs(modu
         (["2026/11/25 15:16:43 listen: no", "2026/11/25 15:16:44 listen: no"], ["2026/11/25 15:16:44 listen: no (2 times)"]),
         (["log: 2026-11-25T15:16:43.123Z no", "log: 2026-11-25T15:16:44.5+01:00 no"], ["log: 2026-11-25T15:16:44.5+01:00 no (2 times)"]),
         (["try 1", "try 2"], ["try 1", "try 2"]),
-        (["\x1b[31mred\x1b[0m\x07", "red"], ["red (2 times)"]),
+        (["\x1b[31mred\x1b[0m", "red"], ["red (2 times)"]),
+        (["a\x07"], ["a\\x07"]),
         (["FAIL\tx"], ["FAIL\tx"]),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_lines_that_say_the_same_are_one_with_their_number(lines: list[str], shown: list[str]) -> None:
     assert Failure("candidate", "m", "r", "s", lines).evidence == Problem("m", evidence=lines).evidence == folded(lines) == shown

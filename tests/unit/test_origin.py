@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED
+from ansible_collections.proven.go_service.plugins.module_utils.common import secrets
 from ansible_collections.proven.go_service.plugins.module_utils.source import address, origin
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
@@ -271,11 +271,13 @@ def test_an_address_shows_neither_user_nor_password_nor_query(given: str, shown:
         "https://user:hunter2%21@host/x.git",
     ],
 )
-def test_what_git_says_of_an_address_tells_no_password(plugin: Callable[[str], Any], given: str) -> None:
+def test_what_git_says_of_an_address_tells_no_password(
+    settings: Callable[..., dict[str, Any]], plugin: Callable[[str], Any], given: str
+) -> None:
     secret = given.partition("//")[2].rpartition("@")[0].partition(":")[2] or "hunter2"
     said = {"msg": "Failed to download", "stderr": f"fatal: unable to access '{given}/': for {secret}"}
-    settings = {"source": address.shown_address(given) or address.HIDDEN, "source_version": "HEAD"}
-    told = plugin("action.fetch").explain(said, settings, given, UNTOUCHED).text("x")
+    shown = settings(source=address.shown_address(given) or address.HIDDEN, source_type="git")
+    told = plugin("action.fetch").explain(secrets.mask(said, secrets.secret_values(shown, given)), shown, "Nothing.").text("api")
     assert "hunter2" not in told
     assert "the source cannot be fetched from" in told and "unable to access" in told
 

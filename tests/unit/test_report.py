@@ -384,7 +384,7 @@ def test_action_writes(tmp_path):
     """Data, page and bill of materials, readable for all; no change, and no index for one report."""
     result = run(tmp_path, sbom=BILL)
     assert files(tmp_path) == ["vm1/cat-server.html", "vm1/cat-server.json", "vm1/cat-server.sbom.json"]
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "vm1").iterdir()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "vm1").iterdir()} == {0o600}
     assert (result["changed"], result.get("failed", False), result["verdict"]) == (False, False, "pass")
     assert result["path"] == result["paths"]["html"] == str(tmp_path / "vm1/cat-server.html")
     assert problems(json.loads((tmp_path / "vm1/cat-server.json").read_text())) == []

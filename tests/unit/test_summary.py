@@ -134,14 +134,19 @@ def test_a_failure(settings: Settings) -> None:
 
 def test_a_task_that_is_no_stage_fails_with_all_three_parts_as_well(settings: Settings) -> None:
     deployed = record(settings(name="api"), {"image": "api:1"}, {"deploy": {"container_id": "0123456789abcdef"}})
-    lines = summary.failure_text(summary.failed(deployed, {"failed": True, "msg": "no"}, "Sum up")).splitlines()
-    assert lines[:2] == ["api: the task 'Sum up' failed: no", "What still runs: The container 0123456789ab of api:1 runs and is healthy."]
+    lines = summary.failure_text(
+        summary.failed(deployed, {"failed": True, "msg": "no hunter2x\x07"}, "Sum up", {"env": {"A": "hunter2x"}, "address": ""})
+    ).splitlines()
+    assert lines[:2] == [
+        "api: the task 'Sum up' failed: no ***\\x07",
+        "What still runs: The container 0123456789ab of api:1 runs and is healthy.",
+    ]
     assert lines[2].startswith("What to do: ")
 
 
 def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
     result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"bill": {"a": 1}}}
-    failed = summary.failed(record(settings()), result, "x")
+    failed = summary.failed(record(settings()), result, "x", {"address": ""})
     assert (failed["failure"], failed["verify"], summary.bill(failed), summary.still_runs(failed)) == (
         FAILURE,
         {"bill": {"a": 1}},

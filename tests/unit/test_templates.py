@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.module_utils.image.dockerfile import with_values, without_values
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
 from ansible_collections.proven.go_service.plugins.module_utils.source import errors
 
@@ -82,7 +83,7 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
         pytest.param(
             {}, {"build_tags": ["a", "b.c"]}, ['GOFLAGS="-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b.c"'], [], id="tags"
         ),
-        pytest.param({}, {"build_args": {"REV": "1"}}, ["ARG REV"], ["REV=1"], id="arguments"),
+        pytest.param({}, {"build_args": {"REV": "1"}}, ['ARG REV="***"'], ["REV=1"], id="arguments"),
         pytest.param({}, {"run_tests": True}, ["RUN go test ./..."], [], id="tests"),
         pytest.param({"main_package": "./cmd/x"}, {}, ["-o /out/cat-server ./cmd/x"], [], id="main package"),
         pytest.param({"std_packages": []}, {}, ["COPY . /src/"], ["for package in"], id="no imports"),
@@ -156,17 +157,25 @@ def test_no_value_starts_an_instruction(generate: Generate, value: str) -> None:
     found = instructions(generate(**everywhere)["dockerfile"])
     assert [line for line in plain if not line.startswith("ENV A=")] == [line for line in found if not line.startswith("ENV A=")]
     assert {line.partition(" ")[0] for line in found} <= INSTRUCTIONS
-    assert value in (found[[line.startswith("ENV A=") for line in found].index(True)].replace("\\", "") + value * ("\\" in value))
+    assert {'ENV A="***"', 'ARG C="***"'} <= set(found)
+    built = instructions(with_values(generate(**everywhere)["dockerfile"], everywhere))
+    assert [line for line in found if "***" not in line] == [line for line in built if line in found]
+    assert {line.partition("=")[0] for line in built if line not in found} <= {"ENV A", "ENV B", "ARG C"}
+    assert instructions(without_values("\n".join(built))) == found
 
 
 @pytest.mark.engine
 def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Callable[..., str], generate: Generate) -> None:
     wanted = {f"V{number}": value for number, value in enumerate(HOSTILE)}
-    lines = [line for line in instructions(generate(build_env=wanted)["dockerfile"]) if line.startswith("ENV V")]
-    # One instruction: each costs the Engine a commit.
-    client("build", "-q", "-t", "utest-env", "-", stdin="FROM scratch\nENV " + " ".join(line[4:] for line in lines) + "\n")
+    both = {"build_env": wanted, "build_args": {f"A{name}": value for name, value in wanted.items()}}
+    lines = instructions(with_values(generate(**both)["dockerfile"], both))
+    arguments = "".join(f"{line}\n" for line in lines if line.startswith("ARG AV"))
+    # Few instructions: each costs the Engine a commit.
+    pairs = [line[4:] for line in lines if line.startswith("ENV V")] + [f"{name}=${name}" for name in both["build_args"]]
+    client("build", "-q", "-t", "utest-env", "-", stdin=f"FROM scratch\n{arguments}ENV {' '.join(pairs)}\n")
     stored = dict(item.split("=", 1) for item in engine.image("utest-env")["Config"]["Env"])
-    assert {name: stored[name] for name in wanted} == wanted
+    assert {name: stored[name] for name in both["build_env"]} == wanted
+    assert {name[1:]: stored[name] for name in both["build_args"]} == wanted
 
 
 # What the directories of a source may be called.

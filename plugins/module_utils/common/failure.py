@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import stages
+from .secrets import mask, reveal, secret_values
+from .text import spelled, visible
 
 # What still runs where nothing was done yet; it is true where nothing ran as well.
 UNTOUCHED = "Nothing that ran before was touched."
@@ -24,8 +26,6 @@ DISK_FULL = "Free space on the host: df shows what is full, docker system df wha
 
 # Of one line printed again and again often nothing but the time differs.
 _TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?")
-# Colours and other orders to a terminal; a tabulator is none.
-_ORDERS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
 
 class Problem(Exception):
@@ -93,7 +93,7 @@ class Failure(Exception):
 
     def text(self, name: str, page: str = "") -> str:
         """Return what a person reads: what happened to which service, the last words, what still runs, what to do; page: path of the report."""
-        lines = [f"{name}: {_ORDERS.sub('', self.message)}"]
+        lines = [f"{name}: {self.message}"]
         if self.evidence:
             lines += ["", *(f"  | {line}" for line in self.evidence), ""]
         lines += [f"What still runs: {self.still_runs}", f"What to do: {self.remedy}"]
@@ -125,31 +125,39 @@ class Progress:
         self.still_runs = still_runs or self.still_runs
 
 
-def failed(error: Exception, name: str, progress: Progress, verbosity: int) -> dict[str, Any]:
-    """Return the result of a module or an action that ends by an exception. Where that is an error of the role's own, -vvv shows the traceback."""
+def failed(error: Exception, name: str, progress: Progress, verbosity: int, secrets: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the result of a module or an action that ends by an exception, fit to be shown. Where that is an error of the role's own, -vvv
+    shows the traceback. secrets: what may be in it that is not shown, as `secret_values` returns it.
+    """
     failure = Failure.of(error, progress.stage, progress.still_runs)
     result = {"failed": True, "changed": False, "msg": failure.text(name), "failure": failure.as_dict()}
     if verbosity >= 3 and not isinstance(error, (Failure, Problem)):
         result["traceback"] = traceback.format_exception(type(error), error, error.__traceback__)
-    return result
+    return dict(visible(mask(result, secrets)))
 
 
 @contextlib.contextmanager
-def ending(module: Any, name: str, progress: Progress, known: Mapping[str, Any]) -> Iterator[None]:
-    """End an Ansible module with the failure that its work raises; known: what the result holds all the same, as far as it was filled by then."""
+def ending(module: Any, name: str, progress: Progress, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the options of an Ansible module, its settings with the secret values that came beside them, and end the module with the failure that
+    its work raises. known: what the result holds all the same, as far as it was filled by then.
+    """
+    params, secrets = dict(module.params), ()
     try:
-        yield
+        if "secrets" in params:
+            params["settings"] = reveal(params["settings"], params["secrets"])
+            secrets = secret_values(params["settings"])
+        yield params
     except Exception as error:
-        result = failed(error, name, progress, module._verbosity)
+        result = failed(error, name, progress, module._verbosity, secrets)
         del result["failed"]
         module.fail_json(**{**result, **known})
 
 
 def folded(lines: Iterable[str]) -> list[str]:
-    """Return lines fit for a terminal, those that follow each other and are the same but for a time as one, with their number."""
+    """Return lines with control characters spelled out, those that follow each other and are the same but for a time as one, with their number."""
     found: list[list[Any]] = []
     for line in lines:
-        clean = _ORDERS.sub("", str(line)).rstrip()
+        clean = spelled(str(line)).rstrip()
         key = _TIME.sub("", clean)
         if found and found[-1][0] == key:
             found[-1][1:] = [clean, found[-1][2] + 1]

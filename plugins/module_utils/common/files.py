@@ -125,6 +125,6 @@ def write_file(target: Path, content: IO[bytes], mode: int) -> None:
         raise
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write a text file of mode 0644."""
-    write_file(target, io.BytesIO(text.encode()), 0o644)
+def write_text(target: Path, text: str, mode: int = 0o644) -> None:
+    """Write a text file."""
+    write_file(target, io.BytesIO(text.encode()), mode)

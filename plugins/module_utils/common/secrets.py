@@ -1,47 +1,198 @@
-"""What files with credentials are usually called: one list, for what no build sees and for what no image may hold.
+"""Values that stay where they are needed: how they travel to the target, and how they are kept out of everything else.
 
-Names are exact or end in a wildcard that no Go file matches: `id_*` would also be `id_generator.go`.
+The settings that every task, result and log may show hold the names of secret variables alone. Their values travel as one opaque argument
+of a module (`no_log`), packed by `pack` on the controller and put back by `reveal` on the target. A `no_log` on the mapping itself would
+replace each value wherever it occurs in a result, so that a value like "1" would destroy ports and digests.
+
+What other programs print (logs of the service, of a build, of the Engine) may quote a value: `mask` takes it out.
 """
 
 from __future__ import annotations
 
-# In every .dockerignore file, in this order. A change of it is a new digest of every image, and one build more of every service.
-ALWAYS_DENIED = (
-    ".env",
-    ".env.*",
-    ".envrc",
-    ".netrc",
-    ".npmrc",
-    ".git-credentials",
-    ".aws",
-    ".ssh",
-    ".gnupg",
-    ".kube",
-    ".docker",
-    "id_rsa",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.kdbx",
-    ".vault_pass*",
-    "*.tfstate",
+import base64
+import functools
+import hashlib
+import html
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .text import spelled
+
+# Settings whose values are secret, each a mapping of names to values.
+SECRET = ("env", "build_env", "build_args", "labels")
+MASK = "***"
+
+Values = Mapping[str, Mapping[str, str]]
+
+# What is not masked in foreign text, since it says nothing: see docs/security.md.
+_SHORTEST = 4
+_WHOLE_WORDS = 8
+_COMMON = frozenset(
+    """
+    true false none null auto default enabled disabled debug info warn warning error fatal panic trace verbose production development
+    staging test testing local localhost json text plain logfmt http https tcp utf-8 root user admin service server client postgres
+    mysql redis sqlite release prod
+    """.split()  # noqa: SIM905 - a list of literals would be a page long
 )
-DIRECTORIES = frozenset({".git", ".svn", ".hg", ".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker"})
-# The others are denied by their paths, where a source has them: `credentials` is also a usual name for a Go package's directory.
-FILES = (
-    *(name for name in ALWAYS_DENIED if name not in DIRECTORIES),
-    "*.ovpn",
-    "*.secret",
-    "*.private_key",
-    ".pypirc",
-    ".htpasswd",
-    "credentials",
-    "credentials.json",
-    "credential.json",
-    "password.txt",
-)
+_NUMBER = re.compile(r"\A[0-9]{1,5}\Z|\A[0-9.]+(?:ms|s|m|h|k|mb|gb)?\Z")
+# Also a password that is not quoted as it has to be: what follows a colon is then no port.
+_CREDENTIALS = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*|[^/?#:@]+:(?![0-9]+[/?#]).*)@")
+# What an instruction of a Dockerfile escapes within double quotes.
+_SPECIAL = re.compile(r'([\\"$])')
+# A guess at a value costs this many rounds of SHA-256, about a twentieth of a second.
+_ROUNDS = 100_000
+
+
+def credentials(address: str) -> str:
+    """Return what stands for a user and a password in a URL, "" where there is no password or token: the user of SSH is none."""
+    found = _CREDENTIALS.match(address)
+    return found[2] if found and (":" in found[2] or found[1] in ("http://", "https://")) else ""
+
+
+def without_credentials(address: str) -> str:
+    """Return a URL without its password or token."""
+    return _CREDENTIALS.sub(r"\1", address) if credentials(address) else address
+
+
+def conceal(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings as everybody may see them: names in the place of secret mappings."""
+    return {**settings, **{kind: list(settings[kind]) for kind in SECRET}}
+
+
+def pack(values: Values) -> str:
+    """Return secret values as one opaque word, "" where there are none."""
+    held = {kind: dict(values[kind]) for kind in SECRET if values.get(kind)}
+    return base64.b64encode(json.dumps(held).encode()).decode() if held else ""
+
+
+def reveal(settings: Mapping[str, Any], packed: str) -> dict[str, Any]:
+    """Return concealed settings with the values that `pack` packed back in their places; raise ValueError where a value is missing."""
+    held = json.loads(base64.b64decode(packed)) if packed else {}
+    missing = [f"go_service_{kind}.{name}" for kind in SECRET for name in settings[kind] if name not in held.get(kind, {})]
+    if missing:
+        # A container without its environment is worse than none.
+        raise ValueError(f"no value came with the settings for {', '.join(missing)}")
+    return {**settings, **{kind: held.get(kind, {}) for kind in SECRET}}
+
+
+@functools.lru_cache(maxsize=8)
+def _slow_hash(text: str, salt: str) -> str:
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), f"go-service/{salt}".encode(), _ROUNDS).hex()
+
+
+def fingerprint(values: Any, salt: str) -> str:
+    """Return a word that differs where secret values do, "" for none. It may be kept in the open: to try a guess costs time."""
+    return _slow_hash(json.dumps(values, sort_keys=True), salt) if values else ""
+
+
+def escaped(value: str) -> str:
+    """Return a value as it stands within the double quotes of an instruction of a Dockerfile."""
+    return _SPECIAL.sub(r"\\\1", value)
+
+
+def _texts(settings: Any) -> Iterator[str]:
+    """Yield every text of the open settings, and what stands between the colons of an address or a volume."""
+    if isinstance(settings, Mapping):
+        for name, value in settings.items():
+            yield from _texts(value if name not in SECRET else ())
+    elif isinstance(settings, (list, tuple)):
+        for value in settings:
+            yield from _texts(value)
+    elif settings is not None:
+        yield str(settings)
+        yield from str(settings).split(":")
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield a value, and the password in it where it is a URL: programs quote that alone, too."""
+    yield value
+    yield value.strip()
+    user, colon, password = credentials(value).partition(":")
+    held = password if colon else user
+    yield held
+    yield urllib.parse.unquote(held)
+
+
+def _parts_of_address(address: str) -> Iterator[str]:
+    """Yield what the address of a repository may hold of a secret: also in its query, and where a password that is not quoted cuts it."""
+    _scheme, is_url, rest = address.partition("://")
+    before = (rest if is_url else address).rpartition("@")[0]
+    _user, colon, password = before.partition(":")
+    held = password if colon else before if address.startswith("http") else ""
+    for part in (held and before, held, *re.split("[:/@]", held), *(re.split("[?#&=;]", rest)[1:] if is_url else ())):
+        yield part
+        yield urllib.parse.unquote(part)
+
+
+def _base64_of(raw: bytes) -> Iterator[str]:
+    """Yield how bytes look within the Base64 of a longer text, at each of the three places where they may begin."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + raw).decode()
+        # Without the characters that their neighbours have a part in.
+        yield whole[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+
+
+def _encodings(value: str) -> Iterator[str]:
+    """Yield a value in the forms that programs usually write it in."""
+    raw = value.encode("utf-8", "surrogatepass")
+    yield value
+    yield urllib.parse.quote(raw, safe="")
+    yield urllib.parse.quote(raw)
+    yield urllib.parse.quote_plus(raw)
+    yield html.escape(value)
+    yield escaped(value)
+    yield spelled(value)
+    yield raw.hex()
+    for plain in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        yield plain[1:-1]
+        # As Go writes JSON.
+        yield plain[1:-1].replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+    for encoded in _base64_of(raw):
+        if len(encoded) >= _WHOLE_WORDS:
+            yield encoded
+            yield encoded.translate(str.maketrans("+/", "-_"))
+
+
+def _tells(value: str) -> bool:
+    return len(value) >= _SHORTEST and value.lower() not in _COMMON and not _NUMBER.match(value.lower())
+
+
+def secret_values(settings: Mapping[str, Any], address: str = "") -> tuple[str, ...]:
+    """Return the secret values of some settings, without those that the settings show in the open anyway.
+
+    settings: with their secret values, and the source as it may be shown; address: of the source, with its password.
+    """
+    shown = set(_texts(settings))
+    values = [str(value) for kind in SECRET for value in settings.get(kind, {}).values()]
+    parts = {part for value in values for part in _parts(value)} | set(_parts_of_address(address))
+    return tuple(sorted(part for part in parts if _tells(part) and part not in shown))
+
+
+def mask(found: Any, secrets: tuple[str, ...]) -> Any:
+    """Return foreign text without secret values; of plain data, every text in it but the names of mappings.
+
+    Not masked is what has fewer than four characters, a common word, or a number like a port. A value of fewer than eight characters is
+    masked where it is a word of its own. secrets: as `secret_values` returns them.
+    """
+    if isinstance(found, str):
+        regex = _expression(secrets)
+        return regex.sub(MASK, found) if regex else found
+    if isinstance(found, Mapping):
+        return {name: mask(value, secrets) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [mask(value, secrets) for value in found]
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _expression(secrets: tuple[str, ...]) -> re.Pattern | None:
+    """Return what matches any form of any secret, the longest first."""
+    forms = {form for value in secrets if _tells(value) for form in _encodings(value)}
+    found = []
+    for form in sorted(forms, key=lambda form: (-len(form), form)):
+        word = re.escape(form)
+        found.append(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])" if len(form) < _WHOLE_WORDS else word)
+    return re.compile("|".join(found), re.I) if found else None

@@ -1,14 +1,57 @@
-"""Numbers and lists as a reader likes them, and names that were probably meant."""
+"""Numbers and lists as a reader likes them, names that were probably meant, and foreign text made safe to show."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .settings import parse_publish
 
 _SHOWN = 8
+_LONGEST_LINE = 1000
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+# What a terminal obeys, or a reader does not see: C0 but tab and line feed, DEL, C1, what turns the direction of writing, what has no width
+# or no glyph, halves of surrogate pairs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def spelled(text: str) -> str:
+    """Return foreign text without colours, and with other control characters spelled out."""
+    return _UNSEEN.sub(_literal, _COLOUR.sub("", text).replace("\r\n", "\n"))
+
+
+def visible(found: Any) -> Any:
+    """Return foreign text as it may be shown anywhere: spelled out, with long lines cut. Of plain data, every text but the names of mappings.
+
+    What is secret has to be masked before: a part of it is not found any more.
+    """
+    if isinstance(found, str):
+        return "\n".join(map(_cut, spelled(found).split("\n")))
+    if isinstance(found, Mapping):
+        return {name: visible(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [visible(value) for value in found]
+    return found
+
+
+def _literal(character: re.Match) -> str:
+    """A character as Python and Go write it in a literal."""
+    code = ord(character[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _cut(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    # No longer than what is let through, so that what is cut once stays as it is.
+    kept = line[: _LONGEST_LINE - 40]
+    return f"{kept} (and {len(line) - len(kept)} more characters)"
 
 
 def megabytes(size: float) -> str:

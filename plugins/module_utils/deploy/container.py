@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
+from ..common.secrets import fingerprint
 from ..common.settings import parse_duration, parse_publish, parse_size
 
 # A health check's own start interval came with this API version (Engine 25).
@@ -95,10 +96,22 @@ def candidate_body(settings: Mapping[str, Any], image: str, api_version: tuple[i
 
 
 def config_hash(body: Mapping[str, Any]) -> str:
-    """Return a hash (16 hex digits) of a create body, its own hash label left out."""
+    """Return a hash (16 hex digits) of a create body, its own hash label left out.
+
+    Labels of containers go where environments do not, to monitoring for instance: a value cannot be guessed from it at no cost.
+    """
+    return _hash_with(body, fingerprint(body["Env"], body["Labels"][LABEL_NAME]) or [])
+
+
+def _hash_with(body: Mapping[str, Any], environment: Any) -> str:
     labels = {name: value for name, value in body["Labels"].items() if name != LABEL_CONFIG}
-    document = {**body, "Labels": labels}
+    document = {**body, "Labels": labels, "Env": environment}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_made_by(body: Mapping[str, Any], inspected: Mapping[str, Any]) -> bool:
+    """Say whether a container was made by a create body; an earlier version of the role hashed the environment as it is."""
+    return inspected["Config"]["Labels"].get(LABEL_CONFIG) in (body["Labels"][LABEL_CONFIG], _hash_with(body, body["Env"]))
 
 
 _COMPARED = ("ReadonlyRootfs", "PidsLimit", "Memory", "NanoCpus", "RestartPolicy", "NetworkMode", "PortBindings")

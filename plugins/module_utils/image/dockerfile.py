@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..common.secrets import MASK, escaped
 from ..common.text import one_line
 from ..source.errors import SourceError
-from .ignore import SPECIAL, escape
 from .manifest import TAG_LENGTH
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
@@ -89,6 +89,26 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
     }
 
 
+# An instruction of the template that gives a secret value, also where a log quotes it.
+_VALUE = re.compile(r'\b(ENV|ARG) ([A-Za-z_][A-Za-z0-9_]*)="((?:\\.|[^"\\])*)"')
+
+
+def with_values(dockerfile: str, settings: Mapping[str, Any]) -> str:
+    """Return a Dockerfile of the template with the values of build_env and build_args in their places, as the builder gets it."""
+    values = {"ENV": settings["build_env"], "ARG": settings["build_args"]}
+
+    def filled(found: re.Match) -> str:
+        instruction, name = found[1], found[2]
+        return f'{instruction} {name}="{escaped(values[instruction][name])}"' if name in values[instruction] else found[0]
+
+    return _VALUE.sub(filled, dockerfile)
+
+
+def without_values(text: str) -> str:
+    """Return a Dockerfile, or a log that quotes it, without the values of build_env and build_args."""
+    return _VALUE.sub(rf'\1 \2="{MASK}"', text)
+
+
 def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
     """Return the labels that say where an image comes from; they are no part of its digest.
 
@@ -111,5 +131,5 @@ def label_instruction(labels: Mapping[str, str]) -> str:
 
     Whatever a value is, it stays within its quotes and on its line.
     """
-    quoted = [f'{name}="{SPECIAL.sub(escape, one_line(value))}"' for name, value in labels.items()]
+    quoted = [f'{name}="{escaped(one_line(value))}"' for name, value in labels.items()]
     return "LABEL " + " \\\n      ".join(quoted) + "\n"

@@ -178,14 +178,6 @@ class ClassicRules:
         return self._matches(path)
 
 
-# What the value of a Dockerfile instruction escapes within double quotes.
-SPECIAL = re.compile(r'[\\"$]')
-
-
-def escape(found: re.Match) -> str:
-    return "\\" + found[0]
-
-
 def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
     """Return the embedded files that a .dockerignore leaves out although the build needs them."""
     rules = IgnoreRules(dockerignore.splitlines())

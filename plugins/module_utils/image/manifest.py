@@ -150,17 +150,18 @@ def manifest_digest(entries: Iterable[Entry]) -> str:
     return digest.hexdigest()
 
 
-def content_digest(manifest: str, dockerfile: str, dockerignore: str, build_args: dict[str, str], bases: dict[str, str]) -> str:
+def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: str, bases: dict[str, str]) -> str:
     """Return the digest (64 hex digits) of all that decides what a build makes.
 
-    manifest: digest of the context's manifest; bases: reference -> image id of the base images.
+    manifest: digest of the context's manifest; dockerfile: without secret values; values: their fingerprint; bases: reference -> image id of the base images.
     """
     document = {
         "format": DIGEST_FORMAT,
         "manifest": manifest,
         "dockerfile": dockerfile,
         "dockerignore": dockerignore,
-        "build_args": build_args,
+        # By the name that it had when it held the values themselves, so that an image without any keeps its digest.
+        "build_args": values or {},
         "bases": bases,
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -11,12 +11,14 @@ from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import LABEL_DIGEST
+from ..common.secrets import mask, secret_values
 from ..common.settings import contract_terms
 from ..common.stages import CONTRACT
+from ..common.text import visible
 from ..contract import judge
 from ..contract.evidence.collect import collect
 from ..contract.evidence.image_archive import ArchiveError
-from ..contract.evidence.model import Evidence
+from ..contract.evidence.model import BinaryFacts, Evidence
 from ..contract.expected import Expected
 from ..contract.names import FAIL
 from ..engine.client import Engine
@@ -63,7 +65,7 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     except NoHealthCheck as unprovable:
         # It is held to the contract as it lies there, which names what is missing.
         refusal, found = unprovable, look("")
-    found = replace(found, dockerfile=params["dockerfile"] or None)
+    found = replace(found, dockerfile=params["dockerfile"] or None, binary=_without_secrets(found.binary, settings))
     expected = Expected.from_settings(
         settings,
         candidate=True,
@@ -83,7 +85,8 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "start_seconds": proof.start_seconds if proof else None,
         "seconds": round(time.monotonic() - began, 2),
-        "facts": facts(found, expected, results, bill),
+        # What files, labels and linters are called is anybody's text.
+        "facts": visible(facts(found, expected, results, bill)),
         "bill": bill,
     }
     if verified["verdict"] == FAIL:
@@ -91,6 +94,16 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     if refusal:
         raise refusal
     return verified
+
+
+def _without_secrets(binary: BinaryFacts | None, settings: Mapping[str, Any]) -> BinaryFacts | None:
+    """Return what is known of a binary without the secret values that GOFLAGS may have left in its build settings."""
+    if binary is None or binary.build_info is None:
+        return binary
+    hidden = secret_values(settings)
+    # The other settings are Go's own words, like GOARCH=arm64, and no foreign text.
+    kept = {name: mask(value, hidden) if name.startswith("-") else value for name, value in binary.build_info.settings.items()}
+    return replace(binary, build_info=replace(binary.build_info, settings=kept))
 
 
 def _base_of(engine: Engine, reference: str) -> str:

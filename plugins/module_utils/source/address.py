@@ -34,16 +34,3 @@ def shown_address(address: str) -> str:
         return ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path}"
-
-
-def without_credentials(text: str, address: str) -> str:
-    """Return what a program said about an address, with what may be shown in place of the address and of the secrets in it."""
-    shown = shown_address(address) or HIDDEN
-    text = text.replace(address, shown)
-    before, at, _host = address.partition("://")[2].rpartition("@")
-    secrets = {before, *re.split(r"[:/@]", before)} if at else set()
-    secrets.update(re.split(r"[?#&=;]", address)[1:])
-    secrets.update([urllib.parse.unquote(secret) for secret in secrets])
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return re.sub(r"//[^\s/]*@", "//", text)

@@ -15,7 +15,7 @@ MODULE = "community.docker.docker_image_build"
 
 def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
     """Return the module's arguments. build: the options of the action `build`."""
-    asked = {"name": build["name"], "tag": build["tag"], "path": build["context"], "args": build["args"]}
+    asked = {"name": build["name"], "tag": build["tag"], "path": build["context"]}
     return asked if build["network"] == "default" else {**asked, "network": build["network"]}
 
 

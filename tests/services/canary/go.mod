@@ -1,0 +1,3 @@
+module example.org/canary
+
+go 1.24

@@ -1,0 +1,331 @@
+"""Secrets never leave where they are needed: one of each kind is given to a service, and looked for in all that a run leaves anywhere.
+
+The service writes its secret to its own log. The runs succeed, and fail at each stage. What is looked through: what they print at -vvv
+with --diff, Ansible's log, the reports, facts, temporary and work directories, what modules send to the log socket, command lines and
+environments of all processes outside of containers, and what the Engine keeps.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1]
+NAME = "canary-of-secrets"
+LOG_SOCKET = "/dev/log"
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  roles: [proven.go_service.go_service]
+"""
+
+# A secret of each kind: no two have a part in common, and each has characters that encodings change.
+SECRETS = {
+    "env": 'Enviro7Kq&"x/1',
+    "build_env": "Builden9Zt$y+2",
+    "build_args": "Buildar4Wm?w=3",
+    "label": "Labelva6Pn<v 4",
+    "file": "Besides3Rt%u,5",
+    "address": "Address8Hd~t_6",
+}
+
+
+def forms(secret: str) -> list[bytes]:
+    """Return a secret in the forms it may be written in, each without what encodings would change: its first nine characters tell it."""
+    raw = secret.encode()
+    middle = [base64.b64encode(b"\0" * before + raw)[4:16] for before in range(3)]
+    return [raw[:9], raw[:9].hex().encode(), urllib.parse.quote(secret).encode(), *middle]
+
+
+FORMS = {kind: re.compile(b"|".join(map(re.escape, forms(secret)))) for kind, secret in SECRETS.items()}
+
+
+def told(content: bytes) -> set[str]:
+    """Return the kinds of the secrets that are somewhere in a content."""
+    return {kind for kind, regex in FORMS.items() if regex.search(content)}
+
+
+@dataclass
+class Watch:
+    """What was seen while runs went on. processes: command lines and environments that hold a secret; said: what came to the log socket."""
+
+    processes: set[str] = field(default_factory=set)
+    said: bytearray = field(default_factory=bytearray)
+    looks: int = 0
+
+    def look(self, own: str) -> None:
+        """Look at every process of this machine that is in no container."""
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit():
+                # One that has just ended tells nothing any more.
+                with suppress(OSError):
+                    if os.readlink(process / "ns/pid") == own:
+                        for name in ("cmdline", "environ"):
+                            content = (process / name).read_bytes()
+                            self.processes |= {f"{kind} in {name}: {content[:300]!r}" for kind in told(content)}
+        self.looks += 1
+
+
+@contextmanager
+def watching(listener: socket.socket) -> Iterator[Watch]:
+    """Look at all processes, and listen to what modules log, until the block ends."""
+    watch, over = Watch(), threading.Event()
+    own = os.readlink("/proc/self/ns/pid")
+
+    def look() -> None:
+        while not over.wait(0.02):
+            watch.look(own)
+
+    def listen() -> None:
+        listener.settimeout(0.2)
+        while not over.is_set():
+            with suppress(TimeoutError):
+                watch.said += listener.recv(1 << 20) + b"\n"
+
+    threads = [threading.Thread(target=work) for work in (look, listen)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture
+def log_socket() -> Iterator[socket.socket]:
+    """Return a socket where modules log to; this machine must have no log daemon of its own."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        listener.bind(LOG_SOCKET)
+    except OSError as error:
+        pytest.skip(f"what modules log cannot be listened to at {LOG_SOCKET}: {error}")
+    try:
+        yield listener
+    finally:
+        listener.close()
+        os.unlink(LOG_SOCKET)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Guarded(SimpleHTTPRequestHandler):
+    """Serves files to who knows the password."""
+
+    def log_message(self, *_args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer with a file, or ask for the password."""
+        wanted = base64.b64encode(f"me:{SECRETS['address']}".encode()).decode()
+        if self.headers["Authorization"] == f"Basic {wanted}":
+            super().do_GET()
+        else:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="source"')
+            self.end_headers()
+
+
+@contextmanager
+def repository(source: Path, directory: Path) -> Iterator[str]:
+    """Serve a repository with the files of a directory; yield host and path of its address."""
+    author = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    for arguments in (
+        ["init", "-q"],
+        ["add", "go.mod", "main.go", "main_test.go"],
+        [*author, "commit", "-q", "-m", "first"],
+        ["update-server-info"],
+    ):
+        command = ["git", "--git-dir", directory, "--work-tree", source, *arguments]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=str(directory.parent)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}/{directory.name}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Canary:
+    """The service in a directory of its own. printed: what all its runs printed."""
+
+    root: Path
+    variables: dict[str, Any]
+    printed: str = ""
+
+    def play(self, **changes: Any) -> subprocess.CompletedProcess:
+        """Run the role with some variables; what is secret comes from a file, as from a vault."""
+        (self.root / "given").mkdir(exist_ok=True)
+        variables = {f"go_service_{name}": value for name, value in {**self.variables, **changes}.items()}
+        (self.root / "given/variables.yml").write_text(yaml.safe_dump(variables))
+        (self.root / "given/play.yml").write_text(PLAYBOOK)
+        command = [Path(sys.executable).with_name("ansible-playbook"), self.root / "given/play.yml", "-vvv", "--diff"]
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": f"{PROJECT}/.ansible/collections:{PROJECT}/collections",
+            "ANSIBLE_INVENTORY": str(PROJECT / "inventory/local.yml"),
+            "ANSIBLE_HOME": str(self.root / "ansible"),
+            "ANSIBLE_LOG_PATH": str(self.root / "ansible.log"),
+            "ANSIBLE_CACHE_PLUGIN": "jsonfile",
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.root / "facts"),
+            "ANSIBLE_NOCOLOR": "1",
+            "TMPDIR": str(self.root / "tmp"),
+        }
+        (self.root / "tmp").mkdir(exist_ok=True)
+        done = subprocess.run(
+            [*command, "-e", f"@{self.root}/given/variables.yml"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+        )
+        self.printed += done.stdout + done.stderr
+        return done
+
+    def failed(self, stage: str, **changes: Any) -> dict[str, Any]:
+        """Run the role, which has to fail at a stage; return the failure as its report tells it."""
+        done = self.play(**changes)
+        assert done.returncode == 2, done.stdout[-3000:]
+        failure = json.loads((self.root / f"reports/localhost/{NAME}.json").read_text())["failure"]
+        assert failure["stage"] == stage, failure
+        return failure
+
+    def leaks(self) -> list[str]:
+        """Return each file that holds a secret, but for those that were given, and for the Dockerfile that is handed to the builder."""
+        dockerfile = self.root / f"work/{NAME}/context/Dockerfile"
+        found = []
+        for path in self.root.rglob("*"):
+            if path.is_file() and not path.is_relative_to(self.root / "given") and path != dockerfile:
+                found += [f"{kind} in {path.relative_to(self.root)}" for kind in told(path.read_bytes())]
+        return found
+
+
+@pytest.fixture
+def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
+    """Return the service, not built yet; all that the role makes of it is gone afterwards."""
+    source = tmp_path / "given/source"
+    shutil.copytree(PROJECT / "tests/services/canary", source)
+    (source / ".env").write_text(f"KEY={SECRETS['file']}\n")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+    runtime = "alpine:3.24" if builder_image.startswith("golang:") else "stand-in/runtime:1.37.0"
+    service = Canary(
+        tmp_path,
+        {
+            "name": NAME,
+            "source": str(source),
+            "publish": f"127.0.0.1:{free_port()}",
+            "work_dir": str(tmp_path / "work"),
+            "report_dir": str(tmp_path / "reports"),
+            "builder_image": builder_image,
+            "runtime_image": runtime,
+            "env": {"SECRET": SECRETS["env"], "MODE": "ok", "FLAG": "1", "LEVEL": "info"},
+            "build_env": {"BUILD_NOTE": SECRETS["build_env"]},
+            "build_args": {"BUILD_ARGUMENT": SECRETS["build_args"]},
+            "labels": {"note": SECRETS["label"]},
+            "volumes": [f"{tmp_path}/state:/state"],
+            "stable_seconds": 0,
+            "run_tests": True,
+        },
+    )
+    clean_up()
+    yield service
+    clean_up()
+
+
+def docker(*arguments: str) -> str:
+    """Run the Docker client and return what it prints."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def clean_up() -> None:
+    """Take away what the role made for the service."""
+    label = f"label=go-service.name={NAME}"
+    containers = docker("ps", "--all", "--quiet", "--filter", label).split()
+    images = docker("images", "--quiet", "--filter", label).split()
+    if containers:
+        docker("rm", "--force", "--volumes", *containers)
+    if images:
+        docker("rmi", "--force", *sorted(set(images)))
+
+
+def kept_by_the_engine() -> dict[str, set[str]]:
+    """Return the kinds of the secrets in the Engine's records of the service: container, image and history, and its builder stages."""
+    label = f"label=go-service.name={NAME}"
+    records: dict[str, str] = {"container": json.dumps(json.loads(docker("inspect", NAME)))}
+    for image in docker("images", "--quiet", "--no-trunc", "--filter", label).split():
+        kind = docker("inspect", "--format", '{{index .Config.Labels "go-service.kind"}}', image)
+        history = docker("history", "--no-trunc", image)
+        records[kind] = records.get(kind, "") + docker("inspect", image) + history
+    return {kind: told(json.dumps(record).replace("\\", "").encode()) for kind, record in records.items()}
+
+
+def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.socket) -> None:
+    with watching(log_socket) as watch:
+        first = canary.play()
+        assert first.returncode == 0, first.stdout[-4000:]
+        kept = kept_by_the_engine()
+        assert kept == {"container": {"env", "label"}, "image": set(), "builder": {"build_env", "build_args"}}
+        # Values that are part of everything destroy nothing.
+        report = json.loads((canary.root / f"reports/localhost/{NAME}.json").read_text())
+        assert report["verdict"] != "fail" and re.fullmatch("[0-9a-f]{64}", report["image"]["digest"])
+        telling = canary.root / "given/telling"
+        shutil.copytree(canary.variables["source"], telling)
+        (telling / "tell").touch()
+        failures = [
+            canary.failed("source", main_package="./nowhere"),
+            canary.failed("build", source=str(telling)),
+            canary.failed("candidate", env={"SECRET": SECRETS["env"], "MODE": "exit"}),
+            canary.failed("contract", budget={"image_mb": 0.001}),
+            canary.failed("swap", env={"SECRET": SECRETS["env"], "MODE": "second"}),
+        ]
+        with repository(Path(canary.variables["source"]), canary.root / "given/source.git") as place:
+            address = f"http://me:{SECRETS['address']}@{place}"
+            fetched = canary.play(source=address, source_type="git")
+            assert fetched.returncode == 0, fetched.stdout[-4000:]
+            refused = canary.play(source=address.replace("me:", "somebody:"), source_type="git", source_version="nowhere")
+            assert refused.returncode == 2 and f"http://{place}" in refused.stdout
+    found = {
+        "printed": told(canary.printed.encode()),
+        "files": canary.leaks(),
+        "processes": watch.processes,
+        "logged": told(bytes(watch.said)),
+    }
+    assert found == {"printed": set(), "files": [], "processes": set(), "logged": set()}
+    assert watch.looks > 100 and b"Invoked with" in watch.said
+    evidence = ["\n".join(failure["evidence"]) for failure in failures]
+    # The words of the build and of the service are told, without the secrets and without what a terminal would obey.
+    assert "built with *** and ***" in evidence[1]
+    for words in (evidence[2], evidence[4]):
+        assert r"\x1b[2J\x1b]0;owned\x07 connecting with *** \u202e" in words
+        assert "quoted" in words and words.count("***") >= 3
+    assert "0.001 MB" in evidence[3] or "image-size" in evidence[3]
+    assert "\x1b" not in canary.printed and "\u202e" not in canary.printed
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (canary.root / "reports").rglob("*") if path.is_file()}
+    assert modes and set(modes.values()) == {0}
+    assert (canary.root / f"work/{NAME}/context/Dockerfile").stat().st_mode & 0o077 == 0
