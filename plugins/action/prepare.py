@@ -6,13 +6,9 @@ that the target lacks. Peak memory does not grow with the size of the source: fi
 
 from __future__ import annotations
 
-import getpass
 import os
-import secrets
-import socket
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +25,7 @@ from ..module_utils.image.manifest import FILE, Entry, difference, manifest_dige
 from ..module_utils.image.transfer import write_archive
 from ..module_utils.source.facts import find_source, project_facts
 from ..module_utils.source.versions import check_builder
+from ..plugin_utils import turn
 from ..plugin_utils.stage_action import StageAction
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -36,44 +33,6 @@ TEMPLATES = COLLECTION / "roles/go_service/templates"
 
 
 MODULE = "proven.go_service.prepare"
-LOCK_POLL = 1.0
-
-
-def process_start(pid: int) -> str:
-    """Return when a process of this machine started, as its kernel counts it; "" where there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "alive"
-
-
-def machine() -> str:
-    """Return an id of this machine that survives the process, but not a restart of the machine."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        boot = ""
-    return f"{socket.gethostname()}/{uuid.getnode():x}/{boot}"
-
-
-def controller_identity() -> str:
-    """Return "machine|pid|start" of the ansible-playbook process that this worker belongs to."""
-    pid = os.getppid()
-    return f"{machine()}|{pid}|{process_start(pid)}"
-
-
-def is_dead(controller: str) -> bool:
-    """Say whether a run that was controlled from this very machine is gone. A run of another machine is not judged."""
-    try:
-        where, pid, start = controller.split("|")
-        return where == machine() and process_start(int(pid)) != start
-    except ValueError:
-        return False
 
 
 class ActionModule(StageAction):
@@ -98,9 +57,6 @@ class ActionModule(StageAction):
 
     def _module(self, **args: Any) -> dict[str, Any]:
         return self.module(MODULE, args)
-
-    def _tell(self, sentence: str) -> None:
-        self._display.display(f"[{self._task_vars.get('inventory_hostname', '')}]: {sentence}")
 
     def _render(self, template: str, variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
@@ -139,7 +95,7 @@ class ActionModule(StageAction):
         if plan["builder_go"] and project:
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
-            self._tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+            self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         staged = plan.pop("staged", [])
         plan.update(
             project=project,
@@ -184,7 +140,8 @@ class ActionModule(StageAction):
         self, settings: dict[str, Any], common: dict[str, Any], root: Path | None, entries: list[Entry], staged: list
     ) -> dict[str, Any]:
         """Send what the target lacks, waiting for the lock where another run has it."""
-        archive, delete = "", []
+        archive = ""
+        delete: list[str] = []
         temporary = None
         if root is not None:
             send, delete = difference(entries, staged)
@@ -194,38 +151,18 @@ class ActionModule(StageAction):
                     temporary = self._make_tmp_path()
                     archive = self._transfer_file(packed.name, self._connection._shell.join_path(temporary, "context.tar.gz"))
                 self._fixup_perms2((temporary, archive))
-        lock = {
-            "token": secrets.token_hex(8),
-            "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {os.getppid()}",
-            "controller": controller_identity(),
-        }
-        deadline = time.monotonic() + settings["lock_timeout"]
-        announced = ""
         try:
-            while True:
-                result = self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common)
-                held = result.get("locked")
-                if not held:
-                    # In the task's result they show with -v alone.
-                    for sentence in result["recovered"]:
-                        self._tell(sentence)
-                    return {**result, "token": lock["token"]}
-                if is_dead(held["controller"]):
-                    lock["dead"] = held["token"]
-                    continue
-                if time.monotonic() > deadline:
-                    raise self._locked(held, settings)
-                if announced != held["token"]:
-                    announced = held["token"]
-                    self._tell(f"Waiting for another run on this host: {held['owner']}, {held['since']} already.")
-                time.sleep(LOCK_POLL)
+            result = turn.wait_for(
+                lambda lock: {**self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common), "token": lock["token"]},
+                turn.identity(self.host()),
+                settings["name"],
+                settings["lock_timeout"],
+                self.tell,
+            )
+            # In the task's result they show with -v alone.
+            for sentence in result["recovered"]:
+                self.tell(sentence)
+            return result
         finally:
             if temporary:
                 self._remove_tmp_path(temporary)
-
-    @staticmethod
-    def _locked(held: dict[str, Any], settings: dict[str, Any]) -> Failure:
-        waited = f"this run waited for {settings['lock_timeout']} s (go_service_lock_timeout)"
-        message = f"another run works on {settings['name']} on this host: {held['owner']}, {held['since']}; {waited}"
-        remedy = f"Wait for it, raise go_service_lock_timeout, or, if it is surely gone, remove {held['path']} on the host."
-        return Failure(stages.LOCK, message, remedy, UNTOUCHED)

@@ -108,6 +108,7 @@ failure:
   returned: failure
 """
 
+import contextlib
 import json
 import time
 
@@ -122,14 +123,15 @@ from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
+from ..module_utils.deploy import ownership
 from ..module_utils.deploy.candidate import prove_candidate
 from ..module_utils.deploy.container import create_body, drift, is_made_by
-from ..module_utils.deploy.images import promote, prune
+from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
-from ..module_utils.deploy.lock import Lock
+from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven
 from ..module_utils.deploy.swap import Swap, swap
-from ..module_utils.engine.client import Engine
+from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.record.facts import with_checks
 from ..module_utils.record.verification import Broken, verify
 
@@ -165,8 +167,8 @@ def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
     return found["Id"] if same else ""
 
 
-def put_in_place(engine: Engine, settings: dict, reference: str, progress: Progress, known: dict) -> None:
-    """Deploy a proven image; put the record of it under `deploy`, and the results of the running service's checks to those of the image."""
+def put_in_place(engine: Engine, settings: dict, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
+    """Deploy a proven image; put what was done under `deploy`, and the results of the running service's checks to those of the image."""
     began = time.monotonic()
     image = engine.image(reference)
     if image is None:
@@ -194,29 +196,48 @@ def put_in_place(engine: Engine, settings: dict, reference: str, progress: Progr
         "pruned": [],
     }
     known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"])
-    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"])
+    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"], record)
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
-def run(params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
+def note(engine: Engine, record: ownership.Record, reference: str) -> dict:
+    """Note in the record which image a run is about to prove, and return what is noted; an image under a tag of somebody else's is not kept there."""
+    tag = reference.rpartition(":")[2]
+    image = engine.image(reference)
+    if record.images is None or image is None or reference not in own_references(reference.rpartition(":")[0], image) or tag in MOVING:
+        return {}
+    if record.images.get(tag, {}).get("id") != image["Id"]:
+        record.images[tag] = {"id": image["Id"], "proven": False}
+    return record.images[tag]
+
+
+def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
     """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
-    settings = params["settings"]
-    engine = Engine()
-    with lock.working():
+    settings, reference = params["settings"], params["image"]
+    name, directory = settings["name"], service_directory(settings)
+    with working(name):
         lock.keep(params["lock"])
         progress.at(stages.CANDIDATE)
-        refuse_foreign(engine, settings["name"])
+        record = ownership.look(directory, name)
+        adopt(engine, name, record)
+        refuse_foreign(engine, name)
+        refuse_foreign_images(engine, name, record, reference.rpartition(":")[2])
+        built = note(engine, record, reference)
+        record.save(directory)
         try:
             known["verify"] = verify(engine, params, prove_candidate)
         except Broken as broken:
             known["verify"] = broken.verified
             raise
+        built["proven"] = True
+        record.save(directory)
         if params["prove_only"]:
             return False
         progress.at(stages.SWAP)
-        put_in_place(engine, settings, params["image"], progress, known)
+        put_in_place(engine, settings, reference, record, progress=progress, known=known)
+        record.save(directory)
         # For the report of a run that finds nothing to do.
-        write_text(service_directory(settings) / "report.json", json.dumps(known["verify"]), 0o600)
+        write_text(directory / "report.json", json.dumps(known["verify"]), 0o600)
     done = known["deploy"]
     return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
 
@@ -240,14 +261,17 @@ def main() -> None:
     if module.check_mode:
         would = {"action": "would deploy", "container_id": "", "old_id": "", "outage_seconds": 0.0}
         module.exit_json(changed=not module.params["prove_only"], verify={}, deploy=would)
-    lock = Lock(service_directory(module.params["settings"]))
+    settings = module.params["settings"]
     known: dict = {}
     progress = Progress(stages.LOCK, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, known) as params:
+    with ending(module, settings["name"], progress, known) as params:
+        engine = Engine()
+        lock = Lock(engine, settings["name"], service_directory(settings))
         try:
-            changed = run(params, lock, progress, known)
+            changed = run(engine, params, lock, progress, known)
         finally:
-            lock.release(module.params["lock"])
+            with contextlib.suppress(EngineError):
+                lock.release(module.params["lock"])
     module.exit_json(changed=changed, **known)
 
 

@@ -106,6 +106,7 @@ plan:
       type: dict
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -115,16 +116,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
-from ..module_utils.common.files import write_text
-from ..module_utils.common.names import LABEL_DIGEST, service_directory
+from ..module_utils.common.files import read_own, write_text
+from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
+from ..module_utils.deploy import ownership
 from ..module_utils.deploy.container import create_body, drift, is_made_by
+from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
-from ..module_utils.deploy.lock import Lock, Locked, since
+from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
-from ..module_utils.engine.client import Engine, EngineUnreachable
+from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ..module_utils.engine.records import health
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction, with_values, without_values
@@ -134,7 +137,6 @@ from ..module_utils.image.manifest import (
     DOCKERIGNORE,
     FILE,
     GENERATED,
-    TAG_LENGTH,
     Entry,
     content_digest,
     difference,
@@ -174,6 +176,7 @@ class Preparation:
         self.name = self.settings["name"]
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
+        self.record = ownership.look(self.directory, self.name)
         self.entries: list[Entry] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
@@ -220,6 +223,7 @@ class Preparation:
             plan["build"] = ["there is no Engine on the host yet"]
             plan["deploy"] = ["there is no Engine on the host yet"]
             return plan
+        adopt(engine, self.name, self.record)
         version = engine.version()
         plan["engine"] = {
             "version": version["Version"],
@@ -269,6 +273,7 @@ class Preparation:
             )
             reference = plan["digest"][:TAG_LENGTH]
         plan["image"] = f"{self.name}:{reference}"
+        refuse_foreign_images(engine, self.name, self.record, reference)
         image = engine.image(plan["image"])
         if image:
             plan["image_id"] = image["Id"]
@@ -281,8 +286,7 @@ class Preparation:
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
-            references = [name for found in engine.images(name=self.name, kind="image") for name in found.get("RepoTags") or []]
-            known = sorted(tag for repository, _colon, tag in (name.rpartition(":") for name in references) if repository == self.name)
+            known = returnable(engine, self.name, self.record)
             raise Failure(
                 stages.IMAGE,
                 f"there is no image {plan['image']} on this host",
@@ -355,9 +359,24 @@ class Preparation:
             shown.append({"before_header": "service", "after_header": "what a run does", "before": "", "after": "".join(reasons)})
         return shown
 
+    def claim(self, engine: Engine) -> None:
+        """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
+        self.record = ownership.claim(self.directory, self.name, "context" if self.params["dockerfile"] else "")
+        if self.record.images is None:
+            adopt(engine, self.name, self.record)
+            self.record.save(self.directory)
+        refuse_foreign_images(engine, self.name, self.record)
+
+    def note(self, plan: dict) -> None:
+        """Note in the record that this role builds an image."""
+        tag = plan["image"].rpartition(":")[2]
+        if self.record.images is not None and tag not in self.record.images:
+            self.record.images[tag] = {"id": "", "proven": False}
+            self.record.save(self.directory)
+
     def stage(self) -> bool:
         """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
-        self.context.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.context.mkdir(mode=0o700, exist_ok=True)
         before = manifest_digest(self.staged()), self._generated_differences()
         archive, delete = self.params["archive"], self.params["delete"]
         if self.entries:
@@ -398,8 +417,8 @@ def base_image_missing(plan: dict, still_runs: str) -> Failure:
 def read_report(directory: Path) -> dict:
     """Return what the last deploy on this host measured, {} where there was none."""
     try:
-        return json.loads(read_text(directory / "report.json") or "{}")
-    except ValueError:
+        return json.loads(read_own(directory / "report.json"))
+    except (OSError, ValueError):
         return {}
 
 
@@ -441,33 +460,22 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
         plan = preparation.look()
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
     progress.at(stages.STAGE)
-    preparation.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Git makes it for everybody where it comes first.
-    preparation.directory.chmod(0o700)
-    lock = Lock(preparation.directory)
+    engine = Engine()
+    lock = Lock(engine, preparation.name, preparation.directory)
     identity = params["lock"]
     done = []
-    with lock.working():
+    with working(preparation.name):
         try:
-            stale = lock.take(identity["token"], identity["owner"], identity["controller"], identity.get("dead", ""))
-        except Locked as held:
-            return {
-                "changed": False,
-                "locked": {
-                    "owner": held.holder.owner,
-                    "token": held.holder.token,
-                    "controller": held.holder.controller,
-                    "since": since(held.age),
-                    "path": str(held.path),
-                },
-            }
+            stale = lock.take(**identity)
+        except Locked as locked:
+            return {"changed": False, "locked": locked.as_dict()}
         if stale:
             done.append(f"Took over the lock of an ended run ({stale}).")
         try:
-            engine = Engine()
-            refuse_foreign(engine, settings["name"])
+            refuse_foreign(engine, preparation.name)
+            preparation.claim(engine)
             progress.at(
-                stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={settings['name']}; the next run goes on with it."
+                stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={preparation.name}; the next run goes on with it."
             )
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
@@ -476,9 +484,11 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
             if plan["build"]:
+                preparation.note(plan)
                 preparation.write_labels(engine, plan)
         except BaseException:
-            lock.release(identity["token"])
+            with contextlib.suppress(EngineError):
+                lock.release(identity["token"])
             raise
         held = bool(plan["build"] or plan["deploy"] or params["hold"])
         if not held:

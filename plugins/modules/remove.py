@@ -8,9 +8,10 @@ DOCUMENTATION = r"""
 module: remove
 short_description: Take away what the role go_service made for a service
 description:
-  - Removes the containers and images that carry the service's ownership label, and what the role keeps in the service's directory on the host.
-    Nothing else.
-  - Volumes, networks and base images stay. An image that another container uses stays, and a warning names it.
+  - Waits for the service's lock, then removes the containers and images that the role can show to have made, the tags that it gave them, and what
+    its record says that it keeps in the service's directory on the host. Nothing else (docs/security.md).
+  - Volumes, networks and base images stay. An image that somebody uses, or gave a tag of his own, stays, and so does one that was built from an
+    image of the role's; a warning names it.
 attributes:
   check_mode:
     support: full
@@ -26,6 +27,10 @@ options:
     description: The role's settings, as M(proven.go_service.settings) returns them.
     type: dict
     required: true
+  lock:
+    description: Who this run is, by the action plugin of the same name, which waits for the service's lock; without it a lock that is held fails the module.
+    type: dict
+    default: {}
 author:
   - go_service contributors (@go-service)
 """
@@ -45,9 +50,20 @@ removed:
     containers: {description: "Names.", type: list, elements: str}
     images: {description: "References, or short ids of builder stages.", type: list, elements: str}
     directory: {description: "The service's directory on the host, empty where there was none.", type: str}
+failure:
+  description: What the role did not make and cannot pass by, what to do.
+  type: dict
+  returned: failure
+locked:
+  description: Who holds the service's lock; nothing was done.
+  type: dict
+  returned: when another run has the lock
 """
 
 import contextlib
+import os
+import re
+import secrets
 import shutil
 from pathlib import Path
 
@@ -55,17 +71,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
+from ..module_utils.common.files import read_own
 from ..module_utils.common.names import KIND_BUILDER, LABEL_KIND, LABEL_NAME, service_directory
+from ..module_utils.deploy import images, ownership
 from ..module_utils.deploy.judgement import is_ours
-from ..module_utils.engine.client import Engine, EngineUnreachable
-
-# What the role keeps in a service's directory. Another file there is not the role's, nor is the directory then.
-KEPT = ("context", "source", "report.json", "lock", "lock.new", "working")
+from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 
 
-def owned_paths(directory: Path) -> list[Path]:
-    """Return what is there of the role's own in a service's directory."""
-    return [directory / name for name in KEPT if (directory / name).exists()]
+def owned_paths(directory: Path, record: ownership.Record) -> list[Path]:
+    """Return what is there of the role's own in a service's directory, its record last: a removal that is killed is gone on with."""
+    names = [*record.trees, *(name for name in ownership.FILES if name != ownership.RECORD), ownership.RECORD]
+    return [directory / name for name in names if (directory / name).exists()]
 
 
 def remove_paths(paths: list[Path]) -> None:
@@ -79,54 +96,133 @@ def remove_paths(paths: list[Path]) -> None:
         paths[0].parent.rmdir()
 
 
-def is_ended_build_step(container: dict, name: str) -> bool:
-    """Say whether a container of the Engine's list is a step of the service's build that was broken off, as by an end of the Engine."""
-    labels = container.get("Labels") or {}
-    ours = labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) == KIND_BUILDER
-    return ours and container["State"] in ("created", "exited", "dead")
+def instructions(dockerfile: str) -> str:
+    """Return a Dockerfile in one line, as the classic builder knows its commands."""
+    return " ".join(dockerfile.replace("\\\n", " ").split())
 
 
-def owned_images(engine: Engine, name: str) -> list[tuple[str, str]]:
-    """Return (reference to remove, name to show) of the service's images, tags first and builder stages last."""
-    tags, untagged = [], []
-    for image in engine.images(name=name):
-        own = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
-        tags += [(tag, tag) for tag in own]
-        if not own:
-            untagged.append((image["Id"], image["Id"][7:19]))
-    return sorted(tags) + sorted(untagged)
+def is_ended_build_step(container: dict, name: str, dockerfile: str) -> bool:
+    """Say whether a container is a step of the service's build that was broken off, as by an end of the Engine.
+
+    container: inspected; dockerfile: the staged one. What somebody ran from a builder stage has its labels, but runs something else.
+    """
+    config = container["Config"]
+    labels, command = config.get("Labels") or {}, config.get("Cmd") or []
+    step = command[2] if len(command) == 3 and command[:2] == ["/bin/sh", "-c"] else ""
+    ours = labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) == KIND_BUILDER and bool(step)
+    known = step.startswith("#(nop) ") or " ".join(step.split()) in instructions(dockerfile)
+    made_by_a_build = config["Image"].startswith("sha256:") and bool(re.match(r"\A/[a-z]+_[a-z]+[0-9]?\Z", container["Name"]))
+    return ours and known and made_by_a_build and container["State"]["Status"] in ("created", "exited", "dead")
+
+
+class Removal:
+    """What is to be removed of a service. removed: what was, or would be; stays: what the role passes by, as sentences."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        """Raise Failure where the directory is somebody else's."""
+        self._name = name
+        self._directory = directory
+        # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
+        self._record = ownership.look(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
+        self._paths = owned_paths(directory, self._record)
+        self.removed: dict = {"containers": [], "images": [], "directory": str(directory) if self._paths else ""}
+        self.stays: list[str] = []
+
+    def from_engine(self, engine: Engine, check_mode: bool) -> None:
+        """Remove containers and images; what the role did not make, or cannot show to have made, stays."""
+        dockerfile = ""
+        with contextlib.suppress(OSError, UnicodeError):
+            dockerfile = read_own(self._directory / "context/Dockerfile")
+        images.adopt(engine, self._name, self._record)
+        for listed in engine.containers(name=self._name):
+            container = engine.container(listed["Id"])
+            if container and (is_ours(engine, container, self._name) or is_ended_build_step(container, self._name, dockerfile)):
+                if not check_mode:
+                    engine.remove(container["Id"])
+                self.removed["containers"].append(container["Name"].lstrip("/"))
+        for image in engine.images(name=self._name):
+            given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+            shown = given[0] if given else image["Id"][7:19]
+            if images.is_ours(engine, image, self._name, self._record):
+                own = images.own_references(self._name, image) if given else [image["Id"]]
+            elif not given and images.is_our_builder_stage(engine, image, self._name):
+                own = [image["Id"]]
+            else:
+                self.stays.append(f"The image {shown} stays: it has labels of {self._name}, but this role did not make it.")
+                continue
+            self._remove_image(engine, image, own, check_mode)
+            others = sorted(set(given) - set(own))
+            if others:
+                self.stays.append(f"The image {others[0]} stays: this role did not give it that name.")
+
+    def _remove_image(self, engine: Engine, image: dict, references: list[str], check_mode: bool) -> None:
+        for reference in references:
+            shown = reference if reference != image["Id"] else image["Id"][7:19]
+            if check_mode or engine.remove_image(reference):
+                self.removed["images"].append(shown)
+            else:
+                self.stays.append(f"The image {shown} stays: a container or image that this role did not make uses it.")
+
+    def from_disk(self) -> None:
+        """Remove what the role keeps in the service's directory."""
+        if self._paths:
+            remove_paths(self._paths)
+            if self._directory.exists():
+                self.stays.append(f"The directory {self._directory} stays: files that this role did not make are in it.")
+
+
+def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Removal:
+    """Remove the service while this run has its lock; put what was removed under `removed`. Raise Locked where another run has it."""
+    name, directory = params["settings"]["name"], service_directory(params["settings"])
+    removal = Removal(name, directory)
+    try:
+        engine = Engine()
+    except EngineUnreachable as error:
+        removal.stays.append(f"No Engine answers on this host, so only the directory is removed: {error}")
+        known["removed"] = removal.removed
+        if not check_mode:
+            removal.from_disk()
+        return removal
+    if check_mode:
+        known["removed"] = removal.removed
+        removal.from_engine(engine, check_mode)
+        return removal
+    lock = Lock(engine, name, directory)
+    identity = params["lock"] or {"token": secrets.token_hex(8), "owner": f"process {os.getpid()}", "controller": ""}
+    progress.at(stages.LOCK)
+    with working(name):
+        lock.take(**identity)
+        try:
+            # As it is now that no other run changes it.
+            removal = Removal(name, directory)
+            known["removed"] = removal.removed
+            progress.at(stages.REMOVE, f"What was not removed yet: docker ps -a --filter label={LABEL_NAME}={name} shows it.")
+            removal.from_engine(engine, check_mode)
+            removal.from_disk()
+        finally:
+            with contextlib.suppress(EngineError):
+                lock.release(identity["token"])
+    return removal
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"settings": {"type": "dict", "required": True}}, supports_check_mode=True)
-    settings = module.params["settings"]
-    name, directory = settings["name"], service_directory(settings)
-    paths = owned_paths(directory)
-    removed: dict = {"containers": [], "images": [], "directory": str(directory) if paths else ""}
+    module = AnsibleModule(
+        argument_spec={"settings": {"type": "dict", "required": True}, "lock": {"type": "dict", "default": {}, "no_log": False}},
+        supports_check_mode=True,
+    )
+    known: dict = {"removed": {}}
     progress = Progress(stages.REMOVE, UNTOUCHED)
-    with ending(module, name, progress, {"removed": removed}):
+    with ending(module, module.params["settings"]["name"], progress, known):
         try:
-            engine = Engine()
-            progress.at(stages.REMOVE, f"What was not removed yet: docker ps -a --filter label={LABEL_NAME}={name} shows it.")
-            for container in engine.containers(name=name):
-                if not is_ours(container, name) and not is_ended_build_step(container, name):
-                    continue
-                if not module.check_mode:
-                    engine.remove(container["Id"])
-                removed["containers"].append(container["Names"][0].lstrip("/"))
-            for reference, shown in owned_images(engine, name):
-                if module.check_mode or engine.remove_image(reference):
-                    removed["images"].append(shown)
-                else:
-                    module.warn(f"The image {shown} stays: a container or image that this role did not make uses it.")
-        except EngineUnreachable as error:
-            module.warn(f"No Engine answers on this host, so only the directory is removed: {error}")
-        if paths and not module.check_mode:
-            remove_paths(paths)
-            if directory.exists():
-                module.warn(f"The directory {directory} stays: files that this role did not make are in it.")
-    module.exit_json(changed=any(removed.values()), removed=removed)
+            done = run(module.params, module.check_mode, progress, known)
+        except Locked as held:
+            if not module.params["lock"]:
+                raise
+            module.exit_json(changed=False, locked=held.as_dict(), **known)
+    for sentence in done.stays:
+        module.warn(sentence)
+    module.exit_json(changed=any(done.removed.values()), **known)
 
 
 if __name__ == "__main__":

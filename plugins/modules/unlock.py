@@ -52,6 +52,7 @@ from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.stages import LOCK
 from ..module_utils.deploy.lock import Lock
+from ..module_utils.engine.client import Engine, EngineError
 
 
 def main() -> None:
@@ -64,8 +65,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     settings = module.params["settings"]
-    with ending(module, settings["name"], Progress(LOCK, UNTOUCHED), {}):
-        released = not module.check_mode and Lock(service_directory(settings)).release(module.params["lock"])
+    name, released = settings["name"], False
+    with ending(module, name, Progress(LOCK, UNTOUCHED), {}):
+        try:
+            released = not module.check_mode and Lock(Engine(), name, service_directory(settings)).release(module.params["lock"])
+        except EngineError as error:
+            module.warn(f"The lock could not be given back; a later run takes it over when this one has ended: {error}")
     module.exit_json(changed=False, released=released)
 
 

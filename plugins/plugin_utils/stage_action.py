@@ -63,6 +63,14 @@ class StageAction(ActionBase):
         """Return what is taken out of foreign text."""
         return secret_texts(self._task_vars, self._templar.template)
 
+    def host(self) -> str:
+        """Return the inventory's name of the host."""
+        return str(self._task_vars.get("inventory_hostname", ""))
+
+    def tell(self, sentence: str) -> None:
+        """Tell a person something while the work goes on."""
+        self._display.display(f"[{self.host()}]: {sentence}")
+
     def module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Run a module on the target and return its result; raise Failure where it failed."""
         result = self._execute_module(module_name=name, module_args=dict(args), task_vars=self._task_vars)

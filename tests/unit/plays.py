@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ RUNTIME = "stand-in/runtime:1.37.0"
 SERVE = "exec httpd -f -p 8080 -h /srv"
 # A small image that is not built by the role runs as its service where every check is waived.
 ALL_WAIVED = {name: "this test is about something else" for name in judge.CHECKS}
-# Settings of a service that starts at once, from the image utest-web under the service's own name.
+# Settings of a service that starts at once, from an image that `service_image` makes.
 QUICK: dict[str, Any] = {
     "go_service_image_tag": "1",
     "go_service_args": [SERVE],
@@ -30,6 +31,22 @@ QUICK: dict[str, Any] = {
     "go_service_builder_image": RUNTIME,
     "go_service_runtime_image": RUNTIME,
 }
+
+
+def digest_of(name: str) -> str:
+    """Return the content digest of a service's image."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def service_image(client: Callable[..., str], name: str, base: str) -> None:
+    """Make <name>:1 of an image; the role takes it for one of its own by how it ends."""
+    lines = [
+        f"FROM {base}",
+        f"LABEL go-service.name={name} go-service.kind=image",
+        f"COPY --from={RUNTIME} /bin/busybox /usr/local/bin/{name}",
+        f"LABEL go-service.digest={digest_of(name)}",
+    ]
+    client("build", "-q", "-t", f"{name}:1", "-", stdin="\n".join(lines) + "\n")
 
 
 def play(

@@ -520,6 +520,17 @@ def test_nothing_outside_is_deleted(tmp_path: Path, path: str) -> None:
     assert (tmp_path / "out").exists()
 
 
+def test_nothing_is_deleted_by_way_of_a_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/precious").touch()
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged/a").symlink_to("../outside")
+    transfer.write_archive(tmp_path, [], tmp_path / "archive")
+    with pytest.raises(ContextError, match="refusing to delete"):
+        transfer.apply_archive(tmp_path / "staged", tmp_path / "archive", ["a/precious"])
+    assert (tmp_path / "outside/precious").exists()
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:

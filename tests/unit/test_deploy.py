@@ -23,10 +23,11 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import na
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, recovery, remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, recovery, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, Missing
 
 Client = Callable[..., str]
@@ -221,11 +222,16 @@ def service(settings: Settings) -> Settings:
 @pytest.fixture
 def clean(engine: Engine) -> Iterator[Engine]:
     """Return the Engine, without containers of the service before and after."""
-    for made in engine.containers(name="utest-web"):
-        engine.remove(made["Id"])
+
+    def empty() -> None:
+        for made in engine.containers(name="utest-web"):
+            engine.remove(made["Id"])
+        for held in engine.volumes(LABEL_LOCK, "utest-web"):
+            engine.remove_volume(held["Name"])
+
+    empty()
     yield engine
-    for made in engine.containers(name="utest-web"):
-        engine.remove(made["Id"])
+    empty()
 
 
 def names(engine: Engine) -> list[str]:
@@ -482,41 +488,6 @@ def test_a_real_swap_that_was_killed_is_finished_or_undone(
     assert recovery.recover(clean, wanted) == []
 
 
-@pytest.mark.engine
-def test_tags_move_and_old_images_go_by_label_alone(clean: Engine, client: Client) -> None:
-    def build(number: int, labels: str, tag: str = "") -> str:
-        name = ("-t", f"utest-many:{tag}") if tag else ()
-        made = client("build", "-q", *name, "-", stdin=f"FROM {BARE}\nLABEL {labels} n={number}\n")
-        return f"utest-many:{tag}" if tag else made
-
-    ours = "go-service.name=utest-many go-service.kind=image"
-    tags = [build(number, ours, str(number)) for number in range(6)]
-    build(7, "x=y", "foreign")
-    stages = [build(number, "go-service.name=utest-many go-service.kind=builder") for number in (8, 9)]
-    nameless = build(10, ours)
-    ids = [clean.image(tag)["Id"] for tag in tags]
-    held = clean.create("utest-many", {"Image": tags[0], "Cmd": ["true"]})
-    try:
-        assert images.promote(clean, "utest-many", ids[4])
-        assert images.promote(clean, "utest-many", ids[5])
-        assert not images.promote(clean, "utest-many", ids[5])
-        assert (clean.image("utest-many:latest")["Id"], clean.image("utest-many:previous")["Id"]) == (ids[5], ids[4])
-        removed = images.prune(clean, "utest-many", 3, ids[5])
-        left = [tag for tag in tags if clean.image(tag)]
-        assert {tags[0], tags[4], tags[5]} <= set(left), "in use, previous and latest stay"
-        assert len(set(left) - {tags[0]}) in (2, 3)
-        assert clean.image("utest-many:foreign")
-        assert len([stage for stage in stages if clean.image(stage)]) == 1
-        assert clean.image(nameless) is None
-        assert len(removed) == len(tags) - len(left) + 2
-        assert images.prune(clean, "utest-many", 3, ids[5]) == []
-    finally:
-        clean.remove(held)
-        for image in clean.images(name="utest-many"):
-            for reference in image["RepoTags"] or [image["Id"]]:
-                clean.remove_image(image["Id"] if reference == "<none>:<none>" else reference)
-
-
 # The modules that hold it together
 
 
@@ -564,40 +535,20 @@ def test_a_source_is_staged_once(staged: Callable[..., dict[str, Any]], tmp_path
 
 
 @pytest.mark.engine
-def test_another_run_is_waited_for_and_an_ended_one_is_not(staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_another_run_is_waited_for_and_an_ended_one_is_not(clean: Engine, staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     """What a killed run left is recovered, and the source is staged all the same."""
     assert staged("stage")["recovered"] == []
     held = staged("stage", token="t2")
     assert (held["changed"], held["locked"]["owner"], held["locked"]["token"]) == (False, "alice@laptop, process 1", "t1")
-    lock = tmp_path / "work/utest-web/lock"
-    lock.write_text(lock.read_text().replace('"boot": "', '"boot": "before-'))
+    (volume,) = clean.volumes(LABEL_LOCK, "utest-web")
+    clean.remove_volume(volume["Name"])
+    ended = volume["Labels"][LABEL_HOLDER].replace('"boot": "', '"boot": "before-')
+    clean.create_volume(volume["Name"], {**volume["Labels"], LABEL_HOLDER: ended})
     (tmp_path / "source/main.go").write_text("package main\n\nfunc main() { panic(2) }\n")
     taken = staged("stage", token="t2")
     assert taken["recovered"] == ["Took over the lock of an ended run (alice@laptop, process 1)."]
     assert taken["plan"]["stage"] == []
     assert "panic(2)" in (tmp_path / "work/utest-web/context/main.go").read_text()
-
-
-@pytest.mark.engine
-@pytest.mark.usefixtures("web")
-def test_a_removal_takes_what_is_the_roles_and_nothing_else(
-    clean: Engine, service: Settings, module: Callable[..., dict[str, Any]], staged: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
-    settings = service(work_dir=str(tmp_path / "work"))
-    staged("stage")
-    by_hand = clean.create("utest-by-hand", {"Image": "utest-web:1", "Cmd": ["sleep 60"]})
-    clean.create("utest-web", containers.create_body(settings, "utest-web:1", clean.api_version))
-    (tmp_path / "work/utest-web/notes.txt").touch()
-    checked = module("remove", tmp_path, settings=settings, _ansible_check_mode=True)
-    removed = module("remove", tmp_path, settings=settings)
-    assert checked["removed"]["containers"] == removed["removed"]["containers"] == ["utest-web"]
-    assert removed["changed"] and clean.container(by_hand) and clean.image("utest-web:1"), "an image that somebody uses stays"
-    assert "utest-web:1 stays" in str(removed["warnings"]) and "utest-web stays" in str(removed["warnings"])
-    assert [path.name for path in (tmp_path / "work/utest-web").iterdir()] == ["notes.txt"]
-    (tmp_path / "work/utest-web/notes.txt").unlink()
-    clean.remove(by_hand)
-    again = module("remove", tmp_path, settings={**settings, "name": "utest-none"})
-    assert not again["changed"]
 
 
 # On an Engine in memory
@@ -650,11 +601,14 @@ class Memory:
     def container(self, name: str) -> dict[str, Any] | None:
         return self._call(lambda: copy.deepcopy(self._find(name)))
 
+    def image(self, reference: str) -> dict[str, Any] | None:
+        return None
+
     def containers(self, **labels: str) -> list[dict[str, Any]]:
         wanted = {f"go-service.{name}": value for name, value in labels.items()}
         return self._call(
             lambda: [
-                {"Id": record["Id"], "Names": [record["Name"]], "Labels": record["Config"]["Labels"]}
+                {"Id": record["Id"], "ImageID": record["Image"], "Names": [record["Name"]], "Labels": record["Config"]["Labels"]}
                 for record in self.records.values()
                 if wanted.items() <= record["Config"]["Labels"].items()
             ]
@@ -667,6 +621,7 @@ class Memory:
             self.records[made] = {
                 "Id": made,
                 "Name": f"/{name}",
+                "Image": body["Image"],
                 "State": {"Running": False, "Status": "created", "StartedAt": "", "ExitCode": 0},
                 "Config": {"Labels": body["Labels"], "Image": body["Image"], "Healthcheck": {"Test": ["CMD", "test"]}},
                 "HostConfig": {**body["HostConfig"]},

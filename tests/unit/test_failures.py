@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,11 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.failure i
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence.image_archive import ArchiveError
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import signals
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership, signals
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.candidate import prove_candidate
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ansible_collections.proven.go_service.plugins.modules import deploy as deploy_module
-from plays import QUICK, SERVE, play
+from plays import QUICK, SERVE, digest_of, play, service_image
 from test_deploy import Memory, listener
 
 GOOD = "{{ top }}/source"
@@ -71,7 +71,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any], list[str], str]] = {
     "image": (
         stages.IMAGE,
         {"go_service_image_tag": "none", "entry": "rollback"},
-        ["there is no image utest-image:none", "Set go_service_image_tag to a tag that is there: 1."],
+        ["there is no image utest-image:none", f"Set go_service_image_tag to a tag that is there: {digest_of('utest-image')[:12]}."],
         UNTOUCHED,
     ),
     "unbuilt": (stages.IMAGE, {**FROM_SOURCE, "entry": "deploy"}, ["is not built on this host", "playbooks/build.yml"], UNTOUCHED),
@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any], list[str], str]] = {
     "volumes": (stages.VOLUMES, {"go_service_volumes": ["/nonexistent:/data"]}, ["/nonexistent does not exist"], UNTOUCHED),
     "lock": (stages.LOCK, {"go_service_lock_timeout": 0}, ["bob@laptop, process 1", "has not reached (it was set back)"], UNTOUCHED),
     "recovery": (stages.RECOVERY, {}, ["utest-none"], "docker ps -a --filter label=go-service.name=utest-recovery"),
-    "stage": (stages.STAGE, {"go_service_work_dir": "{{ top }}/file"}, ["Not a directory", "go_service_work_dir"], UNTOUCHED),
+    "directory": (stages.DIRECTORY, {"go_service_work_dir": "{{ top }}/file"}, ["is no directory", "go_service_work_dir"], UNTOUCHED),
     "disk": (stages.STAGE, {**FROM_SOURCE, "go_service_work_dir": "{{ top }}/small"}, ["No space left on device", "Free space"], UNTOUCHED),
     "build": (stages.BUILD, FROM_SOURCE, ["the build failed at: RUN", "go: not found"], UNTOUCHED),
     "buildx": (stages.BUILD, {**FROM_SOURCE, "go_service_builder": "buildx"}, ["build"], UNTOUCHED),
@@ -127,16 +127,20 @@ ROLE = """
 
 
 class Disorder(BaseHTTPRequestHandler):
-    """An Engine that says which one it is, and fails at everything else."""
+    """An Engine that says which one it is, lets locks be taken, and fails at everything else."""
 
     def do_GET(self) -> None:
-        version = self.path.endswith("/version")
-        body = json.dumps({"ApiVersion": "1.41", "Version": "20.10"} if version else {"message": "out of order"}).encode()
-        self.send_response(200 if version else 500)
+        works = self.path.endswith("/version") or "/volumes" in self.path
+        body = json.dumps({"ApiVersion": "1.41", "Version": "20.10"} if works else {"message": "out of order"}).encode()
+        self.send_response(200 if works else 500)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def address_string(self) -> str:
         return "local"
@@ -169,27 +173,22 @@ def told(engine: Engine, client: Callable[..., str], web: str, tmp_path_factory:
     (top / "source/main.go").write_text("package main\n\nfunc main() {}\n")
     (top / "reports").mkdir()
     (top / "file").touch()
-    (top / "small/utest-disk").mkdir(parents=True)
     marks = [f"utest-{name}" for name in ("swap", "first", "rollback")]
     client("volume", "rm", "-f", "utest-small", *marks)
     # A directory that is full is one of a file system that is.
     client("volume", "create", "--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=8k", "utest-small")
     mounter = client("run", "-d", "--name", "utest-mounter", "-v", "utest-small:/m", "--entrypoint", "/bin/sleep", web, "600")
-    (top / "small/utest-disk").rmdir()
-    (top / "small/utest-disk").symlink_to(client("volume", "inspect", "-f", "{{.Mountpoint}}", "utest-small"))
+    (top / "small").symlink_to(client("volume", "inspect", "-f", "{{.Mountpoint}}", "utest-small"))
     for fault in FAULTS:
-        client("tag", web, f"utest-{fault}:1")
-    client(
-        "build", "-q", "-t", "utest-image:1", "-t", "utest-elsewhere/image:2", "-", stdin=f"FROM {web}\nLABEL go-service.name=utest-image\n"
-    )
+        service_image(client, f"utest-{fault}", web)
+    client("tag", "utest-image:1", f"utest-image:{digest_of('utest-image')[:12]}")
+    client("tag", "utest-image:1", "utest-elsewhere/image:2")
     engine.create("utest-foreign", {"Image": web})
     engine.start(old_container(engine, "utest-swap", web, SERVE))
     engine.start(old_container(engine, "utest-rollback", web, ONCE))
     old_container(engine, "utest-recovery", web, SERVE, "-set-aside", NetworkMode="utest-none")
-    (top / "work/utest-lock").mkdir(parents=True)
-    Lock(top / "work/utest-lock").take("t1", "bob@laptop, process 1", "elsewhere|1|1")
-    lock = top / "work/utest-lock/lock"
-    lock.write_text(json.dumps({**json.loads(lock.read_text()), "taken": 4e9}))
+    holder = locks.Holder("t1", "bob@laptop, process 1", "elsewhere|1|1", locks.boot_id(), 4e9)
+    engine.create_volume("utest-lock-lock-t1", {locks.LABEL_LOCK: "utest-lock", locks.LABEL_HOLDER: json.dumps(asdict(holder))})
     hosts = {
         fault: {**QUICK, "go_service_name": f"utest-{fault}", **variables} for fault, (_stage, variables, _words, _runs) in FAULTS.items()
     }
@@ -206,7 +205,7 @@ def told(engine: Engine, client: Callable[..., str], web: str, tmp_path_factory:
         **{file.name[5:]: json.loads(file.read_text()) for file in top.glob("told-*")},
     }
     client("rm", "-fv", mounter, *(f"utest-{name}" for name in ("swap", "rollback", "rollback-failed", "report")))
-    client("volume", "rm", "utest-small", *marks)
+    client("volume", "rm", "utest-small", "utest-lock-lock-t1", *marks)
     # Images that are made from another have to go before it.
     steps = client("images", "-q", "--filter", "label=go-service.name=utest-build").split()
     client("rmi", "-f", "utest-image:1", "utest-elsewhere/image:2", *steps)
@@ -259,7 +258,7 @@ def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
     wanted = settings(name="utest-web", publish="", stable_seconds=0)
     progress, known = Progress(stages.SWAP, UNTOUCHED), {"verify": {"facts": {"checks": [], "gaps": []}}}
     with pytest.raises(EngineError) as caught:
-        deploy_module.put_in_place(Tagless(), wanted, "good", progress, known)
+        deploy_module.put_in_place(Tagless(), wanted, "good", ownership.Record("utest-web", []), progress=progress, known=known)
     failure = Failure.of(caught.value, progress.stage, progress.still_runs)
     assert (failure.stage, known["deploy"]["action"]) == (stages.TAGS, "created")
     assert failure.still_runs.endswith("of good runs and is healthy.")

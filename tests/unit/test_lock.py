@@ -15,77 +15,131 @@ from types import ModuleType
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import settings
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost, working
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+
+NAME = "utest-lock"
+ROOT = Path(__file__).parents[2]
+
+
+def clear(engine: Engine) -> None:
+    """Take all locks of the service away."""
+    for volume in engine.volumes(locks.LABEL_LOCK, NAME):
+        engine.remove_volume(volume["Name"])
 
 
 @pytest.fixture
-def lock(tmp_path: Path) -> Lock:
+def lock(engine: Engine, tmp_path: Path) -> Iterator[Lock]:
     """Return a lock that nobody holds."""
-    return Lock(tmp_path)
+    clear(engine)
+    yield Lock(engine, NAME, tmp_path)
+    clear(engine)
 
 
 @pytest.fixture(scope="module")
 def prepare(plugin: Callable[[str], ModuleType]) -> ModuleType:
-    """Return the action that tells whether a controller is gone."""
-    return plugin("action.prepare")
+    """Return what tells whether a controller is gone."""
+    return plugin("plugin_utils.turn")
 
 
-def change(lock: Lock, **fields: object) -> None:
-    """Change fields of the lock file as another host, kernel or run would have written them."""
-    times = lock.path.stat()
-    lock.path.write_text(json.dumps({**json.loads(lock.path.read_text()), **fields}))
-    os.utime(lock.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+def plant(engine: Engine, volume: str, **fields: object) -> None:
+    """Take the lock as another host, kernel or run would have done."""
+    holder = {"token": "t1", "owner": "alice", "controller": "a", "boot": locks.boot_id(), "taken": time.time(), **fields}
+    engine.create_volume(volume, {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: json.dumps(holder)})
 
 
-def test_a_lock_is_taken_and_given_back(lock: Lock) -> None:
+def test_a_lock_is_taken_and_given_back(lock: Lock, tmp_path: Path) -> None:
     assert lock.holder() is None
-    assert lock.take("t1", "alice@laptop, process 1", "laptop|1|2") == ""
+    assert lock.take("t1", "alice@laptop, process 1", "laptop|1|2", host="web1") == ""
     holder = lock.holder()
     assert (holder.token, holder.owner, holder.controller, holder.boot) == ("t1", "alice@laptop, process 1", "laptop|1|2", locks.boot_id())
     assert abs(holder.taken - time.time()) < 5
+    assert lock.take("t1", "alice@laptop, process 1", "laptop|1|2") == ""
     assert lock.release("t1")
-    assert lock.holder() is None and not lock.path.exists()
+    assert lock.holder() is None and list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_of_another_run_is_refused_and_told(lock: Lock) -> None:
-    lock.take("t1", "alice@laptop, process 1", "laptop|1|2")
-    change(lock, taken=time.time() - 75)
+def test_a_lock_of_another_run_is_refused_and_told(engine: Engine, lock: Lock) -> None:
+    plant(engine, f"{NAME}-lock-t1", taken=time.time() - 75)
     with pytest.raises(Locked) as caught:
         lock.take("t2", "bob", "b")
     assert caught.value.holder.token == "t1"
     assert 74 < caught.value.age < 90
-    assert str(caught.value) == f"alice@laptop, process 1 holds the lock {lock.path} for {caught.value.age:.0f} s"
+    assert caught.value.message == f"another run works on the service: alice holds the lock for {caught.value.age:.0f} s"
+    assert f"docker volume rm {NAME}-lock-t1" in caught.value.remedy
+    assert caught.value.as_dict()["since"] == f"for {caught.value.age:.0f} s"
     assert lock.holder().token == "t1"
 
 
-@pytest.mark.parametrize("refresh", [lambda lock: lock.take("t1", "alice", "a"), lambda lock: lock.keep("t1")], ids=["take", "keep"])
-def test_a_lock_is_refreshed_by_its_holder(lock: Lock, refresh: Callable[[Lock], object]) -> None:
+def test_two_users_of_one_engine_wait_for_each_other(engine: Engine, lock: Lock, tmp_path: Path) -> None:
+    """Each has a work directory of his own."""
     lock.take("t1", "alice", "a")
-    taken = lock.holder().taken
-    os.utime(lock.path, (1, time.time() - locks.STALE_AFTER + 100))
-    refresh(lock)
-    assert time.time() - lock.path.stat().st_mtime < 5
-    assert lock.holder().taken == taken
+    with pytest.raises(Locked):
+        Lock(engine, NAME, tmp_path / "bob").take("t2", "bob", "b")
+    assert Lock(engine, f"{NAME}-other", tmp_path / "bob").holder() is None
 
 
-STALE: dict[str, Callable[[Lock], object]] = {
-    "the host was started anew": lambda lock: change(lock, boot="another"),
-    "nothing refreshed it": lambda lock: os.utime(lock.path, (1, time.time() - locks.STALE_AFTER - 10)),
-}
+RACE = """
+import sys, time
+from pathlib import Path
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+lock = Lock(Engine(), sys.argv[1], Path("/nowhere"))
+time.sleep(max(0, float(sys.argv[3]) - time.time()))
+try:
+    lock.take(sys.argv[2], sys.argv[2], "c")
+    print("held")
+except Locked:
+    print("locked")
+"""
 
 
-@pytest.mark.parametrize("outdate", STALE.values(), ids=STALE)
-def test_a_stale_lock_is_taken_over_and_told(lock: Lock, outdate: Callable[[Lock], object]) -> None:
-    lock.take("t1", "alice", "a")
-    outdate(lock)
+def test_of_runs_that_come_at_one_moment_one_at_most_gets_the_lock(engine: Engine, lock: Lock) -> None:
+    """A stale lock lies there as well, which all of them want to take over."""
+    plant(engine, f"{NAME}-lock-old", boot="another", token="old")
+    start = str(time.time() + 2.5)
+    path = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACE, NAME, f"r{number}", start], stdout=subprocess.PIPE, text=True, env=path)
+        for number in range(4)
+    ]
+    said = [racer.communicate()[0].strip() for racer in racers]
+    assert sorted(set(said)) in (["held", "locked"], ["locked"]) and said.count("held") <= 1, said
+    left = [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)]
+    assert left == [f"{NAME}-lock-r{number}" for number in range(4) if said[number] == "held"] or "held" not in said
+
+
+STALE = {"the host was started anew": {"boot": "another"}, "it is older than any run": {"taken": time.time() - locks.STALE_AFTER - 10}}
+
+
+@pytest.mark.parametrize("fields", STALE.values(), ids=STALE)
+def test_a_stale_lock_is_taken_over_and_told(engine: Engine, lock: Lock, fields: dict[str, object]) -> None:
+    plant(engine, f"{NAME}-lock-t1", **fields)
     assert lock.holder() is None
     with pytest.raises(Lost, match="gone; another run took over"):
         lock.keep("t1")
-    assert not lock.release("t1")
     assert lock.take("t2", "bob", "b") == "alice"
     assert lock.holder().token == "t2"
+    assert [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-lock-t2"]
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_the_lock_file_of_an_earlier_version_counts(lock: Lock, tmp_path: Path, stale: bool) -> None:
+    file = tmp_path / "lock"
+    boot = "another" if stale else locks.boot_id()
+    file.write_text(json.dumps({"token": "t1", "owner": "alice", "controller": "a", "boot": boot, "taken": time.time()}))
+    if stale:
+        assert lock.take("t2", "bob", "b") == "alice"
+        assert not file.exists()
+        return
+    with pytest.raises(Locked) as caught:
+        lock.take("t2", "bob", "b")
+    assert caught.value.by_hand == f"rm {file}" and file.exists()
+    assert lock.take("t2", "bob", "b", dead=["t1"]) == "alice"
+    assert not file.exists()
 
 
 def test_no_build_can_outlast_its_lock() -> None:
@@ -96,11 +150,22 @@ def test_no_build_can_outlast_its_lock() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"token": "t1"}', '{"token": 1, "unknown": 2}', "\x00\xff"])
-def test_an_unreadable_lock_is_as_none(lock: Lock, content: str) -> None:
-    lock.path.write_bytes(content.encode("latin-1"))
+def test_an_unreadable_lock_is_as_none_and_stays(engine: Engine, lock: Lock, tmp_path: Path, content: str) -> None:
+    (tmp_path / "lock").write_bytes(content.encode("latin-1"))
+    engine.create_volume(f"{NAME}-foreign", {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: content.replace("\0", "")})
     assert lock.holder() is None
     assert lock.take("t2", "bob", "b") == ""
     assert lock.holder().token == "t2"
+    lock.release("t2")
+    assert [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-foreign"]
+
+
+def test_a_link_in_the_locks_place_is_not_followed(lock: Lock, tmp_path: Path) -> None:
+    holder = {"token": "t1", "owner": "alice", "controller": "a", "boot": locks.boot_id(), "taken": time.time()}
+    (tmp_path / "elsewhere").write_text(json.dumps(holder))
+    (tmp_path / "lock").symlink_to("elsewhere")
+    assert lock.take("t2", "bob", "b") == ""
+    assert json.loads((tmp_path / "elsewhere").read_text()) == holder
 
 
 def test_only_the_holder_gives_a_lock_back(lock: Lock) -> None:
@@ -115,8 +180,8 @@ def test_only_the_holder_gives_a_lock_back(lock: Lock) -> None:
 def test_the_lock_of_a_run_that_is_known_to_be_gone_is_taken_over(lock: Lock) -> None:
     lock.take("t1", "alice", "a")
     with pytest.raises(Locked):
-        lock.take("t2", "bob", "b", dead="t0")
-    assert lock.take("t2", "bob", "b", dead="t1") == "alice"
+        lock.take("t2", "bob", "b", dead=["t0"])
+    assert lock.take("t2", "bob", "b", dead=["t1"]) == "alice"
     assert lock.holder().token == "t2"
 
 
@@ -162,44 +227,98 @@ def test_a_controller_names_the_process_above_the_worker(prepare: ModuleType) ->
 # The kernel lock
 
 HOLD = """
-import fcntl, os, sys, time
-descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.flock(descriptor, fcntl.LOCK_EX)
-print("held", flush=True)
-time.sleep(float(sys.argv[2]))
+import sys, time
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import working
+with working(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
 """
 
 
 @contextmanager
-def working_process(directory: Path, seconds: float) -> Iterator[subprocess.Popen]:
-    """Run a process that works in a directory as a module does, for some seconds."""
-    command = [sys.executable, "-c", HOLD, str(directory / "working"), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def working_process(seconds: float) -> Iterator[subprocess.Popen]:
+    """Run a process that works on the service as a module does, for some seconds."""
+    path = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    with subprocess.Popen([sys.executable, "-c", HOLD, NAME, str(seconds)], stdout=subprocess.PIPE, text=True, env=path) as process:
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
 
 
-def test_a_module_that_works_is_waited_for(lock: Lock, tmp_path: Path) -> None:
-    with working_process(tmp_path, 0.6) as process:
+def test_a_module_that_works_is_waited_for() -> None:
+    with working_process(0.6) as process:
         began = time.monotonic()
-        with lock.working():
+        with working(NAME):
             waited = time.monotonic() - began
         process.wait()
     assert 0.3 < waited < 5
 
 
-def test_a_module_that_is_killed_is_not_waited_for(lock: Lock, tmp_path: Path) -> None:
-    with working_process(tmp_path, 60) as process:
+def test_a_module_that_is_killed_is_not_waited_for() -> None:
+    with working_process(60) as process:
         process.kill()
         process.wait()
         began = time.monotonic()
-        with lock.working():
+        with working(NAME):
             assert time.monotonic() - began < 5
 
 
-def test_work_that_fails_ends_the_kernel_lock(lock: Lock) -> None:
-    with pytest.raises(ZeroDivisionError), lock.working():
-        raise ZeroDivisionError
-    with lock.working():
+def test_a_module_that_does_not_end_is_named() -> None:
+    with working_process(60) as process, pytest.raises(Failure, match=f"the process {process.pid} of "), working(NAME, patience=0.2):
         pass
+
+
+def test_work_that_fails_ends_the_kernel_lock() -> None:
+    with pytest.raises(ZeroDivisionError), working(NAME):
+        raise ZeroDivisionError
+    with working(NAME):
+        pass
+
+
+# How an action waits for its turn
+
+
+def held_by(prepare: ModuleType, **fields: object) -> dict[str, object]:
+    """Return what a module tells of a lock that is held."""
+    return {
+        "locked": {
+            "token": "t1",
+            "owner": "alice",
+            "controller": "elsewhere|1|2",
+            "host": "web",
+            "since": "for 3 s",
+            "by_hand": "x",
+            **fields,
+        }
+    }
+
+
+def test_one_machine_under_two_names_of_an_inventory_is_refused_at_once(prepare: ModuleType) -> None:
+    me = prepare.identity("b")
+    began = time.monotonic()
+    with pytest.raises(Failure, match=r"^a and b of the inventory are one machine") as caught:
+        prepare.wait_for(lambda lock: held_by(prepare, controller=me["controller"], host="a"), me, "api", 60, pytest.fail)
+    assert time.monotonic() - began < 1
+    assert caught.value.stage == "lock"
+
+
+def test_locks_of_ended_runs_and_of_an_earlier_part_of_this_run_are_taken_over(prepare: ModuleType) -> None:
+    me = prepare.identity("a")
+    gone = f"{prepare.machine()}|999999999|2"
+    left = [held_by(prepare, token="t1", controller=gone), held_by(prepare, token="t2", controller=me["controller"], host="a")]
+    seen = []
+
+    def work(lock: dict[str, object]) -> dict[str, object]:
+        seen.append(list(lock.get("dead", [])))
+        return left.pop(0) if left else {"changed": True}
+
+    assert prepare.wait_for(work, me, "api", 60, pytest.fail) == {"changed": True}
+    assert seen == [[], ["t1"], ["t1", "t2"]]
+
+
+def test_a_run_that_does_not_end_is_waited_for_and_then_named(prepare: ModuleType) -> None:
+    told: list[str] = []
+    with pytest.raises(Failure, match=r"alice, for 3 s; this run waited for 0\.1 s \(go_service_lock_timeout\)") as caught:
+        prepare.wait_for(lambda lock: held_by(prepare), prepare.identity("a"), "api", 0.1, told.append)
+    assert told == ["Waiting for another run on this host: alice, for 3 s already."]
+    assert "free the lock on the host: x" in caught.value.remedy

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from plays import QUICK, RUNTIME, play
+from plays import QUICK, RUNTIME, play, service_image
 
 # Service -> what it has that the others have not. The first one runs; each of the others fails at another stage, and the last two are the first again.
 SERVICES: list[tuple[str, dict[str, Any]]] = [
@@ -63,7 +64,7 @@ def records(
     usual = {"source": "{{ top }}/source", "source_type": "controller", "network": "bridge", "port": 8080, "env": {}}
     usual.update({name: QUICK[f"go_service_{name}"] for name in ("image_tag", "args", "waivers")})
     for name, _own in SERVICES:
-        client("build", "-q", "-t", f"utest-{name}:1", "-", stdin=f"FROM {web}\nLABEL made-for={name}\n")
+        service_image(client, f"utest-{name}", web)
     loop = {"loop_var": "service", "index_var": "number"}
     tasks = [{"ansible.builtin.include_tasks": "one.yml", "loop": [list(service) for service in SERVICES], "loop_control": loop}]
     done = play(top, tasks, {"here": {}}, {**QUICK, "usual": usual})
@@ -72,7 +73,7 @@ def records(
     for number, record in enumerate(found):
         written = top / f"report-{number}"
         record["written"] = json.loads(written.read_text()) if written.exists() else None
-        record["locks"] = [str(path) for path in top.glob("work/*/lock")]
+        record["locks"] = [held["Name"] for name, _own in SERVICES for held in engine.volumes(LABEL_LOCK, f"utest-{name}")]
     yield found
     client("rm", "-fv", "utest-first")
     # Images that are made from another have to go before it.

@@ -470,10 +470,15 @@ def play(vm: Vm, playbook: Path, *options: str, version: str, **variables: Any) 
     return Run(vm.name, playbook, given, list(options))
 
 
+def locks(vm: Vm) -> list[str]:
+    """Return the volumes by which runs hold the service's lock."""
+    return vm.docker("volume", "ls", "--quiet", "--filter", f"label=go-service.lock={SERVICE}").split()
+
+
 def nothing_left(vm: Vm, *beside: str) -> None:
     """No container is there but the service's and those named; nobody holds the lock; each image without a name is labelled."""
     assert vm.names() == {SERVICE, *beside}
-    assert vm.run("test", "-e", f"{DIRECTORY}/lock", check=False).returncode == 1, "the lock is held"
+    assert not locks(vm), "the lock is held"
     for image in vm.docker("images", "--quiet", "--filter", "dangling=true").split():
         record = vm.inspect(image, "image")
         assert record is not None

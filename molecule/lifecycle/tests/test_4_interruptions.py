@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lifecycle_tools import BREAK, BUILDER, DIRECTORY, SERVICE, Case, Run, unbuilt, until
+from lifecycle_tools import BREAK, BUILDER, SERVICE, Case, Run, locks, unbuilt, until
 
 # Says "quiet" where the Engine has not tested the service for ten seconds.
 QUIET = f"""
@@ -22,7 +22,7 @@ def kill(case: Case, run: Run) -> None:
 
 def goes_on(case: Case, version: str) -> Run:
     """The next run takes the lock over and says so, and the wanted version is healthy, with nothing left over."""
-    assert case.vm.run("test", "-e", f"{DIRECTORY}/lock", check=False).returncode == 0, "the killed run left no lock"
+    assert locks(case.vm), "the killed run left no lock"
     run = case.play(version=version).must_succeed()
     assert "Took over the lock of an ended run" in run.said
     assert case.vm.version() == version

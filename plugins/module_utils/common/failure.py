@@ -141,7 +141,8 @@ def ending(module: Any, name: str, progress: Progress, known: Mapping[str, Any])
     """Yield the options of an Ansible module, its settings with the secret values that came beside them, and end the module with the failure that
     its work raises. known: what the result holds all the same, as far as it was filled by then.
     """
-    params, secrets = dict(module.params), ()
+    params = dict(module.params)
+    secrets: tuple[str, ...] = ()
     try:
         if "secrets" in params:
             params["settings"] = reveal(params["settings"], params["secrets"])

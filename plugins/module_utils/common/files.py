@@ -117,7 +117,7 @@ def write_file(target: Path, content: IO[bytes], mode: int) -> None:
     try:
         with os.fdopen(descriptor, "wb") as out:
             shutil.copyfileobj(content, out, CHUNK)
-        os.chmod(name, mode)
+            os.fchmod(out.fileno(), mode)
         os.replace(name, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -128,3 +128,18 @@ def write_file(target: Path, content: IO[bytes], mode: int) -> None:
 def write_text(target: Path, text: str, mode: int = 0o644) -> None:
     """Write a text file."""
     write_file(target, io.BytesIO(text.encode()), mode)
+
+
+def open_own(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file and return its descriptor; a link or anything else under its name is an OSError and is not touched."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is not a regular file", str(path))
+    return descriptor
+
+
+def read_own(path: Path) -> str:
+    """Return the text of a regular file; raise OSError for a link and whatever else is no file, UnicodeError where it is no text."""
+    with os.fdopen(open_own(path), encoding="utf-8") as stream:
+        return stream.read()

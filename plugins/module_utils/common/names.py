@@ -12,6 +12,9 @@ LABEL_KIND = "go-service.kind"
 LABEL_CONFIG = "go-service.config"
 LABEL_DIGEST = "go-service.digest"
 
+# How many digits of an image's content digest are its tag.
+TAG_LENGTH = 12
+
 KIND_IMAGE, KIND_BUILDER, KIND_SERVICE, KIND_CANDIDATE = "image", "builder", "service", "candidate"
 
 

@@ -7,8 +7,9 @@ SOURCE = "source"  # reading the source: on the controller, on the host, or from
 ENGINE = "engine"  # the Engine of the host answers
 LOOK = "look"  # comparing what is on the host with what should be
 BASE = "base image"  # what the image is built from is on the host
-IMAGE = "image"  # an image that was asked for is on the host
+IMAGE = "image"  # an image that was asked for is on the host, and the tags that the service needs are not held by somebody else's
 CONTAINER = "container"  # the names that the service needs are not held by somebody else's containers
+DIRECTORY = "directory"  # the service's directory on the host is the role's, and nobody else can write to it
 NETWORK = "network"
 VOLUMES = "volumes"
 LOCK = "lock"  # one run at a time works on a service
@@ -33,6 +34,7 @@ STAGES = (
     BASE,
     IMAGE,
     CONTAINER,
+    DIRECTORY,
     NETWORK,
     VOLUMES,
     LOCK,

@@ -1,12 +1,102 @@
-"""Tags that move, and images that go."""
+"""Which images are ours, tags that move, and images that go.
+
+A label proves nothing: an image that somebody built FROM ours has its labels too. Ours is an image that the record of the service names,
+or whose own last instruction is the one that the role ends each Dockerfile with. Of its tags the role gave it those in `own_references`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.names import KIND_BUILDER, KIND_IMAGE
+from ..common.failure import UNTOUCHED, Failure
+from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, LABEL_NAME, TAG_LENGTH
+from ..common.stages import IMAGE
 from ..engine.client import Engine
+from ..engine.records import parse_time
+from .ownership import Record
+
+MOVING = ("latest", "previous")
+
+
+def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels of an inspected image, or of one of the Engine's list."""
+    return (image.get("Config") or image).get("Labels") or {}
+
+
+def _steps(engine: Engine, image: Mapping[str, Any]) -> list[str]:
+    """Return the instructions of an image, the last one first, without the quotes that one builder writes and the other leaves out."""
+    return [step.replace('"', "") for step in engine.history(image["Id"])]
+
+
+def is_ours(engine: Engine, image: Mapping[str, Any], name: str, record: Record) -> bool:
+    """Say whether the role made an image as one of this service; image: inspected, or of the Engine's list."""
+    if image["Id"] in [known["id"] for known in (record.images or {}).values()]:
+        return True
+    labels = _labels(image)
+    digest = labels.get(LABEL_DIGEST) or ""
+    if (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or not re.match(r"\A[0-9a-f]{64}\Z", digest):
+        return False
+    steps = _steps(engine, image)
+    said = [step for step in steps if "LABEL" in step and f"{LABEL_DIGEST}=" in step]
+    binary = [step for step in steps if "COPY" in step and f"/usr/local/bin/{name}" in step]
+    return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
+
+
+def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
+    """Say whether an image without a name is what a build of this service left of its builder stage, whole or broken off."""
+    steps = _steps(engine, image)
+    began = [number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_BUILDER}" in step]
+    if len(began) != 1 or f"{LABEL_NAME}={name} " not in steps[began[0]] + " ":
+        return False
+    own = steps[: began[0]]
+    copied = [step for step in own if "COPY" in step and re.search(r" (?:in )?/src/ *\Z", step)]
+    linked = [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step]
+    # Whatever somebody built FROM it ends otherwise, or does one of these a second time.
+    return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)
+
+
+def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
+    """Return those tags of an image of ours that the role gave it."""
+    given = {f"{name}:{tag}" for tag in ((_labels(image).get(LABEL_DIGEST) or "")[:TAG_LENGTH], *MOVING)}
+    return sorted(given.intersection(image.get("RepoTags") or []))
+
+
+def refuse_foreign_images(engine: Engine, name: str, record: Record, *tags: str) -> None:
+    """Raise Failure where a tag that a run needs is held by an image that the role did not make."""
+    for tag in dict.fromkeys((*tags, *MOVING)):
+        image = engine.image(f"{name}:{tag}")
+        if image and not is_ours(engine, image, name, record):
+            raise Failure(
+                IMAGE,
+                f"the name {name}:{tag} is held by an image that this role did not make: id {image['Id'][7:19]}, made {image['Created'][:19]}",
+                f"Give it another name (docker tag {name}:{tag} {name}-old:{tag}; docker rmi {name}:{tag}), or choose another go_service_name. "
+                "It was not touched.",
+                UNTOUCHED,
+            )
+
+
+def adopt(engine: Engine, name: str, record: Record) -> None:
+    """Write the images of an earlier version, or of another user's runs, into a record that knows of none yet: they can be returned to."""
+    if record.images is None:
+        found = [image for image in engine.images(dangling=False, name=name, kind=KIND_IMAGE) if is_ours(engine, image, name, record)]
+        record.images = {_labels(image)[LABEL_DIGEST][:TAG_LENGTH]: {"id": image["Id"], "proven": True} for image in found}
+
+
+def returnable(engine: Engine, name: str, record: Record) -> list[str]:
+    """Return the tags of the images that can be returned to: those that were proven, and are still there, the newest first."""
+    return [tag for tag, known, _image in _recorded(engine, name, record) if known["proven"]]
+
+
+def _recorded(engine: Engine, name: str, record: Record) -> list[tuple[str, dict, dict]]:
+    """Return (tag, what the record says of it, image) of the recorded images that are there, the newest first."""
+    found = []
+    for tag, known in (record.images or {}).items():
+        image = engine.image(f"{name}:{tag}")
+        if image and known["id"] in ("", image["Id"]) and is_ours(engine, image, name, record):
+            found.append((tag, known, image))
+    return sorted(found, key=lambda one: (-parse_time(one[2]["Created"]), one[2]["Id"]))
 
 
 def promote(engine: Engine, name: str, image_id: str) -> bool:
@@ -20,33 +110,33 @@ def promote(engine: Engine, name: str, image_id: str) -> bool:
     return True
 
 
-def _newest_first(image: Mapping[str, Any]) -> tuple[int, str]:
-    # By id within one second, so that the next run finds the same order.
-    return -image["Created"], image["Id"]
+def prune(engine: Engine, name: str, keep: int, in_use: str, record: Record) -> list[str]:
+    """Remove the recorded images beyond the newest `keep` proven ones, those without a name, and all builder stages but the newest.
 
-
-def prune(engine: Engine, name: str, keep: int, in_use: str) -> list[str]:
-    """Remove the service's images beyond the newest `keep`, those without a name, and all builder stages but the newest, by label alone.
-
-    What `latest` and `previous` name and what a container runs stays. Returns the references removed.
+    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The record forgets
+    what is gone. Returns the references removed.
     """
     removed = []
-    protected = {in_use}
-    for tag in ("latest", "previous"):
-        image = engine.image(f"{name}:{tag}")
-        if image:
-            protected.add(image["Id"])
-    images = sorted(engine.images(dangling=False, name=name, kind=KIND_IMAGE), key=_newest_first)
+    protected = {in_use, *(image["Id"] for tag in MOVING if (image := engine.image(f"{name}:{tag}")))}
+    recorded = _recorded(engine, name, record)
     kept = 0
-    for image in images:
-        if image["Id"] in protected or kept + len(protected) < keep:
-            kept += image["Id"] not in protected
+    for tag, known, image in recorded:
+        if image["Id"] in protected:
             continue
-        references = [tag for tag in image.get("RepoTags") or [] if tag.rpartition(":")[0] == name]
-        removed += [reference for reference in references if engine.remove_image(reference)]
-    # The newest builder stage holds the compiled packages that make the next build fast.
-    stages = sorted(engine.images(dangling=True, name=name, kind=KIND_BUILDER), key=_newest_first)
+        if known["proven"] and kept + len(protected) < keep:
+            kept += 1
+        elif engine.remove_image(f"{name}:{tag}"):
+            removed.append(f"{name}:{tag}")
     # An image loses its name when somebody takes it away by hand, or when the same content is built again under another id.
-    nameless = [image for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE) if image["Id"] not in protected]
+    nameless = [
+        image
+        for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
+        if image["Id"] not in protected and is_ours(engine, image, name, record)
+    ]
+    # The newest builder stage holds the compiled packages that make the next build fast.
+    stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
+    stages.sort(key=lambda image: (-image["Created"], image["Id"]))
     removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
+    left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
+    record.images = {tag: known for tag, known in (record.images or {}).items() if tag in left}
     return removed

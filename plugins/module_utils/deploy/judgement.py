@@ -13,21 +13,26 @@ from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 
 
-def is_ours(container: Mapping[str, Any], name: str) -> bool:
+def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
     """Say whether the role made a container for this service; container: inspected, or of the Engine's list.
 
-    A container that somebody ran from the service's image has the image's labels, its name among them, but not the kind.
+    A container that somebody ran from the service's image has the image's labels, its name among them, but not the kind. One that was run
+    from a commit of our container has the kind as well, but from its image: ours have it as their own.
     """
     labels = (container.get("Config") or container).get("Labels") or {}
     kinds = (KIND_SERVICE, KIND_CANDIDATE)
-    return labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) in kinds
+    names = [known.lstrip("/") for known in container.get("Names") or [container["Name"]]]
+    if labels.get(LABEL_NAME) != name or labels.get(LABEL_KIND) not in kinds or not {name, *temporary_names(name)}.intersection(names):
+        return False
+    image = engine.image(container.get("ImageID") or container["Image"]) or {}
+    return ((image.get("Config") or {}).get("Labels") or {}).get(LABEL_KIND) not in kinds
 
 
 def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
     """Return the service's container, None where there is none; raise Failure where a name is held by a foreign container."""
     for held in (name, *temporary_names(name)):
         found = engine.container(held)
-        if found and not is_ours(found, name):
+        if found and not is_ours(engine, found, name):
             raise Failure(
                 CONTAINER,
                 f"the name {held} is held by a container that this role did not make: image {found['Config']['Image']}, "

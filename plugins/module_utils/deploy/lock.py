@@ -1,28 +1,37 @@
-"""The lock of one service on one host: one run at a time stages, builds and deploys.
+"""The lock of one service on one Engine: one run at a time stages, builds, deploys and removes.
 
-Two things, since a run is many processes: a lock file that lasts over the tasks of a run and names its owner, and a kernel lock
-(flock) that each module holds while it works. The second ends with its process, whatever becomes of it; the first is stale when
+Two things, since a run is many processes. What lasts over the tasks of a run is an empty volume of the Engine whose labels name the
+holder: all who use the Engine see it, whichever user they are, and nobody else can touch it. It is stale when
 
 - the host was started anew since (another boot id),
-- nothing has refreshed it for `STALE_AFTER` seconds, longer than any build may take (go_service_build_timeout), or
+- it is older than `STALE_AFTER` seconds, longer than any build may take (go_service_build_timeout), or
 - the controller that took it says that its process is gone.
+
+What each module holds while it works is a name of the kernel's, which ends with its process, whatever becomes of it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
-import os
+import pwd
+import socket
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..common.failure import Problem
+from ..common.failure import UNTOUCHED, Failure, Problem
+from ..common.files import read_own
 from ..common.stages import LOCK
+from ..engine.client import Engine
 
 STALE_AFTER = 90_000.0
+LABEL_LOCK = "go-service.lock"
+LABEL_HOLDER = "go-service.holder"
+POLL = 0.1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,7 +48,8 @@ class Holder:
     """Who holds a lock.
 
     token: unique to one run; owner: for people, like "alice@laptop, process 4711"; controller: id of the controlling machine and
-    its process, by which that same machine can tell whether the run still lives; boot: boot id of the host; taken: seconds since 1970.
+    its process, by which that same machine can tell whether the run still lives; boot: boot id of the host; taken: seconds since 1970;
+    host: the name of this host in that run's inventory.
     """
 
     token: str
@@ -47,6 +57,16 @@ class Holder:
     controller: str
     boot: str
     taken: float
+    host: str = ""
+
+
+@dataclass
+class _Found:
+    """A lock that somebody took: its holder, whether it is stale, and the volume, or the file of an earlier version, that it lies in."""
+
+    holder: Holder
+    stale: bool
+    place: str | Path
 
 
 def since(age: float) -> str:
@@ -55,15 +75,22 @@ def since(age: float) -> str:
 
 
 class Locked(Problem):
-    """Another run holds the lock."""
+    """Another run holds the lock. by_hand: the command that frees it."""
 
     stage = LOCK
 
-    def __init__(self, holder: Holder, age: float, path: Path) -> None:
-        super().__init__(f"{holder.owner} holds the lock {path} {since(age)}")
+    def __init__(self, holder: Holder, by_hand: str) -> None:
+        self.age = time.time() - holder.taken
+        super().__init__(
+            f"another run works on the service: {holder.owner} holds the lock {since(self.age)}",
+            f"Wait for it, or, if it is surely gone, free the lock on the host: {by_hand}.",
+        )
         self.holder = holder
-        self.age = age
-        self.path = path
+        self.by_hand = by_hand
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what a module tells its action of it."""
+        return {**asdict(self.holder), "since": since(self.age), "by_hand": self.by_hand}
 
 
 class Lost(Problem):
@@ -73,65 +100,116 @@ class Lost(Problem):
 
 
 class Lock:
-    """The lock of one service; `directory` is the service's directory on the host."""
+    """The lock of one service; directory: the service's directory, where earlier versions kept a lock file."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.path = directory / "lock"
+    def __init__(self, engine: Engine, name: str, directory: Path) -> None:
+        self._engine = engine
+        self._name = name
+        self._file = directory / "lock"
+
+    def _all(self) -> list[_Found]:
+        """Return all locks that were taken, stale ones too. What cannot be read is none, and is left alone."""
+        found = []
+        for volume in self._engine.volumes(LABEL_LOCK, self._name):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                holder = Holder(**json.loads(volume["Labels"][LABEL_HOLDER]))
+                found.append(_Found(holder, self._outdated(holder, holder.taken), volume["Name"]))
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            holder = Holder(**json.loads(read_own(self._file)))
+            found.append(_Found(holder, self._outdated(holder, self._file.lstat().st_mtime), self._file))
+        return found
+
+    @staticmethod
+    def _outdated(holder: Holder, refreshed: float) -> bool:
+        return holder.boot != boot_id() or time.time() - refreshed > STALE_AFTER
+
+    def _discard(self, lock: _Found) -> None:
+        if isinstance(lock.place, Path):
+            with contextlib.suppress(FileNotFoundError):
+                lock.place.unlink()
+        else:
+            self._engine.remove_volume(lock.place)
 
     def holder(self) -> Holder | None:
         """Return who holds the lock, None where nobody does or what is there is stale or unreadable."""
-        try:
-            holder = Holder(**json.loads(self.path.read_text()))
-            refreshed = self.path.stat().st_mtime
-        except (OSError, ValueError, TypeError):
-            return None
-        if holder.boot != boot_id() or time.time() - refreshed > STALE_AFTER:
-            return None
-        return holder
+        return next((lock.holder for lock in self._all() if not lock.stale), None)
 
-    def take(self, token: str, owner: str, controller: str, dead: str = "") -> str:
-        """Take the lock, or refresh it where this run has it already; raise Locked where another run holds it.
+    def _refuse(self, token: str, dead: Collection[str]) -> list[_Found]:
+        """Raise Locked where another run holds the lock; return what ended runs left of theirs."""
+        others = [lock for lock in self._all() if lock.holder.token != token]
+        for lock in others:
+            if not lock.stale and lock.holder.token not in dead:
+                raise Locked(lock.holder, f"rm {lock.place}" if isinstance(lock.place, Path) else f"docker volume rm {lock.place}")
+        return others
 
-        dead: token of a run that the caller knows to be gone. Returns the owner of a stale lock that was replaced, else "".
+    def take(self, token: str, owner: str, controller: str, dead: Collection[str] = (), host: str = "") -> str:
+        """Take the lock, which this run may have already; raise Locked where another run holds it.
+
+        dead: tokens of runs that the caller knows to be gone. Returns the owner of a stale lock that was replaced, else "".
         """
-        holder = self.holder()
-        if holder and holder.token not in (token, dead):
-            raise Locked(holder, time.time() - holder.taken, self.path)
-        stale = ""
-        if self.path.exists() and not (holder and holder.token == token):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                stale = Holder(**json.loads(self.path.read_text())).owner
-        if holder and holder.token == token:
-            os.utime(self.path)
-            return ""
-        written = self.path.with_name("lock.new")
-        written.write_text(json.dumps(asdict(Holder(token, owner, controller, boot_id(), time.time()))))
-        os.replace(written, self.path)
-        return stale
+        self._refuse(token, dead)
+        volume = f"{self._name}-lock-{token}"
+        holder = Holder(token, owner, controller, boot_id(), time.time(), host)
+        self._engine.create_volume(volume, {LABEL_LOCK: self._name, LABEL_HOLDER: json.dumps(asdict(holder))})
+        try:
+            # Of two that came at one moment each makes its volume before it looks: one at least sees the other, and steps back.
+            left = self._refuse(token, dead)
+        except Locked:
+            self._engine.remove_volume(volume)
+            raise
+        for lock in left:
+            self._discard(lock)
+        return left[0].holder.owner if left else ""
 
     def keep(self, token: str) -> None:
-        """Refresh the lock of this run; raise Lost where it is another's or gone."""
-        holder = self.holder()
-        if not holder or holder.token != token:
-            raise Lost(f"the lock {self.path} is {'held by ' + holder.owner if holder else 'gone'}; another run took over")
-        os.utime(self.path)
+        """Raise Lost where the lock of this run is another's or gone."""
+        held = [lock for lock in self._all() if not lock.stale]
+        if token not in [lock.holder.token for lock in held]:
+            raise Lost(f"the lock of {self._name} is {'held by ' + held[0].holder.owner if held else 'gone'}; another run took over")
 
     def release(self, token: str) -> bool:
         """Give the lock back; return False where this run did not hold it."""
-        holder = self.holder()
-        if not holder or holder.token != token:
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
-        return True
+        mine = [lock for lock in self._all() if lock.holder.token == token]
+        for lock in mine:
+            self._discard(lock)
+        return any(not lock.stale for lock in mine)
 
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold the kernel lock while a module works: a module that outlived its run is waited for."""
-        descriptor = os.open(self._directory / "working", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+
+@contextlib.contextmanager
+def working(name: str, patience: float = 600.0) -> Iterator[None]:
+    """Hold the name that says that a module works on the service: a module that outlived its run is waited for.
+
+    It is a socket's name without a file: the kernel's own, one a host, gone with its process (unix(7), "abstract").
+    """
+    deadline = time.monotonic() + patience
+    address = f"\0go-service/{name}"
+    with socket.socket(socket.AF_UNIX) as held:
+        while True:
+            try:
+                held.bind(address)
+                held.listen()
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                if time.monotonic() > deadline:
+                    raise Failure(
+                        LOCK,
+                        f"{_worker(address)} on this host has worked on {name} for more than {patience:.0f} s",
+                        "Wait until it ends, or end it.",
+                        UNTOUCHED,
+                    ) from error
+                time.sleep(POLL)
+        yield
+
+
+def _worker(address: str) -> str:
+    """Return who holds the name of a socket, for people."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asking:
+        asking.setblocking(False)
+        asking.connect(address)
+        pid, user, _group = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        with contextlib.suppress(KeyError):
+            return f"the process {pid} of {pwd.getpwuid(user).pw_name}"
+        return f"the process {pid} of the user with the number {user}"
+    return "another process"

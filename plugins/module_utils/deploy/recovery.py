@@ -15,7 +15,7 @@ from .swap import revive
 
 def leftovers(engine: Engine, name: str) -> list[str]:
     """Return the names of containers that an ended run left behind; only this role's own."""
-    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(container, name)]
+    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(engine, container, name)]
     return sorted(set(found).intersection(temporary_names(name)))
 
 
@@ -27,16 +27,16 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     name = settings["name"]
     done = []
     aside = engine.container(set_aside_name(name))
-    if aside and is_ours(aside, name):
+    if aside and is_ours(engine, aside, name):
         current = engine.container(name)
-        finished = False
+        finished = None
         if current and current["State"]["Running"]:
             with contextlib.suppress(NotProven):
                 prove_service(engine, current["Id"], settings)
-                finished = True
+                finished = current
         if finished:
             engine.remove(aside["Id"])
-            done.append(f"Finished an interrupted swap: the new container {current['Id'][:12]} is healthy, the old one is removed.")
+            done.append(f"Finished an interrupted swap: the new container {finished['Id'][:12]} is healthy, the old one is removed.")
         else:
             if current:
                 engine.remove(current["Id"])
@@ -46,7 +46,7 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)
-    if failed_name(name) in remaining and current and is_ours(current, name) and not current["State"]["Running"]:
+    if failed_name(name) in remaining and current and is_ours(engine, current, name) and not current["State"]["Running"]:
         engine.start(current["Id"])
         done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
     for leftover in remaining:

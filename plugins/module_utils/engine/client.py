@@ -194,10 +194,14 @@ class Engine:
         return self._read(f"archive of {reference}", "/images/{}/get", reference, read)
 
     def container(self, name: str) -> dict[str, Any] | None:
-        """Return a container's record by name or id, None where there is none."""
+        """Return a container's record by name or id, None where there is none.
+
+        The Engine takes the first digits of an id as well: a service called "cafe" is not the container whose id begins so.
+        """
         began = time.monotonic()
         try:
-            return self._ask(f"container {name}", lambda: self._client.inspect_container(name))
+            found = self._ask(f"container {name}", lambda: self._client.inspect_container(name))
+            return found if name in (found["Name"].lstrip("/"), found["Id"], found["Id"][:12]) else None
         except Missing:
             return None
         finally:
@@ -349,6 +353,25 @@ class Engine:
                 return False
             raise
         return True
+
+    def history(self, reference: str) -> list[str]:
+        """Return the instructions that an image was made by, the last one first."""
+        steps = self._ask(f"history of {reference}", lambda: self._client.history(reference))
+        return [step.get("CreatedBy") or "" for step in steps]
+
+    def volumes(self, label: str, value: str) -> list[dict[str, Any]]:
+        """Return the volumes that carry a label."""
+        found = self._ask("list of volumes", lambda: self._client.volumes(filters={"label": [f"{label}={value}"]}))
+        return found.get("Volumes") or []
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make an empty volume; one that is there already stays as it is."""
+        self._ask(f"creating the volume {name}", lambda: self._client.create_volume(name, labels=dict(labels)))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is not there is as good."""
+        with contextlib.suppress(Missing):
+            self._ask(f"removing the volume {name}", lambda: self._client.remove_volume(name))
 
     def publishers(self, port: int) -> list[str]:
         """Return the names of running containers that publish a host port."""

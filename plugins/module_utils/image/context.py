@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..common import secrets
+from ..common.credentials import DIRECTORIES, FILES
 from .errors import ContextError
 from .ignore import ClassicRules, IgnoreRules, check_embedded, literal
 from .manifest import DIRECTORY, Entry, read_manifest
@@ -23,7 +23,7 @@ def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
     for entry in entries:
         name = entry.path.rpartition("/")[2].lower()
         is_directory = entry.kind == DIRECTORY
-        named = name in secrets.DIRECTORIES or (not is_directory and any(fnmatch.fnmatchcase(name, pattern) for pattern in secrets.FILES))
+        named = name in DIRECTORIES or (not is_directory and any(fnmatch.fnmatchcase(name, pattern) for pattern in FILES))
         if named and user.ignored(entry.path) and not (found and entry.path.startswith(found[-1] + "/")):
             found.append(entry.path)
     return found

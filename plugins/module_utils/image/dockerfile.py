@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..common.names import TAG_LENGTH
 from ..common.secrets import MASK, escaped
 from ..common.text import one_line
 from ..source.errors import SourceError
-from .manifest import TAG_LENGTH
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.su\[m\])?")

@@ -52,7 +52,7 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
     Every name must lie within `root`, or ContextError is raised: the archive travelled.
     """
     for path in sorted(delete, reverse=True):
-        if leaves("", path):
+        if leaves("", path) or any((root / above).is_symlink() for above in parents(path)):
             raise ContextError(f"refusing to delete {path!r} outside of {root}", "Run again.")
         _remove(root / path)
     directories = {"": True}

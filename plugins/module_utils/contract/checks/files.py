@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from ...common import secrets
+from ...common import credentials
 from ...common.text import count, listed
 from ..evidence import image_archive
 from ..evidence.image_archive import FileEntry
@@ -117,9 +117,9 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
         if in_base(evidence, entry) or entry.path in owned or entry.path.startswith(_CERTIFICATES):
             continue
         folders, name = entry.path.split("/")[1:-1], posixpath.basename(entry.path)
-        if any(folder in secrets.DIRECTORIES for folder in folders):
+        if any(folder in credentials.DIRECTORIES for folder in folders):
             continue  # its directory is named already
-        if name in secrets.DIRECTORIES or (entry.type != image_archive.DIRECTORY and matches(name, secrets.FILES)):
+        if name in credentials.DIRECTORIES or (entry.type != image_archive.DIRECTORY and matches(name, credentials.FILES)):
             hidden = "" if entry.path in evidence.files else f" (hidden again after layer {entry.layer + 1}, still in the image)"
             found.append(entry.path + hidden)
     if found:

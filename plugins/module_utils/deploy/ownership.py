@@ -1,0 +1,162 @@
+"""What of a service's directory on the host the role made, and how it knows: by a record that it wrote there itself.
+
+A directory's name proves nothing, and neither does a label: labels are inherited. The record names the trees that the role made in the
+directory (`context`, `source`) and the images that it built; it is written before the first of them. What an earlier version of the role
+left without a record is adopted where its content proves where it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..common.failure import UNTOUCHED, Failure
+from ..common.files import read_own, write_text
+from ..common.stages import DIRECTORY
+
+RECORD = "record.json"
+TREES = ("context", "source")
+FILES = (RECORD, "report.json", "lock", "lock.new", "working")
+
+
+@dataclass
+class Record:
+    """What the role made for a service.
+
+    trees: which of `TREES` the role made; images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for.
+    An image's id is "" until it was built; only a proven one is kept to return to.
+    """
+
+    service: str
+    trees: list[str]
+    images: dict[str, dict] | None = None
+
+    def save(self, directory: Path) -> None:
+        """Write the record."""
+        write_text(directory / RECORD, json.dumps(asdict(self)), 0o600)
+
+
+def look(directory: Path, name: str) -> Record:
+    """Return the record of a service's directory, an empty one where there is none yet; raise Failure where the role did not make it."""
+    _refuse_unsafe(directory.parent, may_be_roots=True)
+    if not os.path.lexists(directory):
+        return Record(name, [])
+    _refuse_unsafe(directory)
+    present = sorted(os.listdir(directory))
+    record = _read(directory, name)
+    if record is None:
+        record = _adopted(directory, name, present)
+    for entry in present:
+        path = directory / entry
+        mode = path.lstat().st_mode
+        if entry in TREES and not stat.S_ISDIR(mode):
+            raise _foreign(path, "is no directory" if not stat.S_ISLNK(mode) else f"is a symbolic link to {os.readlink(path)}")
+        if entry in TREES and entry not in record.trees:
+            raise _foreign(path, "exists already, and this role did not make it")
+        if entry in FILES and not stat.S_ISREG(mode):
+            raise _foreign(path, "is no file" if not stat.S_ISLNK(mode) else f"is a symbolic link to {os.readlink(path)}")
+    return record
+
+
+def has_our_names(directory: Path) -> bool:
+    """Say whether anything in a directory, or the directory's place, is called as what the role makes there."""
+    try:
+        return bool({*TREES, *FILES}.intersection(os.listdir(directory)))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def claim(directory: Path, name: str, tree: str = "") -> Record:
+    """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure where it is foreign."""
+    known = look(directory, name)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Once more, as it is now: somebody else may have been first.
+    _refuse_unsafe(directory)
+    directory.chmod(0o700)
+    if {tree} - {"", *known.trees} or not (directory / RECORD).exists():
+        known.trees = sorted({tree, *known.trees} - {""})
+        known.save(directory)
+    return known
+
+
+def _read(directory: Path, name: str) -> Record | None:
+    """Return the record that lies in a directory, None where there is none that can be read, or it is another service's."""
+    try:
+        record = Record(**json.loads(read_own(directory / RECORD)))
+    except (OSError, ValueError, TypeError):
+        return None
+    return record if record.service == name else None
+
+
+def _adopted(directory: Path, name: str, present: list[str]) -> Record:
+    """Return the record of a directory that an earlier version made, or of an empty one; raise Failure where neither can be shown."""
+    if not present:
+        return Record(name, [])
+    context = directory / "context"
+    if "context" in present and not context.is_symlink():
+        try:
+            written = read_own(context / "Dockerfile")
+        except (OSError, UnicodeError):
+            written = ""
+        if written.startswith(f"# Dockerfile of {name}, written by the Ansible role go_service:"):
+            checkout = (directory / "source/.git").is_dir() and not (directory / "source").is_symlink()
+            return Record(name, ["context", *(["source"] if checkout else [])])
+    if "working" in present and set(present) <= set(FILES):
+        return Record(name, [])
+    foreign = [entry for entry in present if entry not in FILES] or present
+    raise _foreign(directory, f"exists already, and this role did not make it: {', '.join(foreign[:5])}")
+
+
+def _foreign(path: Path, how: str) -> Failure:
+    return Failure(
+        DIRECTORY,
+        f"{path} {how}",
+        "Move it away, or choose another go_service_work_dir. It was not touched.",
+        UNTOUCHED,
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user with the number {number}"
+
+
+def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
+    """Raise Failure where somebody else could put a link in the role's way; path: the service's directory, or the one it is in.
+
+    The directory above may be a link, which is its user's choice, and may be open to all as /tmp is.
+    """
+    try:
+        found = path.stat() if may_be_roots else path.lstat()
+    except FileNotFoundError:
+        return
+    own = os.geteuid()
+    if stat.S_ISLNK(found.st_mode):
+        raise _foreign(path, f"is a symbolic link to {os.readlink(path)}")
+    if not stat.S_ISDIR(found.st_mode):
+        raise _foreign(path, "is no directory")
+    if found.st_uid != own and not (may_be_roots and found.st_uid == 0):
+        raise Failure(
+            DIRECTORY,
+            f"{path} belongs to {_user(found.st_uid)}, while this run works as {_user(own)}",
+            f"Run as {_user(found.st_uid)} (become_user), give the directory away (chown -R {_user(own)} {path}), "
+            "or choose another go_service_work_dir. It was not touched.",
+            UNTOUCHED,
+        )
+    # The group of the user's own may write: many systems make it so.
+    others = found.st_mode & (0o002 if may_be_roots or found.st_gid == os.getegid() else 0o022)
+    if others and not (may_be_roots and found.st_mode & stat.S_ISVTX):
+        raise Failure(
+            DIRECTORY,
+            f"{path} can be written to by others (mode {stat.S_IMODE(found.st_mode):04o})",
+            f"Look what is in it, then close it (chmod go-w {path}), or choose another go_service_work_dir. It was not touched.",
+            UNTOUCHED,
+        )

@@ -1,0 +1,88 @@
+#!/usr/bin/python
+"""Ansible module: make the directory of a Go service on a host, or refuse one that is not the role's."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: claim
+short_description: Make the directory of a Go service on a host
+description:
+  - Makes the service's directory where it is missing, and notes that the role makes a tree in it, before another module fills that tree.
+  - Fails, and touches nothing, where the directory or the tree is somebody else's.
+attributes:
+  check_mode:
+    support: full
+    description: Only looks.
+  diff_mode:
+    support: none
+    description: The directory is the role's own.
+  idempotent:
+    support: full
+    description: A directory that is the role's stays as it is.
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  tree:
+    description: Name of the tree in the directory.
+    type: str
+    choices: [context, source]
+    required: true
+author:
+  - go_service contributors (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Make room for the source
+  proven.go_service.claim:
+    settings: "{{ __go_service_record.settings }}"
+    tree: source
+"""
+
+RETURN = r"""
+directory:
+  description: The service's directory on the host.
+  type: str
+  returned: success
+failure:
+  description: What the role did not make and cannot pass by, what to do.
+  type: dict
+  returned: failure
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.common.failure import UNTOUCHED, Progress, ending
+from ..module_utils.common.names import service_directory
+from ..module_utils.common.stages import DIRECTORY
+from ..module_utils.deploy import ownership
+from ..module_utils.deploy.lock import working
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "tree": {"type": "str", "choices": list(ownership.TREES), "required": True},
+        },
+        supports_check_mode=True,
+    )
+    settings = module.params["settings"]
+    name, directory = settings["name"], service_directory(settings)
+    os.umask(0o077)
+    with ending(module, name, Progress(DIRECTORY, UNTOUCHED), {}):
+        if module.check_mode:
+            ownership.look(directory, name)
+        else:
+            with working(name):
+                ownership.claim(directory, name, module.params["tree"])
+    module.exit_json(changed=False, directory=str(directory))
+
+
+if __name__ == "__main__":
+    main()
