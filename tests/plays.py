@@ -40,7 +40,7 @@ def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapp
         # Ansible forks beside threads of its own, which Python 3.12 advises against.
         "PYTHONWARNINGS": "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork",
     }
-    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
+    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
     whole = {**environment(**settings), **(env or {})}
     done = subprocess.run(command, cwd=PROJECT, env=whole, capture_output=True, text=True, check=False)
     told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"

@@ -180,7 +180,7 @@ class Runs:
             "lock": dict(RUN),
             **options,
         }
-        return prepare.run(types.SimpleNamespace(params=params, check_mode=False), Progress(stages.LOOK, UNTOUCHED))
+        return prepare.run(types.SimpleNamespace(params=params, check_mode=False), params, Progress(stages.LOOK, UNTOUCHED))
 
     def deploy(self, image: str, prove_only: bool = False) -> dict[str, Any]:
         """Run go_service_deploy."""
