@@ -154,14 +154,18 @@ def docker(*arguments: str, stdin: str | None = None) -> str:
     return subprocess.run(["docker", *arguments], input=stdin, capture_output=True, text=True, check=True).stdout.strip()
 
 
+LABELLED = ["-q", "--filter", "label=go-service.name=utest-web"]
+
+
 def _clean_up() -> None:
     containers = docker("ps", "-aq", "--filter", "name=^/utest-").split()
     if containers:
         docker("rm", "-fv", *containers)
-    images = set(docker("images", "-q", "--filter", "reference=utest-*").split())
-    images.update(docker("images", "-q", "--filter", "label=go-service.name=utest-web").split())
-    if images:
-        docker("rmi", "-f", *images)
+    # By their names first: an image that another one was made of goes with the last of these.
+    for which in (["--filter", "reference=utest-*", "--filter", "reference=utest-*/*", "--format", "{{.Repository}}:{{.Tag}}"], LABELLED):
+        images = set(docker("images", *which).split())
+        if images:
+            docker("rmi", "-f", *images)
 
 
 @pytest.fixture(scope="session")
