@@ -28,7 +28,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import ow
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.candidate import prove_candidate
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ansible_collections.proven.go_service.plugins.modules import deploy as deploy_module
-from plays import QUICK, SERVE, digest_of, play, service_image
+from small_plays import QUICK, SERVE, digest_of, play, service_image
 from test_deploy import Memory, listener
 
 GOOD = "{{ top }}/source"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from plays import QUICK, RUNTIME, play, service_image
+from small_plays import QUICK, RUNTIME, play, service_image
 
 # Service -> what it has that the others have not. The first one runs; each of the others fails at another stage, and the last two are the first again.
 SERVICES: list[tuple[str, dict[str, Any]]] = [
