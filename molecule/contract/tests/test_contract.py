@@ -1,6 +1,6 @@
 """Every kind of violation is caught by a run of the role, called by its name, and leaves the old container alone.
 
-What the role's own Dockerfile cannot produce is built by hand on the machine, from the good image, and deployed by its tag.
+What the role's own Dockerfile cannot produce is built by hand on the machine, from that Dockerfile with an instruction more, and deployed by its tag.
 `PYTEST_ADDOPTS="-k setuid" molecule verify -s contract` runs one of them.
 """
 
@@ -29,27 +29,36 @@ RUN_LIMIT = 600  # seconds that a run of a playbook may take
 # How busy the machine is, is not what these tests are about.
 PATIENT = {"go_service_budget": {"start_seconds": 8}}
 
-# Dockerfiles of images that the role would not build; @good@ is the image that runs.
+# Instructions that the role would not write. They stand before the last one of its Dockerfile, by which it knows an image as its own.
 BY_HAND = {
-    "root": "FROM @good@\nUSER root\n",
-    "setuid": "FROM @good@\nUSER root\nRUN echo tool > /srv/tool && chmod 4755 /srv/tool\nUSER app\n",
-    "secret-file": "FROM @good@\nUSER root\nRUN echo PASSWORD=hunter2 > /srv/.env\nUSER app\n",
-    "secret-env": "FROM @good@\nENV API_TOKEN=hunter2\n",
-    "no-health": "FROM @good@\nHEALTHCHECK NONE\n",
+    "root": "USER root",
+    "setuid": "USER root\nRUN echo tool > /srv/tool && chmod 4755 /srv/tool\nUSER app",
+    "secret-file": "USER root\nRUN echo PASSWORD=hunter2 > /srv/.env\nUSER app",
+    "secret-env": "ENV API_TOKEN=hunter2",
+    "no-health": "HEALTHCHECK NONE",
+    "dynamic": "COPY loader.so /lib/loader.so",
 }
-# The role's own build, but position independent, which Go links dynamically; the loader is the machine's.
-DYNAMIC = f"""
+# The role's own build with these instructions ($2) in it, under the name $1; $3 is run in its context before.
+MAKE = f"""
 set -e
-rm -rf /tmp/dynamic
-cp -r {CONTEXT} /tmp/dynamic
-cp -L /lib*/ld-linux-*.so.* /tmp/dynamic/loader.so
-cd /tmp/dynamic
+rm -rf /tmp/by-hand
+cp -r {CONTEXT} /tmp/by-hand
+cd /tmp/by-hand
+sh -ec "$3"
+last=$(grep -n '^LABEL' Dockerfile | tail -n 1 | cut -d : -f 1)
+head -n $((last - 1)) Dockerfile > /tmp/by-hand.Dockerfile
+printf '%s\\n' "$2" >> /tmp/by-hand.Dockerfile
+tail -n +"$last" Dockerfile >> /tmp/by-hand.Dockerfile
+mv /tmp/by-hand.Dockerfile Dockerfile
+docker build --quiet --tag "$1" . && rm -r /tmp/by-hand
+"""
+# Position independent, which Go links dynamically; the loader is the machine's.
+DYNAMIC = """
+cp -L /lib*/ld-linux-*.so.* loader.so
 sed -i 's|^RUN go build -ldflags="|RUN go build -buildmode=pie -ldflags="-I /lib/loader.so |' Dockerfile
 sed -i '/^RUN go build [^-]/,/^ || true$/d' Dockerfile
 grep -q buildmode=pie Dockerfile
-sed -i '/^loader/d' .dockerignore && echo '!loader.so' >> .dockerignore
-echo 'COPY loader.so /lib/loader.so' >> Dockerfile
-docker build --quiet --tag "$1" . && rm -r /tmp/dynamic
+echo '!loader.so' >> .dockerignore
 """
 
 
@@ -207,16 +216,11 @@ def good(good_run: Run, machine: Machine, expected: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def by_hand(machine: Machine, good: str) -> Callable[[str], str]:
+def by_hand(machine: Machine) -> Callable[[str], str]:
     """Make one of the bad images on the machine, and return its tag."""
 
     def make(kind: str) -> str:
-        reference = f"lantern:{kind}"
-        if kind == "dynamic":
-            machine.run("sh -c %s sh %s", DYNAMIC, reference)
-        else:
-            dockerfile = BY_HAND[kind].replace("@good@", good)
-            machine.run("printf %%s %s | docker build --quiet --tag %s -", dockerfile, reference)
+        machine.run("sh -c %s sh %s %s %s", MAKE, f"lantern:{kind}", BY_HAND[kind], DYNAMIC if kind == "dynamic" else "")
         return kind
 
     return make
