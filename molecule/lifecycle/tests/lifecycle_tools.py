@@ -196,7 +196,9 @@ class Run:
     @property
     def summary(self) -> str:
         """What it told at its end, "" where it failed."""
-        found = re.findall(r"^TASK \[go_service : Sum up\] \**\nok: \[[^\]]*\] =>\s*\n((?:[ ]+.*\n|\n)+)", self.output, re.M)
+        found = re.findall(
+            r"^TASK \[proven\.go_service\.go_service : Sum up\] \**\nok: \[[^\]]*\] =>\s*\n((?:[ ]+.*\n|\n)+)", self.output, re.M
+        )
         return str(yaml.safe_load(found[-1])["msg"]) if found else ""
 
     @property

@@ -61,7 +61,7 @@ def test_rollback_to_named_image(case: Case) -> None:
     wanted = next(tag for tag in tags if case.vm.image_id(f"{SERVICE}:{tag}") == case.vm.image_id(f"{SERVICE}:previous"))
     message = case.failed(case.play(ROLLBACK, image_tag="000000000000"))
     assert "there is no image faulty:000000000000" in message
-    assert f"{SERVICE}:{wanted}" in message
+    assert wanted in message
     case.untouched()
     case.play(ROLLBACK, image_tag=wanted).must_succeed()
     case.swapped()

@@ -24,6 +24,8 @@ from .text import spelled, visible
 UNTOUCHED = "Nothing that ran before was touched."
 DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine holds; docker builder prune and docker image prune free it."
 
+# What the role's own sentences are made of: a value that is one cannot be told from it there.
+_WORD = re.compile(r"[a-z]{1,12}")
 # Of one line printed again and again often nothing but the time differs.
 _TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?")
 
@@ -91,6 +93,12 @@ class Failure(Exception):
             "evidence": self.evidence,
         }
 
+    def masked(self, secrets: tuple[str, ...]) -> Failure:
+        """Return the same without secret values; in the role's own sentences a value that is a word stays what it is there."""
+        no_words = tuple(secret for secret in secrets if not _WORD.fullmatch(secret))
+        message, remedy, still_runs = (mask(text, no_words) for text in (self.message, self.remedy, self.still_runs))
+        return Failure(self.stage, message, remedy, still_runs, mask(self.evidence, secrets))
+
     def text(self, name: str, page: str = "") -> str:
         """Return what a person reads: what happened to which service, the last words, what still runs, what to do; page: path of the report."""
         lines = [f"{name}: {self.message}"]
@@ -129,11 +137,12 @@ def failed(error: Exception, name: str, progress: Progress, verbosity: int, secr
     """Return the result of a module or an action that ends by an exception, fit to be shown. Where that is an error of the role's own, -vvv
     shows the traceback. secrets: what may be in it that is not shown, as `secret_values` returns it.
     """
-    failure = Failure.of(error, progress.stage, progress.still_runs)
+    failure = Failure.of(error, progress.stage, progress.still_runs).masked(secrets)
     result = {"failed": True, "changed": False, "msg": failure.text(name), "failure": failure.as_dict()}
     if verbosity >= 3 and not isinstance(error, (Failure, Problem)):
         result["traceback"] = traceback.format_exception(type(error), error, error.__traceback__)
-    return dict(visible(mask(result, secrets)))
+        result["traceback"] = mask(result["traceback"], secrets)
+    return dict(visible(result))
 
 
 @contextlib.contextmanager

@@ -167,6 +167,8 @@ def _runs(engine: Engine, container_id: str) -> str:
         found = engine.container(container_id)
     except EngineError:
         return "It is not known, since the Engine gives no answer."
+    if found and (found["State"].get("Restarting") or found.get("RestartCount")):
+        return "The service does not run: its earlier container ends each time that the Engine starts it."
     if found and found["State"]["Running"]:
         return f"The earlier container {container_id[:12]} runs, but nothing has proven that it is healthy."
     return "The service does not run."
