@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os.path
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,22 @@ def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
     return found
 
 
+def check_seen(entries: Sequence[Entry], project: Mapping[str, Any]) -> None:
+    """Raise ContextError where go.mod or the main package is kept out of the build."""
+    module = project["module_dir"]
+    main = os.path.normpath(os.path.join(module, project["main_package"]))
+    needed = {"go.mod": os.path.normpath(os.path.join(module, "go.mod")), "the main package": os.path.normpath(os.path.join(main, "*.go"))}
+    files = [entry.path for entry in entries if entry.kind != DIRECTORY]
+    seen = {*files, *(os.path.join(os.path.dirname(path), "*.go") for path in files if path.endswith(".go"))}
+    missing = {what: path for what, path in needed.items() if path not in seen}
+    if missing:
+        patterns = " and ".join(f'"!{path}"' for path in missing.values())
+        raise ContextError(
+            f".dockerignore keeps {' and '.join(missing)} out of the build ({', '.join(missing.values())})",
+            f"Correct the patterns of go_service_dockerignore, or let it in by {patterns} at their end.",
+        )
+
+
 def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], project: Mapping[str, Any]) -> tuple[list[Entry], str]:
     """Return the manifest of a source, and the .dockerignore file by which every builder sees just that.
 
@@ -41,6 +58,8 @@ def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], pro
         dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)
         check_embedded(project, dockerignore)
         entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings["context_limit_mb"])
+    if project.get("main_package"):
+        check_seen(entries, project)
     rules = ClassicRules(dockerignore.splitlines())
     # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
     kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]
