@@ -183,6 +183,7 @@ def test_what_the_contract_takes_for_a_credential_reaches_no_builder(
     [
         (".", ["*"], ["!app/go.mod", "!app/*.go"]),
         (".", ["**/*.mod"], ["!app/go.mod"]),
+        (".", ["app/page.html", "**/*.mod"], ["!app/go.mod", "!app/page.html"]),
         ("./cmd/api", ["app/cmd"], ["!app/cmd/api/*.go"]),
         ("./cmd/api", ["**"], ["!app/go.mod", "!app/cmd/api/*.go"]),
     ],
@@ -193,9 +194,10 @@ def test_patterns_that_keep_out_what_the_build_needs(
     """What the remedy says is enough, and the least."""
     main_package, patterns, remedy = case
     (tmp_path / "app/cmd/api").mkdir(parents=True)
-    for path in ("app/go.mod", "app/main.go", "app/cmd/api/main.go"):
+    for path in ("app/go.mod", "app/main.go", "app/cmd/api/main.go", "app/page.html"):
         (tmp_path / path).touch()
-    project = {"embedded_files": [], "module_dir": "app", "main_package": main_package}
+    embedded = ["app/page.html"] if "app/page.html" in patterns else []
+    project = {"embedded_files": embedded, "module_dir": "app", "main_package": main_package}
 
     def read(*added: str) -> list:
         changes = {"dockerignore": [*patterns, *added]}
