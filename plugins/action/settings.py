@@ -1,4 +1,4 @@
-"""Action plugin: check all go_service_* variables of a host beyond what argument specs can say, and return them typed, without secret values.
+"""Action plugin: check all go_service_* variables of a host, and return them typed, without secret values.
 
 Runs on the controller alone. Fails with one message that lists every problem.
 """
@@ -6,13 +6,16 @@ Runs on the controller alone. Fails with one message that lists every problem.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, failed
 from ..module_utils.common.secrets import conceal
+from ..module_utils.common.settings import Rejected
 from ..module_utils.contract import judge
 from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
@@ -34,19 +37,17 @@ class ActionModule(ActionBase):
         except Exception as error:
             progress = Progress(stages.INPUT, UNTOUCHED)
             name = str(variables.get(f"{PREFIX}name", "go_service"))
-            told = failed(error, name, progress, self._display.verbosity)
-            return {**result, **told, "problems": getattr(error, "problems", [])}
+            return {**result, **failed(error, name, progress, self._display.verbosity)}
 
     def _settings(self, variables: dict[str, Any]) -> dict[str, Any]:
         problems = unknown_names(name for name in variables if isinstance(name, str))
-        raw = {name: self._templar.template(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
+        raw = {name: self._value(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
         settings: dict[str, Any] = {}
         try:
             settings = check_variables(raw)
         except InputError as error:
             problems += error.problems
-        else:
-            problems += self._waiver_problems(settings["waivers"])
+        problems += self._waiver_problems(raw.get("waivers"))
         if problems:
             raise InputError(problems)
         if settings["source_type"] == "git":
@@ -56,14 +57,18 @@ class ActionModule(ActionBase):
         settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
         return conceal(settings)
 
-    @staticmethod
-    def _waiver_problems(waivers: dict[str, str]) -> list[str]:
-        if not waivers:
-            return []
-        # Imported here: to know all checks takes a sixth of a second, and few services waive any.
-
+    def _value(self, raw: Any) -> Any:
+        """Return the value of a variable, or Rejected for one that cannot be worked out."""
         try:
-            judge.check_waivers(waivers)
+            return self._templar.template(raw)
+        except AnsibleError as error:
+            return Rejected(f"cannot be worked out: {error}".rstrip("."))
+
+    @staticmethod
+    def _waiver_problems(waivers: Any) -> list[str]:
+        """Return a sentence for each waiver of a check that does not exist; the reasons are checked with the other values."""
+        try:
+            judge.check_waivers(dict.fromkeys(map(str, waivers), "given") if isinstance(waivers, Mapping) else {})
         except judge.WaiverError as error:
             return str(error).splitlines()
         return []

@@ -95,7 +95,7 @@ deploy:
   type: dict
   returned: success, unless O(prove_only=true)
   contains:
-    action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be.", type: str}
+    action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be, V(proven) where it was proven again.", type: str}
     container_id: {description: "The service's container.", type: str}
     old_id: {description: "The container that was replaced.", type: str}
     outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
@@ -125,11 +125,11 @@ from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
 from ..module_utils.deploy import ownership
 from ..module_utils.deploy.candidate import prove_candidate
-from ..module_utils.deploy.container import create_body, drift, is_made_by
+from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
-from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
+from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
 from ..module_utils.deploy.lock import Lock, working
-from ..module_utils.deploy.proof import NotProven
+from ..module_utils.deploy.proof import NotProven, prove_service
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.record.facts import with_checks
@@ -157,14 +157,19 @@ class RunningService:
             )
 
 
-def fits(engine: Engine, settings: dict, image: dict, reference: str) -> str:
-    """Return the id of the service's container where it is as it should be, "" otherwise."""
+def keep(engine: Engine, settings: dict, body: dict, image_id: str, record: ownership.Record) -> Swap | None:
+    """Return what becomes of the service's container where it is as it should be, None where it has to be replaced."""
     found = refuse_foreign(engine, settings["name"])
-    if not found:
-        return ""
-    body = create_body(settings, reference, engine.api_version)
-    same = found["Image"] == image["Id"] and is_made_by(body, found) and not reason_to_replace(engine, found) and not drift(body, found)
-    return found["Id"] if same else ""
+    if not found or shortcomings(engine, found, body, image_id):
+        return None
+    if not restarted(found, record.container):
+        return Swap("kept", found["Id"], "", 0.0)
+    try:
+        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
+    except NotProven:
+        return None
+    record.container = {"id": found["Id"], "restarts": found["RestartCount"]}
+    return Swap("proven", found["Id"], "", 0.0)
 
 
 def put_in_place(engine: Engine, settings: dict, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
@@ -174,16 +179,17 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     service = RunningService(engine, settings)
-    present = fits(engine, settings, image, reference)
-    if present:
+    body = create_body(settings, reference, engine.api_version)
+    done = keep(engine, settings, body, image["Id"], record)
+    if done:
         try:
-            service.approve(present)
+            service.approve(done.container_id)
         except NotProven as failure:
-            message = f"the service's container {present[:12]}: {failure.message}"
+            message = f"the service's container {done.container_id[:12]}: {failure.message}"
             raise Failure(stages.CONTRACT, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
-        done = Swap("kept", present, "", 0.0)
     else:
-        done = swap(engine, settings, reference, service.approve)
+        done = swap(engine, settings, body, service.approve)
+        record.container = {"id": done.container_id, "restarts": 0}
     progress.at(stages.TAGS, f"The container {done.container_id[:12]} of {reference} runs and is healthy.")
     known["verify"] = with_checks(known["verify"], [result.as_dict() for result in service.results])
     known["deploy"] = {
@@ -239,7 +245,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         # For the report of a run that finds nothing to do.
         write_text(directory / "report.json", json.dumps(known["verify"]), 0o600)
     done = known["deploy"]
-    return done["action"] != "kept" or done["promoted"] or bool(done["pruned"])
+    return done["action"] in ("created", "replaced") or done["promoted"] or bool(done["pruned"])
 
 
 def main() -> None:

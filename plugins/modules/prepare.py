@@ -121,9 +121,9 @@ from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, service_direct
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
 from ..module_utils.deploy import ownership
-from ..module_utils.deploy.container import create_body, drift, is_made_by
+from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
-from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
+from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
@@ -320,7 +320,6 @@ class Preparation:
         if not found:
             plan["deploy"].append("there is no container yet")
             return
-        body = create_body(settings, plan["image"], engine.api_version)
         plan["container"] = {
             "id": found["Id"],
             "image": found["Config"]["Image"],
@@ -329,17 +328,12 @@ class Preparation:
             "health": health(found).get("Status", ""),
             "started_at": found["State"]["StartedAt"],
         }
-        if plan["image_id"] and found["Image"] != plan["image_id"]:
-            plan["deploy"].append(f"it runs {found['Config']['Image']} instead of {plan['image']}")
-        elif not is_made_by(body, found):
-            plan["deploy"].append("the container's settings changed")
-        else:
-            plan["deploy"] += [f"the container was changed by hand: {difference}" for difference in drift(body, found)]
-        reason = reason_to_replace(engine, found)
-        if reason:
-            plan["deploy"].append(f"the container is {reason}")
+        if not plan["image_id"]:
+            return
+        reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
+        plan["deploy"] += reasons or filter(None, [restarted(found, self.record.container)])
         latest = engine.image(f"{self.name}:latest")
-        if plan["image_id"] and (not latest or latest["Id"] != plan["image_id"]):
+        if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
 
     def diff(self, plan: dict) -> list[dict]:

@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: settings
 short_description: Check the variables of the role go_service
 description:
-  - Checks every go_service_* variable of the host beyond what argument specs can say, on the controller, before anything is touched.
+  - Checks every go_service_* variable of the host on the controller, before anything is touched. It needs no check by argument specs before it,
+    which would name the problems that they know alone.
   - Reports all problems at once, each with the variable, its value and what is allowed; names that are no variable of the role too.
 attributes:
   check_mode:
@@ -34,9 +35,8 @@ settings:
   description: The variables without their prefix, typed.
   type: dict
   returned: success
-problems:
-  description: What is wrong, a sentence each.
-  type: list
-  elements: str
+failure:
+  description: What happened (C(message)), what is wrong, a sentence each (C(evidence)), what runs now (C(standing)), what to do (C(remedy)).
+  type: dict
   returned: failure
 """

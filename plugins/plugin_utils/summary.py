@@ -36,6 +36,7 @@ def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapp
         "created": f"{name} is healthy: a new container runs.",
         "replaced": f"{name} is healthy: a new container took over, {outage:.1f} s after the old one was told to stop.",
         "kept": f"{name} is healthy: its container was as it should be.",
+        "proven": f"{name} is healthy: its container was proven again, since the Engine had restarted it.",
     }
     return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
 

@@ -135,13 +135,15 @@ def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
 def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
     def take(value: Any) -> list:
         if not isinstance(value, (list, tuple)):
-            raise Rejected(f"is {_kind(value)}, not a list")
-        taken = []
+            raise Rejected(f"is {_kind(value)}, not a list; write it like [one, another]")
+        taken, problems = [], []
         for item in value:
             try:
                 taken.append(take_one(item))
             except Rejected as problem:
-                raise Rejected(f"has the item {item!r}, which {problem}") from None
+                problems.append(f"has the item {item!r}, which {problem}")
+        if problems:
+            raise Rejected(*problems)
         return taken
 
     return take
@@ -155,22 +157,23 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
-            raise Rejected(f"is {_kind(value)}, not a mapping")
-        taken = {}
+            raise Rejected(f"is {_kind(value)}, not a mapping; write it like {{name: value}}")
+        taken, problems = {}, []
         for key, item in value.items():
             try:
                 text = _text(key, empty=False)
+                if name is not None and not name.match(text):
+                    raise Rejected("is not valid; letters, digits and _ are allowed, not starting with a digit")
             except Rejected as problem:
-                raise Rejected(f"has the name {shown_name(key)!r}, which {problem}") from None
-            if name is not None and not name.match(text):
-                raise Rejected(
-                    f"has the name {shown_name(text)!r}, which is not valid; letters, digits and _ are allowed, not starting with a digit"
-                )
+                problems.append(f"has the name {shown_name(key)!r}, which {problem}")
+                continue
             try:
                 taken[text] = take_value(item)
             except Rejected as problem:
                 shown = "a value (not shown) that" if secret else f"the value {item!r}, which"
-                raise Rejected(f"has {shown_name(key)!r} with {shown} {problem}") from None
+                problems.append(f"has {shown_name(key)!r} with {shown} {problem}")
+        if problems:
+            raise Rejected(*problems)
         return taken
 
     return take
@@ -217,9 +220,9 @@ def _volume(value: Any) -> str:
 
 def _tmpfs(value: Any) -> dict[str, str]:
     taken = _mapping_of(None, _text)(value)
-    for path in taken:
-        if not path.startswith("/") or not path.strip("/"):
-            raise Rejected(f'has the name {path!r}, which is not an absolute path in the container; write it like "/tmp"')
+    wrong = [path for path in taken if not path.startswith("/") or not path.strip("/")]
+    if wrong:
+        raise Rejected(*(f'has the name {path!r}, which is not an absolute path in the container; write it like "/tmp"' for path in wrong))
     return taken
 
 
@@ -245,15 +248,18 @@ def _ldflags(value: Any) -> str:
 
 def _budget(value: Any) -> dict[str, float | None]:
     given = _mapping_of(None, lambda item: item)(value)
-    taken = dict(BUDGETS)
+    taken, problems = dict(BUDGETS), []
     for name, limit in given.items():
         if name not in BUDGETS:
-            raise Rejected(f"has no budget named {name!r}{did_you_mean(name, BUDGETS)}; there are {', '.join(BUDGETS)}")
+            problems.append(f"has no budget named {name!r}{did_you_mean(name, BUDGETS)}; there are {', '.join(BUDGETS)}")
+            continue
         try:
             counts = name.startswith("max_")
             taken[name] = None if limit is None else (_integer(0, 1_000_000)(limit) if counts else _number(0)(limit))
         except Rejected as problem:
-            raise Rejected(f"has {name!r} with the value {limit!r}, which {problem}") from None
+            problems.append(f"has {name!r} with the value {limit!r}, which {problem}")
+    if problems:
+        raise Rejected(*problems)
     return taken
 
 
@@ -374,18 +380,19 @@ def unknown_names(names: Iterable[str]) -> list[str]:
 
 
 def _across(settings: dict[str, Any]) -> list[str]:
-    """Return the problems that only several values together show."""
+    """Return the problems that only several values together show; settings: those of them that are right by themselves."""
     problems = []
-    if settings["numeric_user"] and settings["uid"] == "":
+    if settings.get("numeric_user") and settings.get("uid") == "":
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
-    is_address = "://" in settings["source"] or re.match(r"[^/@]+@[^/]+:", settings["source"])
-    if is_address and settings["source_type"] != "git":
+    source, source_type = settings.get("source", ""), settings.get("source_type", "git")
+    is_address = "://" in source or re.match(r"[^/@]+@[^/]+:", source)
+    if is_address and source_type != "git":
         problems.append(
-            f"go_service_source (not shown) is an address, but go_service_source_type is {settings['source_type']!r}. Set it to 'git', or give a directory."
+            f"go_service_source (not shown) is an address, but go_service_source_type is {source_type!r}. Set it to 'git', or give a directory."
         )
-    if settings["source"].startswith("-") and settings["source_type"] == "git":
+    if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
-    if settings["network"] in ("host", "none") and settings["publish"]:
+    if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
             'Set go_service_publish to "" or choose another go_service_network.'
@@ -394,7 +401,10 @@ def _across(settings: dict[str, Any]) -> list[str]:
 
 
 def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems."""
+    """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
+
+    A value that is Rejected is one that could not be read.
+    """
     settings: dict[str, Any] = {}
     problems = []
     for name, take in FIELDS.items():
@@ -402,16 +412,19 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(f"{PREFIX}{name} is missing. Its default is in roles/go_service/defaults/main.yml.")
             continue
         try:
+            if isinstance(raw[name], Rejected):
+                raise raw[name]
             settings[name] = take(raw[name])
-        except Rejected as problem:
+        except Rejected as rejected:
             # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
             # What is secret is not shown, nor is an address, which may hold a password.
             whole = (
-                name in SECRET or isinstance(raw[name], (Mapping, list, tuple)) or (name == "source" and re.search("[@:]", str(raw[name])))
+                name in SECRET
+                or isinstance(raw[name], (Mapping, list, tuple, Rejected))
+                or (name == "source" and re.search("[@:]", str(raw[name])))
             )
-            problems.append(f"{PREFIX}{name} {problem}." if whole else f"{PREFIX}{name} is {raw[name]!r}, which {problem}.")
-    if not problems:
-        problems = _across(settings)
+            problems += [f"{PREFIX}{name} {'' if whole else f'is {raw[name]!r}, which '}{problem}." for problem in rejected.args]
+    problems += _across(settings)
     if problems:
         raise InputError(problems)
     return settings

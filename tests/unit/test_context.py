@@ -178,6 +178,41 @@ def test_what_the_contract_takes_for_a_credential_reaches_no_builder(
     assert expected == [".azure"] or path in [entry.path for entry in with_it]
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        (".", ["*"], ["!app/go.mod", "!app/*.go"]),
+        (".", ["**/*.mod"], ["!app/go.mod"]),
+        (".", ["app/page.html", "**/*.mod"], ["!app/go.mod", "!app/page.html"]),
+        ("./cmd/api", ["app/cmd"], ["!app/cmd/api/*.go"]),
+        ("./cmd/api", ["**"], ["!app/go.mod", "!app/cmd/api/*.go"]),
+    ],
+)
+def test_patterns_that_keep_out_what_the_build_needs(
+    generate: Generate, settings: Callable[..., dict], tmp_path: Path, case: tuple[str, list[str], list[str]]
+) -> None:
+    """What the remedy says is enough, and the least."""
+    main_package, patterns, remedy = case
+    (tmp_path / "app/cmd/api").mkdir(parents=True)
+    for path in ("app/go.mod", "app/main.go", "app/cmd/api/main.go", "app/page.html"):
+        (tmp_path / path).touch()
+    embedded = ["app/page.html"] if "app/page.html" in patterns else []
+    project = {"embedded_files": embedded, "module_dir": "app", "main_package": main_package}
+
+    def read(*added: str) -> list:
+        changes = {"dockerignore": [*patterns, *added]}
+        return read_context(tmp_path, generate(**changes)["dockerignore"], settings(**changes), project)[0]
+
+    with pytest.raises(ContextError) as caught:
+        read()
+    assert "go_service_dockerignore" in caught.value.remedy
+    assert re.findall('"(.*?)"', caught.value.remedy) == remedy
+    for number in range(len(remedy)):
+        with pytest.raises(ContextError):
+            read(*remedy[:number], *remedy[number + 1 :])
+    assert read(*remedy)
+
+
 def test_an_embedded_credential_of_the_further_kinds_is_a_question(
     generate: Generate, settings: Callable[..., dict], tmp_path: Path
 ) -> None:

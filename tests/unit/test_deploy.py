@@ -23,12 +23,13 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import na
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, recovery, remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, ownership, recovery, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, Missing
+from ansible_collections.proven.go_service.plugins.modules import deploy
 
 Client = Callable[..., str]
 Settings = Callable[..., dict[str, Any]]
@@ -129,6 +130,26 @@ def watched_container(status: str, seconds_ago: float, **state: Any) -> dict[str
 )
 def test_what_a_container_has_to_be_replaced_for(status: str, seconds_ago: float, state: dict[str, Any], code: int, words: str) -> None:
     assert judgement.reason_to_replace(HealthTester(code), watched_container(status, seconds_ago, **state)) == words
+
+
+PROVEN = {"id": "x", "restarts": 2}
+
+
+@pytest.mark.parametrize(
+    ("restarts", "proven", "again"),
+    [
+        (0, {}, False),
+        (1, {}, True),
+        (2, PROVEN, False),
+        (3, PROVEN, True),
+        (0, PROVEN, False),
+        (1, PROVEN, True),
+        (2, {"id": "y", "restarts": 2}, True),
+    ],
+    ids=["never", "never proven", "no more", "once more", "started by hand", "by hand, then by the Engine", "another container"],
+)
+def test_a_restart_since_the_last_proof_is_a_reason_to_prove_again(restarts: int, proven: dict[str, Any], again: bool) -> None:
+    assert bool(judgement.restarted({"Id": "x", "RestartCount": restarts}, proven)) == again
 
 
 def test_the_engine_tests_each_interval_or_not_at_all() -> None:
@@ -232,6 +253,11 @@ def clean(engine: Engine) -> Iterator[Engine]:
     empty()
     yield engine
     empty()
+
+
+def swap(engine: Any, wanted: dict[str, Any], image: str, approve: Callable[[str], None] | None = None) -> swaps.Swap:
+    """Put a new container of an image in the service's place."""
+    return swaps.swap(engine, wanted, containers.create_body(wanted, image, engine.api_version), approve)
 
 
 def names(engine: Engine) -> list[str]:
@@ -365,7 +391,7 @@ def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Setting
     clean.start(holder)
     try:
         with pytest.raises(Failure, match="taken by the container utest-holder"):
-            swaps.swap(clean, service(publish=f"127.0.0.1:{port}"), web)
+            swap(clean, service(publish=f"127.0.0.1:{port}"), web)
         assert names(clean) == ["utest-holder"]
     finally:
         clean.remove(holder)
@@ -374,9 +400,9 @@ def test_a_port_that_a_container_holds(clean: Engine, web: str, service: Setting
 @pytest.mark.engine
 def test_a_swap_replaces_and_answers(clean: Engine, web: str, service: Settings) -> None:
     publish = f"127.0.0.1:{free_port()}"
-    first = swaps.swap(clean, service(publish=publish, restart_policy="always"), web)
+    first = swap(clean, service(publish=publish, restart_policy="always"), web)
     assert (first.action, first.old_id) == ("created", "")
-    second = swaps.swap(clean, service(publish=publish, env={"A": "b"}), web)
+    second = swap(clean, service(publish=publish, env={"A": "b"}), web)
     assert (second.action, second.old_id) == ("replaced", first.container_id)
     assert 0 < second.outage_seconds < 5
     assert names(clean) == ["utest-web"]
@@ -394,9 +420,9 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
     clean: Engine, web: str, service: Settings, command: str, words: list[str]
 ) -> None:
     publish = f"127.0.0.1:{free_port()}"
-    old = swaps.swap(clean, service(publish=publish, restart_policy="always"), web).container_id
+    old = swap(clean, service(publish=publish, restart_policy="always"), web).container_id
     with pytest.raises(Failure) as caught:
-        swaps.swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
+        swap(clean, service(command, publish=publish, start_timeout=0.5, restart_policy="no"), web)
     told = "\n".join([caught.value.message, *caught.value.evidence])
     assert [word for word in words if word not in told] == []
     assert caught.value.still_runs == f"The very same earlier container {old[:12]} runs again and is healthy."
@@ -411,7 +437,7 @@ def test_a_new_container_speaks_first(clean: Engine, client: Callable[..., str],
     """The host knows where to send packets for it without having asked, on a network that nobody has used yet."""
     network = client("network", "create", "--label", "go-service.name=utest-web", "utest-network")
     try:
-        made = clean.container(swaps.swap(clean, service(network="utest-network"), web).container_id)
+        made = clean.container(swap(clean, service(network="utest-network"), web).container_id)
         address = made["NetworkSettings"]["Networks"]["utest-network"]["IPAddress"]
         deadline = time.monotonic() + 5
         while not (known := neighbours(f"br-{network[:12]}").get(address)) and time.monotonic() < deadline:
@@ -432,7 +458,7 @@ def neighbours(device: str) -> dict[str, str]:
 def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web: str, service: Settings) -> None:
     """What only the running service can show is judged before the old container is given up."""
     publish = f"127.0.0.1:{free_port()}"
-    old = swaps.swap(clean, service(publish=publish), web).container_id
+    old = swap(clean, service(publish=publish), web).container_id
     judged = []
 
     def disapprove(container_id: str) -> None:
@@ -440,7 +466,7 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
         raise proofs.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
 
     with pytest.raises(Failure, match="breaks the contract") as caught:
-        swaps.swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
+        swap(clean, service(publish=publish, env={"A": "b"}), web, disapprove)
     assert caught.value.evidence == ["Published address: ..."]
     assert old not in judged
     found = clean.container("utest-web")
@@ -451,20 +477,42 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
 @pytest.mark.engine
 def test_a_first_swap_that_fails_leaves_nothing(clean: Engine, web: str, service: Settings) -> None:
     with pytest.raises(Failure) as caught:
-        swaps.swap(clean, service("exit 3"), web)
+        swap(clean, service("exit 3"), web)
     assert "no earlier container" in caught.value.still_runs
     assert names(clean) == []
 
 
 @pytest.mark.engine
 def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str, service: Settings) -> None:
-    old = swaps.swap(clean, service(), web).container_id
+    old = swap(clean, service(), web).container_id
     clean.stop(old, 0)
     with pytest.raises(Failure) as caught:
-        swaps.swap(clean, service("exit 3"), web)
+        swap(clean, service("exit 3"), web)
     assert "back as it was: stopped" in caught.value.still_runs
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"]) == (old, False)
+
+
+@pytest.mark.engine
+def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engine, web: str, service: Settings) -> None:
+    """Healthy for a moment each time, and made as it should be: only the count of its restarts tells while it runs."""
+    wanted = service("httpd -p 8080 -h /srv; sleep 1; exit 1", stable_seconds=1.5)
+    body = containers.create_body(wanted, web, clean.api_version)
+    clean.start(clean.create("utest-web", body))
+    image_id = clean.image(web)["Id"]
+    seen = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < 2 and time.monotonic() < deadline:
+        found = clean.container("utest-web")
+        if found["RestartCount"]:
+            reasons = judgement.shortcomings(clean, found, body, image_id)
+            seen.add(bool(reasons))
+            assert reasons in ([], ["the container is restarting"], ["the container is exited"])
+            assert "has restarted the container since it was proven" in judgement.restarted(found, {})
+    assert seen == {True, False}, "seen while it runs, and between two runs"
+    record = ownership.Record("utest-web", [])
+    assert deploy.keep(clean, wanted, body, image_id, record) is None
+    assert record.container == {}
 
 
 @pytest.mark.engine
@@ -472,7 +520,7 @@ def test_a_container_that_was_stopped_comes_back_stopped(clean: Engine, web: str
 def test_a_real_swap_that_was_killed_is_finished_or_undone(
     clean: Engine, web: str, service: Settings, command: str, finished: bool
 ) -> None:
-    old = swaps.swap(clean, service(), web).container_id
+    old = swap(clean, service(), web).container_id
     clean.rename(old, "utest-web-set-aside")
     clean.stop(old, 0)
     wanted = service(command, start_timeout=1)
@@ -675,7 +723,7 @@ def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def running_service(settings: dict[str, Any], policy: str) -> tuple[Memory, str]:
     """Return an Engine with the service in it, and its container's id."""
     engine = Memory()
-    old = swaps.swap(engine, {**settings, "restart_policy": policy}, "good").container_id
+    old = swap(engine, {**settings, "restart_policy": policy}, "good").container_id
     engine.calls = 0
     return engine, old
 
@@ -684,7 +732,7 @@ def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
     """Return how many calls a swap makes where nothing goes wrong but the image."""
     engine, _old = running_service(settings, policy)
     with contextlib.suppress(Failure):
-        swaps.swap(engine, settings, image)
+        swap(engine, settings, image)
     return engine.calls
 
 
@@ -705,7 +753,7 @@ def test_whatever_call_fails_a_healthy_container_serves(fast: Settings, policy: 
         engine, old = running_service(fast(), policy)
         engine.at, engine.after = number, after
         with contextlib.suppress(Failure, EngineError):
-            swaps.swap(engine, fast(), image)
+            swap(engine, fast(), image)
         engine.at = None
         recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"call {number}"
@@ -721,7 +769,7 @@ def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: 
         engine, old = running_service(fast(), policy)
         engine.at, engine.after, engine.error = number, after, Killed()
         with pytest.raises(Killed):
-            swaps.swap(engine, fast(), image)
+            swap(engine, fast(), image)
         engine.at = None
         recovery.recover(engine, fast())
         assert state(engine) == [("utest-web", True)], f"call {number}"
@@ -736,7 +784,7 @@ def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, pol
         engine, _old = running_service(fast(), policy)
         engine.at, engine.error = number, Killed()
         with pytest.raises(Killed):
-            swaps.swap(engine, fast(), "bad")
+            swap(engine, fast(), "bad")
         engine.calls, engine.at = 0, second
         with contextlib.suppress(Killed):
             recovery.recover(engine, fast())
@@ -760,7 +808,7 @@ def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast:
             return super().container(name)
 
     engine = Stopping()
-    engine.stopping = old = swaps.swap(engine, fast(), "good").container_id
+    engine.stopping = old = swap(engine, fast(), "good").container_id
     engine.rename(old, common_names.set_aside_name(fast()["name"]))
     recovery.recover(engine, fast(stop_timeout=60))
     found = engine.container(fast()["name"])
@@ -775,7 +823,7 @@ def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_t
         engine, old = running_service(fast(), "unless-stopped")
         engine.at, engine.lasting = number, True
         try:
-            swaps.swap(engine, fast(), "bad")
+            swap(engine, fast(), "bad")
         except Failure as error:
             if error.stage == "rollback":
                 reached += 1
@@ -796,7 +844,7 @@ def test_a_container_that_was_unhealthy_before_comes_back_as_it_was(fast: Settin
     engine.records[old]["State"]["Health"] = {"Status": "unhealthy"}
     engine.records[old]["Config"]["Image"] = "bad"
     with pytest.raises(Failure) as caught:
-        swaps.swap(engine, fast(), "bad")
+        swap(engine, fast(), "bad")
     assert "back as it was: running, but unhealthy" in caught.value.still_runs
     assert state(engine) == [("utest-web", True)] and old in engine.records
 
@@ -820,6 +868,6 @@ def test_a_container_that_vanishes_while_it_is_proven_is_told(fast: Settings) ->
 
     engine.run_in = run_in
     with pytest.raises(Failure, match="it was removed while it was being proven") as caught:
-        swaps.swap(engine, fast(), "good")
+        swap(engine, fast(), "good")
     assert old[:12] in caught.value.still_runs
     assert state(engine) == [("utest-web", True)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 
 MAIN = "package main\n\nfunc main() {}\n"
 MOD = "module example.com/app\n\ngo 1.22\n"
@@ -60,6 +61,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "go_service_waivers names the check 'file-setuid', which does not exist (did you mean files-setuid?)",
             "Nothing that ran before was touched",
         ],
+    ),
+    "a pattern that keeps all out": (
+        {"go_service_source": "{{ sources }}/good", "go_service_dockerignore": ["*"]},
+        ["out of the build what it needs: go.mod, the main package (*.go)", "go_service_dockerignore", '"!go.mod", "!*.go"'],
+    ),
+    "a pattern that keeps the main package out": (
+        {"go_service_source": "{{ sources }}/ambiguous", "go_service_main_package": "cmd/api", "go_service_dockerignore": ["/cmd"]},
+        ["out of the build what it needs: the main package (cmd/api/*.go)", "go_service_dockerignore", '"!cmd/api/*.go"'],
     ),
     "another kind": ({"go_service_args": {"a": 1}}, ["go_service_args", "list"]),
     "no such source": ({"go_service_source": "nowhere"}, ["no such directory: ", "/nowhere", "Set go_service_source to the directory"]),
@@ -152,6 +161,52 @@ def told(role: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, A
     answers = json.loads((top / "answers.json").read_text())
     answers["touched"] = sorted(path.name for path in top.iterdir())
     return answers
+
+
+# Of every kind that there is: choices, types, ranges, entries, names, templates, and what does not go together.
+WRONG: dict[str, Any] = {
+    "go_service_builder": "kaniko",
+    "go_service_port": "eighty",
+    "go_service_args": {"a": 1},
+    "go_service_env": {"A-B": "x", "C": ["x"], "D": "right"},
+    "go_service_volumes": ["data", "/data:/data", "data:data"],
+    "go_service_budget": {"image": 1, "image_mb": "small"},
+    "go_service_waivers": {"file-setuid": "because", "files-setuid": ""},
+    "go_service_memory": "{{ nowhere }}",
+    "go_service_network": "host",
+    "go_service_prot": 1,
+}
+PROBLEMS = [
+    "go_service_prot is not a variable of the role",
+    "go_service_builder is 'kaniko', which is not one of: docker_image, buildx.",
+    "go_service_port is 'eighty', which is a text, not a whole number",
+    "go_service_args is a mapping, not a list",
+    "go_service_env has the name 'A-B'",
+    "go_service_env has 'C' with a value (not shown) that is a list",
+    "go_service_volumes has the item 'data', which",
+    "go_service_volumes has the item 'data:data', which",
+    "go_service_memory cannot be worked out: 'nowhere' is undefined.",
+    "go_service_budget has no budget named 'image'",
+    "go_service_budget has 'image_mb' with the value 'small'",
+    "go_service_waivers has 'files-setuid' with the value ''",
+    "go_service_publish is '127.0.0.1:8080', but a container in the network 'host'",
+    "go_service_waivers names the check 'file-setuid'",
+]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("playbook", ["build", "provision", "rollback", "remove"])
+def test_a_playbook_tells_all_problems_at_once_a_line_each(role: Path, engine: Engine, tmp_path: Path, playbook: str) -> None:
+    assert engine.api_version, "the role docker_engine, which comes first, has nothing to do"
+    top = role.parents[1]
+    command = [Path(sys.executable).with_name("ansible-playbook"), top / f"playbooks/{playbook}.yml", "-e", json.dumps(WRONG)]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(top / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = [line.split("| ", 1)[1] for line in done.stdout.splitlines() if line.lstrip().startswith("| go_service_")]
+    assert [problem for problem in PROBLEMS if not any(line.startswith(problem) for line in told)] == [], done.stdout
+    assert len(set(told)) == len(PROBLEMS), told
+    assert "argument_spec_data" not in done.stdout
 
 
 @pytest.mark.parametrize("name", MISTAKES)

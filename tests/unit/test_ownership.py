@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import subprocess
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -517,3 +518,27 @@ def test_a_removal_waits_for_a_run_and_touches_nothing_meanwhile(host: Host, run
             {"settings": runs.settings, "lock": {**RUN, "token": "t2", "owner": "bob"}}, False, Progress(stages.REMOVE, UNTOUCHED), {}
         )
     assert (host.seen(), tree(tmp_path / "work")) == (before, files)
+
+
+def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: Host, runs: Runs, client: Client) -> None:
+    host.ours(1)
+    tag = digest_of(1)[:12]
+    # What lies in /tmp is gone with the process, so that it ends once.
+    runs.settings["args"] = ["httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done"]
+    runs.prepare("stage", image_tag=tag)
+    made = runs.deploy(f"{NAME}:{tag}")["deploy"]
+    assert made["action"] == "created"
+    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    client("exec", NAME, "touch", "/tmp/end")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = host.engine.container(NAME)
+        if found["RestartCount"] and found["State"]["Running"] and not found["State"]["Restarting"]:
+            break
+        time.sleep(0.05)
+    reasons = runs.prepare("look", image_tag=tag)["plan"]["deploy"]
+    assert reasons == ["the Engine has restarted the container since it was proven (restarts in all: 1)"]
+    again = runs.deploy(f"{NAME}:{tag}")["deploy"]
+    assert (again["action"], again["container_id"]) == ("proven", made["container_id"])
+    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    assert runs.deploy(f"{NAME}:{tag}")["deploy"]["action"] == "kept"

@@ -291,6 +291,33 @@ def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
     assert str(caught.value).splitlines() == caught.value.problems
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("volumes", ["a", "/a:/b", "c"], ["'a'", "'c'"]),
+        ("env", {"A-B": "x", "C": "y", "D": []}, ["'A-B'", "'D'"]),
+        ("tmpfs", {"tmp": "", "/tmp": "", "run": ""}, ["'tmp'", "'run'"]),
+        ("budget", {"image": 1, "image_mb": 1, "memory_mb": "much"}, ["'image'", "'memory_mb'"]),
+        ("waivers", {"a": "", "b": "why", "c": " "}, ["'a'", "'c'"]),
+    ],
+)
+def test_every_wrong_entry_is_told(raw: dict[str, Any], name: str, value: Any, wrong: list[str]) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_variables({**raw, name: value})
+    assert [sentence.startswith(f"go_service_{name} has ") for sentence in caught.value.problems] == [True, True]
+    assert [word in sentence for word, sentence in zip(wrong, caught.value.problems)] == [True, True]
+
+
+def test_what_does_not_go_together_is_told_beside_what_is_wrong_by_itself(raw: dict[str, Any]) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_variables({**raw, "numeric_user": True, "network": "host", "port": 0})
+    assert [sentence.partition(" ")[0] for sentence in caught.value.problems] == [
+        "go_service_port",
+        "go_service_numeric_user",
+        "go_service_publish",
+    ]
+
+
 def test_a_missing_variable_is_named(raw: dict[str, Any]) -> None:
     with pytest.raises(variables.InputError, match="go_service_port is missing"):
         variables.check_variables({name: value for name, value in raw.items() if name != "port"})

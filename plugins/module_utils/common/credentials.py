@@ -5,6 +5,8 @@ Names are exact or end in a wildcard that no Go file matches: `id_*` would also 
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 # In every .dockerignore file, in this order. A change of it is a new digest of every image, and one build more of every service.
 ALWAYS_DENIED = (
     ".env",
@@ -45,3 +47,9 @@ FILES = (
     "credential.json",
     "password.txt",
 )
+
+
+def is_named_so(name: str, *, directory: bool = False) -> bool:
+    """Say whether a file or a directory is called as credentials are, in whatever case."""
+    name = name.lower()
+    return name in DIRECTORIES or (not directory and any(fnmatchcase(name, pattern) for pattern in FILES))

@@ -27,7 +27,7 @@ BUDGETS = {
 
 
 class Rejected(Exception):
-    """What is wrong with one value, as the end of a sentence."""
+    """What is wrong with one value: an end of a sentence for each problem."""
 
 
 def parse_duration(text: str) -> int:

@@ -11,6 +11,7 @@ from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_KIND, LABEL_NAME,
 from ..common.stages import CONTAINER
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
+from .container import drift, is_made_by
 
 
 def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
@@ -72,3 +73,30 @@ def reason_to_replace(engine: Engine, container: Mapping[str, Any]) -> str:
         code, _output = engine.run_in(container["Id"], test, timeout)
         return "unhealthy, which the Engine does not notice any more" if code else ""
     return ""
+
+
+def shortcomings(engine: Engine, container: Mapping[str, Any], body: Mapping[str, Any], image_id: str) -> list[str]:
+    """Return the reasons why the service's container is not as it should be; none where it is.
+
+    body: the create body that it should be made by; image_id: of the image that this names.
+    """
+    if container["Image"] != image_id:
+        found = [f"it runs {container['Config']['Image']} instead of {body['Image']}"]
+    elif not is_made_by(body, container):
+        found = ["the container's settings changed"]
+    else:
+        found = [f"the container was changed by hand: {difference}" for difference in drift(body, container)]
+    reason = reason_to_replace(engine, container)
+    return [*found, f"the container is {reason}"] if reason else found
+
+
+def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
+    """Return why the service's container has to be proven again although nothing of it strayed; "" for no reason.
+
+    proven: the container that was proven last, as the record on the host has it.
+    """
+    restarts = container.get("RestartCount", 0)
+    # A start by hand begins the count anew, so that a lower one tells of restarts as well.
+    if restarts in (0, proven.get("restarts") if proven.get("id") == container["Id"] else 0):
+        return ""
+    return f"the Engine has restarted the container since it was proven (restarts in all: {restarts})"

@@ -11,7 +11,7 @@ import json
 import os
 import pwd
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..common.failure import UNTOUCHED, Failure
@@ -28,12 +28,14 @@ class Record:
     """What the role made for a service.
 
     trees: which of `TREES` the role made; images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for.
-    An image's id is "" until it was built; only a proven one is kept to return to.
+    An image's id is "" until it was built; only a proven one is kept to return to. container: the service's container as it was proven last,
+    {"id", "restarts": how often the Engine had restarted it}, empty before the first.
     """
 
     service: str
     trees: list[str]
     images: dict[str, dict] | None = None
+    container: dict = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
         """Write the record."""

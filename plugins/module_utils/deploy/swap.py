@@ -25,7 +25,6 @@ from ..common.settings import parse_duration
 from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
-from .container import create_body
 from .judgement import refuse_foreign
 from .port import check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
@@ -45,17 +44,17 @@ class Swap:
     outage_seconds: float
 
 
-def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Callable[[str], None] | None = None) -> Swap:
-    """Put a new container of an image in the service's place; raise Failure with the very same old one running again otherwise.
+def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], approve: Callable[[str], None] | None = None) -> Swap:
+    """Put a new container in the service's place; raise Failure with the very same old one running again otherwise.
 
-    approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
+    body: its create body; approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
     """
     name = settings["name"]
     old = refuse_foreign(engine, name)
     check_port(engine, settings, old)
     engine.remove(next_name(name))
     try:
-        new_id = engine.create(next_name(name), create_body(settings, image, engine.api_version))
+        new_id = engine.create(next_name(name), body)
     except EngineError as error:
         raise Failure(SWAP, error.message, remedy_for([error.message], error.remedy), UNTOUCHED) from error
     began = time.monotonic()
@@ -84,7 +83,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], image: str, approve: Calla
         evidence = cause.evidence if isinstance(error, NotProven) else _late_evidence(engine, new_id)
         remedy = remedy_for([cause.message], cause.remedy) if isinstance(error, EngineError) else cause.remedy
         still_runs = undo(engine, settings, old, new_id)
-        message = f"the new container of {image} failed in the service's place: {cause.message}"
+        message = f"the new container of {body['Image']} failed in the service's place: {cause.message}"
         raise Failure(SWAP, message, remedy, still_runs, evidence) from error
     if old:
         try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
+import os.path
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..common.credentials import DIRECTORIES, FILES
+from ..common.credentials import is_named_so
 from .errors import ContextError
-from .ignore import ClassicRules, IgnoreRules, check_embedded, literal
+from .ignore import ClassicRules, IgnoreRules, check_embedded, let_back, literal
 from .manifest import DIRECTORY, Entry, read_manifest
 
 _DENIED = "\n# credentials that this source has\n"
@@ -21,12 +21,31 @@ def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
     user = IgnoreRules(["**", *let_in])
     found: list[str] = []
     for entry in entries:
-        name = entry.path.rpartition("/")[2].lower()
+        name = entry.path.rpartition("/")[2]
         is_directory = entry.kind == DIRECTORY
-        named = name in DIRECTORIES or (not is_directory and any(fnmatch.fnmatchcase(name, pattern) for pattern in FILES))
-        if named and user.ignored(entry.path) and not (found and entry.path.startswith(found[-1] + "/")):
+        if (
+            is_named_so(name, directory=is_directory)
+            and user.ignored(entry.path)
+            and not (found and entry.path.startswith(found[-1] + "/"))
+        ):
             found.append(entry.path)
     return found
+
+
+def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignore: str) -> None:
+    """Raise ContextError where go.mod, the main package or an embedded file is kept out of the build."""
+    module = os.path.normpath(os.path.join(project["module_dir"], "go.mod"))
+    main = os.path.normpath(os.path.join(project["module_dir"], project["main_package"], "*.go"))
+    files = [entry.path for entry in entries if entry.kind != DIRECTORY]
+    seen = {*files, *(os.path.join(os.path.dirname(path), "*.go") for path in files if path.endswith(".go"))}
+    missing = {what: path for what, path in {module: module, f"the main package ({main})": main}.items() if path not in seen}
+    missing.update({f"the embedded {path}": path for path in let_back(project, dockerignore)})
+    if missing:
+        patterns = ", ".join(f'"!{path}"' for path in missing.values())
+        raise ContextError(
+            f".dockerignore keeps out of the build what it needs: {', '.join(missing)}",
+            f"Correct the patterns of go_service_dockerignore, or add at their end: {patterns}.",
+        )
 
 
 def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], project: Mapping[str, Any]) -> tuple[list[Entry], str]:
@@ -41,6 +60,8 @@ def read_context(root: Path, dockerignore: str, settings: Mapping[str, Any], pro
         dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)
         check_embedded(project, dockerignore)
         entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings["context_limit_mb"])
+    if project.get("main_package"):
+        check_seen(entries, project, dockerignore)
     rules = ClassicRules(dockerignore.splitlines())
     # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
     kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..common.credentials import is_named_so
 from ..source.errors import SourceError
 from .errors import ContextError
 
@@ -185,8 +186,8 @@ def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
 
 
 def check_embedded(project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise SourceError where the build needs a file that the .dockerignore leaves out after all."""
-    missing = let_back(project, dockerignore)
+    """Raise SourceError where the .dockerignore leaves out what looks like a credential, and the build needs it."""
+    missing = [path for path in let_back(project, dockerignore) if any(map(is_named_so, path.split("/")))]
     if missing:
         raise SourceError(
             f"the service embeds {', '.join(missing[:3])}, which looks like a credential and is kept out of the build",
