@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.settings import parse_duration, parse_publish, parse_size
+from ..common.settings import health_command, parse_duration, parse_publish, parse_size
 
 BUDGET_NAMES = (
     "image_mb",
@@ -77,11 +77,10 @@ class Expected:
         :param measured: any field that the settings do not hold: candidate, labels, source_date, allowed_paths,
             start_seconds, build_seconds, build_cached; or one that differs from them.
         """
-        url = f"http://{settings['health_host']}:{settings['port']}{settings['health_path']}"
         fields: dict[str, Any] = {
             "service": settings["name"],
             "port": settings["port"],
-            "health_test": ("wget", "--no-verbose", "--tries=1", "--spider", url),
+            "health_test": tuple(health_command(settings)),
             "user": settings["user"],
             "uid": None if settings["uid"] == "" else settings["uid"],
             "numeric_user": settings["numeric_user"],

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..common.files import read_source_file
+from ..common.literals import unquote
 from .errors import SourceError
-from .literals import unquote
 
 
 @dataclass(frozen=True)
