@@ -122,12 +122,12 @@ def config_env_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
     "config-labels",
     "Labels",
     severity="low",
-    remedy="Build the image with this role, which sets them; go_service_labels may not replace them by empty ones.",
+    remedy="Build the image with this role, which sets them.",
     rules=("OCI annotations", "OWASP #13"),
 )
 def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
     """The OCI labels title, version, base.name and base.digest are set, created, source and revision too where the
-    source is a git checkout, and every label of the role has the value that was asked for. `created` is the source's
+    source is a git checkout, and name, title and version are those that were asked for. `created` is the source's
     date, not the build's."""
     labels = evidence.image.labels
     limit = "title, version, created, source, revision, base"
