@@ -141,7 +141,7 @@ def test_waived_needs_a_reason():
 @pytest.mark.parametrize(
     ("name", "verdict", "words"),
     [
-        ("good", "pass", "44 of 44 checks passed, 5 skipped."),
+        ("good", "pass", "checks passed, 5 skipped."),
         ("contract broken", "fail", "The run failed at the stage verify. The running container was not touched."),
         ("contract broken, no failure told", "fail", "checks failed: start-time, user-not-root, user-groups."),
         ("waived", "pass", "2 waived"),
