@@ -17,11 +17,11 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def environment(**ansible: str | Path) -> dict[str, str]:
-    """Return this process's environment with no setting of Ansible's but those given, and the commands of this Python first."""
+def environment(**given: str | Path) -> dict[str, str]:
+    """Return this process's environment with what is given, no other setting of Ansible's, and the commands of this Python first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": path, "ANSIBLE_NOCOLOR": "1", **{name: str(value) for name, value in ansible.items()}}
+    return {**kept, "PATH": path, "ANSIBLE_NOCOLOR": "1", **{name: str(value) for name, value in given.items()}}
 
 
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:
@@ -29,6 +29,12 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     return done.stdout + done.stderr
+
+
+def ansible_playbook(*arguments: str | Path, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook and return how it ended; env: what `environment` returns, with Ansible's settings."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapping[str, str] | None = None, succeeds: bool = True) -> str:
@@ -40,9 +46,8 @@ def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapp
         # Ansible forks beside threads of its own, which Python 3.12 advises against.
         "PYTHONWARNINGS": "default::DeprecationWarning,ignore::DeprecationWarning:multiprocessing.popen_fork",
     }
-    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments]
     whole = {**environment(**settings), **(env or {})}
-    done = subprocess.run(command, cwd=PROJECT, env=whole, capture_output=True, text=True, check=False)
+    done = ansible_playbook(f"playbooks/{playbook}.yml", "-e", json.dumps(variables), *arguments, cwd=PROJECT, env=whole)
     told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     assert (done.returncode == 0) == succeeds, f"{playbook}.yml ended with {done.returncode}:\n{told}"
     # Those of the Docker client, of Python and of Ansible alike: a user cannot tell whose they are.

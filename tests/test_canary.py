@@ -14,7 +14,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -27,8 +26,8 @@ from typing import Any
 
 import pytest
 import yaml
+from plays import PROJECT, ansible_playbook, environment
 
-PROJECT = Path(__file__).resolve().parents[1]
 NAME = "canary-of-secrets"
 LOG_SOCKET = "/dev/log"
 PLAYBOOK = """
@@ -187,23 +186,19 @@ class Canary:
         variables = {f"go_service_{name}": value for name, value in {**self.variables, **changes}.items()}
         (self.root / "given/variables.yml").write_text(yaml.safe_dump(variables))
         (self.root / "given/play.yml").write_text(PLAYBOOK)
-        command = [Path(sys.executable).with_name("ansible-playbook"), self.root / "given/play.yml", "-vvv", "--diff"]
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": f"{PROJECT}/.ansible/collections:{PROJECT}/collections",
-            "ANSIBLE_INVENTORY": str(PROJECT / "inventory/local.yml"),
-            "ANSIBLE_HOME": str(self.root / "ansible"),
-            "ANSIBLE_LOG_PATH": str(self.root / "ansible.log"),
-            "ANSIBLE_CACHE_PLUGIN": "jsonfile",
-            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.root / "facts"),
-            "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(self.root / "tmp"),
-        }
         (self.root / "tmp").mkdir(exist_ok=True)
-        done = subprocess.run(
-            [*command, "-e", f"@{self.root}/given/variables.yml"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+        env = environment(
+            ANSIBLE_CONFIG=PROJECT / "ansible.cfg",
+            ANSIBLE_COLLECTIONS_PATH=f"{PROJECT}/.ansible/collections:{PROJECT}/collections",
+            ANSIBLE_INVENTORY=PROJECT / "inventory/local.yml",
+            ANSIBLE_HOME=self.root / "ansible",
+            ANSIBLE_LOG_PATH=self.root / "ansible.log",
+            ANSIBLE_CACHE_PLUGIN="jsonfile",
+            ANSIBLE_CACHE_PLUGIN_CONNECTION=self.root / "facts",
+            TMPDIR=self.root / "tmp",
         )
+        given = ("-e", f"@{self.root}/given/variables.yml")
+        done = ansible_playbook(self.root / "given/play.yml", "-vvv", "--diff", *given, cwd=PROJECT, env=env)
         self.printed += done.stdout + done.stderr
         return done
 

@@ -8,16 +8,15 @@ no other host.
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from typing import Any
 
 from ..module_utils.common.secrets import mask
 from ..module_utils.common.stages import BUILD
 from ..module_utils.common.text import visible
 from ..plugin_utils.build_log import steps
-from ..plugin_utils.builders import buildx, docker_image
 from ..plugin_utils.stage_action import StageAction
-
-BUILDERS = {"docker_image": docker_image, "buildx": buildx}
+from ..plugin_utils.variables import BUILDERS
 
 
 class ActionModule(StageAction):
@@ -33,7 +32,7 @@ class ActionModule(StageAction):
         """Return how the build went; raise Failure where it failed."""
         _spec, build = self.validate_argument_spec(
             argument_spec={
-                "builder": {"type": "str", "required": True, "choices": list(BUILDERS)},
+                "builder": {"type": "str", "required": True, "choices": BUILDERS},
                 "name": {"type": "str", "required": True},
                 "tag": {"type": "str", "required": True},
                 "context": {"type": "str", "required": True},
@@ -42,7 +41,7 @@ class ActionModule(StageAction):
                 "connection": {"type": "dict", "default": {}},
             }
         )
-        builder = BUILDERS[build["builder"]]
+        builder = import_module(f"..plugin_utils.builders.{build['builder']}", __package__)
         asked = {**builder.arguments(build), **build["connection"]}
         began = time.monotonic()
         result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.common import stages
+from ..module_utils.common.names import containers_command
 from ..plugin_utils import lint
 from ..plugin_utils.report import document as reports
 from ..plugin_utils.stage_action import StageAction, failure_of_module
@@ -30,6 +31,6 @@ class ActionModule(StageAction):
         result = self._execute_module(module_args=args, task_vars=self._task_vars)
         if result.get("failed") and not result.get("failure"):
             # The module was broken off: what it left is seen on the host alone.
-            look = f"It is not known: docker ps -a --filter label=go-service.name={name} shows it. The next run finishes or undoes what was begun."
+            look = f"It is not known: {containers_command(name)} shows it. The next run finishes or undoes what was begun."
             raise failure_of_module(result, stages.CANDIDATE if args["prove_only"] else stages.SWAP, look)
         return result

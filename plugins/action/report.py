@@ -13,10 +13,7 @@ says so although its report has a new date. In check mode nothing is written.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,14 +22,15 @@ from typing import Any
 import jinja2
 
 from ..module_utils.common.failure import Failure
+from ..module_utils.common.files import write_text
 from ..module_utils.common.stages import REPORT
 from ..plugin_utils.report import document as reports
 from ..plugin_utils.report import page as pages
 from ..plugin_utils.stage_action import StageAction
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
-
-
+# A report quotes logs, which may hold more than the secrets that are known.
+MODE = 0o600
 PAGE = "report.html.j2"
 INDEX = "index.html.j2"
 
@@ -47,22 +45,6 @@ def render(template: str, **variables: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(**variables)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file in one step, so that no reader sees half of it; hosts are handled side by side.
-
-    Its mode is 0600, as mkstemp has it: a report quotes logs, which may hold more than the secrets that are known.
-    """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 class ActionModule(StageAction):
@@ -112,10 +94,10 @@ class ActionModule(StageAction):
         if not self._task.check_mode:
             page = render(PAGE, report=document, view=pages.view(document))
             paths["json"].parent.mkdir(parents=True, exist_ok=True)
-            write(paths["json"], json.dumps(document, indent=1) + "\n")
-            write(paths["html"], page)
+            write_text(paths["json"], json.dumps(document, indent=1) + "\n", MODE)
+            write_text(paths["html"], page, MODE)
             if args["sbom"]:
-                write(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n")
+                write_text(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n", MODE)
             elif not (document["sbom"] or {}).get("path"):
                 paths["sbom"].unlink(missing_ok=True)
             index = write_index(Path(args["dir"]))
@@ -140,5 +122,5 @@ def write_index(root: Path) -> Path | None:
     if len(documents) < 2:
         return None
     index = root / "index.html"
-    write(index, render(INDEX, view=pages.index_view(documents)))
+    write_text(index, render(INDEX, view=pages.index_view(documents)), MODE)
     return index

@@ -1,7 +1,7 @@
 """Filters of the role base_images: which image stands for which wanted reference.
 
 Kept out of the task files because comparing image references (default registry, default tag, digests) is a program,
-not a template. The rules of references are those of https://github.com/distribution/reference.
+not a template.
 """
 
 from __future__ import annotations
@@ -9,33 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# Spellings the engine itself drops from the names of Docker Hub's images (reference.FamiliarString).
-HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io")
-HUB_LIBRARY = "library/"
-
-
-def canonical_reference(reference: str) -> str:
-    """Return an image reference as the engine lists it.
-
-    Args:
-        reference: `[registry/]name[:tag][@algorithm:digest]`, already checked by the role.
-
-    Returns:
-        The reference without Docker Hub's host and `library/`, with `:latest` where it names neither tag nor digest.
-        Of `name:tag@digest` only `name@digest` is left: the digest alone decides, and the engine's API takes only one.
-    """
-    host, slash, path = reference.partition("/")
-    if slash and host in HUB_HOSTS:
-        reference = path
-    # The first part is a registry where it cannot be a user or an organisation of Docker Hub.
-    if not slash or host in HUB_HOSTS or not ("." in host or ":" in host or host == "localhost"):
-        reference = reference[len(HUB_LIBRARY) :] if reference.startswith(HUB_LIBRARY) else reference
-    name, _at, digest = reference.partition("@")
-    path, colon, tag = name.rpartition(":")
-    # A colon before the last slash belongs to the registry's port, not to a tag.
-    if not colon or "/" in tag:
-        path, tag = name, "latest"
-    return f"{path}@{digest}" if digest else f"{path}:{tag}"
+from ..module_utils.common.references import canonical
 
 
 def image_id_of(images: list[dict[str, Any]], reference: str) -> str:
@@ -48,10 +22,10 @@ def image_id_of(images: list[dict[str, Any]], reference: str) -> str:
     Returns:
         The image id (`sha256:...`), or "" where no image carries the reference.
     """
-    wanted = canonical_reference(reference)
+    wanted = canonical(reference)
     for image in images:
         names = (image.get("RepoTags") or []) + (image.get("RepoDigests") or [])
-        if wanted in (canonical_reference(name) for name in names):
+        if wanted in (canonical(name) for name in names):
             return str(image["Id"])
     return ""
 
@@ -79,7 +53,7 @@ def base_images_resolve(
     """
     resolved: dict[str, dict[str, Any]] = {}
     for reference, stand_in in wanted.items():
-        real = {"image": canonical_reference(reference), "id": image_id_of(images, reference), "stand_in": False}
+        real = {"image": canonical(reference), "id": image_id_of(images, reference), "stand_in": False}
         other = {"image": stand_in, "id": image_id_of(images, stand_in), "stand_in": True}
         instead = fallback == "assemble" and other["id"] and not real["id"]
         resolved[reference] = other if source == "assemble" or instead else real
@@ -97,7 +71,7 @@ def names_for(reference: str, wanted: dict[str, str], fallback: str) -> list[str
     Returns:
         The names as the engine lists them, the best first.
     """
-    names = [canonical_reference(reference)]
+    names = [canonical(reference)]
     return [*names, wanted[reference]] if fallback == "assemble" else names
 
 
@@ -112,7 +86,7 @@ def manifest_names(manifest: str) -> list[str]:
     """
     try:
         entries = json.loads(manifest)
-        return [canonical_reference(name) for entry in entries for name in entry.get("RepoTags") or []]
+        return [canonical(name) for entry in entries for name in entry.get("RepoTags") or []]
     except (ValueError, TypeError, AttributeError):
         return []
 
@@ -144,7 +118,7 @@ class FilterModule:
         """Return filter name -> function."""
         return {
             "base_images_archives": choose_archives,
-            "base_images_canonical": canonical_reference,
+            "base_images_canonical": canonical,
             "base_images_id": image_id_of,
             "base_images_manifest_names": manifest_names,
             "base_images_names": names_for,

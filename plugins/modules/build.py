@@ -17,7 +17,6 @@ options:
   builder:
     description: V(docker_image), the Engine's classic builder; V(buildx), BuildKit.
     type: str
-    choices: [docker_image, buildx]
     required: true
   name:
     description: Repository of the image.

@@ -117,7 +117,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import read_own, write_text
-from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
+from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
+from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
 from ..module_utils.deploy import ownership
@@ -390,9 +391,8 @@ class Preparation:
     def write_labels(self, engine: Engine, plan: dict) -> None:
         """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
         runtime = engine.image(self.params["base_images"][1]) or {}
-        # The digest in the registry where the base came from one, otherwise the id on this host.
-        digests = [reference.partition("@")[2] for reference in runtime.get("RepoDigests") or []]
-        labels = image_labels(self.params["project"], self.settings, plan["digest"], (digests or [runtime.get("Id", "")])[0])
+        base_digest = digest_of(runtime.get("RepoDigests"), runtime.get("Id", ""))
+        labels = image_labels(self.params["project"], self.settings, plan["digest"], base_digest)
         instruction = label_instruction(labels)
         write_text(self.context / DOCKERFILE, f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}", 0o600)
 
@@ -468,9 +468,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
         try:
             refuse_foreign(engine, preparation.name)
             preparation.claim(engine)
-            progress.at(
-                stages.RECOVERY, f"See docker ps -a --filter label=go-service.name={preparation.name}; the next run goes on with it."
-            )
+            progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             staged = bool(params["dockerfile"]) and preparation.stage()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
+from plays import ansible_playbook, environment
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = "stand-in/runtime:1.37.0"
@@ -78,18 +78,10 @@ def play(
     ]
     (directory / "play.yml").write_text(yaml.safe_dump(written))
     (directory / "ansible.cfg").write_text("[defaults]\ncallback_result_format = yaml\n[connection]\npipelining = true\n")
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "ANSIBLE_FORKS": "8",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCAL_TEMP": str(directory / "controller"),
-    }
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        "-i",
-        str(directory / "inventory.json"),
-        str(directory / "play.yml"),
-    ]
-    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    env = environment(
+        ANSIBLE_CONFIG=directory / "ansible.cfg",
+        ANSIBLE_COLLECTIONS_PATH=ROOT / "collections",
+        ANSIBLE_FORKS="8",
+        ANSIBLE_HOME=directory / "controller",
+    )
+    return ansible_playbook("-i", directory / "inventory.json", directory / "play.yml", cwd=directory, env=env)

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.engine import address
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineUnreachable
+from plays import ansible_playbook, environment
 from relays import Relay, TlsRelay
 
 ROOT = Path(__file__).parents[2]
@@ -516,8 +517,7 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     relay.heard = b""
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", tmp_path / "play.yml"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = ansible_playbook("-i", "localhost,", "-c", "local", tmp_path / "play.yml", cwd=ROOT, env=environment())
     relay.end()
     assert ran.returncode == 0, ran.stdout
     assert b"POST /v1" in relay.heard and b"/build?" in relay.heard

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import names
 
 ROOT = Path(__file__).parents[2]
 OURS = "ansible_collections.proven.go_service"
@@ -16,6 +17,8 @@ FILES = sorted(
     path.relative_to(ROOT) for top in ("plugins", "roles", "scripts", "bench", "molecule", "tests") for path in (ROOT / top).rglob("*.py")
 )
 CLIENTS = {"docker", "requests", "urllib3"}
+NAMES = Path("plugins/module_utils/common/names.py")
+LABELS = [value for name, value in vars(names).items() if name.startswith("LABEL_")]
 
 
 def imported(source: str) -> Iterator[str]:
@@ -55,6 +58,22 @@ def test_nothing_private_is_imported(file: Path) -> None:
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in ("plugins", "roles", "scripts") and file != ENGINE], ids=str)
 def test_the_engine_is_spoken_to_in_one_place(file: Path) -> None:
     assert touches_the_client((ROOT / file).read_text()) == []
+
+
+def labels_by_hand(source: str) -> list[str]:
+    """Return the texts of a file that spell a label of the role out."""
+    texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in texts if any(label in text for label in LABELS)]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "plugins" and file != NAMES], ids=str)
+def test_labels_are_spelled_in_one_place(file: Path) -> None:
+    assert labels_by_hand((ROOT / file).read_text()) == []
+
+
+def test_a_label_that_is_spelled_elsewhere_is_noticed() -> None:
+    assert labels_by_hand('f"docker ps --filter label=go-service.name={name}"')
+    assert len(LABELS) > 5
 
 
 def test_documentation_is_not_borrowed() -> None:

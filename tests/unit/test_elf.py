@@ -125,6 +125,7 @@ def test_build_info_without_modules():
         (samples.build_info(text="build\tnothing\n"), "without '='"),
         (samples.build_info(text='build\tA="unterminated\n'), "unterminated"),
         (samples.build_info(text='build\tA="\\xZZ"\n'), "damaged string"),
+        (samples.build_info(text='build\tA="\\UFFFFFFFF"\n'), "damaged string"),
     ],
 )
 def test_bad_build_info(info, message):
@@ -141,6 +142,7 @@ def test_bad_build_info(info, message):
         ('build\t"a b"=c', "a b", "c"),
         ("build\tA=`x\\y`", "A", "x\\y"),
         ('build\tA="tab\\t quote\\" \\u00e9 \\x41 \\U0001F600 \\\\"', "A", 'tab\t quote" \u00e9 A \U0001f600 \\'),
+        ('build\tA="a byte \\xff\\303\\251"', "A", "a byte \ufffd\u00e9"),
     ],
 )
 def test_settings(line, key, value):

@@ -7,8 +7,6 @@ anything on a host is touched. On the controller there is nothing to be seen of 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from plays import ansible_playbook, environment
 
 MAIN = "package main\n\nfunc main() {}\n"
 MOD = "module example.com/app\n\ngo 1.22\n"
@@ -146,17 +145,14 @@ def told(role: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, A
     (top / "inventory.yml").write_text(yaml.safe_dump(inventory))
     (top / "play.yml").write_text(PLAY)
     (top / "ansible.cfg").touch()
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(top / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(role.parents[1] / "collections"),
-        "ANSIBLE_FORKS": str(len(hosts)),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCAL_TEMP": str(top / "controller"),
-        "DOCKER_HOST": "unix:///nonexistent/docker.sock",
-    }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(top / "inventory.yml"), str(top / "play.yml")]
-    done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False)
+    env = environment(
+        ANSIBLE_CONFIG=top / "ansible.cfg",
+        ANSIBLE_COLLECTIONS_PATH=role.parents[1] / "collections",
+        ANSIBLE_FORKS=str(len(hosts)),
+        ANSIBLE_HOME=top / "controller",
+        DOCKER_HOST="unix:///nonexistent/docker.sock",
+    )
+    done = ansible_playbook("-i", top / "inventory.yml", top / "play.yml", cwd=top, env=env)
     assert (top / "answers.json").exists(), done.stdout + done.stderr
     answers = json.loads((top / "answers.json").read_text())
     answers["touched"] = sorted(path.name for path in top.iterdir())

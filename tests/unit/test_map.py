@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "docs/map.md"
-ROWS = re.findall(r"^\| (.+?) \| \[(.+?)\]\((.+?)\) \| `(.+?)` \|$", MAP.read_text(encoding="utf-8"), re.M)
+ROW = r"^\| (.+?) \| \[(.+?)\]\((.+?)\) \| `(.+?)` \|$"
+ROWS = re.findall(ROW, MAP.read_text(encoding="utf-8"), re.M)
 
 
 @pytest.mark.parametrize(("what", "shown", "link", "name"), ROWS, ids=[row[0] for row in ROWS])
@@ -24,7 +28,25 @@ def test_no_row_is_left_unread() -> None:
     assert len(lines) - len(ROWS) == len(re.findall(r"\| file \| name \|$", MAP.read_text(encoding="utf-8"), re.M))
 
 
-def test_the_readme_leads_to_the_map() -> None:
+def printed(tasks: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the names of the tasks that Ansible prints: neither those of blocks nor those of imports."""
+    for task in tasks:
+        for part in ("block", "rescue", "always"):
+            yield from printed(task.get(part, []))
+        if not {"block", "ansible.builtin.import_tasks"} & set(task):
+            yield task["name"]
+
+
+def test_what_is_read_on_the_screen_is_where_the_map_says() -> None:
+    tasks = ROOT / "roles/go_service/tasks"
+    files = (tasks / "main.yml", *tasks.glob("stages/*.yml"), *tasks.glob("sources/*.yml"))
+    said = {(name, str(file.relative_to(ROOT))) for file in files for name in printed(yaml.safe_load(file.read_text(encoding="utf-8")))}
+    section = MAP.read_text(encoding="utf-8").partition("## What you read on the screen\n")[2].partition("\n## ")[0]
+    assert {(what, shown) for what, shown, _link, _name in re.findall(ROW, section, re.M)} == said
+
+
+def test_the_readme_leads_to_the_map_and_to_how_to_change_it() -> None:
+    assert "](CONTRIBUTING.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "](docs/map.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -14,7 +14,6 @@ from unittest.mock import MagicMock
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
-from ansible_collections.proven.go_service.plugins.module_utils.common import settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract import expected, judge
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import scanners
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES, VERDICTS
@@ -142,7 +141,7 @@ def test_waived_needs_a_reason():
 @pytest.mark.parametrize(
     ("name", "verdict", "words"),
     [
-        ("good", "pass", "44 of 44 checks passed, 5 skipped."),
+        ("good", "pass", "checks passed, 5 skipped."),
         ("contract broken", "fail", "The run failed at the stage verify. The running container was not touched."),
         ("contract broken, no failure told", "fail", "checks failed: start-time, user-not-root, user-groups."),
         ("waived", "pass", "2 waived"),
@@ -490,6 +489,8 @@ def test_expected_from_settings():
         cpus=0.5,
         restart_policy="no",
         runtime_image="alpine:3.24",
+        version="1.2",
+        image_tag="",
         budget={"image_mb": 20.0},
         budget_warn_only=["image_mb"],
     )
@@ -498,4 +499,5 @@ def test_expected_from_settings():
     assert (found.health_interval, found.health_timeout, found.publish) == (90.0, 0.5, ("::1", 90))
     assert (found.memory, found.uid, found.budget("image_mb"), found.budget("memory_mb")) == (64 << 20, None, 20.0, None)
     assert (found.start_seconds, found.candidate, found.warn_only) == (0.5, True, ("image_mb",))
-    assert set(expected.BUDGET_NAMES) == set(settings.BUDGETS)
+    assert found.labels == {"go-service.name": "svc", "org.opencontainers.image.title": "svc", "org.opencontainers.image.version": "1.2"}
+    assert "org.opencontainers.image.version" not in expected.Expected.from_settings({**defaults, "image_tag": "previous"}).labels

@@ -65,6 +65,19 @@ def test_specs_and_checks_allow_the_same_choices(specs: Mapping[str, Any], name:
     assert tuple(specs["main"]["options"][variables.PREFIX + name]["choices"]) == choices
 
 
+def test_each_builder_has_a_file_with_what_the_action_asks_of_it(plugin: Callable[[str], ModuleType]) -> None:
+    files = Path(variables.__file__).with_name("builders").glob("*.py")
+    assert sorted(path.stem for path in files if path.stem != "__init__") == sorted(variables.BUILDERS)
+    for name in variables.BUILDERS:
+        assert {"MODULE", "arguments", "log", "was_cached", "failure"} <= vars(plugin(f"plugin_utils.builders.{name}")).keys()
+
+
+def test_each_type_of_source_has_a_directory_and_no_file_is_of_another_type(role: Path) -> None:
+    directories = yaml.safe_load((role / "vars/main.yml").read_text())["__go_service_source_directories"]
+    assert tuple(directories) == variables.SOURCE_TYPES
+    assert {path.stem for path in (role / "tasks/sources").glob("*.yml")} <= set(variables.SOURCE_TYPES)
+
+
 def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mapping[str, Any]) -> None:
     """A comment stands above each variable, or above the group of variables without a blank line between them."""
     for paragraph in (role / "defaults/main.yml").read_text().split("\n\n"):

@@ -7,15 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# What the names of all labels of the role begin with.
+LABELS = "go-service."
 LABEL_NAME = "go-service.name"
 LABEL_KIND = "go-service.kind"
 LABEL_CONFIG = "go-service.config"
 LABEL_DIGEST = "go-service.digest"
+LABEL_STAND_IN = "go-service.stand-in"
+LABEL_LOCK = "go-service.lock"
+LABEL_HOLDER = "go-service.holder"
+# Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+OCI = "org.opencontainers.image."
 
 # How many digits of an image's content digest are its tag.
 TAG_LENGTH = 12
 
 KIND_IMAGE, KIND_BUILDER, KIND_SERVICE, KIND_CANDIDATE = "image", "builder", "service", "candidate"
+
+
+def containers_command(name: str) -> str:
+    """Return the command that shows a person all containers of a service."""
+    return f"docker ps -a --filter label={LABEL_NAME}={name}"
 
 
 def candidate_name(name: str) -> str:

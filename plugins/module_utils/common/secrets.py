@@ -53,7 +53,7 @@ def credentials(address: str) -> str:
 
 
 def without_credentials(address: str) -> str:
-    """Return a URL without its password or token."""
+    """Return a URL without its password or token: what git asks. What a person may see of it is more careful: `source.address`."""
     return _CREDENTIALS.sub(r"\1", address) if credentials(address) else address
 
 

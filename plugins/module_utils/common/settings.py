@@ -66,6 +66,12 @@ def parse_publish(value: str) -> tuple[str, int] | None:
     return address, int(port)
 
 
+def health_command(settings: Mapping[str, Any]) -> list[str]:
+    """Return the words of the health check's command."""
+    address = f"http://{settings['health_host']}:{settings['port']}{settings['health_path']}"
+    return ["wget", "--no-verbose", "--tries=1", "--spider", address]
+
+
 def contract_terms(settings: Mapping[str, Any]) -> str:
     """Return what the contract asks beyond what image and container are made from, as one word: another asks for another judgement."""
     asked = {name: settings[name] for name in ("budget", "budget_warn_only", "waivers")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from .settings import parse_publish
@@ -85,7 +86,16 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def is_rfc3339(text: str) -> bool:
+    """Say whether a text is a date and time with its zone, as RFC 3339 writes it."""
+    try:
+        return "T" in text and datetime.fromisoformat(text.replace("Z", "+00:00")).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the known name that was probably meant, as the end of a sentence, "" where none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
 

@@ -6,17 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.settings import parse_duration, parse_publish, parse_size
+from ..common.names import LABEL_NAME, OCI
+from ..common.settings import health_command, parse_duration, parse_publish, parse_size
 
-BUDGET_NAMES = (
-    "image_mb",
-    "start_seconds",
-    "first_build_seconds",
-    "cached_build_seconds",
-    "memory_mb",
-    "max_critical",
-    "max_high",
-)
 _NANO = 1_000_000_000
 
 
@@ -29,10 +21,8 @@ class Expected:
     trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
-    the stand-in's name). packages: what was asked to be installed. allowed_paths: further paths that may differ from
-    the base, with ``*``. chown: the binary belongs to the service's user, as the design's ``COPY --chown`` has it.
-    budgets: limits by name (BUDGET_NAMES), None for no limit; warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images`
-    counts. start_seconds: from start to first passing health test, None when not measured. build_seconds: None when
+    the stand-in's name). packages: what was asked to be installed. budgets: limits by name (`BUDGETS`), None for no limit;
+    warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
     """
 
@@ -52,8 +42,6 @@ class Expected:
     source_date: str = ""
     base_name: str = ""
     packages: tuple[str, ...] = ()
-    allowed_paths: tuple[str, ...] = ()
-    chown: bool = True
     cap_add: tuple[str, ...] = ()
     pids_limit: int = 128
     memory: int = 256 << 20
@@ -74,14 +62,13 @@ class Expected:
         """Make it from the role's checked settings.
 
         :param settings: what `settings.check` returns.
-        :param measured: any field that the settings do not hold: candidate, labels, source_date, allowed_paths,
-            start_seconds, build_seconds, build_cached; or one that differs from them.
+        :param measured: any field that the settings do not hold: candidate, source_date, start_seconds,
+            build_seconds, build_cached; or one that differs from them.
         """
-        url = f"http://{settings['health_host']}:{settings['port']}{settings['health_path']}"
         fields: dict[str, Any] = {
             "service": settings["name"],
             "port": settings["port"],
-            "health_test": ("wget", "--no-verbose", "--tries=1", "--spider", url),
+            "health_test": tuple(health_command(settings)),
             "user": settings["user"],
             "uid": None if settings["uid"] == "" else settings["uid"],
             "numeric_user": settings["numeric_user"],
@@ -90,6 +77,7 @@ class Expected:
             "health_timeout": parse_duration(settings["health_timeout"]) / _NANO,
             "health_start_period": parse_duration(settings["health_start_period"]) / _NANO,
             "health_retries": settings["health_retries"],
+            "labels": _labels(settings),
             "base_name": settings["runtime_image"],
             "packages": tuple(settings["packages"]),
             "cap_add": tuple(settings["cap_add"]),
@@ -101,3 +89,11 @@ class Expected:
             "warn_only": tuple(settings["budget_warn_only"]),
         }
         return cls(**{**fields, **measured})
+
+
+def _labels(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that the settings alone decide. An image that is returned to was built for the version it had then."""
+    labels = {LABEL_NAME: settings["name"], OCI + "title": settings["name"]}
+    if settings["version"] and not settings["image_tag"]:
+        labels[OCI + "version"] = settings["version"]
+    return labels

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from ..common.failure import Problem
 from ..common.stages import INPUT
+from ..common.text import did_you_mean
 from .checks import binary, budgets, configuration, dockerfile, files, identity, runtime, supply_chain
 from .evidence.model import Evidence
 from .expected import Expected
@@ -41,9 +41,9 @@ def check_waivers(waivers: Mapping[str, str]) -> None:
     problems = []
     for name, reason in waivers.items():
         if name not in CHECKS:
-            close = difflib.get_close_matches(name, CHECKS, n=1, cutoff=0.5)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            problems.append(f"go_service_waivers names the check {name!r}, which does not exist{hint}. docs/checks.md lists them all.")
+            problems.append(
+                f"go_service_waivers names the check {name!r}, which does not exist{did_you_mean(name, CHECKS)}. docs/checks.md lists them all."
+            )
         elif not isinstance(reason, str) or not reason.strip():
             problems.append(f"go_service_waivers.{name} gives no reason. Write why the check does not apply.")
     if problems:

@@ -98,8 +98,3 @@ RULES = {
     "OCI annotations": "Pre-defined annotation keys",
     "Kubernetes Restricted": "runAsNonRoot, capabilities: drop ALL, add only NET_BIND_SERVICE",
 }
-
-
-def source_of(rule: str) -> str:
-    """The key of the source that a rule is from."""
-    return rule.partition(" ")[0]

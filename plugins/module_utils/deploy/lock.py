@@ -25,12 +25,11 @@ from pathlib import Path
 
 from ..common.failure import UNTOUCHED, Failure, Problem
 from ..common.files import read_own
+from ..common.names import LABEL_HOLDER, LABEL_LOCK
 from ..common.stages import LOCK
 from ..engine.client import Engine
 
 STALE_AFTER = 90_000.0
-LABEL_LOCK = "go-service.lock"
-LABEL_HOLDER = "go-service.holder"
 POLL = 0.1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

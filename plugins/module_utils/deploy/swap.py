@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.names import failed_name, next_name, set_aside_name
+from ..common.names import containers_command, failed_name, next_name, set_aside_name
 from ..common.settings import parse_duration
 from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
@@ -175,7 +175,7 @@ def _runs(engine: Engine, container_id: str) -> str:
 
 def _stuck(engine: Engine, name: str, old_id: str, new_id: str, message: str) -> Failure:
     commands = (
-        f"docker ps -a --filter label=go-service.name={name}; docker logs {old_id[:12]}; "
+        f"{containers_command(name)}; docker logs {old_id[:12]}; "
         f"docker rm -f {new_id[:12]}; docker rename {old_id[:12]} {name}; docker start {old_id[:12]}"
     )
     return Failure(

@@ -46,8 +46,8 @@ def choose(engine: Engine, wanted: str) -> dict[str, Any]:
     :param wanted: go_service_builder.
     """
     words = refusal(engine) if wanted == CLASSIC else ""
-    if wanted == CLASSIC and not words:
-        return {"name": CLASSIC, "reason": ""}
+    if wanted != BUILDX and not words:
+        return {"name": wanted, "reason": ""}
     reason = f"this Engine does not offer the classic builder ({words})" if words else ""
     if has_buildx():
         return {"name": BUILDX, "reason": reason}

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 from ..common.failure import DISK_FULL, Problem
+from ..common.names import LABELS
 from ..common.stages import ENGINE
 from .address import Address, AddressError, find
 from .records import parse_time
@@ -398,7 +399,7 @@ def demultiplex(raw: bytes) -> bytes:
 
 
 def _filters(labels: Mapping[str, str]) -> dict[str, list[str]]:
-    return {"label": [f"go-service.{name}={value}" for name, value in labels.items()]}
+    return {"label": [f"{LABELS}{name}={value}" for name, value in labels.items()]}
 
 
 def _numbers(version: str) -> tuple[int, int]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.names import TAG_LENGTH
+from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
 from ..common.secrets import MASK, escaped
+from ..common.settings import health_command
 from ..common.text import one_line
 from ..source.errors import SourceError
 
@@ -86,6 +87,7 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_files": alone and project["has_requirements"],
         "module_packages": project["module_packages"] if warm and alone else [],
         "main_package": project["main_package"],
+        "health_command": json.dumps(health_command(settings)),
     }
 
 
@@ -113,15 +115,14 @@ def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest
     """Return the labels that say where an image comes from; they are no part of its digest.
 
     A version that was given is part of it: it stands in the Dockerfile.
-    Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
     """
     labels = {
-        "go-service.digest": digest,
-        "org.opencontainers.image.version": "" if settings["version"] else digest[:TAG_LENGTH],
-        "org.opencontainers.image.revision": project["origin"]["revision"],
-        "org.opencontainers.image.created": project["origin"]["date"],
-        "org.opencontainers.image.source": project["origin"]["url"],
-        "org.opencontainers.image.base.digest": base_digest,
+        LABEL_DIGEST: digest,
+        OCI + "version": "" if settings["version"] else digest[:TAG_LENGTH],
+        OCI + "revision": project["origin"]["revision"],
+        OCI + "created": project["origin"]["date"],
+        OCI + "source": project["origin"]["url"],
+        OCI + "base.digest": base_digest,
     }
     return {name: value for name, value in labels.items() if value}
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..common.names import LABEL_DIGEST, LABEL_STAND_IN, OCI
 from ..contract.evidence.model import Evidence
 from ..contract.expected import Expected
 from ..contract.registry import CheckResult
 from . import sbom
-
-_OCI = "org.opencontainers.image."
 
 
 def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult], bill: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -35,12 +34,12 @@ def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult]
         "image": {
             "reference": image.reference,
             "id": image.id,
-            "digest": labels.get("go-service.digest", ""),
+            "digest": labels.get(LABEL_DIGEST, ""),
             "tags": list(image.tags),
-            "version": labels.get(_OCI + "version", ""),
-            "revision": labels.get(_OCI + "revision", ""),
-            "source": labels.get(_OCI + "source", ""),
-            "created": labels.get(_OCI + "created", "") or image.created,
+            "version": labels.get(OCI + "version", ""),
+            "revision": labels.get(OCI + "revision", ""),
+            "source": labels.get(OCI + "source", ""),
+            "created": labels.get(OCI + "created", "") or image.created,
             "architecture": image.architecture,
             "os": image.os,
             "user": image.user,
@@ -50,7 +49,7 @@ def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult]
                 "reference": base.reference,
                 "name": name,
                 "digest": sbom.base_digest(evidence),
-                "stand_in": base.labels.get("go-service.stand-in") == "true",
+                "stand_in": base.labels.get(LABEL_STAND_IN) == "true",
             },
             "layers": [
                 {

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from ..common.names import LABEL_DIGEST, LABEL_STAND_IN, OCI
+from ..common.references import digest_of, parts_of
+from ..common.text import is_rfc3339
 from ..contract.evidence.build_info import GoModule
 from ..contract.evidence.model import Evidence, Package
 
 SPEC_VERSION = "1.6"
 _SERIAL_NAMESPACE = uuid.UUID("7f1e0d2c-6a43-5f0e-9b57-0c4b7a6f2f11")
-_OCI = "org.opencontainers.image."
 
 
 def purl(kind: str, name: str, version: str = "", qualifiers: Mapping[str, str] | None = None) -> str:
@@ -41,17 +42,9 @@ def go_purl(module: GoModule) -> str:
     return purl("golang", module.path.lower(), version)
 
 
-def _reference_parts(reference: str) -> tuple[str, str, str]:
-    """(repository, tag, digest) of an image reference."""
-    rest, _at, digest = reference.partition("@")
-    head, slash, last = rest.rpartition("/")
-    name, _colon, tag = last.partition(":")
-    return head + slash + name, tag, digest
-
-
 def image_purl(reference: str, digest: str) -> str:
     """The package URL of an image (type oci): by digest, with the repository and the tag as qualifiers."""
-    repository, tag, given = _reference_parts(reference)
+    repository, tag, given = parts_of(reference)
     qualifiers = {"repository_url": repository, "tag": tag}
     return purl("oci", repository.rpartition("/")[2].lower(), digest or given, qualifiers)
 
@@ -101,16 +94,16 @@ def _package_component(package: Package, evidence: Evidence) -> dict[str, Any]:
 
 
 def _base_component(evidence: Evidence, digest: str, name: str) -> dict[str, Any]:
-    repository, tag, _digest = _reference_parts(evidence.base.reference)
+    repository, tag, _digest = parts_of(evidence.base.reference)
     labels = evidence.base.labels
-    stand_in = labels.get("go-service.stand-in") == "true"
-    license_name = labels.get(_OCI + "licenses", "")
+    stand_in = labels.get(LABEL_STAND_IN) == "true"
+    license_name = labels.get(OCI + "licenses", "")
     return _component(
         f"base:{evidence.base.reference}",
         "container",
         repository,
         tag,
-        description=labels.get(_OCI + "title", ""),
+        description=labels.get(OCI + "title", ""),
         purl=image_purl(evidence.base.reference, digest),
         hashes=[{"alg": "SHA-256", "content": digest.partition(":")[2]}] if digest else [],
         licenses=[{"license": {"name": license_name}}] if license_name else [],
@@ -119,18 +112,8 @@ def _base_component(evidence: Evidence, digest: str, name: str) -> dict[str, Any
 
 
 def base_digest(evidence: Evidence) -> str:
-    """The digest of the base: of its manifest where it came from a registry, else its image id."""
-    for digest in evidence.base.digests:
-        return digest.partition("@")[2]
-    return evidence.base.id
-
-
-def _timestamp(text: str) -> str:
-    """A date of RFC 3339 as it is, "" for anything else."""
-    try:
-        return text if datetime.fromisoformat(text.replace("Z", "+00:00")).tzinfo else ""
-    except ValueError:
-        return ""
+    """The digest of the base."""
+    return digest_of(evidence.base.digests, evidence.base.id)
 
 
 def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -147,10 +130,10 @@ def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder:
         subject,
         "container",
         service,
-        labels.get(_OCI + "version", ""),
+        labels.get(OCI + "version", ""),
         purl=image_purl(evidence.image.reference, image_digest),
         hashes=[{"alg": "SHA-256", "content": image_digest.partition(":")[2]}],
-        properties=_properties({"content-digest": labels.get("go-service.digest", ""), "revision": labels.get(_OCI + "revision", "")}),
+        properties=_properties({"content-digest": labels.get(LABEL_DIGEST, ""), "revision": labels.get(OCI + "revision", "")}),
     )
     base = _base_component(evidence, base_digest(evidence), base_name)
     packages = [_package_component(package, evidence) for package in evidence.packages]
@@ -177,9 +160,9 @@ def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder:
         "tools": {"components": [{"type": "application", "name": "go_service"}]},
         "component": image,
     }
-    timestamp = _timestamp(labels.get(_OCI + "created", ""))
-    if timestamp:
-        metadata["timestamp"] = timestamp
+    created = labels.get(OCI + "created", "")
+    if is_rfc3339(created):
+        metadata["timestamp"] = created
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
         "bomFormat": "CycloneDX",
@@ -219,7 +202,7 @@ def _binary_components(evidence: Evidence) -> tuple[list[dict[str, Any]], dict[s
 
 
 def _builder_component(builder: Mapping[str, str]) -> dict[str, Any]:
-    repository, tag, _digest = _reference_parts(builder["reference"])
+    repository, tag, _digest = parts_of(builder["reference"])
     digest = builder.get("digest", "")
     return _component(
         f"builder:{builder['reference']}",

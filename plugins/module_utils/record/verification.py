@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
-from ..common.names import LABEL_DIGEST
+from ..common.names import LABEL_DIGEST, OCI
+from ..common.references import digest_of
 from ..common.secrets import mask, secret_values
 from ..common.settings import contract_terms
 from ..common.stages import CONTRACT
@@ -109,11 +110,10 @@ def _without_secrets(binary: BinaryFacts | None, settings: Mapping[str, Any]) ->
 def _base_of(engine: Engine, reference: str) -> str:
     """Return the base that an image says it is made from, "" where it says none: an image that is returned to may have had another."""
     labels = ((engine.image(reference) or {}).get("Config") or {}).get("Labels") or {}
-    return labels.get("org.opencontainers.image.base.name", "")
+    return labels.get(OCI + "base.name", "")
 
 
 def _builder(engine: Engine, reference: str) -> dict[str, str]:
     """Return the builder image as the bill of materials names it."""
     image = engine.image(reference) or {}
-    digests = [known.partition("@")[2] for known in image.get("RepoDigests") or []]
-    return {"reference": reference, "digest": (digests or [image.get("Id", "")])[0]}
+    return {"reference": reference, "digest": digest_of(image.get("RepoDigests"), image.get("Id", ""))}

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 
 from ..common.files import Irregular, open_source_file, read_rest
+from ..common.literals import unquote
 from .constraints import BuildContext, excluded_by_header, excluded_by_name
-from .literals import unquote
 
 _CHUNK = 8192
 

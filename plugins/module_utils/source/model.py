@@ -13,14 +13,12 @@ class LocalReplace:
     module: the path of the replaced module.
     target: the directory as written.
     directory: the directory relative to the root of the source, "../x" or absolute if it lies outside.
-    leaves_module: it is not below the module's directory.
     leaves_root: it is not below the root of the source, so no build context can hold it.
     """
 
     module: str
     target: str
     directory: str
-    leaves_module: bool
     leaves_root: bool
 
 
@@ -46,12 +44,9 @@ class GoProject:
     module_dir: the module's directory relative to root, "." for root itself.
     module_path: the `module` directive.
     go_directive: the version of the `go` line of go.mod, "" without one.
-    toolchain_directive: the name on the `toolchain` line ("go1.27.3", "default"), "" without one.
-    go_minimum: the Go that cmd/go insists on under GOTOOLCHAIN=local: the `go` line of go.mod, or of go.work if newer.
-    toolchain_required: the Go that GOTOOLCHAIN=auto would choose, the newer of go_minimum and the `toolchain` line. A
-        `toolchain` line alone makes no Go refuse: https://go.dev/doc/toolchain#select.
+    go_minimum: the Go that cmd/go insists on under GOTOOLCHAIN=local: the `go` line of go.mod, or of go.work if newer. A `toolchain`
+        line makes no Go refuse: https://go.dev/doc/toolchain#select.
     main_package: the main package for `go build`, run in module_dir: "." or "./cmd/x".
-    main_packages: every main package of the module in the same form, sorted.
     vendored: cmd/go takes dependencies from vendor/ without being told to: https://go.dev/ref/mod#vendoring.
     workspace: a go.work stands in the module's directory or above it, within root: https://go.dev/ref/mod#workspaces.
     has_requirements: go.mod has a `require` directive.
@@ -59,7 +54,6 @@ class GoProject:
     std_imports: standard-library packages imported by the main package and the packages of the module it needs, sorted.
     third_party_imports: packages of other modules imported by the same, sorted; those of locally replaced modules and
         of a workspace's sibling modules are among them. When vendored, only those vendor/ has.
-    cgo_files: files relative to root that would build but for `import "C"`: CGO_ENABLED=0 leaves them out.
     embeds: the //go:embed patterns of the same packages, sorted by file.
     """
 
@@ -67,24 +61,15 @@ class GoProject:
     module_dir: str
     module_path: str
     go_directive: str
-    toolchain_directive: str
     go_minimum: str
-    toolchain_required: str
     main_package: str
-    main_packages: tuple[str, ...]
     vendored: bool
     workspace: bool
     has_requirements: bool
     local_replaces: tuple[LocalReplace, ...]
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
-    cgo_files: tuple[str, ...]
     embeds: tuple[Embed, ...]
-
-    @property
-    def uses_cgo(self) -> bool:
-        """Whether the module's own code imports "C" in a file that is not guarded by a `cgo` constraint."""
-        return bool(self.cgo_files)
 
     @property
     def embedded_files(self) -> tuple[str, ...]:

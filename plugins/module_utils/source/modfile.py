@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..common.files import read_source_file
+from ..common.literals import unquote
 from .errors import SourceError
-from .literals import unquote
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class ModFile:
 
     module: str
     go: str
-    toolchain: str
     requires: tuple[str, ...]
     replaces: tuple[tuple[str, str], ...]  # module, directory; "" as directory where another module takes its place
     ignores: tuple[str, ...]
@@ -147,7 +146,6 @@ def _parse_mod(data: bytes, where: str, *, workspace: bool = False) -> ModFile:
     return ModFile(
         module=single.get("module", ""),
         go=single.get("go", ""),
-        toolchain=single.get("toolchain", ""),
         requires=tuple(several["require"]),
         replaces=tuple(replaces),
         ignores=tuple(several["ignore"]),

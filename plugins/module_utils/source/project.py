@@ -17,7 +17,7 @@ from .main_package import MainChoice, shown
 from .model import Embed, GoProject, LocalReplace
 from .modfile import ModFile, read_mod
 from .packages import UNSEARCHED, Module, argument, list_directory, within
-from .versions import toolchain_version, version_key
+from .versions import version_key
 
 # As much of vendor/modules.txt as its first line may have.
 _FIRST_LINE = 4096
@@ -108,10 +108,6 @@ class _Modules:
     def go_minimum(self) -> str:
         return max(self.mod.go, self.work.go if self.work else "", key=version_key)
 
-    def toolchain_required(self) -> str:
-        toolchain = self.work.toolchain if self.work else self.mod.toolchain
-        return max(self.go_minimum(), toolchain_version(toolchain), key=version_key)
-
     def _replaces(self) -> Iterator[tuple[str, str, str]]:
         """Yield module, directory as written or "", and the directory of the file that says so."""
         for file, directory in ((self.mod, self.directory), (self.work, self.work_dir)):
@@ -124,8 +120,7 @@ class _Modules:
             if target:
                 resolved = posixpath.normpath(posixpath.join(directory, target))
                 leaves_root = within(resolved) is None
-                below = not leaves_root and f"{resolved}/".startswith(f"{self.directory}/" if self.directory else "")
-                found.append(LocalReplace(module, target, resolved, not below, leaves_root))
+                found.append(LocalReplace(module, target, resolved, leaves_root))
         return tuple(found)
 
     def dependencies(self) -> set[str]:
@@ -198,8 +193,7 @@ def read_project(
     build_tags: as given to `go build -tags`.
     goos, goarch: what is built for, as Go spells them.
     go_version: the builder's Go, (1, 27) or (1, 27, 3), for constraints like go1.27; None: newer than all.
-    with_tests: also take in what `go test ./...` needs: every package of the module, with its tests. cgo_files stay
-        those of the main package.
+    with_tests: also take in what `go test ./...` needs: every package of the module, with its tests.
 
     Raises SourceError, naming the variable and the remedy: no go.mod, an invalid one, no Go files, a main package that
     is missing, ambiguous, not main, or left out by build constraints, a file that cannot be read.
@@ -217,10 +211,7 @@ def read_project(
         )
         choice = MainChoice(module, f"{goos}/{goarch}")
         main = choice.choose(name, main_package)
-        gathered = module.gather([main])
-        cgo_files = gathered.cgo_files
-        if with_tests:
-            gathered = module.gather([main], choice.searched)
+        gathered = module.gather([main], choice.searched if with_tests else ())
         vendor = modules.vendor_directory()
         third_party = sorted(gathered.third_party)
         if vendor:
@@ -233,18 +224,14 @@ def read_project(
         module_dir=directory or ".",
         module_path=modules.mod.module,
         go_directive=modules.mod.go,
-        toolchain_directive=modules.mod.toolchain,
         go_minimum=modules.go_minimum(),
-        toolchain_required=modules.toolchain_required(),
         main_package=argument(main),
-        main_packages=tuple(map(argument, choice.candidates)),
         vendored=bool(vendor),
         workspace=modules.work is not None,
         has_requirements=bool(modules.mod.requires),
         local_replaces=modules.local_replaces(),
         std_imports=tuple(sorted(gathered.std)),
         third_party_imports=tuple(third_party),
-        cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),
         embeds=tuple(
             Embed(
                 file=posixpath.join(directory, package, file),

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...module_utils.common.text import count, listed, megabytes
+from ...module_utils.common.names import containers_command
+from ...module_utils.common.text import count, listed, megabytes, url
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
@@ -151,19 +152,16 @@ def commands(service: str, endpoint: Mapping[str, Any], failed: bool) -> list[di
     """
     name = shlex.quote(service)
     found = []
-    publish = str(endpoint.get("publish") or "")
-    if publish:
-        address, _colon, port = publish.rpartition(":")
-        address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
-        url = f"http://{address}:{port}{endpoint.get('health_path') or '/'}"
-        found.append({"title": "Ask the service", "command": f"curl -fsS {shlex.quote(url)}"})
+    address = url({"publish": "", **endpoint})
+    if address:
+        found.append({"title": "Ask the service", "command": f"curl -fsS {shlex.quote(address + (endpoint.get('health_path') or '/'))}"})
     found += [
         {"title": "Follow its log", "command": f"docker logs --follow --tail 20 {name}"},
         {"title": "See its health", "command": f"docker inspect --format '{{{{json .State.Health}}}}' {name}"},
         {"title": "See what it uses", "command": f"docker stats --no-stream {name}"},
     ]
     if failed:
-        found.append({"title": "See what runs", "command": f"docker ps --all --filter label=go-service.name={name}"})
+        found.append({"title": "See what runs", "command": containers_command(name)})
     return found
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from datetime import datetime
 
-from ...common.text import count, listed
+from ...common.names import OCI
+from ...common.references import parts_of
+from ...common.text import count, is_rfc3339, listed
 from ..evidence.model import Evidence
 from ..expected import Expected
 from ..registry import Group, Outcome, failed, passed, warned
@@ -18,10 +19,9 @@ _SECRET_NAME = re.compile(
 _HARMLESS_NAMES = ("GPG_KEY", "GPG_KEYS")
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 _BUILD_ARGUMENTS = re.compile(r"\A\|\d+ (.*?) /bin/sh -c ", re.S)
-_OCI = "org.opencontainers.image."
 # A source that is no git checkout has no date, no address and no revision; the rest is always known.
-_LABELS_REQUIRED = tuple(_OCI + name for name in ("title", "version", "base.name", "base.digest"))
-_LABELS_WISHED = tuple(_OCI + name for name in ("created", "source", "revision"))
+_LABELS_REQUIRED = tuple(OCI + name for name in ("title", "version", "base.name", "base.digest"))
+_LABELS_WISHED = tuple(OCI + name for name in ("created", "source", "revision"))
 _SENSITIVE_VOLUMES = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr", "/bin", "/sbin")
 
 
@@ -122,28 +122,28 @@ def config_env_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
     "config-labels",
     "Labels",
     severity="low",
-    remedy="Build the image with this role, which sets them; go_service_labels may not replace them by empty ones.",
+    remedy="Build the image with this role, which sets them.",
     rules=("OCI annotations", "OWASP #13"),
 )
 def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
     """The OCI labels title, version, base.name and base.digest are set, created, source and revision too where the
-    source is a git checkout, and every label of the role has the value that was asked for. `created` is the source's
+    source is a git checkout, and name, title and version are those that were asked for. `created` is the source's
     date, not the build's."""
     labels = evidence.image.labels
     limit = "title, version, created, source, revision, base"
     missing = [name for name in _LABELS_REQUIRED if not labels.get(name)]
     different = [name for name, value in expected.labels.items() if labels.get(name) != value]
-    created = labels.get(_OCI + "created", "")
+    created = labels.get(OCI + "created", "")
     measured = count(len(labels), "label")
     if missing:
         return failed(measured, limit, f"missing: {listed(missing)}")
     if different:
         return failed(measured, limit, f"not as asked for: {listed(different)}")
-    if created and not _is_rfc3339(created):
-        return failed(measured, limit, f"{_OCI}created is {created!r}, not a date of RFC 3339")
+    if created and not is_rfc3339(created):
+        return failed(measured, limit, f"{OCI}created is {created!r}, not a date of RFC 3339")
     if expected.source_date and created != expected.source_date:
-        return failed(measured, limit, f"{_OCI}created is {created}, but the source's date is {expected.source_date}")
-    unknown = [name.removeprefix(_OCI) for name in _LABELS_WISHED if not labels.get(name)]
+        return failed(measured, limit, f"{OCI}created is {created}, but the source's date is {expected.source_date}")
+    unknown = [name.removeprefix(OCI) for name in _LABELS_WISHED if not labels.get(name)]
     if unknown:
         return passed(measured, limit, f"without {' and '.join(unknown)}: the source is no git checkout with a remote")
     return passed(measured, limit)
@@ -162,9 +162,8 @@ def config_base(evidence: Evidence, expected: Expected) -> Outcome:
     wanted = expected.base_name or base.reference
     measured = wanted if wanted == base.reference else f"{base.reference} in the place of {wanted}"
     limit = "a release tag or a digest"
-    name, at, _digest = wanted.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    if not at and tag in ("", "latest"):
+    _repository, tag, digest = parts_of(wanted)
+    if not digest and tag in ("", "latest"):
         return failed(measured, limit, f"{wanted} is whatever is the latest on the day")
     if not base.found:
         return warned(measured, limit, f"the base {base.reference} is no longer on this host, so its layers cannot be compared")
@@ -222,10 +221,3 @@ def _times(times: tuple[float, float, float, float]) -> str:
     interval, timeout, start_period, retries = times
     tries = count(int(retries), "retry", "retries")
     return f"every {interval:g} s, timeout {timeout:g} s, start period {start_period:g} s, {tries}"
-
-
-def _is_rfc3339(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).tzinfo is not None and "T" in text
-    except ValueError:
-        return False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import IO
 
+from ...common.literals import unquote
 from .elf import SHT_NOBITS, ElfFile, read
 
 _MAX_BUILD_INFO_BYTES = 16 * 1024 * 1024
@@ -14,7 +16,7 @@ _BUILD_INFO_ALIGN = 16
 _BUILD_INFO_HEADER = 32
 _FLAGS_OFFSET = 15
 _FLAG_INLINE_STRINGS = 0x2
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
+_LITERAL = re.compile(r'`[^`]*`|"(?:[^"\\]|\\.)*"', re.S)
 
 
 class BuildInfoError(ValueError):
@@ -160,44 +162,16 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _quoted_or_plain(text: str, *, until: str) -> tuple[str, str]:
-    if text[:1] == "`":
-        end = text.find("`", 1)
-        if end < 0:
+    """A string at the start of ``text``, in quotes or up to a character, and what follows it."""
+    if text[:1] in ("`", '"'):
+        match = _LITERAL.match(text)
+        if not match:
             raise BuildInfoError(f"an unterminated string: {text!r}")
-        return text[1:end], text[end + 1 :]
-    if text[:1] == '"':
-        return _unquote(text)
+        try:
+            return unquote(match[0].encode(), "replace"), text[match.end() :]
+        except ValueError as error:
+            raise BuildInfoError(f"a damaged string: {text!r}") from error
     if until and until in text:
         at = text.index(until)
         return text[:at], text[at:]
     return text, ""
-
-
-def _unquote(text: str) -> tuple[str, str]:
-    """A Go string literal in double quotes at the start of ``text``, and what follows it."""
-    pieces: list[str] = []
-    position = 1
-    while position < len(text):
-        char = text[position]
-        if char == '"':
-            return "".join(pieces), text[position + 1 :]
-        if char != "\\":
-            pieces.append(char)
-            position += 1
-            continue
-        escape = text[position + 1 : position + 2]
-        width = {"x": 2, "u": 4, "U": 8}.get(escape, 0)
-        digits = text[position + 2 : position + 2 + width]
-        try:
-            pieces.append(chr(int(digits, 16)) if width else _simple_escape(escape))
-        except (ValueError, OverflowError) as exc:
-            raise BuildInfoError(f"a damaged string: {text!r}") from exc
-        position += 2 + width
-    raise BuildInfoError(f"an unterminated string: {text!r}")
-
-
-def _simple_escape(char: str) -> str:
-    """What a backslash and one character stand for (strconv.Quote of Go)."""
-    if char not in _ESCAPES:
-        raise ValueError(char)
-    return _ESCAPES[char]
