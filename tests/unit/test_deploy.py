@@ -72,6 +72,10 @@ REMEDIES = {
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
     "/bin/sh: wget: not found": "BusyBox",
     "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
+    "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
+    "log: memory usage: 5 %": "Read the log lines",
+    "log: wget: server returned error: HTTP/1.1 404 Not Found": "Read the log lines",
     "wget: server returned error: HTTP/1.1 404 Not Found": "go_service_health_path",
     "wget: server returned error: HTTP/1.1 503 Service Unavailable": "answers the health check with an error",
     "flag provided but not defined: -listen": "go_service_args",
@@ -288,8 +292,8 @@ FAILING = {
     "never healthy": (
         "sleep 60",
         {"start_timeout": 0.8},
-        ["within 0.8 s (go_service_start_timeout)", "health test: exit 1"],
-        "go_service_port",
+        ["within 0.8 s (go_service_start_timeout): it never listened on any port", "health test: exit 1"],
+        "go_service_start_timeout",
     ),
     "dies later": ("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", {"stable_seconds": 3}, ["exited with code 4"], "go_service_args"),
     "too little memory": (
