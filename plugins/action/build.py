@@ -40,6 +40,7 @@ class ActionModule(StageAction):
                 "network": {"type": "str", "default": "default"},
                 "timeout": {"type": "int", "default": 3600},
                 "connection": {"type": "dict", "default": {}},
+                "project": {"type": "dict", "default": {}},
             }
         )
         builder = BUILDERS[build["builder"]]
@@ -50,7 +51,7 @@ class ActionModule(StageAction):
         if self._task.check_mode:
             # A context that a check has not staged is no failure.
             return {"changed": bool(result.get("changed") or result.get("failed")), "build": {}}
-        failure = builder.failure(result)
+        failure = builder.failure(result, build["project"])
         if failure:
             raise failure
         printed = builder.log(result)

@@ -96,6 +96,8 @@ class ActionModule(StageAction):
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+        if plan["build"] and project.get("cgo_files"):
+            self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
         staged = plan.pop("staged", [])
         plan.update(
             project=project,

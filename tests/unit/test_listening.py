@@ -1,5 +1,7 @@
 """What a run says of a service that cannot be proven is measured: where it listens, what the Engine refused. Its log's words come last."""
 
+# ruff: noqa: F401, F811 - fixtures of another file
+
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +19,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import ca
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from test_deploy import clean, service  # noqa: F401
+from test_deploy import clean, service
 
 Service = Callable[..., dict[str, Any]]
 
@@ -135,10 +137,10 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
 @pytest.mark.engine
 @pytest.mark.parametrize("case", LISTENING.values(), ids=LISTENING)
 @pytest.mark.parametrize("here", [True, False], ids=["by the kernel", "by a command"])
-def test_where_a_service_listens_is_measured(
-    clean: Engine,  # noqa: F811
+def test_where_a_service_listens_is_measured(  # noqa: PLR0917
+    clean: Engine,
     web: str,
-    service: Service,  # noqa: F811
+    service: Service,
     tls_port: int,
     monkeypatch: pytest.MonkeyPatch,
     case: tuple[Any, ...],
@@ -181,7 +183,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.engine
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_the_engine_refuses_names_the_variable(clean: Engine, client: Callable[..., str], web: str, service: Service, case: Any) -> None:  # noqa: F811
+def test_what_the_engine_refuses_names_the_variable(
+    clean: Engine, client: Callable[..., str], web: str, service: Service, case: Any
+) -> None:
     """Settings that the check of the input may not know to be wrong on this host; the Engine's own words are shown."""
     changes, named, other = case
     try:
@@ -194,7 +198,7 @@ def test_what_the_engine_refuses_names_the_variable(clean: Engine, client: Calla
 
 
 @pytest.mark.engine
-def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:  # noqa: F811
+def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:
     with pytest.raises(Failure) as caught:
         swaps.swap(clean, {**service(), "cpus": 512}, web)
     assert "go_service_cpus (512" in caught.value.remedy

@@ -53,6 +53,17 @@ _REMEDIES = (
     ),
     (
         _ANY,
+        r"requires cgo to work|compiled with 'CGO_ENABLED=0'",
+        "The service needs cgo for a package, and a static build switches it off. Use a pure Go package instead (for SQLite modernc.org/sqlite).",
+    ),
+    (
+        _ANY,
+        r"pattern matches no files|(?:open|stat|lstat) \S*(?:\.(?:html?|tmpl|gohtml|tpl)|templates?\b|static\b|views\b)\S*: no such file",
+        "The service looks for files that its image does not have: the binary alone is in it. Embed them (//go:embed), or mount their directory by "
+        "go_service_volumes where the service looks; its working directory is /srv.",
+    ),
+    (
+        _ANY,
         r"address already in use",
         "The service listens on an address that is taken. Check go_service_args, go_service_env, and go_service_network where it is host.",
     ),
