@@ -39,7 +39,7 @@ class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
-    source on the target; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
+    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
     """
 
     _supports_diff = True
@@ -71,7 +71,10 @@ class ActionModule(StageAction):
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
-        if not settings["image_tag"]:
+        unfetched = str(self._task.args.get("unfetched") or "") if self._task.check_mode else ""
+        if unfetched:
+            common["unfetched"] = unfetched
+        elif not settings["image_tag"]:
             if settings["source_type"] == "controller":
                 root = find_source(os.path.expanduser(settings["source"]), self._roots())
                 project = project_facts(root, settings)
@@ -86,7 +89,7 @@ class ActionModule(StageAction):
         self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
-        if self._task.args.get("insist") and plan["build"]:
+        if self._task.args.get("insist") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
