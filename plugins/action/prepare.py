@@ -68,6 +68,7 @@ class ActionModule(StageAction):
         bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
         packed = self.secrets()
         common: dict[str, Any] = {"settings": settings, "secrets": packed, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
+        common["places"] = bool(self._task.args.get("places"))
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []

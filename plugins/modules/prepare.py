@@ -73,6 +73,10 @@ options:
     description: The Go facts of the source; the labels of the image come from them.
     type: dict
     default: {}
+  places:
+    description: A deploy is to follow, so that the host port has to be free.
+    type: bool
+    default: false
   hold:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -129,6 +133,7 @@ from ..module_utils.deploy.container import create_body, drift, is_made_by
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import reason_to_replace, refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.deploy.port import check_port
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -246,6 +251,8 @@ class Preparation:
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
+        if plan["deploy"] and self.params["places"]:
+            check_port(engine, self.settings, engine.container(self.name))
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
             plan["last_report"] = kept
@@ -452,6 +459,7 @@ def main() -> None:
             "unfetched": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
+            "places": {"type": "bool", "default": False},
             "hold": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },

@@ -137,5 +137,5 @@ def text(record: Mapping[str, Any]) -> str:
     address = url(settings)
     if address:
         lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
-    lines.append(_row("report", written["path"]))
+    lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

@@ -52,6 +52,7 @@ def test_a_check_of_a_source_from_git_asks_the_repository(engine: Engine, tmp_pa
     checked = play(tmp_path, CHECK, hosts, {})
     assert f"the source is fetched to the host first: it has none yet, the repository {first}" in " ".join(checked.stdout.split())
     assert "is not known to a check" in checked.stdout
+    assert "a check writes no report" in checked.stdout
     assert (checked.returncode, (tmp_path / "work").exists()) == (0, False), checked.stdout
 
     fetched = play(tmp_path, FETCH, hosts, {})

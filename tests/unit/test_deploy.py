@@ -209,6 +209,16 @@ def test_the_port_of_the_old_container_is_its_own(settings: Settings, running: b
             ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
 
 
+@pytest.mark.parametrize(("own", "taken"), [("127.0.0.1", True), ("0.0.0.0", False)])
+def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings, own: str, taken: bool) -> None:
+    """The old container's own part of it is free when it stops; somebody else's is not."""
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        old = {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": own, "HostPort": str(port)}]}}}
+        with pytest.raises(Failure, match=r"taken at 127\.0\.0\.2 by the process") if taken else contextlib.nullcontext():
+            ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), old)
+
+
 # On the real Engine
 
 
@@ -521,6 +531,19 @@ def test_a_look_touches_nothing(staged: Callable[..., dict[str, Any]], tmp_path:
     assert looked["changed"] and looked["plan"]["stage"] == ["the staged source differs", "Dockerfile differs", ".dockerignore differs"]
     assert looked["plan"]["build"] == [f"there is no image {looked['plan']['image']} yet"]
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.engine
+def test_a_look_at_a_service_that_is_to_be_placed_sees_a_taken_port(
+    staged: Callable[..., dict[str, Any]], service: Settings, tmp_path: Path
+) -> None:
+    """So a check predicts no deploy that cannot be; an image can be built and proven without the port."""
+    with listener() as port:
+        wanted = service(work_dir=str(tmp_path / "work"), publish=f"127.0.0.1:{port}")
+        refused = staged("look", settings=wanted, places=True)
+        assert refused["failure"]["stage"] == "port"
+        assert f"127.0.0.1:{port} is taken by the process " in refused["msg"]
+        assert staged("look", settings=wanted)["plan"]["deploy"]
 
 
 @pytest.mark.engine
