@@ -39,6 +39,7 @@ class ActionModule(StageAction):
                 "network": {"type": "str", "default": "default"},
                 "timeout": {"type": "int", "default": 3600},
                 "connection": {"type": "dict", "default": {}},
+                "project": {"type": "dict", "default": {}},
             }
         )
         builder = import_module(f"..plugin_utils.builders.{build['builder']}", __package__)
@@ -49,7 +50,7 @@ class ActionModule(StageAction):
         if self._task.check_mode:
             # A context that a check has not staged is no failure.
             return {"changed": bool(result.get("changed") or result.get("failed")), "build": {}}
-        failure = builder.failure(result)
+        failure = builder.failure(result, build["project"])
         if failure:
             raise failure
         printed = builder.log(result)

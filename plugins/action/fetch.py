@@ -85,7 +85,7 @@ class ActionModule(StageAction):
     stage = SOURCE
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Return what ansible.builtin.git returns."""
+        """Return what ansible.builtin.git returns, and of a check `unfetched`: why the source on the host is not the one that a run would see."""
         settings = args["settings"]
         # The settings have the address as it may be shown; here alone it is needed whole.
         address = str(self._templar.template(self._task_vars[f"{PREFIX}source"]))
@@ -102,6 +102,10 @@ class ActionModule(StageAction):
         result = mask(fetched, self.hidden())
         if result.get("failed"):
             raise explain(result, settings, self._progress.still_runs)
+        if self._task.check_mode and result.get("changed"):
+            # A check asks the repository (git ls-remote) and leaves the host as it is.
+            there = f"it has {str(result['before'])[:12]}" if result.get("before") else "it has none yet"
+            result["unfetched"] = f"the source is fetched to the host first: {there}, the repository {str(result.get('after'))[:12]}"
         return dict(visible(result))
 
     @contextlib.contextmanager

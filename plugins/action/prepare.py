@@ -39,7 +39,7 @@ class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
-    source on the target; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
+    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
     """
 
     _supports_diff = True
@@ -68,10 +68,14 @@ class ActionModule(StageAction):
         bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
         packed = self.secrets()
         common: dict[str, Any] = {"settings": settings, "secrets": packed, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
+        common["places"] = bool(self._task.args.get("places"))
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
-        if not settings["image_tag"]:
+        unfetched = str(self._task.args.get("unfetched") or "") if self._task.check_mode else ""
+        if unfetched:
+            common["unfetched"] = unfetched
+        elif not settings["image_tag"]:
             if settings["source_type"] == "controller":
                 root = find_source(os.path.expanduser(settings["source"]), self._roots())
                 project = project_facts(root, settings)
@@ -86,7 +90,7 @@ class ActionModule(StageAction):
         self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
-        if self._task.args.get("insist") and plan["build"]:
+        if self._task.args.get("insist") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
@@ -96,6 +100,8 @@ class ActionModule(StageAction):
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+        if plan["build"] and project.get("cgo_files"):
+            self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
         staged = plan.pop("staged", [])
         plan.update(
             project=project,

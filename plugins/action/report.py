@@ -104,7 +104,8 @@ class ActionModule(StageAction):
             if index:
                 paths["index"] = index
         return {
-            "path": str(paths["html"]),
+            # A check writes none.
+            "path": "" if self._task.check_mode else str(paths["html"]),
             "paths": {kind: str(path) for kind, path in paths.items() if kind != "sbom" or document["sbom"]},
             "verdict": document["verdict"],
             "summary": document["summary"],

@@ -18,11 +18,12 @@ from ..module_utils.common.secrets import conceal
 from ..module_utils.common.settings import Rejected
 from ..module_utils.contract import judge
 from ..module_utils.source.address import HIDDEN, shown_address
+from ..plugin_utils.report.document import paths, unwritable
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
 
 
 class ActionModule(ActionBase):
-    """Takes no options; returns `settings`, the variables without their prefix."""
+    """Option: reports (bool), whether this run writes a report. Returns `settings`, the variables without their prefix."""
 
     _supports_check_mode = True
     _requires_connection = False
@@ -48,14 +49,24 @@ class ActionModule(ActionBase):
         except InputError as error:
             problems += error.problems
         problems += self._waiver_problems(raw.get("waivers"))
+        if not problems:
+            # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
+            settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
+            if self._task.args.get("reports", True):
+                problems += self._report_problems(settings, str(variables.get("inventory_hostname", "")))
         if problems:
             raise InputError(problems)
         if settings["source_type"] == "git":
             # The settings are shown, logged and handed to every module; the address whole is for git alone.
             settings["source"] = shown_address(settings["source"]) or HIDDEN
-        # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
-        settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
         return conceal(settings)
+
+    @staticmethod
+    def _report_problems(settings: dict[str, Any], host: str) -> list[str]:
+        """A report that cannot be written must not be found out when the service runs already."""
+        why = unwritable(paths(settings["report_dir"], host, settings["name"])["json"].parent)
+        wanted = f"{PREFIX}report_dir is {settings['report_dir']!r}, where no report can be written: {why}"
+        return [f"{wanted}. Choose a directory that this user may write to on the controller."] if why else []
 
     def _value(self, raw: Any) -> Any:
         """Return the value of a variable, or Rejected for one that cannot be worked out."""

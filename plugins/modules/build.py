@@ -42,6 +42,10 @@ options:
     description: Options that lead the builder's module to the Engine, as M(proven.go_service.engine_info) returns them.
     type: dict
     default: {}
+  project:
+    description: The Go facts of the source, as M(proven.go_service.prepare) returns them; they say more of a failure than the builder.
+    type: dict
+    default: {}
 author: [go_service contributors]
 """
 

@@ -9,7 +9,7 @@ description:
   - Runs M(ansible.builtin.git) on the host for O(settings), and says of a failed fetch what git said and what to do.
   - The address is that of the variable C(go_service_source). A password or token in it reaches git alone, and stays nowhere.
 attributes:
-  check_mode: {support: full, description: As M(ansible.builtin.git).}
+  check_mode: {support: full, description: "Asks the repository, and changes nothing on the host."}
   diff_mode: {support: full, description: As M(ansible.builtin.git).}
   idempotent: {support: full, description: A version that is there already is no change.}
 options:
@@ -40,6 +40,10 @@ after:
   description: Commit that is there.
   type: str
   returned: success
+unfetched:
+  description: Why the source on the host is not the one that a run would see.
+  type: str
+  returned: in check mode, where the repository has another commit
 failure:
   description: Why the fetch failed.
   type: dict

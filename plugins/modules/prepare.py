@@ -60,6 +60,10 @@ options:
     description: Archive on the host with the entries that the staged context lacks.
     type: str
     default: ""
+  unfetched:
+    description: Why a check cannot see the source, so that it is not known what a run would build; empty if it can.
+    type: str
+    default: ""
   delete:
     description: Paths of the staged context that the source does not have.
     type: list
@@ -69,6 +73,10 @@ options:
     description: The Go facts of the source; the labels of the image come from them.
     type: dict
     default: {}
+  places:
+    description: A deploy is to follow, so that the host port has to be free.
+    type: bool
+    default: false
   hold:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -126,6 +134,7 @@ from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
 from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.deploy.port import check_port
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -147,6 +156,7 @@ from ..module_utils.image.manifest import (
 from ..module_utils.image.transfer import apply_archive, write_archive
 from ..module_utils.source.facts import find_source, project_facts
 
+NOT_BUILT = "the image is not built yet"
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
 LABELS_MARK = "# Where this image comes from.\n"
 
@@ -214,9 +224,12 @@ class Preparation:
             "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
             "last_report": {},
+            "unfetched": self.params["unfetched"],
         }
         if self.params["dockerfile"]:
             self._look_at_context(plan)
+        elif self.params["unfetched"]:
+            plan["stage"].append(self.params["unfetched"])
         try:
             engine = Engine()
         except EngineUnreachable as error:
@@ -236,6 +249,11 @@ class Preparation:
         if plan["build"] and plan["digest"]:
             plan["builder"] = choose(engine, self.settings["builder"])
         self._look_at_container(engine, plan)
+        if self.params["unfetched"]:
+            unknown = "whether another image has to run is not known before the source is fetched"
+            plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
+        if plan["deploy"] and self.params["places"]:
+            check_port(engine, self.settings, engine.container(self.name))
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
             plan["last_report"] = kept
@@ -252,6 +270,9 @@ class Preparation:
         plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
 
     def _look_at_image(self, engine: Engine, plan: dict) -> None:
+        if self.params["unfetched"]:
+            plan["build"].append("whether it has to be built is not known before the source is fetched")
+            return
         if not self.params["dockerfile"]:
             reference = self.settings["image_tag"]
         else:
@@ -263,7 +284,7 @@ class Preparation:
                     plan["base_ids"][base] = image["Id"]
                     plan["builder_go"] = plan["builder_go"] or go_version(image)
             if plan["build"]:
-                plan["deploy"].append("the image is not built yet")
+                plan["deploy"].append(NOT_BUILT)
                 return
             plan["digest"] = content_digest(
                 self.manifest,
@@ -317,7 +338,7 @@ class Preparation:
                 UNTOUCHED,
             )
         if not plan["image_id"]:
-            plan["deploy"].append("the image is not built yet")
+            plan["deploy"].append(NOT_BUILT)
         if not found:
             plan["deploy"].append("there is no container yet")
             return
@@ -429,8 +450,10 @@ def main() -> None:
             "dockerignore": {"type": "str", "default": ""},
             "base_images": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "str", "default": ""},
+            "unfetched": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
+            "places": {"type": "bool", "default": False},
             "hold": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },

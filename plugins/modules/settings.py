@@ -19,7 +19,11 @@ attributes:
   idempotent:
     support: full
     description: It only reads.
-options: {}
+options:
+  reports:
+    description: Whether this run writes a report, so that its directory has to be writable.
+    type: bool
+    default: true
 author:
   - go_service contributors (@go-service)
 """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..module_utils.common.failure import DISK_FULL, UNTOUCHED, Failure, folded
+from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
 from ..module_utils.common.stages import BUILD
 from ..module_utils.image.dockerfile import without_values
 
@@ -26,13 +26,17 @@ def steps(output: str) -> list[dict[str, Any]]:
     return found
 
 
-# What to look for in the last lines of a failed build, and what to do about it.
+# Go says of a package that is nowhere, or of modules that are out of step.
+_ABSENT = r"(?:no required module provides package|cannot find module providing package) ([^\s;:]+)|package (\S+) is not in std"
+_CGO = "a static build switches cgo off (CGO_ENABLED=0)"
+# What to look for in the failed instruction and the last lines of a failed build, and what to do about it, with {0}, {1} for what was found.
 _REMEDIES = (
     (r"no space left on device|disk quota exceeded", DISK_FULL),
     (
         r"buildx plugin|unknown command: docker buildx",
         "Install the buildx plugin of the Docker client on the host, or build without it: go_service_builder: docker_image.",
     ),
+    (r"booting buildkit|moby/buildkit|docker-container driver", OWN_STORE),
     (r"Read timed out|timed out \(read timeout", "Raise go_service_build_timeout, or see what the build waits for."),
     (
         r"Error connecting|Error while fetching server API version|Cannot connect to the Docker daemon",
@@ -40,8 +44,31 @@ _REMEDIES = (
     ),
     (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
     (
-        r"go\.mod requires go >= |requires go1\.|toolchain not available",
+        r"^go: (?:module )?(\S+@\S+)[^\n]*? requires go ?>= ?([0-9][0-9.a-z]*)",
+        "{0}, on which the source depends, needs Go {1}. Set go_service_builder_image to an image that has it, or require an older version of that module.",
+    ),
+    (
+        r"go\.mod requires go >= |requires go1\.|requires go >= |toolchain not available",
         "The module needs a newer Go. Set go_service_builder_image to an image that has it.",
+    ),
+    (
+        r"\"git\": executable file not found|git: (?:command )?not found",
+        "The builder image has no git, by which Go gets modules that no proxy has. Set go_service_builder_image to an image that has it, set GOPROXY "
+        "in go_service_build_env to a proxy that has them, or vendor them (go mod vendor).",
+    ),
+    (
+        r"terminal prompts disabled|could not read Username|Host key verification failed|Permission denied \(publickey",
+        "A module is private, and the builder may not read it. Vendor it (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
+    ),
+    (
+        r"^(?:WARNING|ERROR): [^\n]*https?://",
+        "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in go_service_build_args; or "
+        "choose a go_service_runtime_image that has the packages, and empty go_service_packages.",
+    ),
+    (
+        r"pull access denied|failed to resolve source metadata|manifest unknown|toomanyrequests",
+        "The builder looks for a base image in a registry, and does not get it. Bring it to the host (role base_images), or correct "
+        "go_service_builder_image and go_service_runtime_image.",
     ),
     (
         r"dial tcp|i/o timeout|proxyconnect|no such host|tls: failed|connection refused|Forbidden",
@@ -61,8 +88,15 @@ _REMEDIES = (
         "Go builds no package in a directory of that name. Rename it: letters, digits and . _ ~ + - are allowed.",
     ),
     (
-        r"build constraints exclude all Go files|C source files not allowed",
-        "The service needs cgo, which a static build switches off. Use a pure Go package instead.",
+        r"C source files not allowed",
+        f"The service needs cgo, and {_CGO}. Use a pure Go package instead.",
+    ),
+    (
+        r"build constraints exclude all Go files in (\S+)",
+        'No file of {0} is part of this build: its files import "C", and '
+        + _CGO
+        + ", or they are for other systems or go_service_build_tags. "
+        "Use a pure Go package instead, or set the tags.",
     ),
     (
         r"signal: killed|cannot allocate memory",
@@ -74,21 +108,58 @@ _REMEDIES = (
         r"adduser: .*in use|already exists",
         "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid.",
     ),
+    # A module that was published compiles, with cgo.
+    (
+        r"^\S*(?:/pkg/mod|vendor)/(\S+?)/[^/\s]+\.go:\d+(?::\d+)?: undefined: ",
+        'Names are missing in {0}, which comes from another module: most likely its files that import "C" have them, and '
+        + _CGO
+        + ". Use a pure Go package instead, or another version of it.",
+    ),
+    (
+        r"^\S+\.go:\d+(?::\d+)?: undefined: (\w+)\.\w+",
+        'Correct the source at the lines named, then run again. If the package {0} has that name, then in a file that imports "C", and '
+        + _CGO
+        + ": use a pure Go package instead.",
+    ),
+    (r"^\S+\.go:\d+", "Correct the source at the lines named, then run again."),
 )
 
 
-def explain(head: str, instruction: str, printed: Iterable[str]) -> Failure:
+def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
+    """Return what to do about a failure that lies in the source's own module, by what is known of it; "" where it does not."""
+    own = str(project.get("module_path") or "\0")
+    named = [found or other for found, other in re.findall(_ABSENT, text)]
+    absent = [path for path in named if path == own or path.startswith(f"{own}/")]
+    if absent:
+        return (
+            f"The package {absent[0]} belongs to the source's own module, and no file of it is in the build context. Where it is generated, generate it "
+            "before the run (go generate); otherwise see that it is in the source, and that go_service_dockerignore does not keep it out."
+        )
+    left_out = list(project.get("cgo_files") or ())
+    if left_out and re.search(r"undefined: |build constraints exclude all Go files", text):
+        return (
+            f'{", ".join(left_out)} of the source is left out, since it imports "C", and {_CGO}. If what is missing is in it: write it in pure Go, '
+            "or use a pure Go package instead. Otherwise correct the source at the lines named."
+        )
+    return ""
+
+
+def explain(head: str, instruction: str, printed: Iterable[str], project: Mapping[str, Any] | None = None) -> Failure:
     """Return the failure of a build.
 
-    head: what the module said; instruction: the one that failed, "" where it is not known; printed: what that printed.
+    head: what the module said; instruction: the one that failed, "" where it is not known; printed: what that printed; project: the Go facts of
+    the source.
     """
     # A builder quotes the Dockerfile, with the values of build_env and build_args in it.
     head, instruction = without_values(head), without_values(instruction)
     lines = [line for line in folded(map(without_values, printed)) if line][-_LINES:]
     text = "\n".join([*lines, head])
-    remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.M)), "")
-    if not remedy and re.search(r"^\S+\.go:\d+", text, re.M):
-        remedy = "Correct the source at the lines named, then run again."
+    remedy = _of_the_source(text, project or {})
+    for pattern, words in () if remedy else _REMEDIES:
+        found = re.search(pattern, text, re.M)
+        if found:
+            remedy = words.format(*found.groups())
+            break
     reason = re.search(r"message: (.*)", head)
     message = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
     return Failure(BUILD, message, remedy or "Read the lines above, correct the cause, run again.", UNTOUCHED, lines or [head])

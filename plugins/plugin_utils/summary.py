@@ -29,6 +29,8 @@ def _builder(plan: Mapping[str, Any]) -> str:
 
 def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapping[str, Any]) -> str:
     name = settings["name"]
+    if plan.get("unfetched"):
+        return f"{name}: what a run would build and deploy is not known to a check: {plan['unfetched']}."
     if not plan["deploy"]:
         return f"{name} is healthy; nothing had to change."
     outage = deploy.get("outage_seconds", 0)
@@ -106,7 +108,7 @@ def text(record: Mapping[str, Any]) -> str:
     lines = [_headline(plan, settings, deploy)]
     size = f", {image['size'] / 1e6:.1f} MB" if image.get("size") else ""
     user = f", runs as {image['user']}" if image.get("user") else ""
-    lines.append(_row("image", f"{plan['image'] or '(not known before the base images are there)'}{size}{user}"))
+    lines.append(_row("image", f"{plan['image'] or '(not known before the source and the base images are there)'}{size}{user}"))
     base = image.get("base") or {}
     if plan["stand_in"]:
         wanted = f"{settings['builder_image']}, {settings['runtime_image']}"
@@ -136,5 +138,5 @@ def text(record: Mapping[str, Any]) -> str:
     address = url(settings)
     if address:
         lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
-    lines.append(_row("report", written["path"]))
+    lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

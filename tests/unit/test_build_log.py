@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -11,6 +12,7 @@ from types import ModuleType
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
 from ansible_collections.proven.go_service.plugins.plugin_utils.builders import buildx, docker_image
@@ -96,6 +98,19 @@ REMEDIES = {
     "go: inconsistent vendoring in /src:": "go mod vendor",
     "main.go:9:2: cannot find module providing package example.org/x: import lookup disabled by -mod=vendor": "go mod vendor",
     "main.go:9:2: no required module provides package example.org/x; to add it:": "go mod tidy",
+    "go: example.org/dep@v1.2.3 requires go >= 1.30 (running go 1.27.3; GOTOOLCHAIN=local)": "example.org/dep@v1.2.3, on which the source depends, needs Go 1.30",
+    "go: module example.org/dep@v1.2.3 requires go >= 1.30rc1 (running go 1.27.3)": "needs Go 1.30rc1",
+    'go: example.org/p@v1: git init: exec: "git": executable file not found in $PATH': "has no git",
+    "fatal: could not read Username for 'https://git.example.org': terminal prompts disabled": "A module is private",
+    "WARNING: Ignoring https://mirror.example.org/main: DNS: name does not exist\nERROR: unable to select packages:\n  tzdata (no such package):": (
+        "apk does not reach the address"
+    ),
+    "ERROR: https://mirror.example.org/main: temporary error (try again later)\nERROR: unable to select packages:": "apk does not reach the address",
+    "pull access denied for api-base, repository does not exist": "base image in a registry",
+    "#1 [internal] booting buildkit": "docker buildx use default",
+    "package example.com/app\n\timports example.com/app/db: build constraints exclude all Go files in /src/db": "No file of /src/db",
+    "/go/pkg/mod/example.org/hsm@v1.1.1/slot.go:8:2: undefined: C_Initialize": "comes from another module",
+    "./main.go:4:18: undefined: pkcs11.SessionHandle": "If the package pkcs11 has that name",
     "net/http: /usr/local/go/pkg/tool/linux_amd64/compile: signal: killed": "GOMAXPROCS",
     "main.go:7:12: pattern static/*: no matching files found": "go:embed",
     "package example.com/x: C source files not allowed when not using cgo or SWIG: x.c": "cgo",
@@ -116,6 +131,52 @@ def test_a_failed_build_says_what_to_do(printed: str, remedy: str) -> None:
     assert failure.message == "the build failed at: RUN go build ."
     assert failure.evidence == printed.splitlines()
     assert (failure.stage, failure.still_runs) == ("build", "Nothing that ran before was touched.")
+
+
+APP = {"module_path": "example.com/app", "cgo_files": ["db/native.go"]}
+
+
+@pytest.mark.parametrize(
+    ("printed", "remedy"),
+    [
+        (
+            "main.go:3:8: no required module provides package example.com/app/internal/gen; to add it:",
+            "The package example.com/app/internal/gen belongs",
+        ),
+        (
+            "main.go:3:8: package example.com/app/gen is not in std (/usr/local/go/src/example.com/app/gen)",
+            "The package example.com/app/gen belongs",
+        ),
+        ("main.go:3:8: no required module provides package example.com/application; to add it:", "go mod tidy"),
+        ("./main.go:4:18: undefined: db.Open", "db/native.go of the source is left out"),
+        (
+            "package example.com/app\n\timports example.com/app/db: build constraints exclude all Go files in /src/db",
+            "db/native.go of the source",
+        ),
+        ("main.go:9: syntax error", "Correct the source at the lines named, then"),
+    ],
+)
+def test_a_failure_of_the_sources_own_module_names_what_is_missing(printed: str, remedy: str) -> None:
+    failure = docker_image.failure({"failed": True, "msg": failed(*printed.splitlines())}, APP)
+    assert remedy in failure.remedy
+
+
+def test_an_image_that_went_to_another_store_than_the_engines() -> None:
+    failure = buildx.failure({"image": {}, "stderr": "WARNING: No output specified with docker-container driver."})
+    assert "docker buildx use default" in failure.remedy
+
+
+@pytest.mark.parametrize(("driver", "refused"), [("docker", False), ("docker-container", True), ("remote", True)])
+def test_a_builder_with_a_store_of_its_own_is_refused_before_it_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, refused: bool
+) -> None:
+    """By what `docker buildx inspect` prints of the builder in use."""
+    client = tmp_path / "docker"
+    client.write_text(f"#!/bin/sh\nprintf 'Name:          mine\\nDriver:        {driver}\\n\\nNodes:\\n'\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(Failure, match=f"has the driver {driver}") if refused else contextlib.nullcontext():
+        assert choose(None, "buildx") == {"name": "buildx", "reason": ""}
 
 
 def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:

@@ -379,6 +379,17 @@ VIOLATIONS = {
         {"runtime-lsm"},
         "unconfined",
     ),
+    "no AppArmor by the kernel": (lambda: with_process(confinement="unconfined"), {}, {"runtime-lsm"}, "does not hold"),
+    "AppArmor that only complains": (lambda: with_process(confinement="docker-default (complain)"), {}, {"runtime-lsm"}, "does not hold"),
+    "no SELinux by the kernel": (
+        lambda: replace(
+            with_process(confinement="system_u:system_r:spc_t:s0"),
+            engine=replace(GOOD.engine, security_options=("name=seccomp", "name=selinux")),
+        ),
+        {},
+        {"runtime-lsm"},
+        "does not hold",
+    ),
     "no SELinux": (
         lambda: replace(GOOD, engine=replace(GOOD.engine, security_options=("name=seccomp", "name=selinux"))),
         {},

@@ -73,6 +73,10 @@ REMEDIES = {
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
     "/bin/sh: wget: not found": "BusyBox",
     "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
+    "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
+    "log: memory usage: 5 %": "Read the log lines",
+    "log: wget: server returned error: HTTP/1.1 404 Not Found": "Read the log lines",
     "wget: server returned error: HTTP/1.1 404 Not Found": "go_service_health_path",
     "wget: server returned error: HTTP/1.1 503 Service Unavailable": "answers the health check with an error",
     "flag provided but not defined: -listen": "go_service_args",
@@ -226,6 +230,16 @@ def test_the_port_of_the_old_container_is_its_own(settings: Settings, running: b
             ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), old)
 
 
+@pytest.mark.parametrize(("own", "taken"), [("127.0.0.1", True), ("0.0.0.0", False)])
+def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings, own: str, taken: bool) -> None:
+    """The old container's own part of it is free when it stops; somebody else's is not."""
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        old = {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": own, "HostPort": str(port)}]}}}
+        with pytest.raises(Failure, match=r"taken at 127\.0\.0\.2 by the process") if taken else contextlib.nullcontext():
+            ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), old)
+
+
 # On the real Engine
 
 
@@ -314,8 +328,8 @@ FAILING = {
     "never healthy": (
         "sleep 60",
         {"start_timeout": 0.8},
-        ["within 0.8 s (go_service_start_timeout)", "health test: exit 1"],
-        "go_service_port",
+        ["within 0.8 s (go_service_start_timeout): it never listened on any port", "health test: exit 1"],
+        "go_service_start_timeout",
     ),
     "dies later": ("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", {"stable_seconds": 3}, ["exited with code 4"], "go_service_args"),
     "too little memory": (
@@ -565,6 +579,19 @@ def test_a_look_touches_nothing(staged: Callable[..., dict[str, Any]], tmp_path:
     assert looked["changed"] and looked["plan"]["stage"] == ["the staged source differs", "Dockerfile differs", ".dockerignore differs"]
     assert looked["plan"]["build"] == [f"there is no image {looked['plan']['image']} yet"]
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.engine
+def test_a_look_at_a_service_that_is_to_be_placed_sees_a_taken_port(
+    staged: Callable[..., dict[str, Any]], service: Settings, tmp_path: Path
+) -> None:
+    """So a check predicts no deploy that cannot be; an image can be built and proven without the port."""
+    with listener() as port:
+        wanted = service(work_dir=str(tmp_path / "work"), publish=f"127.0.0.1:{port}")
+        refused = staged("look", settings=wanted, places=True)
+        assert refused["failure"]["stage"] == "port"
+        assert f"127.0.0.1:{port} is taken by the process " in refused["msg"]
+        assert staged("look", settings=wanted)["plan"]["deploy"]
 
 
 @pytest.mark.engine

@@ -202,6 +202,9 @@ def test_process(tmp_path: Path):
     (tmp_path / "7/cgroup").write_text("0::/system.slice/docker-abc123.scope\n")
     process = processes.read_process(7, "abc123", str(tmp_path))
     assert process == model.ProcessFacts(1000, 1000, (1000, 2000), 0, 0x400, True, 2, 6248 * 1024)
+    (tmp_path / "7/attr").mkdir()
+    (tmp_path / "7/attr/current").write_text("docker-default (enforce)\n")
+    assert processes.read_process(7, "abc123", str(tmp_path)).confinement == "docker-default (enforce)"
     assert processes.read_process(7, "another", str(tmp_path)) is None
     assert processes.read_process(8, "abc123", str(tmp_path)) is None
 

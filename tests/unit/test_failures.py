@@ -47,6 +47,12 @@ def fails_in_place(name: str) -> dict[str, Any]:
 # Fault -> (stage, settings, words of the text, words of what still runs). `entry` is the role's entry point, main by default.
 FAULTS: dict[str, tuple[str, dict[str, Any], list[str], str]] = {
     "input": (stages.INPUT, {"go_service_port": 0}, ["go_service_port is 0"], UNTOUCHED),
+    "report-dir": (
+        stages.INPUT,
+        {"go_service_report_dir": "{{ top }}/file"},
+        ["go_service_report_dir is", "/file is not a directory"],
+        UNTOUCHED,
+    ),
     "no-source": (stages.SOURCE, {**FROM_SOURCE, "go_service_source": "{{ top }}/none"}, ["no such directory"], UNTOUCHED),
     "host-source": (
         stages.SOURCE,
@@ -103,8 +109,8 @@ FAULTS: dict[str, tuple[str, dict[str, Any], list[str], str]] = {
     ),
     "report": (
         stages.REPORT,
-        {"go_service_report_dir": "{{ top }}/file"},
-        ["the report cannot be written", "Not a directory"],
+        {"go_service_report_dir": "{{ top }}/held"},
+        ["the report cannot be written", "Is a directory"],
         "runs and is healthy.",
     ),
 }
@@ -172,6 +178,7 @@ def told(engine: Engine, client: Callable[..., str], web: str, tmp_path_factory:
     (top / "source/go.mod").write_text("module example.com/app\n\ngo 1.22\n")
     (top / "source/main.go").write_text("package main\n\nfunc main() {}\n")
     (top / "reports").mkdir()
+    (top / "held/report/utest-report.html").mkdir(parents=True)
     (top / "file").touch()
     marks = [f"utest-{name}" for name in ("swap", "first", "rollback")]
     client("volume", "rm", "-f", "utest-small", *marks)

@@ -7,6 +7,7 @@ anything on a host is touched. On the controller there is nothing to be seen of 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -196,8 +197,8 @@ def test_a_playbook_tells_all_problems_at_once_a_line_each(role: Path, engine: E
     assert engine.api_version, "the role docker_engine, which comes first, has nothing to do"
     top = role.parents[1]
     command = [Path(sys.executable).with_name("ansible-playbook"), top / f"playbooks/{playbook}.yml", "-e", json.dumps(WRONG)]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(top / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False)
+    settings = environment(ANSIBLE_CONFIG=top / "ansible.cfg", ANSIBLE_HOME=tmp_path)
+    done = subprocess.run(command, cwd=top, env=settings, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     told = [line.split("| ", 1)[1] for line in done.stdout.splitlines() if line.lstrip().startswith("| go_service_")]
     assert [problem for problem in PROBLEMS if not any(line.startswith(problem) for line in told)] == [], done.stdout

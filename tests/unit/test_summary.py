@@ -103,7 +103,9 @@ def test_a_stand_in_is_never_passed_over(settings: Settings) -> None:
 
 
 def test_an_image_that_is_not_known_yet(settings: Settings) -> None:
-    assert "  image     (not known before the base images are there)" in told(settings(), {"image": "", "build": ["x"], "deploy": ["x"]})
+    assert "  image     (not known before the source and the base images are there)" in told(
+        settings(), {"image": "", "build": ["x"], "deploy": ["x"]}
+    )
 
 
 FAILURE = {

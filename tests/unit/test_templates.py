@@ -227,6 +227,7 @@ HADOLINT = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadol
 LINTED = {
     "default": ({}, {}),
     "packages and tests": ({}, {"packages": ["tzdata=2026a-r0"], "run_tests": True, "build_tags": ["netgo"]}),
+    "packages without versions": ({}, {"packages": ["tzdata", "ca-certificates"], "version": "1.2", "health_host": "127.0.0.1"}),
     # hadolint takes the quote after a backslash for a part of the value, even if that backslash is escaped itself.
     "environment": ({}, {"build_env": {f"V{n}": v for n, v in enumerate(HOSTILE) if "\\" not in v}, "build_args": {"REV": "1"}}),
     "requirements": ({"has_requirements": True, "module_packages": ["example.org/x"], "module_dir": "a/b"}, {}),

@@ -23,6 +23,11 @@ from .text import spelled, visible
 # What still runs where nothing was done yet; it is true where nothing ran as well.
 UNTOUCHED = "Nothing that ran before was touched."
 DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine holds; docker builder prune and docker image prune free it."
+OWN_STORE = (
+    "Let the user of this play build by the Engine's own builder (docker buildx use default; docker buildx ls shows all), or set go_service_builder: "
+    "docker_image. A builder with the driver docker-container, kubernetes or remote has a store of its own: it sees no base image of the Engine, and "
+    "leaves it no image."
+)
 
 # What the role's own sentences are made of: a value that is one cannot be told from it there.
 _WORD = re.compile(r"[a-z]{1,12}")

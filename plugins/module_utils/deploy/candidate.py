@@ -13,7 +13,7 @@ from ..engine.client import Engine, EngineError
 from ..engine.records import health_test
 from .container import candidate_body
 from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
-from .remedies import remedy_for
+from .remedies import refused
 
 T = TypeVar("T")
 
@@ -49,7 +49,8 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
                 message = f"the candidate of {image} failed: {failure.message}"
                 raise Failure(CANDIDATE, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
     except EngineError as error:
-        raise Failure(error.stage or CANDIDATE, error.message, remedy_for([error.message], error.remedy), UNTOUCHED) from error
+        remedy = refused(error.message, settings, error.remedy)
+        raise Failure(error.stage or CANDIDATE, error.message, remedy, UNTOUCHED) from error
     finally:
         with contextlib.suppress(EngineError):
             engine.remove(name)
@@ -64,7 +65,9 @@ def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str) 
         container = engine.container(container_id)
         if container is None or not container["State"].get("Error"):
             raise
-        raise how_it_ended(engine, container) from None
+        failure = how_it_ended(engine, container)
+        failure.remedy = refused(container["State"]["Error"], settings, failure.remedy)
+        raise failure from None
     proof = prove_by_engine(engine, container_id, settings["start_timeout"], 0)
     if settings["publish"] and listens_inside_only(engine, container_id, settings):
         raise NotProven(

@@ -15,6 +15,7 @@ from ..common.failure import UNTOUCHED, Failure
 from ..common.settings import parse_publish
 from ..common.stages import PORT
 from ..engine.client import Engine
+from .listening import parse_table
 
 
 def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
@@ -23,8 +24,12 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
     if not published:
         return
     address, port = published
-    bindings = ((old or {}).get("HostConfig") or {}).get("PortBindings") or {}
-    if old and old["State"]["Running"] and any(b.get("HostPort") == str(port) for found in bindings.values() for b in found or []):
+    own = _addresses(old, port)
+    if own:
+        # What the old container holds is free when it stops; the rest of a wider address may be somebody else's.
+        others_hold = {held for held in _listening(port) if held not in own and _collide(address, held)}
+        if others_hold and address not in own:
+            raise _taken(engine, settings, address, port, sorted(others_hold)[0])
         return
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     try:
@@ -38,21 +43,51 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
             # Only this process may not bind it; the Engine may.
             return
         else:
-            others = [name for name in engine.publishers(port) if name != settings["name"]]
-            holder = f"the container {', '.join(others)}" if others else port_holder(port)
-            message = f"the host port {address}:{port} is taken by {holder}"
-            remedy = "Stop it, or choose another port in go_service_publish."
+            raise _taken(engine, settings, address, port, address) from error
         raise Failure(PORT, message, remedy, UNTOUCHED) from error
 
 
-def port_holder(port: int) -> str:
-    """Return who listens on a TCP port of this host, as far as /proc tells: 'the process nginx (pid 812)'."""
+def _taken(engine: Engine, settings: Mapping[str, Any], address: str, port: int, held: str) -> Failure:
+    """Return the failure of a port that is taken; held: the address that is."""
+    others = [name for name in engine.publishers(port) if name != settings["name"]]
+    holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
+    at = "" if held == address else f" at {held}"
+    message = f"the host port {address}:{port} is taken{at} by {holder}"
+    return Failure(PORT, message, "Stop it, or choose another port in go_service_publish.", UNTOUCHED)
+
+
+def _addresses(container: Mapping[str, Any] | None, port: int) -> set[str]:
+    """Return the host addresses at which a running container has a host port."""
+    if not container or not container["State"]["Running"]:
+        return set()
+    bindings = ((container.get("HostConfig") or {}).get("PortBindings") or {}).values()
+    found = {binding.get("HostIp") or "" for bound in bindings for binding in bound or [] if binding.get("HostPort") == str(port)}
+    return found | ({"0.0.0.0", "::"} if found & {"", "0.0.0.0"} else set())
+
+
+def _listening(port: int) -> set[str]:
+    """Return the addresses of this host at which somebody listens on a TCP port, as far as /proc tells."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError), open(table, encoding="ascii") as lines:
+            found |= {address for address, held in parse_table(lines.read()) if held == port}
+    return found
+
+
+def _collide(wanted: str, held: str) -> bool:
+    """Say whether two addresses cannot have the same port: they are the same, or one of them stands for all of its family. "::" may stand for both."""
+    same = ipaddress.ip_address(wanted).version == ipaddress.ip_address(held).version
+    return wanted == held or "::" in (wanted, held) or (same and "0.0.0.0" in (wanted, held))
+
+
+def port_holder(port: int, address: str = "") -> str:
+    """Return who listens on a TCP port of this host, as far as /proc tells: 'the process nginx (pid 812)'; address: where, "" for anywhere."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table, encoding="ascii") as lines:
             for line in list(lines)[1:]:
                 fields = line.split()
-                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                if any(held == port and address in ("", where) for where, held in parse_table(line)):
                     inodes.add(f"socket:[{fields[9]}]")
     for descriptor in glob.glob("/proc/[0-9]*/fd/*"):
         with contextlib.suppress(OSError):

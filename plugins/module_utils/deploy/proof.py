@@ -14,6 +14,7 @@ from ..common.text import url
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
+from .listening import Ears
 from .remedies import remedy_for
 from .signals import who_ended
 
@@ -52,12 +53,14 @@ def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = ""
     return lines + [f"log: {line}" for line in folded(engine.logs(container["Id"], LOG_LINES_READ))[-LOG_LINES:]]
 
 
-def how_it_ended(engine: Engine, container: Mapping[str, Any]) -> NotProven:
+def how_it_ended(engine: Engine, container: Mapping[str, Any], ears: Ears | None = None) -> NotProven:
     """Say how a container that no longer runs ended."""
     state = container["State"]
     evidence = last_words(engine, container)
     if state.get("Error"):
         return NotProven(f"it could not be started: {state['Error']}", remedy_for([state["Error"], *evidence]), evidence)
+    heard = ears.before_the_end() if ears else ""
+    evidence = [heard, *evidence] if heard else evidence
     restarted = container.get("RestartCount", 0)
     code = engine.last_exit(container) if restarted else state["ExitCode"]
     again = {0: "", 1: " and was restarted once"}.get(restarted, f" and was restarted {restarted} times")
@@ -71,6 +74,17 @@ def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:
     return bool(state["Running"]) and not state.get("Restarting") and container.get("RestartCount", 0) <= restarts
 
 
+def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, message: str, last_test: str = "") -> NotProven:
+    """Say why a running container is not healthy: by what it listens on, otherwise by its last words."""
+    evidence = last_words(engine, container, last_test)
+    tests, logs = ([line for line in evidence if line.startswith("log: ") is of_log] for of_log in (False, True))
+    found, remedy = ears.diagnosis(container, "\n".join(tests))
+    if not found:
+        return NotProven(message, remedy_for(evidence), evidence)
+    # What keeps it from listening, its log alone can tell.
+    return NotProven(f"{message}: {found}", remedy if ears.now else remedy_for(logs, remedy), evidence)
+
+
 def _vanished() -> NotProven:
     return NotProven("it was removed while it was being proven", "Find out what removes containers on this host, then run again.", [])
 
@@ -81,12 +95,14 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
     proof: what was found of it before, where it was healthy already. Raises Unwatched where the Engine has ended its tests.
     """
     deadline = time.monotonic() + seconds
+    ears = Ears(engine)
     while True:
         container = engine.container(container_id)
         if container is None:
             raise _vanished()
         if not _running(container):
-            raise how_it_ended(engine, container)
+            raise how_it_ended(engine, container, ears)
+        ears.listen(container)
         status = health(container).get("Status")
         if status == "healthy":
             # At once: the Engine keeps the last five tests only.
@@ -94,13 +110,11 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
             if time.monotonic() - proof.healthy_at >= stable:
                 return proof
         elif proof is not None:
-            evidence = last_words(engine, container)
-            raise NotProven(f"it became healthy, but was {status} again within {stable:g} s", remedy_for(evidence), evidence)
+            raise _not_healthy(engine, container, ears, f"it became healthy, but was {status} again within {stable:g} s")
         elif status != "unhealthy" and not is_watched(container):
             raise Unwatched("the Engine has ended its health tests of it", "Run again.", last_words(engine, container))
         elif status == "unhealthy" or time.monotonic() > deadline:
-            evidence = last_words(engine, container)
-            raise NotProven(f"it did not become healthy within {seconds:g} s (go_service_start_timeout)", remedy_for(evidence), evidence)
+            raise _not_healthy(engine, container, ears, f"it did not become healthy within {seconds:g} s (go_service_start_timeout)")
         time.sleep(POLL)
 
 
@@ -125,23 +139,25 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         raise NotProven("it has no health check", "Build it with this role, whose images have one.", [])
     deadline = time.monotonic() + seconds
     passed_at = None
+    ears = Ears(engine)
     while True:
         code, output = engine.run_in(container_id, test, timeout)
         container = engine.container(container_id)
         if container is None:
             raise _vanished()
         if not _running(container, restarts):
-            raise how_it_ended(engine, container)
+            raise how_it_ended(engine, container, ears)
+        ears.listen(container)
         now = time.monotonic()
         if code == 0:
             passed_at = passed_at or now
             if now - passed_at >= stable:
                 return
         elif passed_at is not None or now > deadline:
-            evidence = last_words(engine, container, f"exit {code}: {output or '(no output)'}")
             when = f"it passed its health test once, but failed it again within {stable:g} s"
             never = f"it did not pass its health test within {seconds:g} s (go_service_start_timeout)"
-            raise NotProven(never if passed_at is None else when, remedy_for(evidence), evidence)
+            last_test = f"exit {code}: {output or '(no output)'}"
+            raise _not_healthy(engine, container, ears, never if passed_at is None else when, last_test)
         time.sleep(POLL if passed_at is None else min(stable, 0.5))
 
 

@@ -1,59 +1,154 @@
-"""What the last words of a failed service usually mean, and what to do about it."""
+"""What to do about a service that failed: by what the Engine refused, by what its health tests printed, and last by the words of its log."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
-# What the last words of a failed service usually mean. Each line: what to look for, what to do about it.
+from ..common.secrets import SECRET
+
+# What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
+# to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
+_TEST, _ANY = "test", "any"
 _REMEDIES = (
     (
+        _ANY,
         r"read-only file system",
         "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
         "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up).",
     ),
     (
+        _ANY,
         r"exec format error",
         "The binary is for another processor than this host's. Leave GOARCH out of go_service_build_env.",
     ),
     (
+        _TEST,
         r"wget: (?:not found|executable file)|\"wget\": executable file not found",
         "The runtime image has no wget, which the health check runs. Choose a go_service_runtime_image that has BusyBox.",
     ),
     (
-        r"(?:connection refused|can't connect)",
+        _TEST,
+        r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
         "a service that listens on IPv4 only may want go_service_health_host: 127.0.0.1.",
     ),
     (
+        _ANY,
+        r"tls handshake error.*(?:http request|does not look like a tls handshake)",
+        "The service speaks TLS, and the health check asks by plain HTTP. Make it speak plain HTTP on go_service_port, by go_service_args or "
+        "go_service_env; what stands before it can speak TLS.",
+    ),
+    (
+        _TEST,
         r"server returned error: http/1\.\d 404|404 not found",
         "The service runs, but has no page at that path. Set go_service_health_path to one it has.",
     ),
     (
+        _TEST,
         r"server returned error: http/1\.\d (\d+)",
         "The service runs, but answers the health check with an error. Read its log lines, and check go_service_health_path and go_service_env.",
     ),
     (
-        r"flag provided but not defined|unknown (?:flag|command)|usage",
+        _ANY,
+        r"requires cgo to work|compiled with 'CGO_ENABLED=0'",
+        "The service needs cgo for a package, and a static build switches it off. Use a pure Go package instead (for SQLite modernc.org/sqlite).",
+    ),
+    (
+        _ANY,
+        r"pattern matches no files|(?:open|stat|lstat) \S*(?:\.(?:html?|tmpl|gohtml|tpl)|templates?\b|static\b|views\b)\S*: no such file",
+        "The service looks for files that its image does not have: the binary alone is in it. Embed them (//go:embed), or mount their directory by "
+        "go_service_volumes where the service looks; its working directory is /srv.",
+    ),
+    (
+        _ANY,
+        r"address already in use",
+        "The service listens on an address that is taken. Check go_service_args, go_service_env, and go_service_network where it is host.",
+    ),
+    (
+        _ANY,
+        r"flag provided but not defined|unknown (?:shorthand )?(?:flag|command)|(?m:^(?:log: )?usage(?: of .*)?:)",
         "The service did not understand its arguments. Check go_service_args.",
     ),
     (
+        _ANY,
         r"permission denied",
         "The service may not read or write something. It runs as go_service_user (number 1000, or go_service_uid) without any capability: check "
         "the owner and mode of what go_service_volumes mounts (a new volume with a name belongs to root), and go_service_cap_add.",
     ),
     (
+        _ANY,
         r"no such host|lookup .* on ",
         "The service cannot resolve a name it needs. Check go_service_network and go_service_env.",
+    ),
+    (
+        _ANY,
+        r"connection refused",
+        "By its log, something that the service needs does not answer. See that it runs, and check go_service_network and go_service_env.",
     ),
 )
 _CHECK = "heck go_service_args, go_service_env and go_service_volumes, correct the service, run again."
 
+# What the Engine says where it refuses a request, and the variables that the value came from. The first that fits.
+_REFUSED = (
+    (r"range of cpus|nano ?cpus|cpu cfs", ("cpus",)),
+    (r"pids\.max|/pids/|pids ?limit", ("pids_limit",)),
+    (r"memory limit|memory\.(?:limit|max)|memory\.memsw|oom-killed", ("memory",)),
+    (r"capadd", ("cap_add",)),
+    (r"capdrop", ("cap_drop",)),
+    (r"capabilit", ("cap_add", "cap_drop")),
+    (r"duplicate mount point", ("volumes", "tmpfs")),
+    (r"tmpfs", ("tmpfs",)),
+    (r"logging driver|log[- ]?opt|max-size|max-file", ("log_max_size", "log_max_file")),
+    (r"port is already allocated|bind: |userland proxy|port binding|hostport", ("publish",)),
+    (r"network \S+ not found|network-scoped|external connectivity|network mode|joining network", ("network", "publish")),
+    (r"unable to find (?:user|group)|no matching entries in (?:passwd|group)", ("user", "uid")),
+    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs")),
+    (r"restart policy|restart count", ("restart_policy",)),
+    (
+        r"health ?check|interval in healthcheck|timeout in healthcheck|start period",
+        ("health_interval", "health_timeout", "health_start_period", "health_retries"),
+    ),
+    (r"stop ?timeout", ("stop_timeout",)),
+    (r"environment variable", ("env",)),
+    (r"\blabels?\b", ("labels",)),
+)
+
+
+def refused(words: str, settings: Mapping[str, Any], otherwise: str) -> str:
+    """Return what to do where the Engine refused to create or start a container; otherwise: where its words name nothing that was asked for."""
+    for pattern, names in _REFUSED:
+        if re.search(pattern, words, re.I):
+            # Of several the ones that the Engine quotes.
+            quoted = [name for name in names if any(value in words for value in _values(settings.get(name)))]
+            asked = [f"go_service_{name}{_shown(name, settings[name])}" for name in quoted or names if settings.get(name)]
+            if asked:
+                return f"The Engine refuses {' or '.join(asked)}: correct it by what it says, then run again."
+    if re.search(r"exec format error", words, re.I):
+        return remedy_for([words])
+    return otherwise
+
+
+def _values(value: Any) -> list[str]:
+    """Return the words that a value would be quoted by."""
+    if isinstance(value, Mapping):
+        return [word for pair in value.items() for part in pair for word in _values(part)]
+    if isinstance(value, (list, tuple)):
+        return [word for part in value for word in _values(part)]
+    return [word for word in re.split(r"[:,]", str(value)) if len(word) > 1]
+
+
+def _shown(name: str, value: Any) -> str:
+    return "" if name in SECRET else f" ({value if isinstance(value, str) else json.dumps(value)})"
+
 
 def remedy_for(evidence: list[str], otherwise: str = "") -> str:
     """Return what to do about the last words of a service; otherwise: what to do where they mean nothing known."""
-    text = "\n".join(evidence)
-    for pattern, remedy in _REMEDIES:
-        if re.search(pattern, text, re.I):
+    said = {_ANY: "\n".join(evidence), _TEST: "\n".join(line for line in evidence if not line.startswith("log: "))}
+    for source, pattern, remedy in _REMEDIES:
+        if re.search(pattern, said[source], re.I):
             return remedy
     if otherwise:
         return otherwise

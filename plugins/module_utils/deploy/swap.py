@@ -28,7 +28,7 @@ from ..engine.records import health
 from .judgement import refuse_foreign
 from .port import check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
-from .remedies import remedy_for
+from .remedies import refused
 
 # How much longer than it was given a container may take to stop, in seconds.
 STOP_SLACK = 1.0
@@ -56,7 +56,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
     try:
         new_id = engine.create(next_name(name), body)
     except EngineError as error:
-        raise Failure(SWAP, error.message, remedy_for([error.message], error.remedy), UNTOUCHED) from error
+        raise Failure(SWAP, error.message, refused(error.message, settings, error.remedy), UNTOUCHED) from error
     began = time.monotonic()
     try:
         if old:
@@ -81,7 +81,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
         # Whatever it was, an error of the role's own too: the service comes back first.
         cause = Failure.of(error, SWAP, "")
         evidence = cause.evidence if isinstance(error, NotProven) else _late_evidence(engine, new_id)
-        remedy = remedy_for([cause.message], cause.remedy) if isinstance(error, EngineError) else cause.remedy
+        remedy = refused(cause.message, settings, cause.remedy) if isinstance(error, EngineError) else cause.remedy
         still_runs = undo(engine, settings, old, new_id)
         message = f"the new container of {body['Image']} failed in the service's place: {cause.message}"
         raise Failure(SWAP, message, remedy, still_runs, evidence) from error

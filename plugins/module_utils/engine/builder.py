@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import Any
 
-from ..common.failure import UNTOUCHED, Failure
+from ..common.failure import OWN_STORE, UNTOUCHED, Failure
 from ..common.stages import BUILD
 from .client import Engine
 
@@ -40,6 +40,18 @@ def has_buildx() -> bool:
         return False
 
 
+def own_store() -> str:
+    """Return the driver of the builder that buildx would use, "" where that is the Engine's own builder, or not known."""
+    try:
+        done = subprocess.run(
+            ["docker", "buildx", "inspect"], capture_output=True, check=False, timeout=_SECONDS, encoding="utf-8", errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r"^Driver:\s*(\S+)", done.stdout, re.M)
+    return found[1] if found and found[1] != "docker" else ""
+
+
 def choose(engine: Engine, wanted: str) -> dict[str, Any]:
     """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure where neither can build.
 
@@ -50,6 +62,9 @@ def choose(engine: Engine, wanted: str) -> dict[str, Any]:
         return {"name": wanted, "reason": ""}
     reason = f"this Engine does not offer the classic builder ({words})" if words else ""
     if has_buildx():
+        driver = own_store()
+        if driver:
+            raise Failure(BUILD, f"the builder that docker buildx uses has the driver {driver}, not the Engine's own", OWN_STORE, UNTOUCHED)
         return {"name": BUILDX, "reason": reason}
     why = reason or "go_service_builder is buildx"
     raise Failure(

@@ -52,6 +52,7 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
         "module_packages": list(project.third_party_imports),
+        "cgo_files": list(project.cgo_files),
         "embedded_files": list(project.embedded_files),
         "origin": read_origin(root),
     }

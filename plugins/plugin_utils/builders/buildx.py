@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...module_utils.common.failure import UNTOUCHED, Failure
+from ...module_utils.common.failure import OWN_STORE, UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
 from ..build_log import explain
 
@@ -29,18 +29,16 @@ def was_cached(printed: str) -> bool:
     return bool(re.search(r"^#\d+ CACHED$", printed, re.M))
 
 
-def failure(result: Mapping[str, Any]) -> Failure | None:
-    """Return why a build failed, None where it did not."""
+def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:
+    """Return why a build failed, None where it did not. project: the Go facts of its source."""
     if not result.get("failed"):
         if result.get("image"):
             return None
-        return Failure(
-            BUILD, "the builder made no image", "See docker buildx ls: the builder in use must put its images into the Engine.", UNTOUCHED
-        )
+        return Failure(BUILD, "the builder made no image in the Engine", OWN_STORE, UNTOUCHED)
     printed, message = log(result), str(result.get("msg") or "")
     failed = re.search(r"^#(\d+) ERROR: (.*)$", printed, re.M)
     if not failed:
-        return explain(message, "", printed.splitlines())
+        return explain(message, "", printed.splitlines(), project)
     title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", printed, re.M)
     lines = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", printed, re.M)
-    return explain(message, title[1] if title else "", lines or [failed[2]])
+    return explain(message, title[1] if title else "", lines or [failed[2]], project)

@@ -31,8 +31,8 @@ def was_cached(printed: str) -> bool:
     return any(step["cached"] and step["instruction"].startswith("RUN go ") for step in steps(printed))
 
 
-def failure(result: Mapping[str, Any]) -> Failure | None:
-    """Return why a build failed, None where it did not. The failed module's message ends in the list of all lines."""
+def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:
+    """Return why a build failed, None where it did not; project: the Go facts of its source. The failed module's message ends in the list of all lines."""
     if not result.get("failed"):
         return None if result.get("image") else broken_off(log(result))
     head, _marker, tail = str(result.get("msg") or "").partition(", logs: ")
@@ -45,7 +45,7 @@ def failure(result: Mapping[str, Any]) -> Failure | None:
         match = STEP.match(line)
         if match:
             instruction, last = match[3], lines[index + 1 :]
-    return explain(head, instruction, [line for line in last if not line.startswith((" --->", "Removing intermediate"))])
+    return explain(head, instruction, [line for line in last if not line.startswith((" --->", "Removing intermediate"))], project)
 
 
 def broken_off(printed: str) -> Failure:

@@ -7,6 +7,7 @@ docs/report.schema.json describes.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,16 @@ def paths(root: str, host: str, service: str) -> dict[str, Path]:
     """Where the files of a service's report are: "json", "html" and "sbom"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
     return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
+
+
+def unwritable(directory: Path) -> str:
+    """Return why no file can be made in a directory, which may have to be made first; "" where it can."""
+    there = next((place for place in (directory, *directory.parents) if os.path.lexists(place)), Path("/"))
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    # As an effective user, who is not always the one who logged in.
+    writable = os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+    return "" if writable else f"this user may not write to {there}"
 
 
 def _file_name(name: str) -> str:

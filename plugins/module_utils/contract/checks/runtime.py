@@ -76,6 +76,8 @@ _DEFAULT_CAPABILITIES = (
 # The one capability that Kubernetes' restricted profile lets a container add.
 _HARMLESS_CAPABILITIES = ("NET_BIND_SERVICE",)
 _SECCOMP_FILTER = 2
+# What SELinux does not hold back (container-selinux).
+_UNCONFINED_DOMAINS = ("spc_t", "unconfined_t", "unconfined_service_t", "kernel_t")
 _SENSITIVE_MOUNTS = (
     "/",
     "/boot",
@@ -209,18 +211,28 @@ def runtime_seccomp(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_container
 def runtime_lsm(evidence: Evidence, _expected: Expected) -> Outcome:
-    """Where the Engine has AppArmor or SELinux, the container has its profile or label. A host without both is a
-    skip."""
+    """Where the Engine has AppArmor or SELinux, the kernel shows a profile that is enforced, or a label, for the container's
+    first process. Where the kernel's record is out of reach, the container's configuration is judged. A host without both
+    is a skip."""
     container = evidence.container or {}
     options = [option.replace(":", "=") for option in _host(evidence).get("SecurityOpt") or ()]
     offered = [name for name in ("apparmor", "selinux") if any(name in option for option in evidence.engine.security_options)]
     if not offered:
         return skipped("the host has neither AppArmor nor SELinux")
+    held = evidence.process.confinement if evidence.process else ""
+    if "apparmor" in offered and held:
+        if not held.endswith("(enforce)"):
+            return failed(f"AppArmor {held}", "a profile", "the kernel does not hold the container to a profile")
+        return passed(f"AppArmor {held}", "a profile")
     if "apparmor" in offered:
         profile = container.get("AppArmorProfile") or ""
         if profile in ("", "unconfined") or "apparmor=unconfined" in options:
             return failed("AppArmor off", "a profile", "the container runs unconfined")
         return passed(f"AppArmor {profile}", "a profile")
+    if held:
+        if any(f":{domain}:" in f":{held}:" for domain in _UNCONFINED_DOMAINS):
+            return failed(f"SELinux {held}", "a label", "the kernel does not hold the container to a label of its own")
+        return passed(f"SELinux {held}", "a label")
     if "label=disable" in options or not container.get("ProcessLabel"):
         return failed("SELinux off", "a label", "the container has no SELinux label")
     return passed("SELinux label", "a label")

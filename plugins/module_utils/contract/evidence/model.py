@@ -115,7 +115,8 @@ class Package:
 
 @dataclass(frozen=True)
 class ProcessFacts:
-    """The kernel's record of the container's first process (/proc/<pid>/status). resident: its memory in bytes."""
+    """The kernel's record of the container's first process (/proc/<pid>/status). resident: its memory in bytes. confinement: its AppArmor profile
+    with the mode, or its SELinux label (/proc/<pid>/attr/current), "" where the kernel tells none."""
 
     uid: int
     gid: int
@@ -125,6 +126,7 @@ class ProcessFacts:
     no_new_privileges: bool
     seccomp: int
     resident: int = 0
+    confinement: str = ""
 
 
 @dataclass(frozen=True)

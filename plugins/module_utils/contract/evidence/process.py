@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from .model import ProcessFacts
@@ -39,6 +40,13 @@ def memory_in_use(stats: dict[str, Any]) -> int | None:
     return memory["usage"] - cache if cache < memory["usage"] else memory["usage"]
 
 
+def _confinement(process: str) -> str:
+    """Read a process's AppArmor profile or SELinux label; "" where the kernel has neither."""
+    with contextlib.suppress(OSError), open(f"{process}/attr/current", encoding="utf-8", errors="replace") as stream:
+        return stream.read().strip("\0\n ")
+    return ""
+
+
 def read_process(pid: int, container_id: str, proc: str = "/proc") -> ProcessFacts | None:
     """Read the record of a container's first process; None when the kernel of this machine does not run that
     container."""
@@ -47,5 +55,6 @@ def read_process(pid: int, container_id: str, proc: str = "/proc") -> ProcessFac
             if container_id not in stream.read():
                 return None
         with open(f"{proc}/{pid}/status", encoding="utf-8", errors="replace") as stream:
-            return parse_process_status(stream.read())
+            facts = parse_process_status(stream.read())
+        return replace(facts, confinement=_confinement(f"{proc}/{pid}")) if facts else None
     return None
