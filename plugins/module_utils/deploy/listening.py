@@ -51,7 +51,7 @@ def _read(path: str) -> str:
 
 def _own_sockets(container_id: str, proc: str) -> set[str]:
     """Return the inodes of the sockets that the processes of a container hold."""
-    inodes = set()
+    inodes: set[str] = set()
     for group in glob.glob(f"{proc}/[0-9]*/cgroup"):
         # A process may have ended meanwhile; where this user may not look, nothing is known.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

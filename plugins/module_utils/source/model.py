@@ -54,6 +54,7 @@ class GoProject:
     std_imports: standard-library packages imported by the main package and the packages of the module it needs, sorted.
     third_party_imports: packages of other modules imported by the same, sorted; those of locally replaced modules and
         of a workspace's sibling modules are among them. When vendored, only those vendor/ has.
+    cgo_files: files relative to root that would build but for `import "C"`: CGO_ENABLED=0 leaves them out.
     embeds: the //go:embed patterns of the same packages, sorted by file.
     """
 
@@ -69,6 +70,7 @@ class GoProject:
     local_replaces: tuple[LocalReplace, ...]
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
+    cgo_files: tuple[str, ...]
     embeds: tuple[Embed, ...]
 
     @property

@@ -61,6 +61,7 @@ class _Gathered:
 
     std: frozenset[str]
     third_party: frozenset[str]
+    cgo_files: tuple[str, ...]
     patterns: tuple[tuple[str, str, str], ...]  # package directory, file name, pattern
 
 
@@ -168,10 +169,13 @@ class Module:
         known = {*packages, *with_tests}
         pending = sorted(known)
         resolved: dict[str, tuple[str, str]] = {}
+        cgo_files: list[str] = []
         patterns: list[tuple[str, str, str]] = []
         while pending:
             directory = pending.pop()
             for file in self.files(directory, tests=directory in with_tests):
+                if file.cgo:
+                    cgo_files.append(posixpath.join(directory, file.name))
                 if file.excluded:
                     continue
                 patterns += [(directory, file.name, pattern) for pattern in dict.fromkeys(file.patterns)]
@@ -185,6 +189,7 @@ class Module:
         return _Gathered(
             std=frozenset(path for path, (kind, _target) in resolved.items() if kind == "std"),
             third_party=frozenset(path for path, (kind, _target) in resolved.items() if kind == "third-party"),
+            cgo_files=tuple(sorted(cgo_files)),
             patterns=tuple(sorted(patterns)),
         )
 

@@ -193,7 +193,8 @@ def read_project(
     build_tags: as given to `go build -tags`.
     goos, goarch: what is built for, as Go spells them.
     go_version: the builder's Go, (1, 27) or (1, 27, 3), for constraints like go1.27; None: newer than all.
-    with_tests: also take in what `go test ./...` needs: every package of the module, with its tests.
+    with_tests: also take in what `go test ./...` needs: every package of the module, with its tests. cgo_files stay
+        those of the main package.
 
     Raises SourceError, naming the variable and the remedy: no go.mod, an invalid one, no Go files, a main package that
     is missing, ambiguous, not main, or left out by build constraints, a file that cannot be read.
@@ -211,7 +212,10 @@ def read_project(
         )
         choice = MainChoice(module, f"{goos}/{goarch}")
         main = choice.choose(name, main_package)
-        gathered = module.gather([main], choice.searched if with_tests else ())
+        gathered = module.gather([main])
+        cgo_files = gathered.cgo_files
+        if with_tests:
+            gathered = module.gather([main], choice.searched)
         vendor = modules.vendor_directory()
         third_party = sorted(gathered.third_party)
         if vendor:
@@ -232,6 +236,7 @@ def read_project(
         local_replaces=modules.local_replaces(),
         std_imports=tuple(sorted(gathered.std)),
         third_party_imports=tuple(third_party),
+        cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),
         embeds=tuple(
             Embed(
                 file=posixpath.join(directory, package, file),
