@@ -50,19 +50,19 @@ help:
 
 $(READY): requirements.txt requirements-hadolint.txt requirements.yml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with PYTHON=..."; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
+	@test -x "$(BIN)"/pip || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -q && apt-get install -qy --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "Python's venv module is missing; install it (Debian: sudo apt-get install python3-venv)."; exit 1; fi; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-hadolint.txt
-	$(BIN)/ansible-galaxy collection install --requirements-file requirements.yml
+	"$(BIN)"/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	"$(BIN)"/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-hadolint.txt
+	"$(BIN)"/ansible-galaxy collection install --requirements-file requirements.yml
 	@touch $@
 
 # In an environment of its own: what it depends on would hold back the others.
 $(CHECKOV): requirements-checkov.txt | $(READY)
-	$(BIN)/python -m venv --clear $(VENV)/checkov
+	"$(BIN)"/python -m venv --clear $(VENV)/checkov
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
@@ -72,34 +72,34 @@ $(GALAXY): requirements-galaxy.txt | $(READY)
 	@touch $@
 
 build: $(READY)
-	$(BIN)/ansible-playbook playbooks/build.yml $(ARGS)
+	"$(BIN)"/ansible-playbook playbooks/build.yml $(ARGS)
 
 test: lint unit scenarios
 
 test-all: test sanity
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	MYPYPATH=collections $(BIN)/mypy --no-error-summary -p ansible_collections.proven.go_service.plugins
-	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint --offline -q
-	$(BIN)/antsibull-changelog lint
+	"$(BIN)"/ruff check .
+	"$(BIN)"/ruff format --check .
+	MYPYPATH=collections "$(BIN)"/mypy --no-error-summary -p ansible_collections.proven.go_service.plugins
+	"$(BIN)"/yamllint --strict .
+	"$(BIN)"/ansible-lint --offline -q
+	"$(BIN)"/antsibull-changelog lint
 	scripts/sanity.sh docs
-	$(BIN)/python scripts/generate_docs.py --check
+	"$(BIN)"/python scripts/generate_docs.py --check
 
 sanity: $(READY) $(GALAXY)
 	scripts/sanity.sh
 
 unit: $(READY) $(CHECKOV)
-	$(BIN)/ansible-playbook tests/machine.yml
-	$(BIN)/python -m pytest tests $(ARGS)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	"$(BIN)"/python -m pytest tests $(ARGS)
 
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 scenarios: $(READY)
 	@mkdir -p .cache; failed=""; \
 	for scenario in $(SCENARIOS); do \
-	  CI=true $(BIN)/molecule test -s $$scenario 2>&1 | tee .cache/$$scenario.log || failed+=" $$scenario"; \
+	  CI=true "$(BIN)"/molecule test -s $$scenario 2>&1 | tee .cache/$$scenario.log || failed+=" $$scenario"; \
 	done; \
 	for scenario in $$failed; do \
 	  echo; echo "Scenario $$scenario failed; all it printed is in .cache/$$scenario.log. What failed:"; \
@@ -108,18 +108,18 @@ scenarios: $(READY)
 	test -z "$$failed"
 
 bench: $(READY)
-	$(BIN)/python -m bench $(ARGS)
+	"$(BIN)"/python -m bench $(ARGS)
 
 against: $(READY)
-	$(BIN)/python -m bench against $(REVISION) $(ARGS)
+	"$(BIN)"/python -m bench against $(REVISION) $(ARGS)
 
 matrix:
 	$(PYTHON) scripts/matrix.py $(ARGS)
 
 docs: $(READY)
-	$(BIN)/python scripts/generate_docs.py
+	"$(BIN)"/python scripts/generate_docs.py
 
 clean:
-	-for scenario in default alternative lifecycle contract; do $(BIN)/molecule destroy -s $$scenario; done
-	-$(BIN)/python -m bench clean
+	-for scenario in default alternative lifecycle contract; do "$(BIN)"/molecule destroy -s $$scenario; done
+	-"$(BIN)"/python -m bench clean
 	rm -rf $(VENV) .cache .ansible reports

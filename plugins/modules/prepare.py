@@ -233,9 +233,15 @@ class Preparation:
         try:
             engine = Engine()
         except EngineUnreachable as error:
+            # An image that is returned to is not looked for where nobody can be asked.
+            if self.settings["image_tag"]:
+                raise
             plan["engine"] = {"unreachable": str(error)}
-            plan["build"] = ["there is no Engine on the host yet"]
-            plan["deploy"] = ["there is no Engine on the host yet"]
+            reason = (
+                "there is no Engine on the host yet" if error.status == "absent" else f"the Engine of the host cannot be asked yet: {error}"
+            )
+            plan["build"] = [reason]
+            plan["deploy"] = [reason]
             return plan
         adopt(engine, self.name, self.record)
         version = engine.version()

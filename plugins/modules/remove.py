@@ -178,10 +178,10 @@ def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Remo
     try:
         engine = Engine()
     except EngineUnreachable as error:
-        removal.stays.append(f"No Engine answers on this host, so only the directory is removed: {error}")
+        # Containers and images may be there, and what is kept in the directory shows whose they are.
+        if error.status != "absent" or removal.removed["directory"]:
+            raise
         known["removed"] = removal.removed
-        if not check_mode:
-            removal.from_disk()
         return removal
     if check_mode:
         known["removed"] = removal.removed

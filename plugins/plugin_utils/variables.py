@@ -294,6 +294,13 @@ def _source_version(value: Any) -> str:
     return text
 
 
+def _work_dir(value: Any) -> str:
+    text = _text(value, empty=False)
+    if not text.startswith(("/", "~")):
+        raise Rejected('is not an absolute path on the host; write it like "/var/lib/go-services" or "~/go-services"')
+    return text
+
+
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
@@ -350,7 +357,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
     "lock_timeout": _integer(0, 86400, " of seconds"),
-    "work_dir": lambda value: _text(value, empty=False),
+    "work_dir": _work_dir,
     "report_dir": lambda value: _text(value, empty=False),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from plays import QUICK, play
+from small_plays import QUICK, play
 
 CHECK = [{"check_mode": True, "diff": True, "block": [{"ansible.builtin.import_role": {"name": "proven.go_service.go_service"}}]}]
 FETCH = [
