@@ -18,6 +18,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.failure i
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.container import create_body
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from test_deploy import clean, service
 
@@ -200,7 +201,8 @@ def test_what_the_engine_refuses_names_the_variable(
 @pytest.mark.engine
 def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:
     with pytest.raises(Failure) as caught:
-        swaps.swap(clean, {**service(), "cpus": 512}, web)
+        wanted = {**service(), "cpus": 512}
+        swaps.swap(clean, wanted, create_body(wanted, web, clean.api_version))
     assert "go_service_cpus (512" in caught.value.remedy
 
 

@@ -178,6 +178,8 @@ class Runs:
             "delete": [],
             "project": {"origin": {"revision": "", "date": "", "url": ""}},
             "hold": False,
+            "unfetched": "",
+            "places": False,
             "lock": dict(RUN),
             **options,
         }
