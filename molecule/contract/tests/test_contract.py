@@ -45,11 +45,9 @@ rm -rf /tmp/by-hand
 cp -r {CONTEXT} /tmp/by-hand
 cd /tmp/by-hand
 sh -ec "$3"
-last=$(grep -n '^LABEL' Dockerfile | tail -n 1 | cut -d : -f 1)
-head -n $((last - 1)) Dockerfile > /tmp/by-hand.Dockerfile
-printf '%s\\n' "$2" >> /tmp/by-hand.Dockerfile
-tail -n +"$last" Dockerfile >> /tmp/by-hand.Dockerfile
-mv /tmp/by-hand.Dockerfile Dockerfile
+# Only a Dockerfile of which an image was built has the labels that it ends with: those of the good image will do.
+sed -i '/^# Where this image comes from/,$d' Dockerfile
+printf '%s\\nLABEL %s\\n' "$2" "$(docker inspect --format '{{{{range $name, $value := .Config.Labels}}}}{{{{$name}}}}="{{{{$value}}}}" {{{{end}}}}' lantern:latest)" >> Dockerfile
 docker build --quiet --tag "$1" . && rm -r /tmp/by-hand
 """
 # Position independent, which Go links dynamically; the loader is the machine's.
