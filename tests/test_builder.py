@@ -28,7 +28,7 @@ SERVICE = "builder-notes"
 
 
 class BuildKitOnly:
-    """The stand-in. refused: how often it refused to build; buildkit: how often a client spoke to the Engine's BuildKit."""
+    """The stand-in. refused: how often it refused to build; buildkit: how often a client began a build by BuildKit."""
 
     def __init__(self, address: Path) -> None:
         self.refused = self.buildkit = 0
@@ -67,7 +67,7 @@ class BuildKitOnly:
                 while client.recv(65536):
                     pass
                 return
-            self.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|grpc )", request))
+            self.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|session )", request))
             if b"\r\nupgrade:" not in head.lower():
                 head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
             engine.connect("/var/run/docker.sock")
