@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.contestants import Role
 from bench.engine import WORK, clean, command
 from bench.figures import rotated
-from bench.measure import find_bases, say
+from bench.measure import find_bases, prepare_directory, say
 from bench.plays import ROOT
 
 NOW, BEFORE = "now", "before"
@@ -35,14 +35,15 @@ def checkout_of(revision: str) -> Iterator[Path]:
 def compare(revision: str, rounds: int) -> str:
     """Measure the play that changes nothing and the play after an edit, by both commits in turns; return the medians as a table."""
     samples: dict[tuple[str, str], list[float]] = {}
+    prepare_directory()
     bases = find_bases()
     try:
         with checkout_of(revision) as earlier:
             roles = {NOW: Role(bases, name=NOW), BEFORE: Role(bases, name=BEFORE, checkout=earlier)}
-            for role in roles.values():
+            for who, role in roles.items():
                 role.write()
                 role.edit("0")
-                role.first()
+                role.first(who)
             for turn in range(rounds):
                 for who in rotated(list(roles), turn):
                     role = roles[who]
