@@ -39,7 +39,8 @@ class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
-    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do; insist: fail where the image is not built.
+    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do;
+    insist: fail where the image is not built.
     """
 
     _supports_diff = True

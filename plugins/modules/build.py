@@ -46,7 +46,8 @@ options:
     description: The Go facts of the source, as M(proven.go_service.prepare) returns them; they say more of a failure than the builder.
     type: dict
     default: {}
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""

@@ -21,7 +21,8 @@ options:
     description: Directory of the source on the host.
     type: path
     required: true
-author: [go_service contributors]
+author:
+  - go_service contributors (@go-service)
 """
 
 EXAMPLES = r"""

@@ -22,7 +22,8 @@ class Expected:
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
     the stand-in's name). packages: what was asked to be installed. budgets: limits by name (`BUDGETS`), None for no limit;
-    warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing health test, None when not measured. build_seconds: None when
+    warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
+    health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
     """
 

@@ -144,7 +144,8 @@ class Ears:
             right = str(others[0]) if len(others) == 1 else "the one that serves the health check"
             return (
                 f"it listens on {told(self.now)}, and go_service_port says {port}",
-                f"Set go_service_port to {right}, or make the service listen on {port}: it finds that number in PORT, or tell it by go_service_args or go_service_env.",
+                f"Set go_service_port to {right}, or make the service listen on {port}: it finds that number in PORT, "
+                "or tell it by go_service_args or go_service_env.",
             )
         if where.scheme == "http" and any(speaks_tls(address, port) for address in _from_outside(container, here)):
             return (

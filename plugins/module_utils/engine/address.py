@@ -70,8 +70,12 @@ class Address:
         return "present"
 
 
-def find(docker_host: str = "", environment: Mapping[str, str] = os.environ) -> Address:
-    """Return the address to ask; docker_host: named by an option, which wins over everything. Raises AddressError."""
+def find(docker_host: str = "", environment: Mapping[str, str] | None = None) -> Address:
+    """Return the address to ask; docker_host: named by an option, which wins over everything. Raises AddressError.
+
+    environment: variables in place of this process's own.
+    """
+    environment = os.environ if environment is None else environment
     folder = Path(environment.get("DOCKER_CONFIG") or "~/.docker").expanduser()
     host = docker_host or environment.get("DOCKER_HOST", "")
     if host:

@@ -78,7 +78,8 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
                 if target.is_dir() and not target.is_symlink():
                     _remove(target)
                 content = stream.extractfile(member)
-                assert content is not None
+                if content is None:
+                    raise ContextError(f"refusing to unpack {member.name!r}, which has no content", "Run again.")
                 write_file(target, content, member.mode)
             else:
                 raise ContextError(f"refusing to unpack {member.name!r}, which is no file, directory or symbolic link", "Run again.")

@@ -177,13 +177,15 @@ class Evidence:
     @property
     def executable(self) -> BinaryFacts:
         """The service's executable, for checks that are asked only where there is one (`needs_binary`)."""
-        assert self.binary is not None
+        if self.binary is None:
+            raise AssertionError("a check without needs_binary asks for the executable")
         return self.binary
 
     @property
     def elf(self) -> ElfInfo:
         """What its ELF header says, likewise."""
-        assert self.executable.elf is not None
+        if self.executable.elf is None:
+            raise AssertionError("a check without needs_binary asks for the ELF header")
         return self.executable.elf
 
     @property
