@@ -92,7 +92,7 @@ REMEDIES = {
     "--- FAIL: TestHealth (0.00s)": "go_service_run_tests",
     "FAIL\texample.com/api\t0.004s": "go_service_run_tests",
     "go: go.mod requires go >= 1.30 (running go 1.27.3; GOTOOLCHAIN=local)": "go_service_builder_image",
-    "go: github.com/x/y@v1.2.3: Get https://proxy.golang.org/x: dial tcp: lookup proxy.golang.org: i/o timeout": "GOPROXY",
+    "go: github.com/x/y@v1.2.3: Get https://proxy.example.com/x: dial tcp: lookup proxy.example.com: i/o timeout": "GOPROXY",
     "go: x/y@v1.0.0: reading http://p/x: 403 Forbidden": "GOPROXY",
     "main.go:4:2: missing go.sum entry for module providing package github.com/x/y": "go mod tidy",
     "go: inconsistent vendoring in /src:": "go mod vendor",
