@@ -16,7 +16,6 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, failed
 from ..module_utils.common.secrets import conceal
 from ..module_utils.common.settings import Rejected
-from ..module_utils.contract import judge
 from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.report.document import paths, unwritable
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
@@ -78,8 +77,13 @@ class ActionModule(ActionBase):
     @staticmethod
     def _waiver_problems(waivers: Any) -> list[str]:
         """Return a sentence for each waiver of a check that does not exist; the reasons are checked with the other values."""
+        if not waivers or not isinstance(waivers, Mapping):
+            return []
+        # Imported here: to know all checks takes a sixth of a second, and few services waive any.
+        from ..module_utils.contract import judge  # noqa: PLC0415
+
         try:
-            judge.check_waivers(dict.fromkeys(map(str, waivers), "given") if isinstance(waivers, Mapping) else {})
+            judge.check_waivers(dict.fromkeys(map(str, waivers), "given"))
         except judge.WaiverError as error:
             return str(error).splitlines()
         return []
