@@ -19,8 +19,8 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
+from plays import PROJECT as ROOT
 
-ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "roles/go_service"
 
 # As Ansible's commands do before they run a plugin: the checkout is found under its collection's name.

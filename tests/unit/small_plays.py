@@ -12,9 +12,8 @@ from typing import Any
 
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
-from plays import ansible_playbook, environment
+from plays import PROJECT, ansible_playbook, environment
 
-ROOT = Path(__file__).parents[2]
 RUNTIME = "stand-in/runtime:1.37.0"
 SERVE = "exec httpd -f -p 8080 -h /srv"
 # A small image that is not built by the role runs as its service where every check is waived.
@@ -80,7 +79,7 @@ def play(
     (directory / "ansible.cfg").write_text("[defaults]\ncallback_result_format = yaml\n[connection]\npipelining = true\n")
     env = environment(
         ANSIBLE_CONFIG=directory / "ansible.cfg",
-        ANSIBLE_COLLECTIONS_PATH=ROOT / "collections",
+        ANSIBLE_COLLECTIONS_PATH=PROJECT / "collections",
         ANSIBLE_FORKS="8",
         ANSIBLE_HOME=directory / "controller",
     )

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names
+from plays import PROJECT
 
-ROOT = Path(__file__).parents[2]
 OURS = "ansible_collections.proven.go_service"
 ENGINE = Path("plugins/module_utils/engine/client.py")
 FILES = sorted(
-    path.relative_to(ROOT) for top in ("plugins", "roles", "scripts", "bench", "molecule", "tests") for path in (ROOT / top).rglob("*.py")
+    path.relative_to(PROJECT)
+    for top in ("plugins", "roles", "scripts", "bench", "molecule", "tests")
+    for path in (PROJECT / top).rglob("*.py")
 )
 CLIENTS = {"docker", "requests", "urllib3"}
 NAMES = Path("plugins/module_utils/common/names.py")
@@ -52,12 +54,12 @@ def touches_the_client(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_nothing_private_is_imported(file: Path) -> None:
-    assert private_imports((ROOT / file).read_text()) == []
+    assert private_imports((PROJECT / file).read_text()) == []
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in ("plugins", "roles", "scripts") and file != ENGINE], ids=str)
 def test_the_engine_is_spoken_to_in_one_place(file: Path) -> None:
-    assert touches_the_client((ROOT / file).read_text()) == []
+    assert touches_the_client((PROJECT / file).read_text()) == []
 
 
 def labels_by_hand(source: str) -> list[str]:
@@ -68,7 +70,7 @@ def labels_by_hand(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "plugins" and file != NAMES], ids=str)
 def test_labels_are_spelled_in_one_place(file: Path) -> None:
-    assert labels_by_hand((ROOT / file).read_text()) == []
+    assert labels_by_hand((PROJECT / file).read_text()) == []
 
 
 def test_a_label_that_is_spelled_elsewhere_is_noticed() -> None:
@@ -78,7 +80,7 @@ def test_a_label_that_is_spelled_elsewhere_is_noticed() -> None:
 
 def test_documentation_is_not_borrowed() -> None:
     fragments = [
-        re.findall(r"extends_documentation_fragment:((?:\s+- \S+)+)", path.read_text()) for path in (ROOT / "plugins").rglob("*.py")
+        re.findall(r"extends_documentation_fragment:((?:\s+- \S+)+)", path.read_text()) for path in (PROJECT / "plugins").rglob("*.py")
     ]
     assert [found for found in fragments if "community." in str(found)] == []
 
@@ -105,4 +107,4 @@ def test_a_client_elsewhere_is_noticed(line: str) -> None:
 
 
 def test_the_class_itself_speaks_to_the_engine() -> None:
-    assert touches_the_client((ROOT / ENGINE).read_text())
+    assert touches_the_client((PROJECT / ENGINE).read_text())

@@ -20,9 +20,9 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import lo
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost, working
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from plays import PROJECT
 
 NAME = "utest-lock"
-ROOT = Path(__file__).parents[2]
 
 
 def clear(engine: Engine) -> None:
@@ -101,7 +101,7 @@ def test_of_runs_that_come_at_one_moment_one_at_most_gets_the_lock(engine: Engin
     """A stale lock lies there as well, which all of them want to take over."""
     plant(engine, f"{NAME}-lock-old", boot="another", token="old")
     start = str(time.time() + 2.5)
-    path = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    path = {**os.environ, "PYTHONPATH": str(PROJECT / "collections")}
     racers = [
         subprocess.Popen([sys.executable, "-c", RACE, NAME, f"r{number}", start], stdout=subprocess.PIPE, text=True, env=path)
         for number in range(4)
@@ -238,7 +238,7 @@ with working(sys.argv[1]):
 @contextmanager
 def working_process(seconds: float) -> Iterator[subprocess.Popen]:
     """Run a process that works on the service as a module does, for some seconds."""
-    path = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    path = {**os.environ, "PYTHONPATH": str(PROJECT / "collections")}
     with subprocess.Popen([sys.executable, "-c", HOLD, NAME, str(seconds)], stdout=subprocess.PIPE, text=True, env=path) as process:
         assert process.stdout.readline() == "held\n"
         yield process

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plays import PROJECT
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+PLUGINS = PROJECT / "plugins"
 # What the controller may know of the target's side: what both must know, and the names of the checks.
 SHARED = {"common", "source", "image", "contract.names", "contract.rules", "contract.judge"}
 # Room -> what it may import beside itself.

@@ -17,8 +17,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.contract.evidenc
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES
 from ansible_collections.proven.go_service.plugins.module_utils.contract.registry import CheckResult, Group
 from ansible_collections.proven.go_service.plugins.plugin_utils import lint
+from plays import PROJECT
 
-ROOT = Path(__file__).parents[2]
 GOOD = samples.good_evidence()
 # What cannot be judged of the good image here, which is said and not passed.
 GOOD_SKIPS = {"user-uid", "user-numeric", "dockerfile-hadolint", "dockerfile-checkov", "vulnerabilities"}
@@ -712,7 +712,9 @@ def test_wrong_entry(change):
 
 def test_documentation_is_fresh():
     """docs/checks.md is what the code says."""
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/generate_docs.py"), "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "scripts/generate_docs.py"), "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

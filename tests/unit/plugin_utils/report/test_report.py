@@ -23,9 +23,9 @@ from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import document as reports
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from jsonschema import Draft202012Validator, FormatChecker
+from plays import PROJECT
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_text())
+SCHEMA = json.loads((PROJECT / "docs/report.schema.json").read_text())
 NOW, BEFORE = "2026-11-24T09:41:07Z", "2026-11-20T16:02:40Z"
 DOCKERFILE = 'FROM alpine:3.24\nRUN adduser -D app\nUSER app\nENTRYPOINT ["/x"]\n'
 

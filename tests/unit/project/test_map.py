@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from plays import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
-MAP = ROOT / "docs/map.md"
+MAP = PROJECT / "docs/map.md"
 ROW = r"^\| (.+?) \| \[(.+?)\]\((.+?)\) \| `(.+?)` \|$"
 ROWS = re.findall(ROW, MAP.read_text(encoding="utf-8"), re.M)
 
@@ -19,7 +19,7 @@ ROWS = re.findall(ROW, MAP.read_text(encoding="utf-8"), re.M)
 @pytest.mark.parametrize(("what", "shown", "link", "name"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_row_leads_to_the_place(what: str, shown: str, link: str, name: str) -> None:
     file = (MAP.parent / link).resolve()
-    assert file == ROOT / shown, what
+    assert file == PROJECT / shown, what
     assert name in file.read_text(encoding="utf-8"), f"{shown} has no {name}"
 
 
@@ -38,19 +38,19 @@ def printed(tasks: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def test_what_is_read_on_the_screen_is_where_the_map_says() -> None:
-    tasks = ROOT / "roles/go_service/tasks"
+    tasks = PROJECT / "roles/go_service/tasks"
     files = (tasks / "main.yml", *tasks.glob("stages/*.yml"), *tasks.glob("sources/*.yml"))
-    said = {(name, str(file.relative_to(ROOT))) for file in files for name in printed(yaml.safe_load(file.read_text(encoding="utf-8")))}
+    said = {(name, str(file.relative_to(PROJECT))) for file in files for name in printed(yaml.safe_load(file.read_text(encoding="utf-8")))}
     section = MAP.read_text(encoding="utf-8").partition("## What you read on the screen\n")[2].partition("\n## ")[0]
     assert {(what, shown) for what, shown, _link, _name in re.findall(ROW, section, re.M)} == said
 
 
 def test_the_readme_leads_to_the_map_and_to_how_to_change_it() -> None:
-    assert "](CONTRIBUTING.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "](docs/map.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](CONTRIBUTING.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/map.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_module_utility_has_a_row_or_a_neighbour_with_one() -> None:
     rooms = {str(Path(shown).parent) for _what, shown, _link, _name in ROWS}
-    without = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "plugins/module_utils").rglob("*.py")} - rooms
+    without = {str(path.parent.relative_to(PROJECT)) for path in (PROJECT / "plugins/module_utils").rglob("*.py")} - rooms
     assert without <= {"plugins/module_utils"}

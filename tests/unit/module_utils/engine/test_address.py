@@ -20,10 +20,9 @@ import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.engine import address
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineUnreachable
-from plays import ansible_playbook, environment
+from plays import PROJECT, ansible_playbook, environment
 from relays import Relay, TlsRelay
 
-ROOT = Path(__file__).parents[2]
 IMAGE = "stand-in/runtime:1.37.0"
 SETTINGS = ("HOST", "CONTEXT", "CONFIG", "TLS", "TLS_VERIFY", "TLS_HOSTNAME", "CERT_PATH")
 WEB = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -162,7 +161,7 @@ def test_an_address_nobody_listens_at(module: Module, tmp_path: Path) -> None:
 
 def test_an_engine_that_comes_is_waited_for(engine: Engine, module: Module, tmp_path: Path) -> None:
     assert engine
-    starter = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r}); import relays; time.sleep(1); relays.Relay({str(tmp_path / 'e')!r}); time.sleep(30)"
+    starter = f"import sys, time; sys.path.insert(0, {str(PROJECT / 'tests/unit')!r}); import relays; time.sleep(1); relays.Relay({str(tmp_path / 'e')!r}); time.sleep(30)"
     with subprocess.Popen([sys.executable, "-c", starter]) as later:
         try:
             assert module("engine_info", tmp_path, docker_host=f"unix://{tmp_path}/e", wait=20)["status"] == "ready"
@@ -506,18 +505,18 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars_files": [str(ROOT / "roles/go_service/vars/main.yml")],
+        "vars_files": [str(PROJECT / "roles/go_service/vars/main.yml")],
         "vars": {"ansible_python_interpreter": sys.executable},
         "tasks": [
             {
-                "ansible.builtin.include_tasks": str(ROOT / "roles/go_service/tasks/stages/build.yml"),
+                "ansible.builtin.include_tasks": str(PROJECT / "roles/go_service/tasks/stages/build.yml"),
                 "vars": {"__go_service_record": {"settings": settings, "plan": plan}},
             }
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     relay.heard = b""
-    ran = ansible_playbook("-i", "localhost,", "-c", "local", tmp_path / "play.yml", cwd=ROOT, env=environment())
+    ran = ansible_playbook("-i", "localhost,", "-c", "local", tmp_path / "play.yml", cwd=PROJECT, env=environment())
     relay.end()
     assert ran.returncode == 0, ran.stdout
     assert b"POST /v1" in relay.heard and b"/build?" in relay.heard

@@ -14,17 +14,17 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from plays import PROJECT
 
-ROOT = Path(__file__).parents[2]
 PYTHONS = ("3.11", "3.12", "3.13")
-REQUIRES = SpecifierSet(yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"])
+REQUIRES = SpecifierSet(yaml.safe_load((PROJECT / "meta/runtime.yml").read_text())["requires_ansible"])
 OLDEST = next(Version(spec.version) for spec in REQUIRES if spec.operator == ">=")
-DEPENDENCIES = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+DEPENDENCIES = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["dependencies"]
 
 
 def pins(python: str) -> Mapping[str, Version]:
     """Return what requirements.txt installs on a Python: package -> version."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
     chosen = [
         one for one in found if one.marker is None or one.marker.evaluate({"python_version": python, "python_full_version": f"{python}.0"})
@@ -36,7 +36,7 @@ def pins(python: str) -> Mapping[str, Version]:
 
 def table() -> list[dict[str, str]]:
     """Return the rows of the README's table of what was tested."""
-    text = (ROOT / "README.md").read_text().partition("<!-- BEGIN MATRIX -->")[2].partition("<!-- END MATRIX -->")[0]
+    text = (PROJECT / "README.md").read_text().partition("<!-- BEGIN MATRIX -->")[2].partition("<!-- END MATRIX -->")[0]
     head, _rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     return [dict(zip(head, row)) for row in rows]
 
@@ -57,13 +57,13 @@ def test_the_oldest_line_is_where_the_range_begins() -> None:
 
 def test_collections_are_asked_for_once() -> None:
     """requirements.yml asks for the range that an installed collection depends on."""
-    asked = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    asked = yaml.safe_load((PROJECT / "requirements.yml").read_text())["collections"]
     assert {one["name"]: SpecifierSet(one["version"]) for one in asked} == {name: SpecifierSet(spec) for name, spec in DEPENDENCIES.items()}
 
 
-@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+@pytest.mark.parametrize("role", sorted(path.name for path in (PROJECT / "roles").iterdir()))
 def test_roles_begin_where_the_collection_does(role: str) -> None:
-    meta = yaml.safe_load((ROOT / f"roles/{role}/meta/main.yml").read_text())
+    meta = yaml.safe_load((PROJECT / f"roles/{role}/meta/main.yml").read_text())
     assert Version(meta["galaxy_info"]["min_ansible_version"]).release[:2] == OLDEST.release[:2]
 
 
@@ -88,6 +88,6 @@ def test_an_environment_of_another_python_is_made_anew(tmp_path: Path, there: st
         python.symlink_to(sys.executable)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
     command = ["make", "--dry-run", f"VENV={tmp_path}", f"{tmp_path}/.ready", *([f"PYTHON={sys.executable}"] if named else [])]
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True).stdout
     assert (f"{tmp_path} is of Python {there}; it is made anew with {sys.executable}." in told) == anew
     assert (f"rm -rf {tmp_path}\n" in told.partition("-m venv")[0]) == anew
