@@ -70,6 +70,13 @@ SHAPES = {
         {"/health": "ok", "/quote": "Good day, quotes"},
         served=(f"/{MODULE}/@v/{VERSION}.mod", f"/{MODULE}/@v/{VERSION}.zip"),
     ),
+    # A workspace: another of its modules embeds what a .dockerignore keeps out, and needs the third-party module.
+    "ledger": Shape(
+        "ledger",
+        {"go_service_build_network": "host", "go_service_module_dir": "app"},
+        {"/health": "ok", "/title": "Good day, ledger: The books of the ledger"},
+        served=(f"/{MODULE}/@v/{VERSION}.mod", f"/{MODULE}/@v/{VERSION}.zip"),
+    ),
 }
 
 

@@ -51,7 +51,8 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     if len(began) != 1 or f"{LABEL_NAME}={name} " not in steps[began[0]] + " ":
         return False
     own = steps[: began[0]]
-    copied = [step for step in own if "COPY" in step and re.search(r" (?:in )?/src/ *\Z", step)]
+    # The whole source; single files of it may have been copied to its top before.
+    copied = [step for step in own if re.search(r"\bCOPY (?:dir:\w+ in|\.) /src/ *\Z", step)]
     linked = [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step]
     # Whatever somebody built FROM it ends otherwise, or does one of these a second time.
     return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)

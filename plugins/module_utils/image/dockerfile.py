@@ -14,7 +14,7 @@ from ..common.text import one_line
 from ..source.errors import SourceError
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
-_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.su\[m\])?")
+_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
 # What a service that imports net/http is compiled on: net/http, which takes longest, and what most services import beside it, which costs
 # nothing more, since another core compiles it meanwhile.
 _HTTP_LAYER = ("embed", "encoding/json", "flag", "log/slog", "net/http", "os/signal")
@@ -57,13 +57,41 @@ def _copy(sources: list[str], target: str) -> str:
     """
     if all(map(_PLAIN.fullmatch, sources)):
         return " ".join([*sources, target])
-    return json.dumps([*(re.sub(r"[\\\"'$]", r"\\\g<0>", source.rstrip("/")) for source in sources), target], ensure_ascii=False)
+    paths = [*(source.rstrip("/") for source in sources), target]
+    return json.dumps([re.sub(r"[\\\"'$]", r"\\\g<0>", path) for path in paths], ensure_ascii=False)
+
+
+def _prefix(directory: str) -> str:
+    """Return what the paths below a directory of the source begin with."""
+    return "" if directory == "." else directory + "/"
+
+
+def _pattern(path: str) -> str:
+    """Return a path as a pattern of Docker's, where one is taken."""
+    return re.sub(r"[*?\[\\]", r"[\g<0>]", path).replace("[\\]", "\\\\")
+
+
+def module_files(project: Mapping[str, Any]) -> list[str]:
+    """Return the arguments of the COPY instructions for all that cmd/go wants to see before it downloads or compiles another module's package:
+    go.mod and go.sum of the module and of those that it takes from directories, a workspace's go.work, and vendor/."""
+    own, workspace = project["module_dir"], project["work_dir"]
+    found = [_copy([f"{_pattern(_prefix(own))}go.mod", f"{_pattern(_prefix(own))}go.su[m]"], "./")]
+    for directory in project["local_modules"]:
+        if directory != own:
+            pattern = _pattern(_prefix(directory))
+            found.append(_copy([f"{pattern}go.mod", f"{pattern}go.su[m]"], f"/src/{_prefix(directory)}"))
+    if workspace is not None:
+        pattern = _pattern(_prefix(workspace))
+        found.append(_copy([f"{pattern}go.work", f"{pattern}go.work.su[m]"], f"/src/{_prefix(workspace)}"))
+    if project["vendored"] and workspace is None:
+        found.append(_copy([f"{_pattern(_prefix(own))}vendor/"], "vendor/"))
+    elif project["vendored"]:
+        found.append(_copy([f"{_pattern(_prefix(workspace))}vendor/"], f"/src/{_prefix(workspace)}vendor/"))
+    return found
 
 
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
-    # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
-    alone = not project["workspace"] and not project["local_replaces"]
     warm = not project["profiled"]
     flags = ["-trimpath", "-buildvcs=false"]
     if {"-s", "-w"} & set(settings["ldflags"].split()):
@@ -71,21 +99,16 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         flags.append("-gcflags=all=-dwarf=false")
     if settings["build_tags"]:
         flags.append("-tags=" + ",".join(settings["build_tags"]))
-    for path in (project["module_dir"], project["main_package"]):
+    for path in (project["module_dir"], project["main_package"], *project["local_modules"]):
         if not path.isprintable():
             raise SourceError(f"the directory {path!r} has a line break or another character in its name that does not print", "Rename it.")
-    prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
-    # As a pattern, where Docker takes one.
-    pattern = re.sub(r"[*?\[\\]", r"[\g<0>]", prefix).replace("[\\]", "\\\\")
     return {
         "goflags": " ".join(flags),
-        "copied_module_files": _copy([f"{pattern}go.mod", f"{pattern}go.su[m]"], "./"),
-        "copied_vendor": _copy([f"{pattern}vendor/"], "vendor/"),
-        "module_subdir": _workdir(("/" + prefix).rstrip("/")),
+        "module_subdir": _workdir(("/" + _prefix(project["module_dir"])).rstrip("/")),
         "vendored": project["vendored"],
         "std_layers": std_layers(project["std_packages"]) if warm else [],
-        "module_files": alone and project["has_requirements"],
-        "module_packages": project["module_packages"] if warm and alone else [],
+        "module_files": module_files(project) if project["has_requirements"] else [],
+        "module_packages": project["module_packages"] if warm else [],
         "main_package": project["main_package"],
         "health_command": json.dumps(health_command(settings)),
     }

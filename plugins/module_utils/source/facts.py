@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SourceError
+from .model import GoProject
 from .origin import read_origin
 from .project import read_project
 from .versions import builder_version, check_go_version, numbers
@@ -30,14 +31,7 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     )
     if version:
         check_go_version(project, version)
-    leaving = [replace for replace in project.local_replaces if replace.leaves_root]
-    if leaving and not project.vendored:
-        raise SourceError(
-            f"go.mod replaces {leaving[0].module} by {leaving[0].target}, which is outside of the source {root}",
-            "Make go_service_source the directory that holds both, with go_service_module_dir naming the module in it, or vendor the module "
-            "(go mod vendor).",
-            "go_service_source",
-        )
+    _check_local_modules(project, root)
     return {
         "module_path": project.module_path,
         "module_dir": project.module_dir,
@@ -45,9 +39,9 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "go_minimum": project.go_minimum,
         "main_package": project.main_package,
         "vendored": project.vendored,
-        "workspace": project.workspace,
+        "work_dir": project.work_dir,
         "has_requirements": project.has_requirements,
-        "local_replaces": bool(project.local_replaces),
+        "local_modules": sorted({module.directory or "." for module in project.local_modules if module.has_go_mod}),
         # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
         "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
@@ -56,6 +50,26 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "embedded_files": list(project.embedded_files),
         "origin": read_origin(root),
     }
+
+
+def _check_local_modules(project: GoProject, root: Path) -> None:
+    """Raise SourceError where the build will not find a module that it takes from a directory."""
+    for module in project.local_modules:
+        if project.vendored and not module.used:
+            continue
+        if module.leaves_root:
+            raise SourceError(
+                f"{module.said}, which is outside of the source {root}",
+                "Make go_service_source the directory that holds both, with go_service_module_dir naming the module in it"
+                + ("." if module.used else ", or vendor the module (go mod vendor)."),
+                "go_service_source",
+            )
+        if not module.has_go_mod:
+            raise SourceError(
+                f"{module.said}, where no go.mod is",
+                "Bring the module there (a submodule that is not checked out, a directory that git does not have?), or take the line away.",
+                "go_service_source",
+            )
 
 
 def find_source(directory: str, candidates: list[str]) -> Path:

@@ -7,19 +7,23 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class LocalReplace:
-    """A `replace` directive whose target is a directory: https://go.dev/ref/mod#go-mod-file-replace.
+class LocalModule:
+    """Another module that the build takes from a directory: the target of a `replace`, or what a workspace uses.
 
-    module: the path of the replaced module.
-    target: the directory as written.
-    directory: the directory relative to the root of the source, "../x" or absolute if it lies outside.
-    leaves_root: it is not below the root of the source, so no build context can hold it.
+    https://go.dev/ref/mod#go-mod-file-replace, #go-work-file-use
+
+    said: the directive, as "go.mod replaces example.com/x by ../x".
+    path: what its packages are imported by, "" where a workspace uses a directory without a go.mod.
+    directory: relative to the root of the source, "" for the root itself, "../x" or absolute if it lies outside.
+    used: a workspace uses it, so that cmd/go wants to see it even where it is vendored.
     """
 
-    module: str
-    target: str
+    said: str
+    path: str
     directory: str
+    used: bool
     leaves_root: bool
+    has_go_mod: bool
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,13 @@ class GoProject:
         line makes no Go refuse: https://go.dev/doc/toolchain#select.
     main_package: the main package for `go build`, run in module_dir: "." or "./cmd/x".
     vendored: cmd/go takes dependencies from vendor/ without being told to: https://go.dev/ref/mod#vendoring.
-    workspace: a go.work stands in the module's directory or above it, within root: https://go.dev/ref/mod#workspaces.
-    has_requirements: go.mod has a `require` directive.
-    local_replaces: the `replace` directives with a directory as target.
-    std_imports: standard-library packages imported by the main package and the packages of the module it needs, sorted.
-    third_party_imports: packages of other modules imported by the same, sorted; those of locally replaced modules and
-        of a workspace's sibling modules are among them. When vendored, only those vendor/ has.
+    work_dir: the directory, relative to root, of the go.work that stands in the module's directory or above it, within root:
+        https://go.dev/ref/mod#workspaces. "." is root itself; None without one.
+    has_requirements: a `require` directive names a module that is not in the source.
+    local_modules: the other modules that the build takes from directories.
+    std_imports: standard-library packages imported by the main package and the packages of the source it needs, sorted.
+    third_party_imports: packages of modules that are not in the source imported by the same, sorted. When vendored, only
+        those vendor/ has.
     cgo_files: files relative to root that would build but for `import "C"`: CGO_ENABLED=0 leaves them out.
     embeds: the //go:embed patterns of the same packages, sorted by file.
     """
@@ -65,9 +70,9 @@ class GoProject:
     go_minimum: str
     main_package: str
     vendored: bool
-    workspace: bool
+    work_dir: str | None
     has_requirements: bool
-    local_replaces: tuple[LocalReplace, ...]
+    local_modules: tuple[LocalModule, ...]
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
     cgo_files: tuple[str, ...]

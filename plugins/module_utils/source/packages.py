@@ -56,7 +56,7 @@ def argument(directory: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Gathered:
+class Gathered:
     """What a set of packages needs, those of the module that they import included."""
 
     std: frozenset[str]
@@ -159,7 +159,7 @@ class Module:
             return "", ""
         return ("third-party" if "." in path.partition("/")[0] else "std"), ""
 
-    def gather(self, packages: Iterable[str], tested: Iterable[str] = ()) -> _Gathered:
+    def gather(self, packages: Iterable[str], tested: Iterable[str] = ()) -> Gathered:
         """Collect what packages need, through the packages of this module that they import.
 
         packages: directories to start from.
@@ -186,7 +186,7 @@ class Module:
                         if kind == "local" and target not in known:
                             known.add(target)
                             pending.append(target)
-        return _Gathered(
+        return Gathered(
             std=frozenset(path for path, (kind, _target) in resolved.items() if kind == "std"),
             third_party=frozenset(path for path, (kind, _target) in resolved.items() if kind == "third-party"),
             cgo_files=tuple(sorted(cgo_files)),

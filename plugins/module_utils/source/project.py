@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common.files import Refused, open_source_file
@@ -14,9 +14,9 @@ from .constraints import BuildContext
 from .embeds import resolve_embed
 from .errors import MAIN, MODULE_DIR, SOURCE, SourceError
 from .main_package import MainChoice, shown
-from .model import Embed, GoProject, LocalReplace
+from .model import Embed, GoProject, LocalModule
 from .modfile import ModFile, read_mod
-from .packages import UNSEARCHED, Module, argument, list_directory, within
+from .packages import UNSEARCHED, Gathered, Module, argument, list_directory, within
 from .versions import version_key
 
 # As much of vendor/modules.txt as its first line may have.
@@ -108,29 +108,53 @@ class _Modules:
     def go_minimum(self) -> str:
         return max(self.mod.go, self.work.go if self.work else "", key=version_key)
 
-    def _replaces(self) -> Iterator[tuple[str, str, str]]:
-        """Yield module, directory as written or "", and the directory of the file that says so."""
-        for file, directory in ((self.mod, self.directory), (self.work, self.work_dir)):
-            for module, target in file.replaces if file else ():
-                yield module, target, directory
+    def _local(self, said: str, path: str, directory: str, *, used: bool) -> LocalModule:
+        inside = within(directory)
+        place = directory if inside is None else inside
+        there = inside is not None and _with_file(self.root, [inside], "go.mod") is not None
+        if used and there:
+            path = read_mod(self.root, place, "go.mod").module
+        return LocalModule(said, path, place, used, inside is None, there)
 
-    def local_replaces(self) -> tuple[LocalReplace, ...]:
+    def _used(self) -> list[LocalModule]:
+        """Return the modules of the workspace, this one left out."""
         found = []
-        for module, target, directory in self._replaces():
-            if target:
-                resolved = posixpath.normpath(posixpath.join(directory, target))
-                leaves_root = within(resolved) is None
-                found.append(LocalReplace(module, target, resolved, leaves_root))
-        return tuple(found)
-
-    def dependencies(self) -> set[str]:
-        """Return the paths of the modules that packages may come from besides this one and the standard library."""
-        paths = {*self.mod.requires, *(module for module, _target, _directory in self._replaces())}
         for use in self.work.uses if self.work else ():
-            directory = within(posixpath.join(self.work_dir, use))
-            if directory not in (None, self.directory) and _with_file(self.root, [directory], "go.mod") is not None:
-                paths.add(read_mod(self.root, directory, "go.mod").module)
-        return paths
+            directory = posixpath.normpath(posixpath.join(self.work_dir, use))
+            if within(directory) != self.directory:
+                found.append(self._local(f"go.work uses {use}", "", directory, used=True))
+        return found
+
+    def local_modules(self) -> tuple[LocalModule, ...]:
+        """Return the other modules that the build takes from directories; the replaces of a workspace's modules count as well."""
+        used = self._used()
+        files = [("go.mod", self.mod, self.directory)]
+        if self.work:
+            files.append(("go.work", self.work, self.work_dir))
+            others = [module.directory for module in used if module.has_go_mod]
+            files += [(posixpath.join(directory, "go.mod"), read_mod(self.root, directory, "go.mod"), directory) for directory in others]
+        replaced = [
+            self._local(f"{name} replaces {path} by {target}", path, posixpath.normpath(posixpath.join(directory, target)), used=False)
+            for name, file, directory in files
+            for path, target in file.replaces
+            if target
+        ]
+        return (*replaced, *used)
+
+    def sibling(self, module: LocalModule, dependencies: set[str], context: BuildContext) -> Module:
+        """Return the tree of a local module; dependencies: those of this one."""
+        mod = replace(read_mod(self.root, module.directory, "go.mod"), module=module.path)
+        path = os.path.join(self.root, module.directory) if module.directory else self.root
+        return Module(self.root, path, mod, {*dependencies, *mod.requires, self.mod.module} - {module.path}, context)
+
+    def mods_of(self, modules: Iterable[LocalModule]) -> list[ModFile]:
+        """Return the go.mod of this module, and those of local ones that have one."""
+        return [self.mod, *(read_mod(self.root, module.directory, "go.mod") for module in modules if module.has_go_mod)]
+
+    def dependencies(self, modules: Iterable[LocalModule]) -> set[str]:
+        """Return the paths of the modules that packages may come from besides this one and the standard library."""
+        replaced = [path for file in (self.mod, self.work) if file for path, _target in file.replaces]
+        return {*self.mod.requires, *replaced, *(module.path for module in modules if module.path)}
 
     def vendor_directory(self) -> str:
         """Return the vendor directory that cmd/go uses by itself, "" if none: https://go.dev/ref/mod#vendoring.
@@ -149,6 +173,43 @@ class _Modules:
             return ""
         notes = [note.strip() for note in first[3:].split(";")] if first.startswith("## ") else []
         return vendor if ("workspace" in notes) == bool(self.work) else ""
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Which packages the source has. modules: path -> tree, of those in the source; paths: of all modules that packages may come from."""
+
+    modules: Mapping[str, Module]
+    paths: frozenset[str]
+
+    def owner(self, package: str) -> tuple[Module | None, str]:
+        """Return the module of the source that a package is in, None if none is, and its directory in it."""
+        path = max((path for path in self.paths if package == path or package.startswith(path + "/")), key=len, default="")
+        return self.modules.get(path), package[len(path) + 1 :]
+
+
+def _gather(main: Module, package: str, tested: Iterable[str], sources: _Sources) -> list[tuple[Module, Gathered]]:
+    """Collect what the main package needs, through the modules of the source that its packages come from."""
+    wanted: dict[Module, set[str]] = {main: {package}}
+    found: dict[Module, Gathered] = {}
+    pending = [main]
+    while pending:
+        module = pending.pop()
+        found[module] = module.gather(sorted(wanted[module]), tested if module is main else ())
+        for path in found[module].third_party:
+            owner, directory = sources.owner(path)
+            if owner and directory not in wanted.setdefault(owner, set()):
+                wanted[owner].add(directory)
+                pending.append(owner)
+    return list(found.items())
+
+
+def _embeds(root: str, module: Module, found: Gathered) -> Iterator[Embed]:
+    """Yield what packages of a module embed, relative to the root of the source."""
+    for package, file, pattern in found.patterns:
+        directory = posixpath.normpath(posixpath.join(os.path.relpath(module.path, root), package))
+        files = (posixpath.normpath(posixpath.join(directory, path)) for path in resolve_embed(module.absolute(package), pattern))
+        yield Embed(posixpath.normpath(posixpath.join(directory, file)), pattern, tuple(files))
 
 
 @contextlib.contextmanager
@@ -203,26 +264,26 @@ def read_project(
         base = os.fspath(root)
         directory = _module_directory(base, module_dir)
         modules = _Modules.read(base, directory)
-        module = Module(
-            base,
-            os.path.join(base, directory) if directory else base,
-            modules.mod,
-            modules.dependencies(),
-            BuildContext(goos, goarch, frozenset(build_tags), go_version),
-        )
+        vendor = modules.vendor_directory()
+        local = modules.local_modules()
+        context = BuildContext(goos, goarch, frozenset(build_tags), go_version)
+        dependencies = modules.dependencies(local)
+        module = Module(base, os.path.join(base, directory) if directory else base, modules.mod, dependencies, context)
+        # What is vendored comes from there, but for the modules of a workspace.
+        read = [other for other in local if other.has_go_mod and (other.used or not vendor)]
+        others = {other.path: modules.sibling(other, dependencies, context) for other in read}
+        sources = _Sources({**others, modules.mod.module: module}, frozenset({*dependencies, modules.mod.module}))
         choice = MainChoice(module, f"{goos}/{goarch}")
         main = choice.choose(name, main_package)
-        gathered = module.gather([main])
-        cgo_files = gathered.cgo_files
-        if with_tests:
-            gathered = module.gather([main], choice.searched)
-        vendor = modules.vendor_directory()
-        third_party = sorted(gathered.third_party)
+        cgo_files = module.gather([main]).cgo_files
+        gathered = _gather(module, main, choice.searched if with_tests else (), sources)
+        third_party = sorted({path for _module, found in gathered for path in found.third_party if not sources.owner(path)[0]})
         if vendor:
             third_party = [path for path in third_party if list_directory(os.path.join(vendor, path), base).go_files]
-        embeds = [
-            (package, file, pattern, resolve_embed(module.absolute(package), pattern)) for package, file, pattern in gathered.patterns
-        ]
+        embeds = sorted(
+            (embed for module, found in gathered for embed in _embeds(base, module, found)), key=lambda embed: (embed.file, embed.pattern)
+        )
+        requires = {path for mod in modules.mods_of(local) for path in mod.requires}
     return GoProject(
         root=Path(root),
         module_dir=directory or ".",
@@ -231,18 +292,11 @@ def read_project(
         go_minimum=modules.go_minimum(),
         main_package=argument(main),
         vendored=bool(vendor),
-        workspace=modules.work is not None,
-        has_requirements=bool(modules.mod.requires),
-        local_replaces=modules.local_replaces(),
-        std_imports=tuple(sorted(gathered.std)),
+        work_dir=(modules.work_dir or ".") if modules.work else None,
+        has_requirements=bool(requires - {modules.mod.module, *(other.path for other in local)}),
+        local_modules=local,
+        std_imports=tuple(sorted({path for _module, found in gathered for path in found.std})),
         third_party_imports=tuple(third_party),
         cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),
-        embeds=tuple(
-            Embed(
-                file=posixpath.join(directory, package, file),
-                pattern=pattern,
-                files=tuple(posixpath.join(directory, package, path) for path in files),
-            )
-            for package, file, pattern, files in embeds
-        ),
+        embeds=tuple(embeds),
     )

@@ -102,11 +102,28 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
             id="vendored",
         ),
         pytest.param(
-            {"has_requirements": True, "workspace": True, "module_packages": ["example.org/x"]},
+            {
+                "has_requirements": True,
+                "work_dir": ".",
+                "module_dir": "app",
+                "local_modules": ["lib", "."],
+                "module_packages": ["example.org/x"],
+            },
             {},
-            ["RUN go build embed encoding/json flag log/slog net/http os/signal "],
-            ["go.mod", "example.org/x"],
+            [
+                "WORKDIR /src/app",
+                "COPY app/go.mod app/go.su[m] ./\nCOPY lib/go.mod lib/go.su[m] /src/lib/\nCOPY go.mod go.su[m] /src/\n"
+                "COPY go.work go.work.su[m] /src/\nRUN go mod download\nRUN go build example.org/x",
+            ],
+            ["vendor"],
             id="workspace",
+        ),
+        pytest.param(
+            {"has_requirements": True, "work_dir": "a", "module_dir": "a/app", "vendored": True, "module_packages": ["example.org/x"]},
+            {},
+            ["COPY a/go.work a/go.work.su[m] /src/a/\nCOPY a/vendor/ /src/a/vendor/\nRUN go build example.org/x"],
+            ["go mod download"],
+            id="vendored workspace",
         ),
         pytest.param({"profiled": True, "module_packages": ["example.org/x"]}, {}, [], ["for package in", "example.org"], id="profile"),
     ],

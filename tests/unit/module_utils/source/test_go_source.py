@@ -129,7 +129,7 @@ def test_module_below_the_root(tmp_path: Path) -> None:
     assert (project.module_dir, project.main_package) == ("services/api", "./cmd/app")
     assert project.embedded_files == ("services/api/cmd/app/page.html",)
     assert project.embeds[0].file == "services/api/cmd/app/main.go"
-    assert project.local_replaces[0].directory == "services/shared"
+    assert project.local_modules[0].directory == "services/shared"
 
 
 @pytest.mark.parametrize(
@@ -231,14 +231,18 @@ future thing => ( x )
     project = read(tmp_path, {"go.mod": mod.replace("\n", "\r\n"), "main.go": MAIN})
     assert (project.module_path, project.go_directive, project.go_minimum) == ("example.com/app", "1.22.3", "1.22.3")
     assert project.has_requirements
-    found = [(item.module, item.target, item.leaves_root) for item in project.local_replaces]
-    assert found == [("example.org/a", "./third/a", False), ("example.org/b/v2", "../b", True), ("example.org/d", "/opt/d", True)]
+    found = [(item.path, item.said, item.leaves_root) for item in project.local_modules]
+    assert found == [
+        ("example.org/a", "go.mod replaces example.org/a by ./third/a", False),
+        ("example.org/b/v2", "go.mod replaces example.org/b/v2 by ../b", True),
+        ("example.org/d", "go.mod replaces example.org/d by /opt/d", True),
+    ]
 
 
 def test_go_mod_with_the_module_alone(tmp_path: Path) -> None:
     project = read(tmp_path, {"go.mod": "module app", "main.go": MAIN})
     assert (project.go_directive, project.go_minimum) == ("", "")
-    assert (project.vendored, project.workspace, project.has_requirements) == (False, False, False)
+    assert (project.vendored, project.work_dir, project.has_requirements) == (False, None, False)
 
 
 @pytest.mark.parametrize(
@@ -391,9 +395,9 @@ def test_nested_modules_are_third_party(tmp_path: Path) -> None:
         "api/types/t.go": importing("html", package="types"),
     }
     project = read(tmp_path, tree)
-    assert project.third_party_imports == ("example.com/app/api/types", "example.com/app/v2/old")
-    assert project.std_imports == ()
-    assert [item.directory for item in project.local_replaces] == ["api"]
+    assert project.third_party_imports == ("example.com/app/v2/old",)
+    assert project.std_imports == ("html",)
+    assert [item.directory for item in project.local_modules] == ["api"]
 
 
 def test_tests_are_taken_in_on_demand(tmp_path: Path) -> None:
@@ -490,19 +494,53 @@ def test_workspace(tmp_path: Path, modules: str, vendored: bool) -> None:
         "app/go.mod": "module example.com/app\ngo 1.22\ntoolchain go1.26.0\n",
         "app/main.go": importing("shared/x", "example.org/r", "fmt"),
         "shared/go.mod": "module shared\n",
+        "shared/x/x.go": importing("html", package="x"),
+        "r/go.mod": "module example.org/r\n",
         "vendor/modules.txt": modules,
         "vendor/example.org/r/r.go": "package r",
     }
     project = read(tmp_path, tree, module_dir="app")
-    assert project.workspace
+    assert project.work_dir == "."
     assert project.vendored is vendored
-    assert project.std_imports == ("fmt",)
-    assert project.third_party_imports == (("example.org/r",) if vendored else ("example.org/r", "shared/x"))
+    assert project.std_imports == ("fmt", "html")
+    assert project.third_party_imports == (("example.org/r",) if vendored else ())
     assert (project.go_directive, project.go_minimum) == ("1.22", "1.24.2")
-    replace = project.local_replaces[0]
-    assert (replace.directory, replace.leaves_root) == ("r", False)
+    found = [(item.path, item.directory, item.used, item.has_go_mod) for item in project.local_modules]
+    assert found == [("example.org/r", "r", False, True), ("shared", "shared", True, True), ("", "missing", True, False)]
     with pytest.raises(SourceError, match=r"go\.work .* needs Go 1\.24\.2"):
         check_go_version(project, "1.24.1")
+
+
+def test_what_the_source_has_of_other_modules_is_followed(tmp_path: Path) -> None:
+    """Through a replaced module, a nested one and back: their imports, embedded files and requirements are the service's."""
+    tree = {
+        "go.mod": MOD + "require (\n\texample.com/app/api v0.0.0\n\texample.org/dep v1.0.0\n)\nreplace example.com/app/api => ./api\n",
+        "main.go": importing("example.com/app/api/types"),
+        "types/t.go": importing("net/url", package="types"),
+        "api/go.mod": "module example.com/app/api\nrequire example.org/deep/v2 v2.1.0\n",
+        "api/types/t.go": 'package types\n\nimport (\n\t_ "embed"\n\t_ "example.com/app/types"\n\t_ "example.org/deep/v2/x"\n)\n\n//go:embed *.txt\nvar a string\n',
+        "api/types/a.txt": "",
+    }
+    project = read(tmp_path, tree)
+    assert project.std_imports == ("embed", "net/url")
+    assert project.third_party_imports == ("example.org/deep/v2/x",)
+    assert project.embedded_files == ("api/types/a.txt",)
+
+
+@pytest.mark.parametrize(
+    ("requires", "outside"),
+    [("", False), ("require example.com/lib v0.0.0\n", False), ("require example.org/dep v1.0.0\n", True)],
+    ids=["none", "of a module in the source", "of another"],
+)
+def test_what_has_to_be_downloaded(tmp_path: Path, requires: str, outside: bool) -> None:
+    tree = {
+        "go.mod": MOD + requires + "replace example.com/lib => ./lib\n",
+        "main.go": MAIN,
+        "lib/go.mod": "module example.com/lib\n",
+    }
+    assert read(tmp_path, tree).has_requirements is outside
+    tree = {"go.mod": MOD, "main.go": MAIN, "go.work": "go 1.22\nuse (\n.\n./lib\n)\n", "lib/go.mod": f"module example.com/lib\n{requires}"}
+    assert read(tmp_path, tree).has_requirements is outside
 
 
 # Constraints
@@ -1125,8 +1163,8 @@ def test_go_mod_beside_go_mod_edit(tmp_path: Path, go: Go, text: str) -> None:
     assert project.go_directive == parsed.get("Go", "")
     assert project.has_requirements is bool(parsed.get("Require"))
     replaces = [(item["Old"]["Path"], item["New"]) for item in parsed.get("Replace") or ()]
-    local = [(module, target["Path"]) for module, target in replaces if "Version" not in target]
-    assert [(item.module, item.target) for item in project.local_replaces] == local
+    local = [f"go.mod replaces {module} by {target['Path']}" for module, target in replaces if "Version" not in target]
+    assert [item.said for item in project.local_modules] == local
 
 
 def test_the_go_command_itself_beside_go_list(go: Go) -> None:

@@ -83,7 +83,11 @@ def test_a_replacement_outside_of_the_source_is_refused(
         f"module example.com/api\n\ngo 1.22\n\nrequire example.org/lib v1.0.0\n\nreplace example.org/lib => {target}\n"
     )
     if not refused:
-        assert facts.project_facts(module, settings())["local_replaces"]
+        with pytest.raises(errors.SourceError, match=r"replaces example.org/lib by \./lib, where no go\.mod is"):
+            facts.project_facts(module, settings())
+        (module / "lib").mkdir()
+        (module / "lib/go.mod").write_text("module example.org/lib\n")
+        assert facts.project_facts(module, settings())["local_modules"] == ["lib"]
         return
     with pytest.raises(errors.SourceError) as caught:
         facts.project_facts(module, settings())
@@ -92,6 +96,32 @@ def test_a_replacement_outside_of_the_source_is_refused(
     (module / "vendor").mkdir()
     (module / "vendor/modules.txt").write_text("# example.org/lib v1.0.0\n## explicit\nexample.org/lib\n")
     assert facts.project_facts(module, settings())["vendored"]
+
+
+@pytest.mark.parametrize(
+    ("use", "words", "vendored"),
+    [
+        ("../lib", "go.work uses ../lib, which is outside of the source", False),
+        ("../lib", "go.work uses ../lib, which is outside of the source", True),
+        ("/opt/lib", "go.work uses /opt/lib, which is outside of the source", False),
+        ("./lib", "go.work uses ./lib, where no go.mod is", True),
+        (".", "", False),
+    ],
+)
+def test_a_module_of_the_workspace_that_the_build_will_not_find_is_refused(
+    module: Path, settings: Callable[..., dict[str, Any]], use: str, words: str, vendored: bool
+) -> None:
+    (module / "go.work").write_text(f"go 1.22\n\nuse (\n\t.\n\t{use}\n)\n")
+    if vendored:
+        (module / "vendor").mkdir()
+        (module / "vendor/modules.txt").write_text("## workspace\n")
+    if not words:
+        assert facts.project_facts(module, settings())["local_modules"] == []
+        return
+    with pytest.raises(errors.SourceError) as caught:
+        facts.project_facts(module, settings())
+    assert words in caught.value.message
+    assert "vendor" not in caught.value.remedy
 
 
 def test_a_profile_beside_the_main_package_is_seen(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
@@ -249,12 +279,25 @@ def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, {"module_files": False, "std_layers": [HTTP_LAYER], "module_subdir": "", "copied_module_files": "go.mod go.su[m] ./"}),
-        ({"has_requirements": True, "module_packages": ["x.y/z"]}, {"module_files": True, "module_packages": ["x.y/z"]}),
-        ({"has_requirements": True, "module_packages": ["x.y/z"], "workspace": True}, {"module_files": False, "module_packages": []}),
-        ({"has_requirements": True, "module_packages": ["x.y/z"], "local_replaces": True}, {"module_files": False, "module_packages": []}),
+        ({}, {"module_files": [], "std_layers": [HTTP_LAYER], "module_subdir": ""}),
+        (
+            {"has_requirements": True, "module_packages": ["x.y/z"]},
+            {"module_files": ["go.mod go.su[m] ./"], "module_packages": ["x.y/z"]},
+        ),
+        (
+            {"has_requirements": True, "local_modules": ["third party/[x]$"]},
+            {
+                "module_files": [
+                    "go.mod go.su[m] ./",
+                    '["third party/[[]x]\\\\$/go.mod", "third party/[[]x]\\\\$/go.su[m]", "/src/third party/[x]\\\\$/"]',
+                ]
+            },
+        ),
         ({"profiled": True, "module_packages": ["x.y/z"]}, {"std_layers": [], "module_packages": []}),
-        ({"module_dir": "a/b"}, {"module_subdir": "/a/b", "copied_module_files": "a/b/go.mod a/b/go.su[m] ./"}),
+        (
+            {"module_dir": "a/b", "has_requirements": True},
+            {"module_subdir": "/a/b", "module_files": ["a/b/go.mod a/b/go.su[m] ./"]},
+        ),
     ],
 )
 def test_what_is_compiled_above_the_source(

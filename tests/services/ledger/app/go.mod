@@ -1,0 +1,3 @@
+module example.org/ledger/app
+
+go 1.21
