@@ -118,6 +118,7 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
 from ..module_utils.common.names import service_directory
+from ..module_utils.common.settings import Settings
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
@@ -139,7 +140,7 @@ from ..module_utils.record.verification import Broken, verify
 class RunningService:
     """The service's own container, held to the checks that a candidate, without a host port, cannot show. results: the last ones."""
 
-    def __init__(self, engine: Engine, settings: dict) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
         self._expected = Expected.from_settings(settings)
@@ -148,7 +149,7 @@ class RunningService:
     def approve(self, container_id: str) -> None:
         """Hold a container to the contract; raise NotProven where it breaks it."""
         found = of_container(self._engine, container_id)
-        self.results = judge.evaluate(found, self._expected, self._settings["waivers"], "runtime")
+        self.results = judge.evaluate(found, self._expected, self._settings.waivers, "runtime")
         if judge.verdict(self.results) == FAIL:
             raise NotProven(
                 "it is healthy, but breaks the contract",
@@ -157,9 +158,9 @@ class RunningService:
             )
 
 
-def keep(engine: Engine, settings: dict, body: dict, image_id: str, record: ownership.Record) -> Swap | None:
+def keep(engine: Engine, settings: Settings, body: dict, image_id: str, record: ownership.Record) -> Swap | None:
     """Return what becomes of the service's container where it is as it should be, None where it has to be replaced."""
-    found = refuse_foreign(engine, settings["name"])
+    found = refuse_foreign(engine, settings.name)
     if not found or shortcomings(engine, found, body, image_id):
         return None
     if not restarted(found, record.container):
@@ -172,7 +173,7 @@ def keep(engine: Engine, settings: dict, body: dict, image_id: str, record: owne
     return Swap("proven", found["Id"], "", 0.0)
 
 
-def put_in_place(engine: Engine, settings: dict, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
+def put_in_place(engine: Engine, settings: Settings, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
     """Deploy a proven image; put what was done under `deploy`, and the results of the running service's checks to those of the image."""
     began = time.monotonic()
     image = engine.image(reference)
@@ -201,8 +202,8 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
         "promoted": False,
         "pruned": [],
     }
-    known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"])
-    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"], record)
+    known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"])
+    known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], record)
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
@@ -220,7 +221,7 @@ def note(engine: Engine, record: ownership.Record, reference: str) -> dict:
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
     """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
     settings, reference = params["settings"], params["image"]
-    name, directory = settings["name"], service_directory(settings)
+    name, directory = settings.name, service_directory(settings)
     with working(name):
         lock.keep(params["lock"])
         progress.at(stages.CANDIDATE)
@@ -267,12 +268,11 @@ def main() -> None:
     if module.check_mode:
         would = {"action": "would deploy", "container_id": "", "old_id": "", "outage_seconds": 0.0}
         module.exit_json(changed=not module.params["prove_only"], verify={}, deploy=would)
-    settings = module.params["settings"]
     known: dict = {}
     progress = Progress(stages.LOCK, UNTOUCHED)
-    with ending(module, settings["name"], progress, known) as params:
-        engine = Engine()
-        lock = Lock(engine, settings["name"], service_directory(settings))
+    with ending(module, progress, known) as params:
+        settings, engine = params["settings"], Engine()
+        lock = Lock(engine, settings.name, service_directory(settings))
         try:
             changed = run(engine, params, lock, progress, known)
         finally:

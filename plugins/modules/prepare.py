@@ -128,7 +128,7 @@ from ..module_utils.common.files import read_own, write_text
 from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
-from ..module_utils.common.settings import contract_terms
+from ..module_utils.common.settings import Settings
 from ..module_utils.deploy import ownership
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
@@ -183,8 +183,8 @@ class Preparation:
     def __init__(self, params: dict) -> None:
         """params: of the module; its settings with their secret values."""
         self.params = params
-        self.settings = params["settings"]
-        self.name = self.settings["name"]
+        self.settings: Settings = params["settings"]
+        self.name = self.settings.name
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
         self.record = ownership.look(self.directory, self.name)
@@ -234,7 +234,7 @@ class Preparation:
             engine = Engine()
         except EngineUnreachable as error:
             # An image that is returned to is not looked for where nobody can be asked.
-            if self.settings["image_tag"]:
+            if self.settings.image_tag:
                 raise
             plan["engine"] = {"unreachable": str(error)}
             reason = (
@@ -253,7 +253,7 @@ class Preparation:
         }
         self._look_at_image(engine, plan)
         if plan["build"] and plan["digest"]:
-            plan["builder"] = choose(engine, self.settings["builder"])
+            plan["builder"] = choose(engine, self.settings.builder)
         self._look_at_container(engine, plan)
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
@@ -263,7 +263,7 @@ class Preparation:
         kept = read_report(self.directory)
         if kept.get("digest") == plan["digest"]:
             plan["last_report"] = kept
-        if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
+        if not plan["deploy"] and plan["last_report"].get("terms") != self.settings.judged_by:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
@@ -280,7 +280,7 @@ class Preparation:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
         if not self.params["dockerfile"]:
-            reference = self.settings["image_tag"]
+            reference = self.settings.image_tag
         else:
             for base in self.params["base_images"]:
                 image = engine.image(base)
@@ -296,7 +296,7 @@ class Preparation:
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
-                fingerprint({kind: self.settings[kind] for kind in ("build_env", "build_args") if self.settings[kind]}, self.name),
+                fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name),
                 plan["base_ids"],
             )
             reference = plan["digest"][:TAG_LENGTH]
@@ -328,14 +328,14 @@ class Preparation:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
-        if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
+        if settings.network not in ("bridge", "host", "none") and not engine.network_exists(settings.network):
             raise Failure(
                 stages.NETWORK,
-                f"there is no network {settings['network']} on this host (go_service_network)",
-                f"Create it (docker network create {settings['network']}), or choose another.",
+                f"there is no network {settings.network} on this host (go_service_network)",
+                f"Create it (docker network create {settings.network}), or choose another.",
                 UNTOUCHED,
             )
-        missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
+        missing = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
             raise Failure(
                 stages.VOLUMES,
@@ -467,7 +467,7 @@ def main() -> None:
     )
     os.umask(0o077)
     progress = Progress(stages.LOOK, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, {}) as params:
+    with ending(module, progress, {}) as params:
         module.exit_json(**run(module, params, progress))
 
 

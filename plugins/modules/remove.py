@@ -173,7 +173,7 @@ class Removal:
 
 def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Removal:
     """Remove the service while this run has its lock; put what was removed under `removed`. Raise Locked where another run has it."""
-    name, directory = params["settings"]["name"], service_directory(params["settings"])
+    name, directory = params["settings"].name, service_directory(params["settings"])
     removal = Removal(name, directory)
     try:
         engine = Engine()
@@ -213,9 +213,9 @@ def main() -> None:
     )
     known: dict = {"removed": {}}
     progress = Progress(stages.REMOVE, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, known):
+    with ending(module, progress, known) as params:
         try:
-            done = run(module.params, module.check_mode, progress, known)
+            done = run(params, module.check_mode, progress, known)
         except Locked as held:
             if not module.params["lock"]:
                 raise

@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 settings:
-  description: The variables without their prefix, typed.
+  description: The variables without their prefix; times in seconds, sizes in bytes, publish as C(address) and C(port), of what is secret the names.
   type: dict
   returned: success
 failure:

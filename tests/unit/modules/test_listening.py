@@ -10,10 +10,12 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening, remedies
@@ -22,7 +24,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy.container
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from test_deploy import clean, service
 
-Service = Callable[..., dict[str, Any]]
+Service = Callable[..., typed.Settings]
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: {0} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0
@@ -201,13 +203,13 @@ def test_what_the_engine_refuses_names_the_variable(
 @pytest.mark.engine
 def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:
     with pytest.raises(Failure) as caught:
-        wanted = {**service(), "cpus": 512}
+        wanted = replace(service(), cpus=512)
         swaps.swap(clean, wanted, create_body(wanted, web, clean.api_version))
     assert "go_service_cpus (512" in caught.value.remedy
 
 
 def test_a_secret_value_that_the_engine_refuses_is_not_told(settings: Service) -> None:
-    told = remedies.refused("invalid environment variable: KEY", {**settings(), "env": {"KEY": "hunter2"}}, "")
+    told = remedies.refused("invalid environment variable: KEY", replace(settings(), env={"KEY": "hunter2"}), "")
     assert "go_service_env" in told
     assert "hunter2" not in told
 

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import text
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.plugin_utils import summary
 
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
 WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
 
 
-def record(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
+def record(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
     """Return the record of a run."""
-    return {**EMPTY, "settings": settings, "plan": {**PLAN, **(plan or {})}, **(run or {}), **parts}
+    return {**EMPTY, "settings": settings.as_json(), "plan": {**PLAN, **(plan or {})}, **(run or {}), **parts}
 
 
-def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
+def told(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
     """Return the lines of a summary."""
     return summary.text(record(settings, plan, run, report={**WRITTEN, **written})).splitlines()
 
@@ -37,7 +37,7 @@ def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict
     ],
 )
 def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
-    assert text.url(settings(publish=publish)) == url
+    assert settings(publish=publish).url == url
     lines = told(settings(publish=publish, health_path="/up"))
     assert [line.split()[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
 
@@ -191,4 +191,4 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     report = summary.report({**record(settings(), failure=FAILURE), "plan": {}})
     assert report["failure"] == FAILURE
-    assert report["endpoint"] == {"publish": "127.0.0.1:8080", "health_path": "/health"}
+    assert report["url"] == "http://127.0.0.1:8080/health"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,7 +48,11 @@ def test_the_defaults_pass_the_specs(specs: Mapping[str, Any], defaults: Mapping
 
 def test_defaults_and_checks_know_the_same_variables_in_the_same_order(defaults: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
     assert sorted(defaults) == sorted(variables.PREFIX + name for name in variables.FIELDS)
-    assert list(specs["main"]["options"]) == list(defaults)
+    assert (
+        list(specs["main"]["options"])
+        == list(defaults)
+        == [variables.PREFIX + field.name for field in dataclasses.fields(settings.Settings)]
+    )
 
 
 @pytest.mark.parametrize("name", [variables.PREFIX + name for name in variables.FIELDS])
@@ -92,7 +97,7 @@ def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mappin
 
 
 def test_the_budget_of_the_defaults_is_the_one_of_the_checks(raw: Mapping[str, Any]) -> None:
-    assert raw["budget"] == settings.BUDGETS
+    assert raw["budget"] == dataclasses.asdict(settings.Budget())
 
 
 @pytest.mark.parametrize("name", MODULES)

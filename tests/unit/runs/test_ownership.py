@@ -15,6 +15,7 @@ import subprocess
 import time
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_KIND, LABEL_NAME, service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, ownership
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK, Lock, Locked
@@ -149,7 +151,7 @@ def tree(top: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str, Any]:
+def service(settings: Callable[..., Settings], tmp_path: Path) -> Settings:
     """Return the settings of the service; whatever its contract says of it is waived, since it is not what is tested here."""
     (tmp_path / "work").mkdir()
     quick = {"publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 10, "args": ["exec httpd -f -p 8080 -h /srv"]}
@@ -160,7 +162,7 @@ def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str
 class Runs:
     """The entry points of the role, as far as they run on the host."""
 
-    def __init__(self, engine: Engine, settings: dict[str, Any], source: Path, generated: dict[str, str]) -> None:
+    def __init__(self, engine: Engine, settings: Settings, source: Path, generated: dict[str, str]) -> None:
         self._engine = engine
         self.settings = settings
         self._source, self._generated = source, generated
@@ -169,7 +171,7 @@ class Runs:
         """Run go_service_prepare for the source, or for an image that is named."""
         params = {
             "mode": mode,
-            "settings": {**self.settings, "image_tag": image_tag},
+            "settings": replace(self.settings, image_tag=image_tag),
             "source_root": "" if image_tag else str(self._source),
             "manifest": "",
             **({"dockerfile": "", "dockerignore": ""} if image_tag else self._generated),
@@ -334,10 +336,10 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
         host.ours(number)
         runs.prepare("stage", hold=True)
         runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
-    broken = dict(runs.settings)
+    broken = runs.settings
     for number in (3, 4, 5):
         host.ours(number)
-        runs.settings = {**broken, "args": ["exit 3"]}
+        runs.settings = replace(broken, args=("exit 3",))
         with pytest.raises(Failure, match="exited with code 3"):
             runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
         runs.settings = broken
@@ -526,7 +528,7 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
     host.ours(1)
     tag = digest_of(1)[:12]
     # What lies in /tmp is gone with the process, so that it ends once.
-    runs.settings["args"] = ["httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done"]
+    runs.settings = replace(runs.settings, args=("httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done",))
     runs.prepare("stage", image_tag=tag)
     made = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert made["action"] == "created"

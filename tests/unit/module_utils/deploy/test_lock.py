@@ -14,12 +14,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import settings
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost, working
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 from plays import PROJECT
 
 NAME = "utest-lock"
@@ -144,7 +143,7 @@ def test_the_lock_file_of_an_earlier_version_counts(lock: Lock, tmp_path: Path, 
 
 def test_no_build_can_outlast_its_lock() -> None:
     variables.FIELDS["build_timeout"](86400)
-    with pytest.raises(settings.Rejected):
+    with pytest.raises(units.Rejected):
         variables.FIELDS["build_timeout"](86401)
     assert locks.STALE_AFTER > 86400
 
