@@ -313,9 +313,9 @@ def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
     with pytest.raises(variables.InputError) as caught:
         variables.check_variables({**raw, **wrong})
     assert [sentence.partition(" ")[0] for sentence in caught.value.problems] == [
+        "go_service_user",
         "go_service_port",
         "go_service_health_interval",
-        "go_service_user",
     ]
     assert str(caught.value).splitlines() == caught.value.problems
 
