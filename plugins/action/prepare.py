@@ -40,8 +40,8 @@ class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
-    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do;
-    insist: fail where the image is not built.
+    source on the target; unfetched: why a check cannot see the source, "" if it can; keep_lock: take the lock even if nothing is to do;
+    must_be_built: fail where the image is not built.
     """
 
     _supports_diff = True
@@ -73,9 +73,9 @@ class ActionModule(StageAction):
             "settings": settings.as_json(),
             "secrets": packed,
             "base_images": bases,
-            "hold": bool(self._task.args.get("hold")),
+            "keep_lock": bool(self._task.args.get("keep_lock")),
         }
-        common["places"] = bool(self._task.args.get("places"))
+        common["deploy_follows"] = bool(self._task.args.get("deploy_follows"))
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
@@ -99,7 +99,7 @@ class ActionModule(StageAction):
         self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
-        if self._task.args.get("insist") and plan["build"] and not unfetched:
+        if self._task.args.get("must_be_built") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
@@ -121,16 +121,16 @@ class ActionModule(StageAction):
             seconds=round(time.monotonic() - began, 2),
         )
         outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
-        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
+        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("keep_lock")
         if self._task.check_mode or not todo:
             return outcome
         self._progress.at(stages.STAGE)
         after = self._stage(settings, common, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
-        keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
-        keep["lock"] = after["token"] if after["held"] else ""
-        keep["seconds"] = round(time.monotonic() - began, 2)
-        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep})
+        known = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
+        known["lock"] = after["token"] if after["held"] else ""
+        known["seconds"] = round(time.monotonic() - began, 2)
+        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **known})
         return outcome
 
     def _generate(self, settings: Settings, project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:

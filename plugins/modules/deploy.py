@@ -84,12 +84,12 @@ verify:
   contains:
     digest: {description: "Content digest of the image.", type: str}
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
-    terms: {description: "What was asked by budgets and waivers, as one word.", type: str}
+    demands: {description: "What was demanded by budgets and waivers, as one word.", type: str}
     checked_at: {description: "When, RFC 3339.", type: str}
     start_seconds: {description: "From the Engine's start record to the end of the first passing health test.", type: float}
     seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
-    bill: {description: "Bill of materials in CycloneDX JSON.", type: dict}
+    sbom: {description: "Bill of materials in CycloneDX JSON.", type: dict}
 deploy:
   description: What was done.
   type: dict
@@ -103,7 +103,7 @@ deploy:
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
 failure:
-  description: Where it failed (C(stage)), what happened (C(message)), the last log lines (C(evidence)), what runs now (C(standing)), what to do (C(remedy)).
+  description: Where it failed (C(stage)), what happened (C(message)), the last log lines (C(evidence)), what runs now (C(still_runs)), what to do (C(remedy)).
   type: dict
   returned: failure
 """
@@ -132,7 +132,7 @@ from ..module_utils.deploy.proof import NotProven, prove_service
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.record.facts import with_checks
-from ..module_utils.record.verification import Broken, verify
+from ..module_utils.record.verification import ContractBroken, verify
 
 
 class RunningService:
@@ -156,7 +156,7 @@ class RunningService:
             )
 
 
-def keep(engine: Engine, settings: Settings, body: dict, image_id: str, past: history.History) -> Swap | None:
+def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str, past: history.History) -> Swap | None:
     """Return what becomes of the service's container where it is as it should be, None where it has to be replaced."""
     found = refuse_foreign(engine, settings.name)
     if not found or shortcomings(engine, found, body, image_id):
@@ -179,7 +179,7 @@ def put_in_place(engine: Engine, settings: Settings, reference: str, past: histo
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     service = RunningService(engine, settings)
     body = create_body(settings, reference, engine.api_version)
-    done = keep(engine, settings, body, image["Id"], past)
+    done = leave_in_place(engine, settings, body, image["Id"], past)
     if done:
         try:
             service.approve(done.container_id)
@@ -221,7 +221,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
     settings, reference = params["settings"], params["image"]
     name, directory = settings.name, service_directory(settings)
     with working(name):
-        lock.keep(params["lock"])
+        lock.ensure_held(params["lock"])
         progress.at(stages.CANDIDATE)
         ownership.look(directory, name)
         past = history.read(engine, name, directory)
@@ -232,7 +232,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         past.save(engine)
         try:
             known["verify"] = verify(engine, params, prove_candidate)
-        except Broken as broken:
+        except ContractBroken as broken:
             known["verify"] = broken.verified
             raise
         built["proven"] = True

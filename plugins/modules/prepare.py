@@ -73,11 +73,11 @@ options:
     description: The Go facts of the source; the labels of the image come from them.
     type: dict
     default: {}
-  places:
+  deploy_follows:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
-  hold:
+  keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
     default: false
@@ -238,7 +238,7 @@ class Preparation:
             )
             plan["build"] = [reason]
             plan["deploy"] = [reason]
-            self._look_at_context(plan)
+            self._compare_context(plan)
             return plan
         self._remember(engine)
         version = engine.version()
@@ -248,20 +248,20 @@ class Preparation:
             "architecture": version["Arch"],
             "connection": engine.address.options,
         }
-        self._look_at_image(engine, plan)
+        self._compare_image(engine, plan)
         if plan["build"] and plan["digest"]:
             plan["builder"] = choose(engine, self.settings.builder)
         if plan["build"]:
-            self._look_at_context(plan)
-        self._look_at_container(engine, plan)
+            self._compare_context(plan)
+        self._compare_container(engine, plan)
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
-        if plan["deploy"] and self.params["places"]:
+        if plan["deploy"] and self.params["deploy_follows"]:
             check_port(engine, self.settings, engine.container(self.name))
         if self.past.report.get("digest") == plan["digest"]:
             plan["last_report"] = self.past.report
-        if not plan["deploy"] and plan["last_report"].get("terms") != self.settings.judged_by:
+        if not plan["deploy"] and plan["last_report"].get("demands") != self.settings.demands:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
@@ -271,7 +271,7 @@ class Preparation:
         self.past = history.read(engine, self.name, self.directory)
         adopt(engine, self.name, self.past)
 
-    def _look_at_context(self, plan: dict) -> None:
+    def _compare_context(self, plan: dict) -> None:
         """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
         if self.params["unfetched"]:
             plan["stage"].append(self.params["unfetched"])
@@ -283,7 +283,7 @@ class Preparation:
             plan["staged"] = [entry.identity for entry in staged]
         plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
 
-    def _look_at_image(self, engine: Engine, plan: dict) -> None:
+    def _compare_image(self, engine: Engine, plan: dict) -> None:
         if self.params["unfetched"]:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
@@ -332,7 +332,7 @@ class Preparation:
                 UNTOUCHED,
             )
 
-    def _look_at_container(self, engine: Engine, plan: dict) -> None:
+    def _compare_container(self, engine: Engine, plan: dict) -> None:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
@@ -458,8 +458,8 @@ def main() -> None:
             "unfetched": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
-            "places": {"type": "bool", "default": False},
-            "hold": {"type": "bool", "default": False},
+            "deploy_follows": {"type": "bool", "default": False},
+            "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
         supports_check_mode=True,
@@ -511,7 +511,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             with contextlib.suppress(EngineError):
                 lock.release(identity["token"])
             raise
-        held = bool(plan["build"] or plan["deploy"] or params["hold"])
+        held = bool(plan["build"] or plan["deploy"] or params["keep_lock"])
         if not held:
             lock.release(identity["token"])
     return {"changed": staged or bool(done), "plan": plan, "recovered": done, "held": held}

@@ -40,7 +40,7 @@ settings:
   type: dict
   returned: success
 failure:
-  description: What happened (C(message)), what is wrong, a sentence each (C(evidence)), what runs now (C(standing)), what to do (C(remedy)).
+  description: What happened (C(message)), what is wrong, a sentence each (C(evidence)), what runs now (C(still_runs)), what to do (C(remedy)).
   type: dict
   returned: failure
 """

@@ -66,7 +66,7 @@ def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str, secr
 def still_runs(record: Mapping[str, Any]) -> str:
     """Return what runs now."""
     if record["failure"]:
-        return str(record["failure"]["standing"])
+        return str(record["failure"]["still_runs"])
     if record["deploy"].get("container_id"):
         return f"The container {record['deploy']['container_id'][:12]} of {record['plan']['image']} runs and is healthy."
     return UNTOUCHED
@@ -77,12 +77,12 @@ def failure_text(record: Mapping[str, Any]) -> str:
     return Failure.from_dict(record["failure"]).text(record["settings"]["name"], record["report"].get("path", ""))
 
 
-def bill(record: Mapping[str, Any]) -> dict[str, Any]:
+def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the bill of materials of the image, {} where none is known."""
-    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("bill") or {})
+    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
 
 
-def report(record: Mapping[str, Any]) -> dict[str, Any]:
+def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the stages know, in the form that `report.assemble` takes."""
     plan, settings = record["plan"], _settings(record)
     verified = record["verify"] or plan.get("last_report") or {}

@@ -87,7 +87,7 @@ class Failure(Exception):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Failure:
         """Return the failure that `as_dict` was made of."""
-        return cls(data["stage"], data["message"], data["remedy"], data["standing"], data["evidence"])
+        return cls(data["stage"], data["message"], data["remedy"], data["still_runs"], data["evidence"])
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, as the report has it (docs/report.schema.json)."""
@@ -95,7 +95,7 @@ class Failure(Exception):
             "stage": self.stage,
             "message": self.message,
             "remedy": self.remedy,
-            "standing": self.still_runs,
+            "still_runs": self.still_runs,
             "evidence": self.evidence,
         }
 

@@ -148,8 +148,8 @@ class Settings:
         return ("wget", "--no-verbose", "--tries=1", "--spider", f"http://{self.health_host}:{self.port}{self.health_path}")
 
     @property
-    def judged_by(self) -> str:
-        """What the contract asks beyond what image and container are made from, as one word: another asks for another judgement."""
+    def demands(self) -> str:
+        """What the contract demands beyond what image and container are made from, as one word: where it changes, the image is judged anew."""
         asked = {"budget": asdict(self.budget), "budget_warn_only": list(self.budget_warn_only), "waivers": dict(self.waivers)}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

@@ -25,6 +25,9 @@ from ..common.files import read_own
 from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_WRITTEN
 from ..engine.client import Engine
 
+# What an earlier version called the parts of a report.
+_RENAMED = {"bill": "sbom", "terms": "demands"}
+
 
 @dataclass
 class History:
@@ -84,5 +87,6 @@ def _of_an_earlier_version(name: str, directory: Path) -> History:
         if record.get("service") == name:
             history.images, history.container = record.get("images"), record.get("container") or {}
     with contextlib.suppress(OSError, ValueError):
-        history.report = json.loads(read_own(directory / "report.json"))
+        report = json.loads(read_own(directory / "report.json"))
+        history.report = {_RENAMED.get(key, key): value for key, value in report.items()}
     return history

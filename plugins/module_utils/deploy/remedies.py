@@ -123,8 +123,9 @@ def refused(words: str, settings: Settings, otherwise: str) -> str:
     for pattern, names in _REFUSED:
         if re.search(pattern, words, re.I):
             # Of several the ones that the Engine quotes.
-            quoted = [name for name in names if any(value in words for value in _values(settings.written(name)))]
-            asked = [f"go_service_{name}{_shown(name, settings.written(name))}" for name in quoted or names if getattr(settings, name)]
+            given = {name: settings.written(name) for name in names}
+            quoted = [name for name in names if any(value in words for value in _values(given[name]))]
+            asked = [f"go_service_{name}{_shown(name, given[name])}" for name in quoted or names if given[name]]
             if asked:
                 return f"The Engine refuses {' or '.join(asked)}: correct it by what it says, then run again."
     if re.search(r"exec format error", words, re.I):

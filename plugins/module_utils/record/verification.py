@@ -30,7 +30,7 @@ from .facts import facts
 Prove = Callable[[Engine, Settings, str, Callable[[str], Evidence]], "tuple[Any, Evidence]"]
 
 
-class Broken(Failure):
+class ContractBroken(Failure):
     """An image breaks the contract. verified: what was measured, as `verify` returns it."""
 
     def __init__(self, image: str, verified: dict[str, Any], violations: list[str]) -> None:
@@ -47,7 +47,7 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
-    :raises Failure: the candidate does not prove itself; Broken where the contract is not met.
+    :raises Failure: the candidate does not prove itself; ContractBroken where the contract is not met.
     """
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
@@ -76,20 +76,20 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
         build_cached=bool(params["build"].get("cached")),
     )
     results = judge.evaluate(found, expected, settings.waivers)
-    bill = sbom.cyclonedx(found, service=settings.name, base_name=settings.runtime_image, builder=_builder(engine, params["bases"][0]))
+    document = sbom.cyclonedx(found, service=settings.name, base_name=settings.runtime_image, builder=_builder(engine, params["bases"][0]))
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
-        "terms": settings.judged_by,
+        "demands": settings.demands,
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "start_seconds": proof.start_seconds if proof else None,
         "seconds": round(time.monotonic() - began, 2),
         # What files, labels and linters are called is anybody's text.
-        "facts": visible(facts(found, expected, results, bill)),
-        "bill": bill,
+        "facts": visible(facts(found, expected, results, document)),
+        "sbom": document,
     }
     if verified["verdict"] == FAIL:
-        raise Broken(reference, verified, judge.failures(results))
+        raise ContractBroken(reference, verified, judge.failures(results))
     if refusal:
         raise refusal
     return verified

@@ -527,7 +527,7 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
             assert "has restarted the container since it was proven" in judgement.restarted(found, {})
     assert seen == {True, False}, "seen while it runs, and between two runs"
     past = history.History("utest-web")
-    assert deploy.keep(clean, wanted, body, image_id, past) is None
+    assert deploy.leave_in_place(clean, wanted, body, image_id, past) is None
     assert past.container == {}
 
 
@@ -590,7 +590,7 @@ def test_a_look_at_a_service_that_is_to_be_placed_sees_a_taken_port(
     """So a check predicts no deploy that cannot be; an image can be built and proven without the port."""
     with listener() as port:
         wanted = service(work_dir=str(tmp_path / "work"), publish=f"127.0.0.1:{port}")
-        refused = staged("look", settings=wanted, places=True)
+        refused = staged("look", settings=wanted, deploy_follows=True)
         assert refused["failure"]["stage"] == "port"
         assert f"127.0.0.1:{port} is taken by the process " in refused["msg"]
         assert staged("look", settings=wanted)["plan"]["deploy"]

@@ -169,7 +169,7 @@ def test_where_a_service_listens_is_measured(  # noqa: PLR0917
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "cpus": ({"cpus": 512}, "go_service_cpus (512", "go_service_args"),
     "pids": ({"pids_limit": 9_999_999_999}, "go_service_pids_limit (9999999999)", "go_service_args"),
-    "memory": ({"memory": "1m"}, "go_service_memory (1m)", "go_service_args"),
+    "memory": ({"memory": 1 << 20}, "go_service_memory (1m)", "go_service_args"),
     "a capability": ({"cap_add": ["NONSENSE"]}, "go_service_cap_add", "go_service_cap_drop"),
     "a dropped capability": ({"cap_drop": ["NONSENSE"]}, "go_service_cap_drop", "go_service_cap_add"),
     "an option of tmpfs": ({"tmpfs": {"/tmp": "foo"}}, "go_service_tmpfs", "go_service_volumes"),
@@ -178,7 +178,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "two volumes at one place": ({"volumes": ["utest-a:/data", "utest-b:/data"]}, "go_service_volumes", "go_service_tmpfs"),
     "a volume and tmpfs at one place": ({"volumes": ["utest-a:/tmp"]}, "go_service_volumes", "go_service_args"),
     "a file over a directory": ({"volumes": ["/etc/passwd:/etc"]}, "go_service_volumes", "go_service_tmpfs"),
-    "a size of the log": ({"log_max_size": "bogus"}, "go_service_log_max_size (bogus)", "go_service_args"),
+    "a size of the log": ({"log_max_size": 0}, "go_service_log_max_size (0)", "go_service_args"),
     "a number of logs": ({"log_max_file": 0}, "go_service_log_max_size", "go_service_args"),
     "a network": ({"network": "utest-none"}, "go_service_network (utest-none)", "go_service_args"),
 }
@@ -193,7 +193,7 @@ def test_what_the_engine_refuses_names_the_variable(
     changes, named, other = case
     try:
         with pytest.raises(Failure) as caught:
-            candidates.prove_candidate(clean, {**service(), **changes}, web, str)
+            candidates.prove_candidate(clean, replace(service(), **changes), web, str)
     finally:
         client("volume", "rm", "-f", "utest-a", "utest-b")
     assert named in caught.value.remedy, caught.value.message

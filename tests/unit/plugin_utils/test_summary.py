@@ -112,7 +112,7 @@ FAILURE = {
     "stage": "candidate",
     "message": "it exited with code 3",
     "evidence": ["log: boom"],
-    "standing": "The old one runs.",
+    "still_runs": "The old one runs.",
     "remedy": "Correct it.",
 }
 
@@ -148,13 +148,13 @@ def test_a_task_that_is_no_stage_fails_with_all_three_parts_as_well(settings: Se
 
 
 def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
-    result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"bill": {"a": 1}}}
+    result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"sbom": {"a": 1}}}
     failed = summary.failed(record(settings()), result, "x", {"address": ""})
-    assert (failed["failure"], failed["verify"], summary.bill(failed), summary.still_runs(failed)) == (
+    assert (failed["failure"], failed["verify"], summary.sbom(failed), summary.still_runs(failed)) == (
         FAILURE,
-        {"bill": {"a": 1}},
+        {"sbom": {"a": 1}},
         {"a": 1},
-        FAILURE["standing"],
+        FAILURE["still_runs"],
     )
 
 
@@ -167,7 +167,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
         "verify": {"seconds": 2.0, "facts": {"image": {"size": 1}}},
         "deploy": {"seconds": 1.5},
     }
-    report = summary.report(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
+    report = summary.report_document(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
     assert [(stage["stage"], stage["seconds"]) for stage in report["timeline"]] == [
         ("look and stage", 0.4),
         ("build", 24.3),
@@ -179,7 +179,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
 
 def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_before(settings: Settings) -> None:
     kept = {"checked_at": "2026-03-01T12:00:00Z", "facts": {"image": {"size": 1}}}
-    report = summary.report(record(settings(), {"digest": "f" * 64, "last_report": kept}))
+    report = summary.report_document(record(settings(), {"digest": "f" * 64, "last_report": kept}))
     assert (report["image"], report["unchanged"], report["checked_at"], report["timeline"]) == (
         {"size": 1},
         "f" * 64,
@@ -189,6 +189,6 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 
 
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
-    report = summary.report({**record(settings(), failure=FAILURE), "plan": {}})
+    report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
     assert report["failure"] == FAILURE
     assert report["url"] == "http://127.0.0.1:8080/health"

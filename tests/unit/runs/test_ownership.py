@@ -179,9 +179,9 @@ class Runs:
             "archive": "",
             "delete": [],
             "project": {"origin": {"revision": "", "date": "", "url": ""}},
-            "hold": False,
+            "keep_lock": False,
             "unfetched": "",
-            "places": False,
+            "deploy_follows": False,
             "lock": dict(RUN),
             **options,
         }
@@ -214,7 +214,7 @@ class Runs:
             lambda: self.prepare("stage"),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}", prove_only=True),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}"),
-            lambda: self.prepare("stage", image_tag="previous", hold=True),
+            lambda: self.prepare("stage", image_tag="previous", keep_lock=True),
             lambda: self.deploy(f"{NAME}:{digest_of(2)[:12]}"),
             self.remove,
             self.remove,
@@ -334,7 +334,7 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
     """Two that were proven, then three that failed: with go_service_keep_images at 2 the proven ones stay."""
     for number in (1, 2):
         host.ours(number)
-        runs.prepare("stage", hold=True)
+        runs.prepare("stage", keep_lock=True)
         runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
     broken = runs.settings
     for number in (3, 4, 5):
@@ -373,7 +373,7 @@ def test_images_beyond_those_kept_go_by_the_history_alone(host: Host, tmp_path: 
 def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: Runs, tmp_path: Path) -> None:
     first, second = host.ours(1, f"{NAME}:previous"), host.ours(2, f"{NAME}:latest")
     host.foreign(first)
-    staged = runs.prepare("stage", hold=True)
+    staged = runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     directory = tmp_path / f"work/{NAME}"
     (directory / "record.json").unlink()
@@ -383,7 +383,7 @@ def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: R
     (directory / "report.json").write_text("{}")
     (directory / "notes.txt").write_text("mine")
     assert runs.prepare("look")["plan"]["stage"] == staged["plan"]["stage"] == []
-    runs.prepare("stage", hold=True)
+    runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     assert json.loads((directory / "record.json").read_text())["trees"] == ["context"]
     past = history.read(host.engine, NAME, tmp_path)

@@ -77,7 +77,7 @@ def test_services_that_run_are_not_made_anew(
         hashlib.sha256(generate(**changes)["dockerfile"].encode()).hexdigest()[:16],
         container.config_hash(container.create_body(wanted, "a:b", (1, 44))),
         container.config_hash(container.candidate_body(wanted, "a:b", (1, 44))),
-        wanted.judged_by[:16],
+        wanted.demands[:16],
     ]
 
 

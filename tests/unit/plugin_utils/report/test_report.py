@@ -50,7 +50,7 @@ FAILURE = {
     "message": "the build failed at: RUN go build",
     "remedy": "Correct the source.",
     "evidence": ["main.go:3: undefined"],
-    "standing": "The running container was not touched.",
+    "still_runs": "The running container was not touched.",
 }
 GOOD = facts()
 BAD = facts(
