@@ -72,12 +72,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    settings = module.params["settings"]
-    name, directory = settings["name"], service_directory(settings)
     os.umask(0o077)
-    with ending(module, name, Progress(DIRECTORY, UNTOUCHED), {}):
+    with ending(module, Progress(DIRECTORY, UNTOUCHED), {}) as params:
+        name, directory = params["settings"].name, service_directory(params["settings"])
         if module.check_mode:
-            ownership.look(directory, name)
+            ownership.examine(directory, name)
         else:
             with working(name):
                 ownership.claim(directory, name, module.params["tree"])

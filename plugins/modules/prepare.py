@@ -23,9 +23,9 @@ attributes:
     description: A second run finds nothing to stage.
 options:
   mode:
-    description: V(analyze) reads the Go facts of a source on the host, V(look) compares, V(stage) changes the staged context.
+    description: V(analyze) reads the Go facts of a source on the host, V(compare) compares it with the host, V(stage) changes the staged context.
     type: str
-    choices: [analyze, look, stage]
+    choices: [analyze, compare, stage]
     required: true
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -73,11 +73,11 @@ options:
     description: The Go facts of the source; the labels of the image come from them.
     type: dict
     default: {}
-  places:
+  deploy_follows:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
-  hold:
+  keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
     default: false
@@ -127,7 +127,7 @@ from ..module_utils.common.files import write_text
 from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
-from ..module_utils.common.settings import contract_terms
+from ..module_utils.common.settings import Settings
 from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
@@ -177,17 +177,17 @@ def read_text(path: Path) -> str:
 
 
 class Preparation:
-    """One look at the host."""
+    """One comparison of what should be with what is on the host."""
 
     def __init__(self, params: dict) -> None:
         """params: of the module; its settings with their secret values."""
         self.params = params
-        self.settings = params["settings"]
-        self.name = self.settings["name"]
+        self.settings: Settings = params["settings"]
+        self.name = self.settings.name
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
         self.past = history.History(self.name)
-        ownership.look(self.directory, self.name)
+        ownership.examine(self.directory, self.name)
         self.entries: list[Entry] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
@@ -204,7 +204,7 @@ class Preparation:
     def _generated_differences(self) -> list[str]:
         return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
-    def look(self) -> dict:
+    def compare(self) -> dict:
         """Return the plan, and what a diff shows."""
         plan: dict = {
             "directory": str(self.directory),
@@ -230,7 +230,7 @@ class Preparation:
             engine = Engine()
         except EngineUnreachable as error:
             # An image that is returned to is not looked for where nobody can be asked.
-            if self.settings["image_tag"]:
+            if self.settings.image_tag:
                 raise
             plan["engine"] = {"unreachable": str(error)}
             reason = (
@@ -238,7 +238,7 @@ class Preparation:
             )
             plan["build"] = [reason]
             plan["deploy"] = [reason]
-            self._look_at_context(plan)
+            self._compare_context(plan)
             return plan
         self._remember(engine)
         version = engine.version()
@@ -248,20 +248,20 @@ class Preparation:
             "architecture": version["Arch"],
             "connection": engine.address.options,
         }
-        self._look_at_image(engine, plan)
+        self._compare_image(engine, plan)
         if plan["build"] and plan["digest"]:
-            plan["builder"] = choose(engine, self.settings["builder"])
+            plan["builder"] = choose(engine, self.settings.builder)
         if plan["build"]:
-            self._look_at_context(plan)
-        self._look_at_container(engine, plan)
+            self._compare_context(plan)
+        self._compare_container(engine, plan)
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
-        if plan["deploy"] and self.params["places"]:
+        if plan["deploy"] and self.params["deploy_follows"]:
             check_port(engine, self.settings, engine.container(self.name))
         if self.past.report.get("digest") == plan["digest"]:
             plan["last_report"] = self.past.report
-        if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
+        if not plan["deploy"] and plan["last_report"].get("demands") != self.settings.demands:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
@@ -271,7 +271,7 @@ class Preparation:
         self.past = history.read(engine, self.name, self.directory)
         adopt(engine, self.name, self.past)
 
-    def _look_at_context(self, plan: dict) -> None:
+    def _compare_context(self, plan: dict) -> None:
         """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
         if self.params["unfetched"]:
             plan["stage"].append(self.params["unfetched"])
@@ -283,12 +283,12 @@ class Preparation:
             plan["staged"] = [entry.identity for entry in staged]
         plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
 
-    def _look_at_image(self, engine: Engine, plan: dict) -> None:
+    def _compare_image(self, engine: Engine, plan: dict) -> None:
         if self.params["unfetched"]:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
         if not self.params["dockerfile"]:
-            reference = self.settings["image_tag"]
+            reference = self.settings.image_tag
         else:
             for base in self.params["base_images"]:
                 image = engine.image(base)
@@ -304,7 +304,7 @@ class Preparation:
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
-                fingerprint({kind: self.settings[kind] for kind in ("build_env", "build_args") if self.settings[kind]}, self.name),
+                fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name),
                 plan["base_ids"],
             )
             reference = plan["digest"][:TAG_LENGTH]
@@ -332,18 +332,18 @@ class Preparation:
                 UNTOUCHED,
             )
 
-    def _look_at_container(self, engine: Engine, plan: dict) -> None:
+    def _compare_container(self, engine: Engine, plan: dict) -> None:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
-        if settings["network"] not in ("bridge", "host", "none") and not engine.network_exists(settings["network"]):
+        if settings.network not in ("bridge", "host", "none") and not engine.network_exists(settings.network):
             raise Failure(
                 stages.NETWORK,
-                f"there is no network {settings['network']} on this host (go_service_network)",
-                f"Create it (docker network create {settings['network']}), or choose another.",
+                f"there is no network {settings.network} on this host (go_service_network)",
+                f"Create it (docker network create {settings.network}), or choose another.",
                 UNTOUCHED,
             )
-        missing = [volume.split(":")[0] for volume in settings["volumes"] if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
+        missing = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
             raise Failure(
                 stages.VOLUMES,
@@ -446,7 +446,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
+            "mode": {"type": "str", "choices": ["analyze", "compare", "stage"], "required": True},
             "settings": {"type": "dict", "required": True},
             "secrets": {"type": "str", "default": "", "no_log": True},
             "source_root": {"type": "path", "default": ""},
@@ -458,15 +458,15 @@ def main() -> None:
             "unfetched": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
-            "places": {"type": "bool", "default": False},
-            "hold": {"type": "bool", "default": False},
+            "deploy_follows": {"type": "bool", "default": False},
+            "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
         supports_check_mode=True,
     )
     os.umask(0o077)
     progress = Progress(stages.LOOK, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, {}) as params:
+    with ending(module, progress, {}) as params:
         module.exit_json(**run(module, params, progress))
 
 
@@ -478,8 +478,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
         root = find_source(params["source_root"], [str(Path.home())])
         return {"changed": False, "source_root": str(root), "project": project_facts(root, settings)}
     preparation = Preparation(params)
-    if params["mode"] == "look" or module.check_mode:
-        plan = preparation.look()
+    if params["mode"] == "compare" or module.check_mode:
+        plan = preparation.compare()
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
     progress.at(stages.STAGE)
     engine = Engine()
@@ -499,7 +499,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
-            plan = preparation.look()
+            plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
             staged = bool(plan["build"]) and preparation.stage()
@@ -511,7 +511,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             with contextlib.suppress(EngineError):
                 lock.release(identity["token"])
             raise
-        held = bool(plan["build"] or plan["deploy"] or params["hold"])
+        held = bool(plan["build"] or plan["deploy"] or params["keep_lock"])
         if not held:
             lock.release(identity["token"])
     return {"changed": staged or bool(done), "plan": plan, "recovered": done, "held": held}

@@ -124,7 +124,7 @@ class Removal:
         self._name = name
         self._directory = directory
         # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
-        record = ownership.look(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
+        record = ownership.examine(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
         self._paths = owned_paths(directory, record)
         self.removed: dict = {"containers": [], "images": [], "history": False, "directory": str(directory) if self._paths else ""}
         self.stays: list[str] = []
@@ -181,7 +181,7 @@ class Removal:
 
 def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Removal:
     """Remove the service while this run has its lock; put what was removed under `removed`. Raise Locked where another run has it."""
-    name, directory = params["settings"]["name"], service_directory(params["settings"])
+    name, directory = params["settings"].name, service_directory(params["settings"])
     removal = Removal(name, directory)
     try:
         engine = Engine()
@@ -221,9 +221,9 @@ def main() -> None:
     )
     known: dict = {"removed": {}}
     progress = Progress(stages.REMOVE, UNTOUCHED)
-    with ending(module, module.params["settings"]["name"], progress, known):
+    with ending(module, progress, known) as params:
         try:
-            done = run(module.params, module.check_mode, progress, known)
+            done = run(params, module.check_mode, progress, known)
         except Locked as held:
             if not module.params["lock"]:
                 raise

@@ -13,9 +13,10 @@ from typing import Any
 from ..module_utils.common.failure import Problem
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
+from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
 
@@ -132,8 +133,8 @@ def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
     return take
 
 
-def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
-    def take(value: Any) -> list:
+def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
+    def take(value: Any) -> tuple:
         if not isinstance(value, (list, tuple)):
             raise Rejected(f"is {_kind(value)}, not a list; write it like [one, another]")
         taken, problems = [], []
@@ -144,7 +145,7 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
                 problems.append(f"has the item {item!r}, which {problem}")
         if problems:
             raise Rejected(*problems)
-        return taken
+        return tuple(taken)
 
     return take
 
@@ -179,29 +180,23 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
     return take
 
 
-def _duration(value: Any) -> str:
-    text = _text(value)
-    parse_duration(text)
-    return text
+def _duration(value: Any) -> float:
+    return parse_duration(_text(value))
 
 
-def _size(value: Any) -> str:
-    text = _text(value)
-    parse_size(text)
-    return text
+def _log_size(value: Any) -> int:
+    return parse_size(_text(value), SIZES["log_max_size"])
 
 
-def _memory(value: Any) -> str:
-    text = _size(value)
-    if parse_size(text) < _SMALLEST_MEMORY:
+def _memory(value: Any) -> int:
+    size = parse_size(_text(value), SIZES["memory"])
+    if size < _SMALLEST_MEMORY:
         raise Rejected("is out of range; the Engine takes 6m or more")
-    return text
+    return size
 
 
-def _publish(value: Any) -> str:
-    text = _text(value)
-    parse_publish(text)
-    return text
+def _publish(value: Any) -> Endpoint | None:
+    return parse_publish(_text(value))
 
 
 def _volume(value: Any) -> str:
@@ -233,10 +228,8 @@ def _image(value: Any) -> str:
     return text
 
 
-def _uid(value: Any) -> int | str:
-    if value == "":
-        return ""
-    return _integer(1, 60000)(value)
+def _uid(value: Any) -> int | None:
+    return None if value == "" else _integer(1, 60000)(value)
 
 
 def _ldflags(value: Any) -> str:
@@ -246,9 +239,10 @@ def _ldflags(value: Any) -> str:
     return text
 
 
-def _budget(value: Any) -> dict[str, float | None]:
+def _budget(value: Any) -> Budget:
     given = _mapping_of(None, lambda item: item)(value)
-    taken, problems = dict(BUDGETS), []
+    taken: dict[str, Any] = {}
+    problems = []
     for name, limit in given.items():
         if name not in BUDGETS:
             problems.append(f"has no budget named {name!r}{did_you_mean(name, BUDGETS)}; there are {', '.join(BUDGETS)}")
@@ -260,7 +254,7 @@ def _budget(value: Any) -> dict[str, float | None]:
             problems.append(f"has {name!r} with the value {limit!r}, which {problem}")
     if problems:
         raise Rejected(*problems)
-    return taken
+    return Budget(**taken)
 
 
 def _reason(value: Any) -> str:
@@ -301,6 +295,7 @@ def _work_dir(value: Any) -> str:
     return text
 
 
+# What each variable may be, by its name without the prefix, and what becomes of it: in the order of roles/go_service/meta/argument_specs.yml.
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
@@ -308,6 +303,10 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "source_version": _source_version,
     "module_dir": _module_path,
     "main_package": _module_path,
+    "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "builder_image": _image,
+    "runtime_image": _image,
+    "builder": _choice(BUILDERS),
     "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
     "ldflags": _ldflags,
     "run_tests": _boolean,
@@ -315,9 +314,12 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
     "build_timeout": _integer(1, 86400, " of seconds"),
-    "builder": _choice(BUILDERS),
     "dockerignore": _list_of(_pattern),
     "context_limit_mb": _number(0, " of megabytes"),
+    "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
+    "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
+    "uid": _uid,
+    "numeric_user": _boolean,
     "port": _integer(1, 65535),
     "publish": _publish,
     "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
@@ -326,10 +328,6 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "health_timeout": _duration,
     "health_start_period": _duration,
     "health_retries": _integer(1, 100),
-    "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
-    "uid": _uid,
-    "numeric_user": _boolean,
-    "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
     "volumes": _list_of(_volume),
@@ -343,21 +341,18 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "tmpfs": _tmpfs,
     "cap_drop": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_RAW", or "ALL"')),
     "cap_add": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_BIND_SERVICE"')),
-    "log_max_size": _size,
+    "log_max_size": _log_size,
     "log_max_file": _integer(1, 1000),
     "stop_timeout": _integer(0, 3600, " of seconds"),
-    "builder_image": _image,
-    "runtime_image": _image,
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
-    "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "start_timeout": _number(0, " of seconds"),
+    "stable_seconds": _number(0, " of seconds", or_equal=True),
+    "keep_images": _integer(1, 1000),
+    "lock_timeout": _integer(0, 86400, " of seconds"),
+    "work_dir": _work_dir,
     "budget": _budget,
     "budget_warn_only": _list_of(_choice(BUDGETS)),
     "waivers": _mapping_of(None, _reason),
-    "keep_images": _integer(1, 1000),
-    "start_timeout": _number(0, " of seconds"),
-    "stable_seconds": _number(0, " of seconds", or_equal=True),
-    "lock_timeout": _integer(0, 86400, " of seconds"),
-    "work_dir": _work_dir,
     "report_dir": lambda value: _text(value, empty=False),
 }
 
@@ -389,7 +384,7 @@ def unknown_names(names: Iterable[str]) -> list[str]:
 def _across(settings: dict[str, Any]) -> list[str]:
     """Return the problems that only several values together show; settings: those of them that are right by themselves."""
     problems = []
-    if settings.get("numeric_user") and settings.get("uid") == "":
+    if settings.get("numeric_user") and settings.get("uid", 0) is None:
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
     source, source_type = settings.get("source", ""), settings.get("source_type", "git")
     is_address = "://" in source or re.match(r"[^/@]+@[^/]+:", source)
@@ -401,14 +396,14 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
-            f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
+            f"go_service_publish is '{settings['publish']}', but a container in the network {settings['network']!r} publishes no port. "
             'Set go_service_publish to "" or choose another go_service_network.'
         )
     return problems
 
 
-def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
+def check_variables(raw: Mapping[str, Any]) -> Settings:
+    """Return the settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
 
     A value that is Rejected is one that could not be read.
     """
@@ -434,4 +429,4 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
     problems += _across(settings)
     if problems:
         raise InputError(problems)
-    return settings
+    return Settings(**settings)

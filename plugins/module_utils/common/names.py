@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from .settings import Settings
 
 # What the names of all labels of the role begin with.
 LABELS = "go-service."
@@ -59,6 +59,6 @@ def temporary_names(name: str) -> tuple[str, ...]:
     return candidate_name(name), next_name(name), set_aside_name(name), failed_name(name)
 
 
-def service_directory(settings: Mapping[str, Any]) -> Path:
+def service_directory(settings: Settings) -> Path:
     """Return the directory of the service on this host: <go_service_work_dir>/<go_service_name>, absolute."""
-    return Path(os.path.expanduser(settings["work_dir"])).absolute() / settings["name"]
+    return Path(os.path.expanduser(settings.work_dir)).absolute() / settings.name

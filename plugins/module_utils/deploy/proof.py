@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.failure import Problem, folded
-from ..common.settings import parse_duration, parse_publish
-from ..common.text import url
+from ..common.settings import Settings
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
@@ -175,27 +174,22 @@ def http_answers(address: str, port: int, path: str, timeout: float = 3.0) -> st
     return ""
 
 
-def listens_inside_only(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> bool:
+def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
     networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
-    return bool(addresses) and all(
-        http_answers(address, settings["port"], settings["health_path"], 1.0) == "refused" for address in addresses
-    )
+    return bool(addresses) and all(http_answers(address, settings.port, settings.health_path, 1.0) == "refused" for address in addresses)
 
 
-def prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any], *, restarts: int = 0) -> None:
+def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
-    timeout = parse_duration(settings["health_timeout"]) / 1e9
-    prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"], restarts=restarts)
-    published = parse_publish(settings["publish"])
-    if published:
-        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])
-        problem = http_answers(address, published[1], settings["health_path"])
+    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, settings.stable_seconds, restarts=restarts)
+    if settings.publish:
+        problem = http_answers(settings.publish.host, settings.publish.port, settings.health_path)
         if problem:
             raise NotProven(
-                f"it is healthy inside, but {url(settings)}{settings['health_path']} does not answer on the host: {problem}",
+                f"it is healthy inside, but {settings.url}{settings.health_path} does not answer on the host: {problem}",
                 "Check go_service_publish, go_service_port and the host's firewall.",
                 [],
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
 from ..common.secrets import MASK, escaped
-from ..common.settings import health_command
+from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
 
@@ -90,15 +90,15 @@ def module_files(project: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     warm = not project["profiled"]
     flags = ["-trimpath", "-buildvcs=false"]
-    if {"-s", "-w"} & set(settings["ldflags"].split()):
+    if {"-s", "-w"} & set(settings.ldflags.split()):
         # What the linker would drop, the compiler need not make (https://pkg.go.dev/cmd/compile).
         flags.append("-gcflags=all=-dwarf=false")
-    if settings["build_tags"]:
-        flags.append("-tags=" + ",".join(settings["build_tags"]))
+    if settings.build_tags:
+        flags.append("-tags=" + ",".join(settings.build_tags))
     for path in (project["module_dir"], project["main_package"], *project["local_modules"]):
         if not path.isprintable():
             raise SourceError(f"the directory {path!r} has a line break or another character in its name that does not print", "Rename it.")
@@ -110,7 +110,8 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_files": module_files(project) if project["has_requirements"] else [],
         "module_packages": project["module_packages"] if warm else [],
         "main_package": project["main_package"],
-        "health_command": json.dumps(health_command(settings)),
+        **{name: settings.written(name) for name in DURATIONS},
+        "health_command": json.dumps(settings.health_command),
     }
 
 
@@ -118,9 +119,9 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
 _VALUE = re.compile(r'\b(ENV|ARG) ([A-Za-z_][A-Za-z0-9_]*)="((?:\\.|[^"\\])*)"')
 
 
-def with_values(dockerfile: str, settings: Mapping[str, Any]) -> str:
+def with_values(dockerfile: str, settings: Settings) -> str:
     """Return a Dockerfile of the template with the values of build_env and build_args in their places, as the builder gets it."""
-    values = {"ENV": settings["build_env"], "ARG": settings["build_args"]}
+    values = {"ENV": settings.build_env, "ARG": settings.build_args}
 
     def filled(found: re.Match) -> str:
         instruction, name = found[1], found[2]
@@ -134,14 +135,14 @@ def without_values(text: str) -> str:
     return _VALUE.sub(rf'\1 \2="{MASK}"', text)
 
 
-def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
+def image_labels(project: Mapping[str, Any], settings: Settings, digest: str, base_digest: str) -> dict[str, str]:
     """Return the labels that say where an image comes from; they are no part of its digest.
 
     A version that was given is part of it: it stands in the Dockerfile.
     """
     labels = {
         LABEL_DIGEST: digest,
-        OCI + "version": "" if settings["version"] else digest[:TAG_LENGTH],
+        OCI + "version": "" if settings.version else digest[:TAG_LENGTH],
         OCI + "revision": project["origin"]["revision"],
         OCI + "created": project["origin"]["date"],
         OCI + "source": project["origin"]["url"],

@@ -15,6 +15,7 @@ import subprocess
 import time
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_HISTORY, LABEL_KIND, LABEL_NAME, service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, images, judgement, ownership
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK, Lock, Locked
@@ -149,7 +151,7 @@ def tree(top: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str, Any]:
+def service(settings: Callable[..., Settings], tmp_path: Path) -> Settings:
     """Return the settings of the service; whatever its contract says of it is waived, since it is not what is tested here."""
     (tmp_path / "work").mkdir()
     quick = {"publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 10, "args": ["exec httpd -f -p 8080 -h /srv"]}
@@ -160,7 +162,7 @@ def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str
 class Runs:
     """The entry points of the role, as far as they run on the host."""
 
-    def __init__(self, engine: Engine, settings: dict[str, Any], source: Path, generated: dict[str, str]) -> None:
+    def __init__(self, engine: Engine, settings: Settings, source: Path, generated: dict[str, str]) -> None:
         self._engine = engine
         self.settings = settings
         self._source, self._generated = source, generated
@@ -169,7 +171,7 @@ class Runs:
         """Run go_service_prepare for the source, or for an image that is named."""
         params = {
             "mode": mode,
-            "settings": {**self.settings, "image_tag": image_tag},
+            "settings": replace(self.settings, image_tag=image_tag),
             "source_root": "" if image_tag else str(self._source),
             "manifest": "",
             **({"dockerfile": "", "dockerignore": ""} if image_tag else self._generated),
@@ -177,9 +179,9 @@ class Runs:
             "archive": "",
             "delete": [],
             "project": {"origin": {"revision": "", "date": "", "url": ""}},
-            "hold": False,
+            "keep_lock": False,
             "unfetched": "",
-            "places": False,
+            "deploy_follows": False,
             "lock": dict(RUN),
             **options,
         }
@@ -205,14 +207,14 @@ class Runs:
         """Run every entry point, in every mode; return the refusals."""
         directory = service_directory(self.settings)
         points: list[Callable[[], Any]] = [
-            lambda: self.prepare("look"),
-            lambda: self.prepare("look", image_tag="previous"),
+            lambda: self.prepare("compare"),
+            lambda: self.prepare("compare", image_tag="previous"),
             lambda: self.remove(check_mode=True),
             lambda: ownership.claim(directory, NAME, "source"),
             lambda: self.prepare("stage"),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}", prove_only=True),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}"),
-            lambda: self.prepare("stage", image_tag="previous", hold=True),
+            lambda: self.prepare("stage", image_tag="previous", keep_lock=True),
             lambda: self.deploy(f"{NAME}:{digest_of(2)[:12]}"),
             self.remove,
             self.remove,
@@ -281,10 +283,10 @@ def test_a_tag_that_somebody_else_has_is_refused_before_anything_is_touched(
     made = make(host)
     before = host.seen()
     for point in (
-        lambda: runs.prepare("look"),
+        lambda: runs.prepare("compare"),
         lambda: runs.prepare("stage"),
         lambda: runs.deploy(f"{NAME}:{digest_of(1)[:12]}"),
-        lambda: runs.prepare("look", image_tag="previous"),
+        lambda: runs.prepare("compare", image_tag="previous"),
     ):
         with pytest.raises(Failure, match="held by an image that this role did not make") as caught:
             point()
@@ -298,10 +300,10 @@ def test_a_tag_that_somebody_else_has_is_refused_before_anything_is_touched(
 
 
 def test_the_tag_of_the_build_itself_is_refused_where_somebody_else_has_it(host: Host, runs: Runs) -> None:
-    tag = runs.prepare("look")["plan"]["image"]
+    tag = runs.prepare("compare")["plan"]["image"]
     host.build(f"FROM {BARE}\nENV A=b\n", tag)
     with pytest.raises(Failure, match=f"the name {tag} is held by an image"):
-        runs.prepare("look")
+        runs.prepare("compare")
 
 
 def test_a_container_that_inherits_our_labels_from_a_commit_is_foreign(host: Host, runs: Runs) -> None:
@@ -332,18 +334,18 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
     """Two that were proven, then three that failed: with go_service_keep_images at 2 the proven ones stay."""
     for number in (1, 2):
         host.ours(number)
-        runs.prepare("stage", hold=True)
+        runs.prepare("stage", keep_lock=True)
         runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
-    broken = dict(runs.settings)
+    broken = runs.settings
     for number in (3, 4, 5):
         host.ours(number)
-        runs.settings = {**broken, "args": ["exit 3"]}
+        runs.settings = replace(broken, args=("exit 3",))
         with pytest.raises(Failure, match="exited with code 3"):
             runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
         runs.settings = broken
     kept = [digest_of(number)[:12] for number in (2, 1)]
     with pytest.raises(Failure, match="there is no image") as caught:
-        runs.prepare("look", image_tag="000000000000")
+        runs.prepare("compare", image_tag="000000000000")
     assert sorted(caught.value.remedy.partition(": ")[2].rstrip(".").split(", ")) == sorted(kept)
     done = runs.deploy(f"{NAME}:{kept[0]}")
     assert sorted(done["deploy"]["pruned"]) == sorted(f"{NAME}:{digest_of(number)[:12]}" for number in (3, 4, 5))
@@ -371,7 +373,7 @@ def test_images_beyond_those_kept_go_by_the_history_alone(host: Host, tmp_path: 
 def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: Runs, tmp_path: Path) -> None:
     first, second = host.ours(1, f"{NAME}:previous"), host.ours(2, f"{NAME}:latest")
     host.foreign(first)
-    staged = runs.prepare("stage", hold=True)
+    staged = runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     directory = tmp_path / f"work/{NAME}"
     (directory / "record.json").unlink()
@@ -380,8 +382,8 @@ def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: R
     (directory / "working").touch()
     (directory / "report.json").write_text("{}")
     (directory / "notes.txt").write_text("mine")
-    assert runs.prepare("look")["plan"]["stage"] == staged["plan"]["stage"] == []
-    runs.prepare("stage", hold=True)
+    assert runs.prepare("compare")["plan"]["stage"] == staged["plan"]["stage"] == []
+    runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     assert json.loads((directory / "record.json").read_text())["trees"] == ["context"]
     past = history.read(host.engine, NAME, tmp_path)
@@ -528,11 +530,11 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
     host.ours(1)
     tag = digest_of(1)[:12]
     # What lies in /tmp is gone with the process, so that it ends once.
-    runs.settings["args"] = ["httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done"]
+    runs.settings = replace(runs.settings, args=("httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done",))
     runs.prepare("stage", image_tag=tag)
     made = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert made["action"] == "created"
-    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    assert runs.prepare("compare", image_tag=tag)["plan"]["deploy"] == []
     client("exec", NAME, "touch", "/tmp/end")
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -540,9 +542,9 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
         if found["RestartCount"] and found["State"]["Running"] and not found["State"]["Restarting"]:
             break
         time.sleep(0.05)
-    reasons = runs.prepare("look", image_tag=tag)["plan"]["deploy"]
+    reasons = runs.prepare("compare", image_tag=tag)["plan"]["deploy"]
     assert reasons == ["the Engine has restarted the container since it was proven (restarts in all: 1)"]
     again = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert (again["action"], again["container_id"]) == ("proven", made["container_id"])
-    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    assert runs.prepare("compare", image_tag=tag)["plan"]["deploy"] == []
     assert runs.deploy(f"{NAME}:{tag}")["deploy"]["action"] == "kept"
