@@ -6,11 +6,13 @@ role works with, or raises InputError with every problem found, each naming the 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..module_utils.common.failure import Problem
+from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
 from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
@@ -33,6 +35,7 @@ _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
 
@@ -286,6 +289,60 @@ def _pattern(value: Any) -> str:
     return text
 
 
+def _path_in_image(value: Any) -> str:
+    text = _text(value, empty=False)
+    if not _PATH_IN_IMAGE.match(text) or ".." in text.split("/"):
+        raise Rejected('is not a path in the image; letters, digits and _ . @ + / ~ - are allowed, and no ".."')
+    # Two slashes at the beginning mean something else to POSIX alone.
+    return re.sub(r"\A//", "/", posixpath.normpath(text))
+
+
+def _workdir(value: Any) -> str:
+    text = _path_in_image(value)
+    if not text.startswith("/"):
+        raise Rejected('is not an absolute path in the image; write it like "/app"')
+    return text
+
+
+def _path_in_source(value: Any) -> str:
+    text = _text(value, empty=False)
+    if text.startswith("/") or ".." in text.split("/") or posixpath.normpath(text) == ".":
+        raise Rejected('is not a path within the source; write it from the top of the source, like "web/templates"')
+    return posixpath.normpath(text)
+
+
+def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], dict]:
+    """Take a mapping with these names alone."""
+    known = {**needed, **optional}
+
+    def take(value: Any) -> dict:
+        if not isinstance(value, Mapping):
+            raise Rejected(f"is {_kind(value)}, not a mapping of {', '.join(known)}")
+        missing = [name for name in needed if name not in value]
+        unknown = [f"{name!r}{did_you_mean(str(name), known)}" for name in value if name not in known]
+        if missing:
+            raise Rejected(f"has no {', '.join(missing)}")
+        if unknown:
+            raise Rejected(f"has {', '.join(unknown)}; there are {', '.join(known)}")
+        taken = {}
+        for name, item in value.items():
+            try:
+                taken[name] = known[name](item)
+            except Rejected as problem:
+                raise Rejected(f"has {name!r} with the value {item!r}, which {problem}") from None
+        return taken
+
+    return take
+
+
+_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False)})
+
+
+def _file(value: Any) -> dict[str, str]:
+    taken = _FILE(value)
+    return {"src": taken["src"], "dest": taken.get("dest", taken["src"]), "owner": taken.get("owner", "root")}
+
+
 def _source_version(value: Any) -> str:
     text = _text(value, empty=False)
     # What git takes for an option, for another word, or for no name of a reference: https://git-scm.com/docs/git-check-ref-format
@@ -329,6 +386,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
     "uid": _uid,
     "numeric_user": _boolean,
+    "workdir": _workdir,
+    "files": _list_of(_file),
+    "directories": _list_of(_path_in_image),
     "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
@@ -407,6 +467,33 @@ def _across(settings: dict[str, Any]) -> list[str]:
     return problems
 
 
+def _in_the_image(settings: dict[str, Any]) -> list[str]:
+    """Return the problems of the places that the service's files and directories have in the image."""
+    if not {"name", "workdir", "files", "directories", "user", "tmpfs", "volumes"} <= set(settings):
+        return []
+    workdir, name, problems = settings["workdir"], settings["name"], []
+    covered = {**dict.fromkeys(settings["tmpfs"], "go_service_tmpfs")}
+    covered.update({posixpath.normpath(volume.split(":")[1]): "go_service_volumes" for volume in settings["volumes"]})
+    files = [(f"go_service_files brings {file['src']} to {file['dest']!r}", absolute(workdir, file["dest"])) for file in settings["files"]]
+    directories = [(f"go_service_directories has {path!r}", absolute(workdir, path)) for path in settings["directories"]]
+    for what, place in [(f"go_service_workdir is {workdir!r}", workdir), *files, *directories]:
+        system = system_place(place, name)
+        if system:
+            problems.append(f"{what}, which belongs to the system ({system}). Choose another place, like /app or /srv.")
+    for what, place in files:
+        hidden = below(place, covered)
+        if hidden:
+            problems.append(f"{what}, which {covered[hidden]} hides by what it mounts at {hidden}. Choose another place for one of them.")
+        if [other for _what, other in files].count(place) > 1:
+            problems.append(f"{what}, and another one to the same place. Choose another place for one of them.")
+    for file in settings["files"]:
+        if file["owner"] not in ("root", settings["user"]):
+            problems.append(
+                f"go_service_files gives {file['src']} to {file['owner']!r}, who is neither root nor go_service_user ({settings['user']})."
+            )
+    return problems
+
+
 def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
 
@@ -431,7 +518,7 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
                 or (name == "source" and re.search("[@:]", str(raw[name])))
             )
             problems += [f"{PREFIX}{name} {'' if whole else f'is {raw[name]!r}, which '}{problem}." for problem in rejected.args]
-    problems += _across(settings)
+    problems += _across(settings) + _in_the_image(settings)
     if problems:
         raise InputError(problems)
     return settings

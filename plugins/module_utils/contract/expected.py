@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.names import LABEL_NAME, OCI
+from ..common.places import absolute
 from ..common.settings import health_command, parse_duration, parse_publish, parse_size
 
 _NANO = 1_000_000_000
@@ -21,7 +22,8 @@ class Expected:
     trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
-    the stand-in's name). packages: what was asked to be installed. budgets: limits by name (`BUDGETS`), None for no limit;
+    the stand-in's name). packages: what was asked to be installed. workdir: the working directory; directories: those of the service's
+    user; files: what is in the image beside the binary, each with its owner; all of them absolute. budgets: limits by name (`BUDGETS`), None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
     health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
@@ -43,6 +45,9 @@ class Expected:
     source_date: str = ""
     base_name: str = ""
     packages: tuple[str, ...] = ()
+    workdir: str = "/srv"
+    directories: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()
     pids_limit: int = 128
     memory: int = 256 << 20
@@ -81,6 +86,9 @@ class Expected:
             "labels": _labels(settings),
             "base_name": settings["runtime_image"],
             "packages": tuple(settings["packages"]),
+            "workdir": settings["workdir"],
+            "directories": tuple(absolute(settings["workdir"], path) for path in settings["directories"]),
+            "files": {absolute(settings["workdir"], asked["dest"]): asked["owner"] for asked in settings["files"]},
             "cap_add": tuple(settings["cap_add"]),
             "pids_limit": settings["pids_limit"],
             "memory": parse_size(settings["memory"]),

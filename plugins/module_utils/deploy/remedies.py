@@ -17,7 +17,8 @@ _REMEDIES = (
         _ANY,
         r"read-only file system",
         "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
-        "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up).",
+        "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up). A relative path begins in go_service_workdir; "
+        "an empty directory there that belongs to its user go_service_directories makes.",
     ),
     (
         _ANY,
@@ -59,8 +60,14 @@ _REMEDIES = (
     (
         _ANY,
         r"pattern matches no files|(?:open|stat|lstat) \S*(?:\.(?:html?|tmpl|gohtml|tpl)|templates?\b|static\b|views\b)\S*: no such file",
-        "The service looks for files that its image does not have: the binary alone is in it. Embed them (//go:embed), or mount their directory by "
-        "go_service_volumes where the service looks; its working directory is /srv.",
+        "The service looks for files that its image does not have. Bring them from the source by go_service_files, embed them (//go:embed), or mount "
+        "their directory by go_service_volumes where the service looks; a relative path begins in go_service_workdir.",
+    ),
+    (
+        _ANY,
+        r"\b(?:open|stat|lstat|chdir|readdir|fdopendir|scandir|readdirent|mkdir|directory)[ :\"']+(?:\./)?[^/\s:\"'][^\s:\"']*[\"']?: no such file or directory",
+        "The service looks for a path in its working directory, which is go_service_workdir. What the source has of it go_service_files brings; an "
+        "empty directory for the service's user go_service_directories makes; data of the host go_service_volumes mounts there.",
     ),
     (
         _ANY,

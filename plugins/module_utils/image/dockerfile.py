@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
+from ..common.places import absolute
 from ..common.secrets import MASK, escaped
 from ..common.settings import health_command
 from ..common.text import one_line
@@ -60,6 +61,18 @@ def _copy(sources: list[str], target: str) -> str:
     return json.dumps([*(re.sub(r"[\\\"'$]", r"\\\g<0>", source.rstrip("/")) for source in sources), target], ensure_ascii=False)
 
 
+def _pattern(path: str) -> str:
+    """Return a path as a pattern, where Docker takes one."""
+    return re.sub(r"[*?\[\\]", r"[\g<0>]", path).replace("[\\]", "\\\\")
+
+
+def _copied_file(asked: Mapping[str, str]) -> str:
+    """Return the arguments of COPY for one of go_service_files. What a directory holds is copied into a directory, a file under its name."""
+    owner = "" if asked["owner"] == "root" else f"--chown={asked['owner']}:{asked['owner']} "
+    slash = "/" if asked["kind"] == "directory" else ""
+    return owner + _copy([_pattern(asked["src"]) + slash], asked["dest"] + slash)
+
+
 def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
@@ -71,12 +84,11 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         flags.append("-gcflags=all=-dwarf=false")
     if settings["build_tags"]:
         flags.append("-tags=" + ",".join(settings["build_tags"]))
-    for path in (project["module_dir"], project["main_package"]):
+    for path in (project["module_dir"], project["main_package"], *(asked["src"] for asked in project["files"])):
         if not path.isprintable():
-            raise SourceError(f"the directory {path!r} has a line break or another character in its name that does not print", "Rename it.")
+            raise SourceError(f"the path {path!r} has a line break or another character in its name that does not print", "Rename it.")
     prefix = "" if project["module_dir"] == "." else project["module_dir"] + "/"
-    # As a pattern, where Docker takes one.
-    pattern = re.sub(r"[*?\[\\]", r"[\g<0>]", prefix).replace("[\\]", "\\\\")
+    pattern = _pattern(prefix)
     return {
         "goflags": " ".join(flags),
         "copied_module_files": _copy([f"{pattern}go.mod", f"{pattern}go.su[m]"], "./"),
@@ -87,6 +99,8 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_files": alone and project["has_requirements"],
         "module_packages": project["module_packages"] if warm and alone else [],
         "main_package": project["main_package"],
+        "directories": [absolute(settings["workdir"], path) for path in settings["directories"]],
+        "copied_files": [_copied_file(asked) for asked in project["files"]],
         "health_command": json.dumps(health_command(settings)),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .beside import read_files
 from .errors import SourceError
 from .origin import read_origin
 from .project import read_project
@@ -54,6 +55,7 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),
         "embedded_files": list(project.embedded_files),
+        "files": read_files(root, settings),
         "origin": read_origin(root),
     }
 

@@ -83,6 +83,12 @@ REMEDIES = {
     "Usage of api:": "go_service_args",
     "open /srv/config.yml: permission denied": "go_service_volumes",
     "dial tcp: lookup db on 127.0.0.11:53: no such host": "go_service_network",
+    "log: open files: no such file or directory": "go_service_directories",
+    "log: cannot read directory 'files': open ./files: no such file or directory": "go_service_workdir",
+    "log: stat data/cats: no such file or directory": "go_service_files",
+    "log: open templates/page.html: no such file or directory": "go_service_files",
+    "log: mkdir files: read-only file system": "go_service_directories",
+    "log: open /data/x: no such file or directory": "Read the log lines",
     "panic: runtime error": "Read the log lines",
 }
 

@@ -34,6 +34,13 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "build_timeout": ("60", 60, 0),
     "dockerignore": (["/web", "!web/dist"], ["/web", "!web/dist"], ["../x"]),
     "context_limit_mb": ("0.5", 0.5, "nan"),
+    "workdir": ("/app/", "/app", "app"),
+    "files": (
+        [{"src": "web/./templates", "dest": "t"}, {"src": "a.toml", "owner": "app"}],
+        [{"src": "web/templates", "dest": "t", "owner": "root"}, {"src": "a.toml", "dest": "a.toml", "owner": "app"}],
+        [{"src": "../x"}],
+    ),
+    "directories": (["files", "/data/"], ["files", "/data"], ["a b"]),
     "packages": (["tzdata", "curl>=8.0-r1"], ["tzdata", "curl>=8.0-r1"], ["a;id"]),
     "user": ("_web-1", "_web-1", "app:app"),
     "uid": ("10001", 10001, 0),

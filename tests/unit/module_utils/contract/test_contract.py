@@ -265,6 +265,42 @@ VIOLATIONS = {
         {"files-differences"},
         "+ /etc/motd, - /home, ~ /bin/busybox",
     ),
+    "file that was asked for is missing": (
+        lambda: GOOD,
+        {"files": {"/srv/templates": "root"}},
+        {"files-beside"},
+        "/srv/templates is missing",
+    ),
+    "file that the service may write": (
+        lambda: samples.good_evidence(samples.Layer().directory("/srv/pages").add("/srv/pages/a", uid=1000, mode=0o644)),
+        {"files": {"/srv/pages": "root"}},
+        {"files-beside"},
+        "/srv/pages/a can be written to by the service",
+    ),
+    "file that belongs to another user": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page", uid=0)),
+        {"files": {"/srv/page": "app"}},
+        {"files-beside"},
+        "/srv/page belongs to 0",
+    ),
+    "file beside what was asked for": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page").add("/srv/pages")),
+        {"files": {"/srv/page": "root"}},
+        {"files-differences"},
+        "/srv/pages",
+    ),
+    "asked for in the place of the base's": (
+        lambda: samples.good_evidence(samples.Layer().add("/bin/busybox", "changed", mode=0o755)),
+        {"files": {"/bin": "root"}},
+        {"files-differences"},
+        "~ /bin/busybox",
+    ),
+    "directory of another user": (
+        lambda: samples.good_evidence(samples.Layer().directory("/data")),
+        {"directories": ("/data", "/more")},
+        {"files-beside"},
+        "/data belongs to 0, not to the service's user (1000), /more is no directory",
+    ),
     "binary writable for all": (
         lambda: samples.good_evidence(replace_binary=samples.binary_layer(mode=0o757, uid=0, gid=0)),
         {},

@@ -483,6 +483,9 @@ def test_expected_from_settings():
         uid="",
         numeric_user=False,
         packages=["tzdata"],
+        workdir="/app",
+        files=[{"src": "web", "dest": "pages", "owner": "root"}],
+        directories=["."],
         cap_add=[],
         pids_limit=64,
         memory="64m",
@@ -498,6 +501,7 @@ def test_expected_from_settings():
     assert found.health_test == ("wget", "--no-verbose", "--tries=1", "--spider", "http://127.0.0.1:9000/up")
     assert (found.health_interval, found.health_timeout, found.publish) == (90.0, 0.5, ("::1", 90))
     assert (found.memory, found.uid, found.budget("image_mb"), found.budget("memory_mb")) == (64 << 20, None, 20.0, None)
+    assert (found.workdir, found.files, found.directories) == ("/app", {"/app/pages": "root"}, ("/app",))
     assert (found.start_seconds, found.candidate, found.warn_only) == (0.5, True, ("image_mb",))
     assert found.labels == {"go-service.name": "svc", "org.opencontainers.image.title": "svc", "org.opencontainers.image.version": "1.2"}
     assert "org.opencontainers.image.version" not in expected.Expected.from_settings({**defaults, "image_tag": "previous"}).labels

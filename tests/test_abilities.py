@@ -1,0 +1,102 @@
+"""What ordinary services have beside a port, built and run by the playbooks on this machine's Engine, and asked of the service itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import PROJECT, changed, free_port, get, left_on_engine, play
+
+NAME = "utest-desk"
+Run = Callable[..., str]
+
+
+def docker(*arguments: str) -> str:
+    """Run the Docker client and return what it prints."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def inspected() -> dict[str, Any]:
+    """Return the Engine's record of the service's container."""
+    return json.loads(docker("inspect", NAME))[0]
+
+
+def of_file(port: int, action: str, path: str) -> tuple[int, str]:
+    """Have the service read or write a path; return how it answers."""
+    return get(port, f"/{action}?path={urllib.parse.quote(path)}")
+
+
+@pytest.fixture
+def port() -> int:
+    """Return the host port of the service."""
+    return free_port()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return the source of the service, to change."""
+    return Path(shutil.copytree(PROJECT / "tests/services/desk", tmp_path / "source"))
+
+
+@pytest.fixture
+def deploy(builder_image: str, source: Path, port: int, tmp_path: Path) -> Iterator[Run]:
+    """Return what runs a playbook for the service with variables without their prefix; the service is gone afterwards, all of it."""
+    assert builder_image
+    common = {
+        "name": NAME,
+        "source": str(source),
+        "publish": f"127.0.0.1:{port}",
+        "work_dir": str(tmp_path / "work"),
+        "report_dir": str(tmp_path / "reports"),
+        "stable_seconds": 0,
+        "stop_timeout": 1,
+    }
+
+    def run(playbook: str = "build", *arguments: str, succeeds: bool = True, **variables: Any) -> str:
+        given = {f"go_service_{name}": value for name, value in {**common, **variables}.items()}
+        return play(playbook, given, *arguments, succeeds=succeeds)
+
+    yield run
+    run("remove")
+    assert left_on_engine(NAME) == []
+    assert not (tmp_path / "work" / NAME).exists()
+
+
+def test_files_beside_the_binary(deploy: Run, source: Path, port: int) -> None:
+    """They are where they were asked for, belong to root, and are part of what the image is made from."""
+    asked = {
+        "workdir": "/app",
+        "files": [
+            {"src": "web/templates", "dest": "templates"},
+            {"src": "desk.toml", "dest": f"/etc/{NAME}/desk.toml"},
+            {"src": "web/templates/page.html", "dest": "own.html", "owner": "app"},
+        ],
+        "directories": ["files"],
+        "volumes": [f"{NAME}-files:/app/files"],
+        "read_only": False,
+        "waivers": {"runtime-read-only": "it is tried what the service may write to"},
+    }
+    try:
+        deploy(**asked)
+        read = ("templates/page.html", "/app/templates/inner/page.html", f"/etc/{NAME}/desk.toml", "own.html")
+        assert [of_file(port, "read", path) for path in read] == [
+            (200, "A page"),
+            (200, "An inner page"),
+            (200, 'title = "Desk"'),
+            (200, "A page"),
+        ]
+        written = ("templates/page.html", "templates/new.html", f"/etc/{NAME}/desk.toml", "new", "own.html", "files/new")
+        assert [of_file(port, "write", path)[0] for path in written] == [403, 403, 403, 403, 200, 200]
+        assert changed(deploy(**asked)) == 0
+        (source / "web/templates/page.html").write_text("Another page")
+        assert changed(deploy(**asked)) > 0
+        assert of_file(port, "read", "templates/page.html") == (200, "Another page")
+    finally:
+        deploy("remove")
+        docker("volume", "rm", "--force", f"{NAME}-files")
