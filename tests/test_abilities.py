@@ -100,3 +100,32 @@ def test_files_beside_the_binary(deploy: Run, source: Path, port: int) -> None:
     finally:
         deploy("remove")
         docker("volume", "rm", "--force", f"{NAME}-files")
+
+
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        pytest.param(
+            {"health_scheme": "https", "health_headers": {"X-Desk": "me"}, "env": {"DESK_HEADER": "me"}, "args": ["-tls"]},
+            "curl -k -H 'X-Desk: me' https://127.0.0.1:{port}/health",
+            id="by TLS, with a header",
+        ),
+        pytest.param(
+            {"health_command": [f"/usr/local/bin/{NAME}", "health"], "args": ["-tls"]},
+            f"docker exec {NAME} /usr/local/bin/{NAME} health",
+            id="by a command",
+        ),
+    ],
+)
+def test_health(deploy: Run, port: int, asked: dict[str, Any], command: str) -> None:
+    """The image's own test passes, the service answers on the host, and what is shown to try it works."""
+    told = deploy(**asked)
+    assert "contract  kept" in told
+    assert command.format(port=port) in told
+    assert subprocess.run(command.format(port=port), shell=True, capture_output=True, check=False).returncode == 0
+    assert changed(deploy(**asked)) == 0
+
+
+def test_health_by_plain_http_where_the_service_speaks_tls(deploy: Run) -> None:
+    """The first error leads to the variable."""
+    assert "Set go_service_health_scheme to https" in deploy(args=["-tls"], start_timeout=2, succeeds=False)

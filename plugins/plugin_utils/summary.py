@@ -12,7 +12,7 @@ from typing import Any
 from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask, secret_values
 from ..module_utils.common.stages import ROLE
-from ..module_utils.common.text import url, visible
+from ..module_utils.common.text import try_command, visible
 
 _WIDTH = 10
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
@@ -94,7 +94,7 @@ def report(record: Mapping[str, Any]) -> dict[str, Any]:
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,
         "failure": dict(record["failure"]) or None,
-        "endpoint": {"publish": settings["publish"], "health_path": settings["health_path"]},
+        "endpoint": {"command": try_command(settings, "-fsS")},
     }
     if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
@@ -135,8 +135,8 @@ def text(record: Mapping[str, Any]) -> str:
             lines.append(_row("", f"{check['verdict']}: {check['title']}: {check['measured']}, {check['reason']}"))
     if deploy.get("pruned"):
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
-    address = url(settings)
-    if address:
-        lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
+    command = try_command(settings)
+    if command:
+        lines.append(_row("try it", command))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

@@ -25,6 +25,7 @@ PREFIX = "go_service_"
 _NAME = re.compile(r"\A(?=..)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _USER = re.compile(r"\A[a-z_][a-z0-9_-]{0,30}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_ALLOWED_NAME = "letters, digits and _ are allowed, not starting with a digit"
 _ENV_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\Z")
 _PACKAGE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9+_.-]*(?:[=~<>]{1,2}[A-Za-z0-9+_.-]+)?\Z")
 _BUILD_TAG = re.compile(r"\A[A-Za-z0-9_.]+\Z")
@@ -32,6 +33,9 @@ _LDFLAGS = re.compile(r"\A[A-Za-z0-9 _.,:/@%+=-]*\Z")
 _PATH_IN_MODULE = re.compile(r"\A[A-Za-z0-9_.~@+/-]*\Z")
 _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
+_HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
+# What these hold is a secret, as a rule, and everybody can read it in an image.
+_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -40,6 +44,7 @@ _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
 
 SOURCE_TYPES = ("controller", "host", "git")
+HEALTH_SCHEMES = ("http", "https")
 BUILDERS = ("docker_image", "buildx")
 RESTART_POLICIES = ("no", "on-failure", "unless-stopped", "always")
 
@@ -152,7 +157,9 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
     return take
 
 
-def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, secret: bool = False) -> Callable[[Any], dict]:
+def _mapping_of(
+    name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
+) -> Callable[[Any], dict]:
     """secret: a value may be one, and is not shown; nor is what follows a "=" or ":" in a name, which was meant as a value."""
 
     def shown_name(key: Any) -> Any:
@@ -166,7 +173,7 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
             try:
                 text = _text(key, empty=False)
                 if name is not None and not name.match(text):
-                    raise Rejected("is not valid; letters, digits and _ are allowed, not starting with a digit")
+                    raise Rejected(f"is not valid; {allowed}")
             except Rejected as problem:
                 problems.append(f"has the name {shown_name(key)!r}, which {problem}")
                 continue
@@ -379,6 +386,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "publish": _publish,
     "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
     "health_host": _matching(_HOST, "write a host name or an IP address, IPv6 in brackets"),
+    "health_scheme": _choice(HEALTH_SCHEMES),
+    "health_headers": _mapping_of(_HEADER, _text, allowed="letters, digits and - are allowed"),
+    "health_command": _list_of(lambda value: _text(value, empty=False)),
     "health_interval": _duration,
     "health_timeout": _duration,
     "health_start_period": _duration,
@@ -459,6 +469,17 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
+    secret = [name for name in settings.get("health_headers", ()) if name.lower() in _SECRET_HEADERS]
+    if secret:
+        problems.append(
+            f"go_service_health_headers has {', '.join(secret)}, whose value everybody could read in the image. "
+            "Let the health check ask a path that needs none, or test by a command of the service's own (go_service_health_command)."
+        )
+    if settings.get("health_command") and (settings.get("health_headers") or settings.get("health_scheme") == "https"):
+        problems.append(
+            "go_service_health_command is set, and so is go_service_health_headers or go_service_health_scheme, which it knows nothing of. "
+            "Remove one of them."
+        )
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "

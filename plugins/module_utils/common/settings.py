@@ -67,9 +67,17 @@ def parse_publish(value: str) -> tuple[str, int] | None:
 
 
 def health_command(settings: Mapping[str, Any]) -> list[str]:
-    """Return the words of the health check's command."""
-    address = f"http://{settings['health_host']}:{settings['port']}{settings['health_path']}"
-    return ["wget", "--no-verbose", "--tries=1", "--spider", address]
+    """Return the words of the health check's command.
+
+    By TLS the service is asked as itself: its certificate is for the name that others call it by.
+    """
+    if settings["health_command"]:
+        return list(settings["health_command"])
+    words = ["wget", "--no-verbose", "--tries=1", "--spider"]
+    if settings["health_scheme"] == "https":
+        words.append("--no-check-certificate")
+    words += [f"--header={name}: {value}" for name, value in settings["health_headers"].items()]
+    return [*words, f"{settings['health_scheme']}://{settings['health_host']}:{settings['port']}{settings['health_path']}"]
 
 
 def contract_terms(settings: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -107,4 +108,16 @@ def url(settings: Mapping[str, Any]) -> str:
         return ""
     address, port = published
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
-    return f"http://{host}:{port}"
+    return f"{settings['health_scheme']}://{host}:{port}"
+
+
+def try_command(settings: Mapping[str, Any], *options: str) -> str:
+    """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
+    if settings["health_command"]:
+        return shlex.join(["docker", "exec", settings["name"], *settings["health_command"]])
+    address = url(settings)
+    if not address:
+        return ""
+    insecure = ["-k"] if settings["health_scheme"] == "https" else []
+    headers = [word for name, value in settings["health_headers"].items() for word in ("-H", f"{name}: {value}")]
+    return shlex.join(["curl", *options, *insecure, *headers, address + settings["health_path"]])

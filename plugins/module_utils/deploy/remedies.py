@@ -32,6 +32,17 @@ _REMEDIES = (
     ),
     (
         _TEST,
+        r"ssl_client|not an http or ftp url: https:|no openssl",
+        "The runtime image's wget cannot ask by TLS. Install what it takes (go_service_packages: [ssl_client]), choose a go_service_runtime_image whose "
+        "BusyBox can, or test by a command of the service's own (go_service_health_command).",
+    ),
+    (
+        _TEST,
+        r"executable file not found|unable to start container process|no such file or directory: unknown",
+        "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
+    ),
+    (
+        _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
         "a service that listens on IPv4 only may want go_service_health_host: 127.0.0.1.",
@@ -39,8 +50,8 @@ _REMEDIES = (
     (
         _ANY,
         r"tls handshake error.*(?:http request|does not look like a tls handshake)",
-        "The service speaks TLS, and the health check asks by plain HTTP. Make it speak plain HTTP on go_service_port, by go_service_args or "
-        "go_service_env; what stands before it can speak TLS.",
+        "The service speaks TLS, and the health check asks by plain HTTP. Set go_service_health_scheme to https, or make it speak plain HTTP on "
+        "go_service_port, by go_service_args or go_service_env.",
     ),
     (
         _TEST,

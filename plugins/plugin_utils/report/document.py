@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...module_utils.common.names import containers_command
-from ...module_utils.common.text import count, listed, megabytes, url
+from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
@@ -81,7 +81,7 @@ def assemble(
 
     :param raw: what the stages know. All of it is optional: the keys of `facts`; "timeline" [{"stage", "seconds",
         "steps": [{"instruction", "cached", "seconds"}]}]; "deploy" {"action", "container", "outage_seconds", ...};
-        "failure" {"stage", "message", "remedy", "evidence", "standing"}; "endpoint" {"publish", "health_path"};
+        "failure" {"stage", "message", "remedy", "evidence", "standing"}; "endpoint" {"command"};
         "commands" [{"title", "command"}]; "unchanged": the content digest of the image that runs, of a run that found
         nothing to do and checked nothing: what the report before says of this very image stays; "checked_at": when the
         checks of such a run were made, where there is no report before.
@@ -159,13 +159,12 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
 def commands(service: str, endpoint: Mapping[str, Any], failed: bool) -> list[dict[str, str]]:
     """The commands to try the service with, on its host.
 
-    :param endpoint: {"publish": "127.0.0.1:8080" or "", "health_path": "/health"}.
+    :param endpoint: {"command": what asks the service, "" where nothing on the host can}.
     """
     name = shlex.quote(service)
     found = []
-    address = url({"publish": "", **endpoint})
-    if address:
-        found.append({"title": "Ask the service", "command": f"curl -fsS {shlex.quote(address + (endpoint.get('health_path') or '/'))}"})
+    if endpoint.get("command"):
+        found.append({"title": "Ask the service", "command": endpoint["command"]})
     found += [
         {"title": "Follow its log", "command": f"docker logs --follow --tail 20 {name}"},
         {"title": "See its health", "command": f"docker inspect --format '{{{{json .State.Health}}}}' {name}"},

@@ -79,6 +79,20 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
             ["8080"],
             id="health",
         ),
+        pytest.param(
+            {},
+            {"health_scheme": "https", "health_headers": {"X-Probe": 'a "b" $c'}},
+            ['"--spider", "--no-check-certificate", "--header=X-Probe: a \\"b\\" $c", "https://localhost:8080/health"]'],
+            ["http://"],
+            id="health by TLS, with a header",
+        ),
+        pytest.param(
+            {},
+            {"health_command": ["/usr/local/bin/api", "health"]},
+            ['CMD ["/usr/local/bin/api", "health"]'],
+            ["wget"],
+            id="health command",
+        ),
         pytest.param({}, {"ldflags": ""}, ['-ldflags=""'], ["-w"], id="no flags"),
         pytest.param(
             {}, {"build_tags": ["a", "b.c"]}, ['GOFLAGS="-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b.c"'], [], id="tags"
