@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from plays import PROJECT, changed, free_port, get, left_on_engine, play
 
-NAME = "utest-desk"
+NAME = "desk-trial"
 Run = Callable[..., str]
 
 
