@@ -11,7 +11,7 @@ from typing import Any
 from ..module_utils.common import stages
 from ..module_utils.common.names import containers_command
 from ..plugin_utils import lint
-from ..plugin_utils.report import document as reports
+from ..plugin_utils.report import document
 from ..plugin_utils.stage_action import StageAction, failure_of_module
 
 
@@ -26,7 +26,7 @@ class ActionModule(StageAction):
         args["secrets"] = self.secrets()
         name = args["settings"]["name"]
         if dockerfile and not self._task.check_mode:
-            before = reports.read(reports.paths(folder, host, name)["json"])
+            before = document.read(document.paths(folder, host, name)["json"])
             args["dockerfile"] = lint.examine(dockerfile, (before or {}).get("dockerfile"))
         result = self._execute_module(module_args=args, task_vars=self._task_vars)
         if result.get("failed") and not result.get("failure"):

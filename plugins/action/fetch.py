@@ -17,6 +17,7 @@ from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, Failure
 from ..module_utils.common.secrets import credentials, mask, without_credentials
+from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import SOURCE
 from ..module_utils.common.text import visible
 from ..plugin_utils.stage_action import StageAction, failure_of_module
@@ -66,7 +67,7 @@ def askpass(held: str) -> str:
     )
 
 
-def explain(result: dict[str, Any], settings: dict[str, Any], still_runs: str) -> Failure:
+def explain(result: dict[str, Any], settings: Settings, still_runs: str) -> Failure:
     """Return the failure of a fetch: what git said, and what to do about it."""
     said = failure_of_module(result, SOURCE, still_runs)
     told = [*said.message.splitlines(), *said.evidence, *str(result.get("stderr", "")).splitlines()]
@@ -74,7 +75,7 @@ def explain(result: dict[str, Any], settings: dict[str, Any], still_runs: str) -
     text = "\n".join(lines)
     remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.I)), _OTHERWISE)
     return Failure(
-        SOURCE, f"the source cannot be fetched from {settings['source']}, version {settings['source_version']}", remedy, still_runs, lines
+        SOURCE, f"the source cannot be fetched from {settings.source}, version {settings.source_version}", remedy, still_runs, lines
     )
 
 
@@ -86,13 +87,13 @@ class ActionModule(StageAction):
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what ansible.builtin.git returns, and of a check `unfetched`: why the source on the host is not the one that a run would see."""
-        settings = args["settings"]
+        settings = Settings.from_json(args["settings"])
         # The settings have the address as it may be shown; here alone it is needed whole.
         address = str(self._templar.template(self._task_vars[f"{PREFIX}source"]))
         asked = {
             "repo": without_credentials(address),
             "dest": args["dest"],
-            "version": settings["source_version"],
+            "version": settings.source_version,
             "force": True,
             "umask": "0077",
         }

@@ -18,6 +18,7 @@ from ansible.plugins.loader import lookup_loader
 from ..module_utils.common import stages
 from ..module_utils.common.credentials import ALWAYS_DENIED
 from ..module_utils.common.failure import UNTOUCHED, Failure
+from ..module_utils.common.settings import Settings
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import dockerfile_facts
 from ..module_utils.image.ignore import check_embedded, let_back, literal
@@ -39,8 +40,8 @@ class ActionModule(StageAction):
     """See the module's documentation. Options of the action alone:
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
-    source on the target; unfetched: why a check cannot see the source, "" if it can; hold: take the lock even if nothing is to do;
-    insist: fail where the image is not built.
+    source on the target; unfetched: why a check cannot see the source, "" if it can; keep_lock: take the lock even if nothing is to do;
+    must_be_built: fail where the image is not built.
     """
 
     _supports_diff = True
@@ -48,7 +49,7 @@ class ActionModule(StageAction):
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the plan, with the context staged unless nothing has to be done or this is a check."""
-        return self._prepare(args["settings"], args.get("base_images") or {}, args["ignored"])
+        return self._prepare(Settings.from_json(args["settings"]), args.get("base_images") or {}, args["ignored"])
 
     def _roots(self) -> list[str]:
         """Return the directories of the controller that a relative source is looked for in: the current one, that of the inventory, that of the
@@ -63,25 +64,32 @@ class ActionModule(StageAction):
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         return str(lookup.run([str(TEMPLATES / template)], variables=variables)[0])
 
-    def _prepare(self, settings: dict[str, Any], base_images: dict, ignored: dict[str, Any]) -> dict[str, Any]:
+    def _prepare(self, settings: Settings, base_images: dict, ignored: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
-        wanted = [settings["builder_image"], settings["runtime_image"]]
+        wanted = [settings.builder_image, settings.runtime_image]
         bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
         packed = self.secrets()
-        common: dict[str, Any] = {"settings": settings, "secrets": packed, "base_images": bases, "hold": bool(self._task.args.get("hold"))}
-        common["places"] = bool(self._task.args.get("places"))
+        common: dict[str, Any] = {
+            "settings": settings.as_json(),
+            "secrets": packed,
+            "base_images": bases,
+            "keep_lock": bool(self._task.args.get("keep_lock")),
+        }
+        common["deploy_follows"] = bool(self._task.args.get("deploy_follows"))
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
         unfetched = str(self._task.args.get("unfetched") or "") if self._task.check_mode else ""
         if unfetched:
             common["unfetched"] = unfetched
-        elif not settings["image_tag"]:
-            if settings["source_type"] == "controller":
-                root = find_source(os.path.expanduser(settings["source"]), self._roots())
+        elif not settings.image_tag:
+            if settings.source_type == "controller":
+                root = find_source(os.path.expanduser(settings.source), self._roots())
                 project = project_facts(root, settings)
             else:
-                found = self._module(mode="analyze", settings=settings, secrets=packed, source_root=self._task.args["host_source"])
+                found = self._module(
+                    mode="analyze", settings=common["settings"], secrets=packed, source_root=self._task.args["host_source"]
+                )
                 project = found["project"]
                 common["source_root"] = found["source_root"]
             common.update(self._generate(settings, project, bases, ignored), project=project)
@@ -91,7 +99,7 @@ class ActionModule(StageAction):
         self._progress.at(stages.LOOK)
         looked = self._module(mode="look", **common)
         plan = looked["plan"]
-        if self._task.args.get("insist") and plan["build"] and not unfetched:
+        if self._task.args.get("must_be_built") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
@@ -113,22 +121,22 @@ class ActionModule(StageAction):
             seconds=round(time.monotonic() - began, 2),
         )
         outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
-        todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
+        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("keep_lock")
         if self._task.check_mode or not todo:
             return outcome
         self._progress.at(stages.STAGE)
-        after = self._stage(settings, common, root, entries, staged)
+        after = self._stage(settings, common, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
-        keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
-        keep["lock"] = after["token"] if after["held"] else ""
-        keep["seconds"] = round(time.monotonic() - began, 2)
-        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **keep})
+        known = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
+        known["lock"] = after["token"] if after["held"] else ""
+        known["seconds"] = round(time.monotonic() - began, 2)
+        outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **known})
         return outcome
 
-    def _generate(self, settings: dict[str, Any], project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:
+    def _generate(self, settings: Settings, project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:
         """Return the two generated files."""
         variables = {
-            "settings": settings,
+            "settings": settings.as_json(),
             "builder_image": bases[0],
             "runtime_image": bases[1],
             "let_back": [],
@@ -143,9 +151,7 @@ class ActionModule(StageAction):
             check_embedded(project, dockerignore)
         return {"dockerfile": self._render("Dockerfile.j2", variables), "dockerignore": dockerignore}
 
-    def _stage(
-        self, settings: dict[str, Any], common: dict[str, Any], root: Path | None, entries: list[Entry], staged: list
-    ) -> dict[str, Any]:
+    def _stage(self, settings: Settings, common: dict[str, Any], root: Path | None, entries: list[Entry], staged: list) -> dict[str, Any]:
         """Send what the target lacks, waiting for the lock where another run has it."""
         archive = ""
         delete: list[str] = []
@@ -162,8 +168,8 @@ class ActionModule(StageAction):
             result = turn.wait_for(
                 lambda lock: {**self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common), "token": lock["token"]},
                 turn.identity(self.host()),
-                settings["name"],
-                settings["lock_timeout"],
+                settings.name,
+                settings.lock_timeout,
                 self.tell,
             )
             # In the task's result they show with -v alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import REMOVE
 from ..plugin_utils import turn
 from ..plugin_utils.stage_action import StageAction
@@ -18,11 +19,11 @@ class ActionModule(StageAction):
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what the module returns."""
-        settings = args["settings"]
+        settings = Settings.from_json(args["settings"])
         return turn.wait_for(
             lambda lock: self.module(MODULE, {**args, "lock": lock}),
             turn.identity(self.host()),
-            settings["name"],
-            settings["lock_timeout"],
+            settings.name,
+            settings.lock_timeout,
             self.tell,
         )

@@ -24,8 +24,7 @@ import jinja2
 from ..module_utils.common.failure import Failure
 from ..module_utils.common.files import write_text
 from ..module_utils.common.stages import REPORT
-from ..plugin_utils.report import document as reports
-from ..plugin_utils.report import page as pages
+from ..plugin_utils.report import document, page
 from ..plugin_utils.stage_action import StageAction
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
@@ -79,12 +78,12 @@ class ActionModule(StageAction):
             raise Failure(REPORT, f"the report cannot be written: {cause.message}", cause.remedy, cause.still_runs) from error
 
     def _write(self, args: dict[str, Any]) -> dict[str, Any]:
-        paths = reports.paths(args["dir"], args["host"], args["service"])
-        previous = reports.read(paths["json"])
+        paths = document.paths(args["dir"], args["host"], args["service"])
+        previous = document.read(paths["json"])
         raw = dict(args["report"])
         if args["sbom"] and raw.get("sbom"):
             raw["sbom"] = {**raw["sbom"], "path": paths["sbom"].name}
-        document = reports.assemble(
+        report = document.assemble(
             raw,
             host=args["host"],
             service=args["service"],
@@ -92,13 +91,13 @@ class ActionModule(StageAction):
             previous=previous,
         )
         if not self._task.check_mode:
-            page = render(PAGE, report=document, view=pages.view(document))
+            html = render(PAGE, report=report, view=page.view(report))
             paths["json"].parent.mkdir(parents=True, exist_ok=True)
-            write_text(paths["json"], json.dumps(document, indent=1) + "\n", MODE)
-            write_text(paths["html"], page, MODE)
+            write_text(paths["json"], json.dumps(report, indent=1) + "\n", MODE)
+            write_text(paths["html"], html, MODE)
             if args["sbom"]:
                 write_text(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n", MODE)
-            elif not (document["sbom"] or {}).get("path"):
+            elif not (report["sbom"] or {}).get("path"):
                 paths["sbom"].unlink(missing_ok=True)
             index = write_index(Path(args["dir"]))
             if index:
@@ -106,22 +105,22 @@ class ActionModule(StageAction):
         return {
             # A check writes none.
             "path": "" if self._task.check_mode else str(paths["html"]),
-            "paths": {kind: str(path) for kind, path in paths.items() if kind != "sbom" or document["sbom"]},
-            "verdict": document["verdict"],
-            "summary": document["summary"],
-            "checks": document["checks"],
-            "counts": document["counts"],
-            "image": document["image"],
-            "budgets": document["budgets"],
+            "paths": {kind: str(path) for kind, path in paths.items() if kind != "sbom" or report["sbom"]},
+            "verdict": report["verdict"],
+            "summary": report["summary"],
+            "checks": report["checks"],
+            "counts": report["counts"],
+            "image": report["image"],
+            "budgets": report["budgets"],
         }
 
 
 def write_index(root: Path) -> Path | None:
     """Write the page of all reports under a directory, where there are several; return its path."""
-    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(reports.SBOM_SUFFIX))
-    documents = [(f"{path.parent.name}/{path.stem}.html", document) for path in found if (document := reports.read(path))]
-    if len(documents) < 2:
+    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(document.SBOM_SUFFIX))
+    reports = [(f"{path.parent.name}/{path.stem}.html", report) for path in found if (report := document.read(path))]
+    if len(reports) < 2:
         return None
     index = root / "index.html"
-    write_text(index, render(INDEX, view=pages.index_view(documents)), MODE)
+    write_text(index, render(INDEX, view=page.index_view(reports)), MODE)
     return index

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -15,10 +16,14 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, failed
 from ..module_utils.common.secrets import conceal
-from ..module_utils.common.settings import Rejected
+from ..module_utils.common.settings import Settings
 from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.report.document import paths, unwritable
+from ..plugin_utils.units import Rejected
 from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
+
+# What an entry point of the role says in place of the user, by the names of the settings.
+OVERRIDE = "__go_service_override"
 
 
 class ActionModule(ActionBase):
@@ -40,31 +45,32 @@ class ActionModule(ActionBase):
             return {**result, **failed(error, name, progress, self._display.verbosity)}
 
     def _settings(self, variables: dict[str, Any]) -> dict[str, Any]:
+        variables = {**variables, **{PREFIX + name: value for name, value in variables.get(OVERRIDE, {}).items()}}
         problems = unknown_names(name for name in variables if isinstance(name, str))
         raw = {name: self._value(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
-        settings: dict[str, Any] = {}
+        settings = None
         try:
             settings = check_variables(raw)
         except InputError as error:
             problems += error.problems
         problems += self._waiver_problems(raw.get("waivers"))
-        if not problems:
+        if settings and not problems:
             # Relative to the directory that the command was called in: an installed collection is no place for somebody's reports.
-            settings["report_dir"] = os.path.abspath(os.path.expanduser(settings["report_dir"]))
+            settings = replace(settings, report_dir=os.path.abspath(os.path.expanduser(settings.report_dir)))
             if self._task.args.get("reports", True):
                 problems += self._report_problems(settings, str(variables.get("inventory_hostname", "")))
-        if problems:
+        if not settings or problems:
             raise InputError(problems)
-        if settings["source_type"] == "git":
+        if settings.source_type == "git":
             # The settings are shown, logged and handed to every module; the address whole is for git alone.
-            settings["source"] = shown_address(settings["source"]) or HIDDEN
-        return conceal(settings)
+            settings = replace(settings, source=shown_address(settings.source) or HIDDEN)
+        return conceal(settings).as_json()
 
     @staticmethod
-    def _report_problems(settings: dict[str, Any], host: str) -> list[str]:
+    def _report_problems(settings: Settings, host: str) -> list[str]:
         """A report that cannot be written must not be found out when the service runs already."""
-        why = unwritable(paths(settings["report_dir"], host, settings["name"])["json"].parent)
-        wanted = f"{PREFIX}report_dir is {settings['report_dir']!r}, where no report can be written: {why}"
+        why = unwritable(paths(settings.report_dir, host, settings.name)["json"].parent)
+        wanted = f"{PREFIX}report_dir is {settings.report_dir!r}, where no report can be written: {why}"
         return [f"{wanted}. Choose a directory that this user may write to on the controller."] if why else []
 
     def _value(self, raw: Any) -> Any:

@@ -14,10 +14,10 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters."""
         return {
-            "bill": summary.bill,
+            "sbom": summary.sbom,
             "failed": summary.failed,
             "failure_text": summary.failure_text,
-            "report_document": summary.report,
+            "report_document": summary.report_document,
             "still_runs": summary.still_runs,
             "summary": summary.text,
         }

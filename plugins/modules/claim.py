@@ -72,10 +72,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    settings = module.params["settings"]
-    name, directory = settings["name"], service_directory(settings)
     os.umask(0o077)
-    with ending(module, name, Progress(DIRECTORY, UNTOUCHED), {}):
+    with ending(module, Progress(DIRECTORY, UNTOUCHED), {}) as params:
+        name, directory = params["settings"].name, service_directory(params["settings"])
         if module.check_mode:
             ownership.look(directory, name)
         else:

@@ -36,11 +36,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 settings:
-  description: The variables without their prefix, typed.
+  description: The variables without their prefix; times in seconds, sizes in bytes, publish as C(address) and C(port), of what is secret the names.
   type: dict
   returned: success
 failure:
-  description: What happened (C(message)), what is wrong, a sentence each (C(evidence)), what runs now (C(standing)), what to do (C(remedy)).
+  description: What happened (C(message)), what is wrong, a sentence each (C(evidence)), what runs now (C(still_runs)), what to do (C(remedy)).
   type: dict
   returned: failure
 """

@@ -64,11 +64,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    settings = module.params["settings"]
-    name, released = settings["name"], False
-    with ending(module, name, Progress(LOCK, UNTOUCHED), {}):
+    released = False
+    with ending(module, Progress(LOCK, UNTOUCHED), {}) as params:
+        settings = params["settings"]
         try:
-            released = not module.check_mode and Lock(Engine(), name, service_directory(settings)).release(module.params["lock"])
+            released = not module.check_mode and Lock(Engine(), settings.name, service_directory(settings)).release(params["lock"])
         except EngineError as error:
             module.warn(f"The lock could not be given back; a later run takes it over when this one has ended: {error}")
     module.exit_json(changed=False, released=released)

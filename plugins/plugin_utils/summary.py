@@ -11,11 +11,16 @@ from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask, secret_values
+from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import ROLE
-from ..module_utils.common.text import try_command, visible
+from ..module_utils.common.text import visible
 
 _WIDTH = 10
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
+
+
+def _settings(record: Mapping[str, Any]) -> Settings:
+    return Settings.from_json(record["settings"])
 
 
 def _row(title: str, value: str) -> str:
@@ -27,8 +32,8 @@ def _builder(plan: Mapping[str, Any]) -> str:
     return " because ".join(filter(None, plan["builder"].values()))
 
 
-def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapping[str, Any]) -> str:
-    name = settings["name"]
+def _headline(plan: Mapping[str, Any], settings: Settings, deploy: Mapping[str, Any]) -> str:
+    name = settings.name
     if plan.get("unfetched"):
         return f"{name}: what a run would build and deploy is not known to a check: {plan['unfetched']}."
     if not plan["deploy"]:
@@ -54,14 +59,14 @@ def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str, secr
         return {**record, **found, "failure": dict(result["failure"])}
     remedy = "Read what it says, correct the cause, run again; -vvv shows more."
     failure = Failure(ROLE, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
-    hidden = secret_values({**record["settings"], **secrets}, secrets["address"])
+    hidden = secret_values({**vars(_settings(record)), **secrets}, secrets["address"])
     return {**record, "failure": visible(mask(failure.as_dict(), hidden))}
 
 
 def still_runs(record: Mapping[str, Any]) -> str:
     """Return what runs now."""
     if record["failure"]:
-        return str(record["failure"]["standing"])
+        return str(record["failure"]["still_runs"])
     if record["deploy"].get("container_id"):
         return f"The container {record['deploy']['container_id'][:12]} of {record['plan']['image']} runs and is healthy."
     return UNTOUCHED
@@ -72,14 +77,14 @@ def failure_text(record: Mapping[str, Any]) -> str:
     return Failure.from_dict(record["failure"]).text(record["settings"]["name"], record["report"].get("path", ""))
 
 
-def bill(record: Mapping[str, Any]) -> dict[str, Any]:
+def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the bill of materials of the image, {} where none is known."""
-    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("bill") or {})
+    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
 
 
-def report(record: Mapping[str, Any]) -> dict[str, Any]:
+def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the stages know, in the form that `report.assemble` takes."""
-    plan, settings = record["plan"], record["settings"]
+    plan, settings = record["plan"], _settings(record)
     verified = record["verify"] or plan.get("last_report") or {}
     stages = [
         {"stage": "look and stage", "seconds": plan.get("seconds")},
@@ -94,7 +99,7 @@ def report(record: Mapping[str, Any]) -> dict[str, Any]:
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,
         "failure": dict(record["failure"]) or None,
-        "endpoint": {"command": try_command(settings, "-fsS")},
+        "ask": settings.try_command("-fsS"),
     }
     if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
@@ -103,7 +108,7 @@ def report(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def text(record: Mapping[str, Any]) -> str:
     """Return the closing summary of a run."""
-    plan, settings, written = record["plan"], record["settings"], record["report"]
+    plan, settings, written = record["plan"], _settings(record), record["report"]
     image, build, deploy = written["image"] or {}, record["build"], record["deploy"]
     lines = [_headline(plan, settings, deploy)]
     size = f", {image['size'] / 1e6:.1f} MB" if image.get("size") else ""
@@ -111,15 +116,15 @@ def text(record: Mapping[str, Any]) -> str:
     lines.append(_row("image", f"{plan['image'] or '(not known before the source and the base images are there)'}{size}{user}"))
     base = image.get("base") or {}
     if plan["stand_in"]:
-        wanted = f"{settings['builder_image']}, {settings['runtime_image']}"
+        wanted = f"{settings.builder_image}, {settings.runtime_image}"
         lines.append(_row("base", f"STAND-IN, not the real thing: {', '.join(plan['bases'])} in place of {wanted}"))
     elif base.get("stand_in"):
-        lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings['runtime_image']}"))
+        lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings.runtime_image}"))
     if build.get("seconds"):
         lines.append(
             _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")
         )
-    elif settings["image_tag"]:
+    elif settings.image_tag:
         lines.append(_row("build", "none: an image that was built before was asked for"))
     elif not plan["build"]:
         lines.append(_row("build", "none: the image of this very source was there"))
@@ -135,7 +140,7 @@ def text(record: Mapping[str, Any]) -> str:
             lines.append(_row("", f"{check['verdict']}: {check['title']}: {check['measured']}, {check['reason']}"))
     if deploy.get("pruned"):
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
-    command = try_command(settings)
+    command = settings.try_command()
     if command:
         lines.append(_row("try it", command))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))

@@ -15,9 +15,10 @@ from ..module_utils.common.failure import Problem
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
+from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
 
@@ -140,8 +141,8 @@ def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
     return take
 
 
-def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
-    def take(value: Any) -> list:
+def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
+    def take(value: Any) -> tuple:
         if not isinstance(value, (list, tuple)):
             raise Rejected(f"is {_kind(value)}, not a list; write it like [one, another]")
         taken, problems = [], []
@@ -152,7 +153,7 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], list]:
                 problems.append(f"has the item {item!r}, which {problem}")
         if problems:
             raise Rejected(*problems)
-        return taken
+        return tuple(taken)
 
     return take
 
@@ -189,29 +190,23 @@ def _mapping_of(
     return take
 
 
-def _duration(value: Any) -> str:
-    text = _text(value)
-    parse_duration(text)
-    return text
+def _duration(value: Any) -> float:
+    return parse_duration(_text(value))
 
 
-def _size(value: Any) -> str:
-    text = _text(value)
-    parse_size(text)
-    return text
+def _log_size(value: Any) -> int:
+    return parse_size(_text(value), SIZES["log_max_size"])
 
 
-def _memory(value: Any) -> str:
-    text = _size(value)
-    if parse_size(text) < _SMALLEST_MEMORY:
+def _memory(value: Any) -> int:
+    size = parse_size(_text(value), SIZES["memory"])
+    if size < _SMALLEST_MEMORY:
         raise Rejected("is out of range; the Engine takes 6m or more")
-    return text
+    return size
 
 
-def _publish(value: Any) -> str:
-    text = _text(value)
-    parse_publish(text)
-    return text
+def _publish(value: Any) -> Endpoint | None:
+    return parse_publish(_text(value))
 
 
 def _volume(value: Any) -> str:
@@ -243,10 +238,8 @@ def _image(value: Any) -> str:
     return text
 
 
-def _uid(value: Any) -> int | str:
-    if value == "":
-        return ""
-    return _integer(1, 60000)(value)
+def _uid(value: Any) -> int | None:
+    return None if value == "" else _integer(1, 60000)(value)
 
 
 def _ldflags(value: Any) -> str:
@@ -256,9 +249,10 @@ def _ldflags(value: Any) -> str:
     return text
 
 
-def _budget(value: Any) -> dict[str, float | None]:
+def _budget(value: Any) -> Budget:
     given = _mapping_of(None, lambda item: item)(value)
-    taken, problems = dict(BUDGETS), []
+    taken: dict[str, Any] = {}
+    problems = []
     for name, limit in given.items():
         if name not in BUDGETS:
             problems.append(f"has no budget named {name!r}{did_you_mean(name, BUDGETS)}; there are {', '.join(BUDGETS)}")
@@ -270,7 +264,7 @@ def _budget(value: Any) -> dict[str, float | None]:
             problems.append(f"has {name!r} with the value {limit!r}, which {problem}")
     if problems:
         raise Rejected(*problems)
-    return taken
+    return Budget(**taken)
 
 
 def _reason(value: Any) -> str:
@@ -345,9 +339,9 @@ def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[
 _FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False)})
 
 
-def _file(value: Any) -> dict[str, str]:
+def _file(value: Any) -> File:
     taken = _FILE(value)
-    return {"src": taken["src"], "dest": taken.get("dest", taken["src"]), "owner": taken.get("owner", "root")}
+    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"))
 
 
 def _source_version(value: Any) -> str:
@@ -365,6 +359,7 @@ def _work_dir(value: Any) -> str:
     return text
 
 
+# What each variable may be, by its name without the prefix, and what becomes of it: in the order of roles/go_service/meta/argument_specs.yml.
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
@@ -372,6 +367,10 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "source_version": _source_version,
     "module_dir": _module_path,
     "main_package": _module_path,
+    "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "builder_image": _image,
+    "runtime_image": _image,
+    "builder": _choice(BUILDERS),
     "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
     "ldflags": _ldflags,
     "run_tests": _boolean,
@@ -379,9 +378,15 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
     "build_timeout": _integer(1, 86400, " of seconds"),
-    "builder": _choice(BUILDERS),
     "dockerignore": _list_of(_pattern),
     "context_limit_mb": _number(0, " of megabytes"),
+    "workdir": _workdir,
+    "files": _list_of(_file),
+    "directories": _list_of(_path_in_image),
+    "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
+    "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
+    "uid": _uid,
+    "numeric_user": _boolean,
     "port": _integer(1, 65535),
     "publish": _publish,
     "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
@@ -393,13 +398,6 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "health_timeout": _duration,
     "health_start_period": _duration,
     "health_retries": _integer(1, 100),
-    "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
-    "uid": _uid,
-    "numeric_user": _boolean,
-    "workdir": _workdir,
-    "files": _list_of(_file),
-    "directories": _list_of(_path_in_image),
-    "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
     "volumes": _list_of(_volume),
@@ -413,21 +411,18 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "tmpfs": _tmpfs,
     "cap_drop": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_RAW", or "ALL"')),
     "cap_add": _list_of(_matching(_CAPABILITY, 'write a Linux capability, like "NET_BIND_SERVICE"')),
-    "log_max_size": _size,
+    "log_max_size": _log_size,
     "log_max_file": _integer(1, 1000),
     "stop_timeout": _integer(0, 3600, " of seconds"),
-    "builder_image": _image,
-    "runtime_image": _image,
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
-    "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "start_timeout": _number(0, " of seconds"),
+    "stable_seconds": _number(0, " of seconds", or_equal=True),
+    "keep_images": _integer(1, 1000),
+    "lock_timeout": _integer(0, 86400, " of seconds"),
+    "work_dir": _work_dir,
     "budget": _budget,
     "budget_warn_only": _list_of(_choice(BUDGETS)),
     "waivers": _mapping_of(None, _reason),
-    "keep_images": _integer(1, 1000),
-    "start_timeout": _number(0, " of seconds"),
-    "stable_seconds": _number(0, " of seconds", or_equal=True),
-    "lock_timeout": _integer(0, 86400, " of seconds"),
-    "work_dir": _work_dir,
     "report_dir": lambda value: _text(value, empty=False),
 }
 
@@ -459,7 +454,7 @@ def unknown_names(names: Iterable[str]) -> list[str]:
 def _across(settings: dict[str, Any]) -> list[str]:
     """Return the problems that only several values together show; settings: those of them that are right by themselves."""
     problems = []
-    if settings.get("numeric_user") and settings.get("uid") == "":
+    if settings.get("numeric_user") and settings.get("uid", 0) is None:
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
     source, source_type = settings.get("source", ""), settings.get("source_type", "git")
     is_address = "://" in source or re.match(r"[^/@]+@[^/]+:", source)
@@ -482,7 +477,7 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
-            f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
+            f"go_service_publish is '{settings['publish']}', but a container in the network {settings['network']!r} publishes no port. "
             'Set go_service_publish to "" or choose another go_service_network.'
         )
     return problems
@@ -495,7 +490,7 @@ def _in_the_image(settings: dict[str, Any]) -> list[str]:
     workdir, name, problems = settings["workdir"], settings["name"], []
     covered = {**dict.fromkeys(settings["tmpfs"], "go_service_tmpfs")}
     covered.update({posixpath.normpath(volume.split(":")[1]): "go_service_volumes" for volume in settings["volumes"]})
-    files = [(f"go_service_files brings {file['src']} to {file['dest']!r}", absolute(workdir, file["dest"])) for file in settings["files"]]
+    files = [(f"go_service_files brings {file.src} to {file.dest!r}", absolute(workdir, file.dest)) for file in settings["files"]]
     directories = [(f"go_service_directories has {path!r}", absolute(workdir, path)) for path in settings["directories"]]
     for what, place in [(f"go_service_workdir is {workdir!r}", workdir), *files, *directories]:
         system = system_place(place, name)
@@ -508,15 +503,15 @@ def _in_the_image(settings: dict[str, Any]) -> list[str]:
         if [other for _what, other in files].count(place) > 1:
             problems.append(f"{what}, and another one to the same place. Choose another place for one of them.")
     for file in settings["files"]:
-        if file["owner"] not in ("root", settings["user"]):
+        if file.owner not in ("root", settings["user"]):
             problems.append(
-                f"go_service_files gives {file['src']} to {file['owner']!r}, who is neither root nor go_service_user ({settings['user']})."
+                f"go_service_files gives {file.src} to {file.owner!r}, who is neither root nor go_service_user ({settings['user']})."
             )
     return problems
 
 
-def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the typed settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
+def check_variables(raw: Mapping[str, Any]) -> Settings:
+    """Return the settings of raw values (names without prefix, every name of FIELDS); raise InputError with all problems.
 
     A value that is Rejected is one that could not be read.
     """
@@ -542,4 +537,4 @@ def check_variables(raw: Mapping[str, Any]) -> dict[str, Any]:
     problems += _across(settings) + _in_the_image(settings)
     if problems:
         raise InputError(problems)
-    return settings
+    return Settings(**settings)

@@ -26,6 +26,7 @@ ROLE = ROOT / "roles/go_service"
 # As Ansible's commands do before they run a plugin: the checkout is found under its collection's name.
 init_plugin_loader([str(ROOT / "collections")])
 
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
@@ -64,7 +65,7 @@ def load(name: str) -> ModuleType:
 def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
     """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
     file = directory / "arguments.json"
-    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, default=Settings.as_json))
     start = (
         f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'collections')!r}); "
         f"sys.argv[1:] = [{str(file)!r}]; runpy.run_module('ansible_collections.proven.go_service.plugins.modules.{name}', run_name='__main__')"
@@ -105,10 +106,10 @@ def raw(defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def settings(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+def settings(raw: dict[str, Any]) -> Callable[..., Settings]:
     """Return what makes checked settings from the defaults and changes to them."""
 
-    def make(**changes: Any) -> dict[str, Any]:
+    def make(**changes: Any) -> Settings:
         return variables.check_variables({**raw, **changes})
 
     return make
@@ -121,7 +122,7 @@ def project() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, str]]:
+def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, str]]:
     """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
     loader = DataLoader()
     templar = Templar(loader=loader)
@@ -132,7 +133,7 @@ def generate(settings: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
         wanted = settings(**changes)
-        return action._generate(wanted, {**PROJECT, **(project or {})}, [wanted["builder_image"], wanted["runtime_image"]], ignored)
+        return action._generate(wanted, {**PROJECT, **(project or {})}, [wanted.builder_image, wanted.runtime_image], ignored)
 
     return make
 
@@ -162,6 +163,9 @@ def _clean_up() -> None:
     containers = docker("ps", "-aq", "--filter", "name=^/utest-").split()
     if containers:
         docker("rm", "-fv", *containers)
+    volumes = docker("volume", "ls", "-q", "--filter", "name=^utest-").split()
+    if volumes:
+        docker("volume", "rm", *volumes)
     # By their names first: an image that another one was made of goes with the last of these.
     for which in (["--filter", "reference=utest-*", "--filter", "reference=utest-*/*", "--format", "{{.Repository}}:{{.Tag}}"], LABELLED):
         images = set(docker("images", *which).split())

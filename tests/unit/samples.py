@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import IO, Any
 
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, image_archive, model
 from ansible_collections.proven.go_service.plugins.module_utils.contract.expected import Expected
 
@@ -451,7 +452,7 @@ def expected(**changes: Any) -> Expected:
         "service": "cat-server",
         "port": 8080,
         "health_test": HEALTH,
-        "publish": ("127.0.0.1", 8080),
+        "publish": Endpoint("127.0.0.1", 8080),
         "base_name": "alpine:3.24",
         "labels": {"go-service.name": "cat-server"},
         "source_date": SOURCE_DATE,

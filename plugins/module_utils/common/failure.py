@@ -18,6 +18,7 @@ from typing import Any
 
 from . import stages
 from .secrets import mask, reveal, secret_values
+from .settings import Settings
 from .text import spelled, visible
 
 # What still runs where nothing was done yet; it is true where nothing ran as well.
@@ -86,7 +87,7 @@ class Failure(Exception):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Failure:
         """Return the failure that `as_dict` was made of."""
-        return cls(data["stage"], data["message"], data["remedy"], data["standing"], data["evidence"])
+        return cls(data["stage"], data["message"], data["remedy"], data["still_runs"], data["evidence"])
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, as the report has it (docs/report.schema.json)."""
@@ -94,7 +95,7 @@ class Failure(Exception):
             "stage": self.stage,
             "message": self.message,
             "remedy": self.remedy,
-            "standing": self.still_runs,
+            "still_runs": self.still_runs,
             "evidence": self.evidence,
         }
 
@@ -151,19 +152,20 @@ def failed(error: Exception, name: str, progress: Progress, verbosity: int, secr
 
 
 @contextlib.contextmanager
-def ending(module: Any, name: str, progress: Progress, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the options of an Ansible module, its settings with the secret values that came beside them, and end the module with the failure that
     its work raises. known: what the result holds all the same, as far as it was filled by then.
     """
     params = dict(module.params)
     secrets: tuple[str, ...] = ()
     try:
+        params["settings"] = Settings.from_json(params["settings"])
         if "secrets" in params:
             params["settings"] = reveal(params["settings"], params["secrets"])
-            secrets = secret_values(params["settings"])
+            secrets = secret_values(vars(params["settings"]))
         yield params
     except Exception as error:
-        result = failed(error, name, progress, module._verbosity, secrets)
+        result = failed(error, str(module.params["settings"].get("name")), progress, module._verbosity, secrets)
         del result["failed"]
         module.fail_json(**{**result, **known})
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from .settings import Settings
 
 # What the names of all labels of the role begin with.
 LABELS = "go-service."
@@ -16,6 +16,11 @@ LABEL_DIGEST = "go-service.digest"
 LABEL_STAND_IN = "go-service.stand-in"
 LABEL_LOCK = "go-service.lock"
 LABEL_HOLDER = "go-service.holder"
+LABEL_HISTORY = "go-service.history"
+LABEL_IMAGES = "go-service.images"
+LABEL_PROVEN = "go-service.proven"
+LABEL_REPORT = "go-service.report"
+LABEL_WRITTEN = "go-service.written"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."
 
@@ -54,6 +59,6 @@ def temporary_names(name: str) -> tuple[str, ...]:
     return candidate_name(name), next_name(name), set_aside_name(name), failed_name(name)
 
 
-def service_directory(settings: Mapping[str, Any]) -> Path:
+def service_directory(settings: Settings) -> Path:
     """Return the directory of the service on this host: <go_service_work_dir>/<go_service_name>, absolute."""
-    return Path(os.path.expanduser(settings["work_dir"])).absolute() / settings["name"]
+    return Path(os.path.expanduser(settings.work_dir)).absolute() / settings.name

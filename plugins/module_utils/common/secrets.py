@@ -17,8 +17,10 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from .settings import Settings
 from .text import spelled
 
 # Settings whose values are secret, each a mapping of names to values.
@@ -57,9 +59,10 @@ def without_credentials(address: str) -> str:
     return _CREDENTIALS.sub(r"\1", address) if credentials(address) else address
 
 
-def conceal(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings as everybody may see them: names in the place of secret mappings."""
-    return {**settings, **{kind: list(settings[kind]) for kind in SECRET}}
+def conceal(settings: Settings) -> Settings:
+    """Return the settings as everybody may see them: of secret mappings the names alone."""
+    names: dict[str, Any] = {kind: dict.fromkeys(getattr(settings, kind), MASK) for kind in SECRET}
+    return replace(settings, **names)
 
 
 def pack(values: Values) -> str:
@@ -68,14 +71,14 @@ def pack(values: Values) -> str:
     return base64.b64encode(json.dumps(held).encode()).decode() if held else ""
 
 
-def reveal(settings: Mapping[str, Any], packed: str) -> dict[str, Any]:
+def reveal(settings: Settings, packed: str) -> Settings:
     """Return concealed settings with the values that `pack` packed back in their places; raise ValueError where a value is missing."""
     held = json.loads(base64.b64decode(packed)) if packed else {}
-    missing = [f"go_service_{kind}.{name}" for kind in SECRET for name in settings[kind] if name not in held.get(kind, {})]
+    missing = [f"go_service_{kind}.{name}" for kind in SECRET for name in getattr(settings, kind) if name not in held.get(kind, {})]
     if missing:
         # A container without its environment is worse than none.
         raise ValueError(f"no value came with the settings for {', '.join(missing)}")
-    return {**settings, **{kind: held.get(kind, {}) for kind in SECRET}}
+    return replace(settings, **{kind: held.get(kind, {}) for kind in SECRET})
 
 
 @functools.lru_cache(maxsize=8)

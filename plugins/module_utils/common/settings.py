@@ -1,86 +1,205 @@
-"""Values of the settings as the Engine counts them: nanoseconds, bytes, address and port."""
+"""What the role was asked for, typed: made of the variables on the controller, read as it is on the target.
+
+Nobody after the check of the input (plugin_utils/variables.py) parses a text again; where one is needed, `Settings.written` gives it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
-import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-_DURATION = re.compile(r"\A(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+\Z")
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
-_SIZE = re.compile(r"\A([0-9]+)([bkmg]?)\Z", re.I)
-_NANOSECONDS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_LARGEST = (1 << 63) - 1  # what the Engine counts nanoseconds and bytes with
-BUDGETS = {
-    "image_mb": 50.0,
-    "start_seconds": 2.0,
-    "first_build_seconds": 60.0,
-    "cached_build_seconds": 30.0,
-    "memory_mb": 64.0,
-    "max_critical": None,
-    "max_high": None,
-}
+from .places import absolute
+from .text import duration, size
+
+# What a user writes as Docker does, and is a number here; of a size what its "k" is: the Engine counts logs by another than memory.
+DURATIONS = ("health_interval", "health_timeout", "health_start_period")
+SIZES = {"memory": 1024, "log_max_size": 1000}
 
 
-class Rejected(Exception):
-    """What is wrong with one value: an end of a sentence for each problem."""
+@dataclass(frozen=True)
+class Endpoint:
+    """An address of the host, and a port there."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as Docker writes it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def host(self) -> str:
+        """The address as a person on this host asks for it: the loopback one for all."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
 
 
-def parse_duration(text: str) -> int:
-    """Return the nanoseconds of a duration as Docker writes it ("500ms", "30s", "1m30s"); raise Rejected otherwise."""
-    if not isinstance(text, str) or not _DURATION.match(text):
-        raise Rejected('is not a duration; write a number with a unit, like "500ms", "30s" or "1m30s"')
-    total = sum(float(number) * _NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if not 1_000_000 <= total <= _LARGEST:
-        raise Rejected("is out of range; the Engine takes 1ms to 292 years")
-    return round(total)
+@dataclass(frozen=True)
+class File:
+    """A file or a directory of the source that the image has beside the binary.
 
-
-def parse_size(text: str) -> int:
-    """Return the bytes of a size as Docker writes it ("64m", "1g", plain bytes); raise Rejected otherwise."""
-    match = _SIZE.match(text) if isinstance(text, str) else None
-    if not match:
-        raise Rejected('is not a size; write a number with a unit b, k, m or g, like "64m"')
-    # A number of more digits than this is out of range in any unit, and too long for int().
-    size = int(match[1]) * _BYTES[match[2].lower()] if len(match[1]) < 20 else _LARGEST + 1
-    if size > _LARGEST:
-        raise Rejected("is out of range; the Engine takes less than 8589934592g")
-    return size
-
-
-def parse_publish(value: str) -> tuple[str, int] | None:
-    """Return (host address, host port) of "127.0.0.1:8080", "[::1]:8080" or "8080" (all addresses); None for ""."""
-    if value == "":
-        return None
-    host, _colon, port = value.rpartition(":")
-    try:
-        address = str(ipaddress.ip_address(host.strip("[]"))) if host else "0.0.0.0"
-    except ValueError:
-        raise Rejected('has no IP address before the port; write "127.0.0.1:8080", "[::1]:8080", "8080" or "" for none') from None
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= 65535:
-        raise Rejected('has no port from 1 to 65535; write "127.0.0.1:8080", "[::1]:8080", "8080" or "" for none')
-    return address, int(port)
-
-
-def health_command(settings: Mapping[str, Any]) -> list[str]:
-    """Return the words of the health check's command.
-
-    By TLS the service is asked as itself: its certificate is for the name that others call it by.
+    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user.
     """
-    if settings["health_command"]:
-        return list(settings["health_command"])
-    words = ["wget", "--no-verbose", "--tries=1", "--spider"]
-    if settings["health_scheme"] == "https":
-        words.append("--no-check-certificate")
-    words += [f"--header={name}: {value}" for name, value in settings["health_headers"].items()]
-    return [*words, f"{settings['health_scheme']}://{settings['health_host']}:{settings['port']}{settings['health_path']}"]
+
+    src: str
+    dest: str
+    owner: str
 
 
-def contract_terms(settings: Mapping[str, Any]) -> str:
-    """Return what the contract asks beyond what image and container are made from, as one word: another asks for another judgement."""
-    asked = {name: settings[name] for name in ("budget", "budget_warn_only", "waivers")}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class Budget:
+    """Limits by name, None for no limit. Megabytes are millions of bytes, as `docker images` counts."""
+
+    image_mb: float | None = 50.0
+    start_seconds: float | None = 2.0
+    first_build_seconds: float | None = 60.0
+    cached_build_seconds: float | None = 30.0
+    memory_mb: float | None = 64.0
+    max_critical: int | None = None
+    max_high: int | None = None
+
+
+BUDGETS = tuple(field.name for field in fields(Budget))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
+
+    The values of env, labels, build_env and build_args are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
+    publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
+    """
+
+    name: str
+    source: str
+    source_type: str
+    source_version: str
+    module_dir: str
+    main_package: str
+    version: str
+    builder_image: str
+    runtime_image: str
+    builder: str
+    build_tags: tuple[str, ...]
+    ldflags: str
+    run_tests: bool
+    build_args: Mapping[str, str]
+    build_env: Mapping[str, str]
+    build_network: str
+    build_timeout: int
+    dockerignore: tuple[str, ...]
+    context_limit_mb: float
+    workdir: str
+    files: tuple[File, ...]
+    directories: tuple[str, ...]
+    packages: tuple[str, ...]
+    user: str
+    uid: int | None
+    numeric_user: bool
+    port: int
+    publish: Endpoint | None
+    health_path: str
+    health_host: str
+    health_scheme: str
+    health_headers: Mapping[str, str]
+    health_command: tuple[str, ...]
+    health_interval: float
+    health_timeout: float
+    health_start_period: float
+    health_retries: int
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    volumes: tuple[str, ...]
+    labels: Mapping[str, str]
+    network: str
+    restart_policy: str
+    memory: int
+    cpus: float
+    pids_limit: int
+    read_only: bool
+    tmpfs: Mapping[str, str]
+    cap_drop: tuple[str, ...]
+    cap_add: tuple[str, ...]
+    log_max_size: int
+    log_max_file: int
+    stop_timeout: int
+    image_tag: str
+    start_timeout: float
+    stable_seconds: float
+    keep_images: int
+    lock_timeout: int
+    work_dir: str
+    budget: Budget
+    budget_warn_only: tuple[str, ...]
+    waivers: Mapping[str, str]
+    report_dir: str
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Settings:
+        """Return the settings that `as_json` wrote."""
+        values = {field.name: _read(data[field.name]) for field in fields(cls)}
+        published = values["publish"]
+        made = {
+            "publish": Endpoint(**published) if published else None,
+            "files": tuple(File(**file) for file in values["files"]),
+            "budget": Budget(**values["budget"]),
+        }
+        return cls(**{**values, **made})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as plain data, which a fact or an option of a module can hold."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def written(self, name: str) -> Any:
+        """Return the value of a variable as a user writes it, times and sizes in the shortest form."""
+        value = getattr(self, name)
+        if name in DURATIONS:
+            return duration(value)
+        if name in SIZES:
+            return size(value, SIZES[name])
+        return str(value or "") if name == "publish" else value
+
+    @property
+    def url(self) -> str:
+        """The address at which the service answers on its host, "" where it publishes no port."""
+        return f"{self.health_scheme}://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
+
+    @property
+    def health_test(self) -> tuple[str, ...]:
+        """The words of the health check. By TLS the service is asked as itself: its certificate is for the name that others call it by."""
+        if self.health_command:
+            return self.health_command
+        insecure = ("--no-check-certificate",) if self.health_scheme == "https" else ()
+        headers = (f"--header={name}: {value}" for name, value in self.health_headers.items())
+        address = f"{self.health_scheme}://{self.health_host}:{self.port}{self.health_path}"
+        return ("wget", "--no-verbose", "--tries=1", "--spider", *insecure, *headers, address)
+
+    def try_command(self, *options: str) -> str:
+        """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
+        if self.health_command:
+            return shlex.join(("docker", "exec", self.name, *self.health_command))
+        if not self.url:
+            return ""
+        insecure = ("-k",) if self.health_scheme == "https" else ()
+        headers = [word for name, value in self.health_headers.items() for word in ("-H", f"{name}: {value}")]
+        return shlex.join(("curl", *options, *insecure, *headers, self.url + self.health_path))
+
+    def in_image(self, path: str) -> str:
+        """Return a path of the image as an absolute one; a relative one begins in the working directory."""
+        return absolute(self.workdir, path)
+
+    @property
+    def demands(self) -> str:
+        """What the contract demands beyond what image and container are made from, as one word: where it changes, the image is judged anew."""
+        asked = {"budget": asdict(self.budget), "budget_warn_only": list(self.budget_warn_only), "waivers": dict(self.waivers)}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _read(value: Any) -> Any:
+    """Return a value of JSON as a field has it."""
+    if isinstance(value, (list, tuple)):
+        return tuple(value)
+    return dict(value) if isinstance(value, Mapping) else value

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
-
-from .settings import parse_publish
 
 _SHOWN = 8
 _LONGEST_LINE = 1000
@@ -101,23 +98,26 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
-def url(settings: Mapping[str, Any]) -> str:
-    """Return the address at which the service answers on its host, "" where it publishes no port."""
-    published = parse_publish(settings["publish"])
-    if not published:
-        return ""
-    address, port = published
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
-    return f"{settings['health_scheme']}://{host}:{port}"
+def duration(seconds: float) -> str:
+    """A time as Docker writes it: "30s", "1m30s", "500ms"."""
+    nanoseconds = round(seconds * 1_000_000_000)
+    minutes, rest = divmod(nanoseconds, 60_000_000_000)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours}h"] if hours else []
+    parts += [f"{minutes}m"] if minutes else []
+    if rest or not parts:
+        unit, name = (1_000_000_000, "s") if rest >= 1_000_000_000 or parts else (1_000_000, "ms")
+        whole, fraction = divmod(rest, unit)
+        digits = f"{fraction:0{len(str(unit)) - 1}d}".rstrip("0")
+        parts.append(f"{whole}.{digits}{name}" if digits else f"{whole}{name}")
+    return "".join(parts)
 
 
-def try_command(settings: Mapping[str, Any], *options: str) -> str:
-    """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
-    if settings["health_command"]:
-        return shlex.join(["docker", "exec", settings["name"], *settings["health_command"]])
-    address = url(settings)
-    if not address:
-        return ""
-    insecure = ["-k"] if settings["health_scheme"] == "https" else []
-    headers = [word for name, value in settings["health_headers"].items() for word in ("-H", f"{name}: {value}")]
-    return shlex.join(["curl", *options, *insecure, *headers, address + settings["health_path"]])
+def size(number: int, base: int = 1024) -> str:
+    """A number of bytes as Docker writes it: "64m", "1g"; base: what the next unit is to a unit."""
+    unit = ""
+    for larger in "kmg":
+        if not number or number % base:
+            break
+        number, unit = number // base, larger
+    return f"{number}{unit}"

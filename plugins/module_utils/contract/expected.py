@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.names import LABEL_NAME, OCI
-from ..common.places import absolute
-from ..common.settings import health_command, parse_duration, parse_publish, parse_size
-
-_NANO = 1_000_000_000
+from ..common.settings import Endpoint, Settings
 
 
 @dataclass(frozen=True)
@@ -18,12 +15,12 @@ class Expected:
     """What was asked for, and what was measured while it was made.
 
     service: name. user: account name; uid: its number, None when any will do; numeric_user: USER must be a number.
-    port: in the container. publish: (address, port) on the host, None for none. candidate: the container is one on
+    port: in the container. publish: on the host, None for none. candidate: the container is one on
     trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
     the stand-in's name). packages: what was asked to be installed. workdir: the working directory; directories: those of the service's
-    user; files: what is in the image beside the binary, each with its owner; all of them absolute. budgets: limits by name (`BUDGETS`), None for no limit;
+    user; files: what is in the image beside the binary, each with its owner; all of them absolute. budgets: limits by name, None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
     health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
@@ -35,7 +32,7 @@ class Expected:
     user: str = "app"
     uid: int | None = None
     numeric_user: bool = False
-    publish: tuple[str, int] | None = None
+    publish: Endpoint | None = None
     candidate: bool = False
     health_interval: float = 30.0
     health_timeout: float = 3.0
@@ -64,45 +61,45 @@ class Expected:
         return self.budgets.get(name)
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], **measured: Any) -> Expected:
+    def from_settings(cls, settings: Settings, **measured: Any) -> Expected:
         """Make it from the role's checked settings.
 
-        :param settings: what `settings.check` returns.
+        :param settings: of the role's variables.
         :param measured: any field that the settings do not hold: candidate, source_date, start_seconds,
             build_seconds, build_cached; or one that differs from them.
         """
         fields: dict[str, Any] = {
-            "service": settings["name"],
-            "port": settings["port"],
-            "health_test": tuple(health_command(settings)),
-            "user": settings["user"],
-            "uid": None if settings["uid"] == "" else settings["uid"],
-            "numeric_user": settings["numeric_user"],
-            "publish": parse_publish(settings["publish"]),
-            "health_interval": parse_duration(settings["health_interval"]) / _NANO,
-            "health_timeout": parse_duration(settings["health_timeout"]) / _NANO,
-            "health_start_period": parse_duration(settings["health_start_period"]) / _NANO,
-            "health_retries": settings["health_retries"],
+            "service": settings.name,
+            "port": settings.port,
+            "health_test": settings.health_test,
+            "user": settings.user,
+            "uid": settings.uid,
+            "numeric_user": settings.numeric_user,
+            "publish": settings.publish,
+            "health_interval": settings.health_interval,
+            "health_timeout": settings.health_timeout,
+            "health_start_period": settings.health_start_period,
+            "health_retries": settings.health_retries,
             "labels": _labels(settings),
-            "base_name": settings["runtime_image"],
-            "packages": tuple(settings["packages"]),
-            "workdir": settings["workdir"],
-            "directories": tuple(absolute(settings["workdir"], path) for path in settings["directories"]),
-            "files": {absolute(settings["workdir"], asked["dest"]): asked["owner"] for asked in settings["files"]},
-            "cap_add": tuple(settings["cap_add"]),
-            "pids_limit": settings["pids_limit"],
-            "memory": parse_size(settings["memory"]),
-            "cpus": settings["cpus"],
-            "restart_policy": settings["restart_policy"],
-            "budgets": settings["budget"],
-            "warn_only": tuple(settings["budget_warn_only"]),
+            "base_name": settings.runtime_image,
+            "packages": settings.packages,
+            "workdir": settings.workdir,
+            "directories": tuple(map(settings.in_image, settings.directories)),
+            "files": {settings.in_image(asked.dest): asked.owner for asked in settings.files},
+            "cap_add": settings.cap_add,
+            "pids_limit": settings.pids_limit,
+            "memory": settings.memory,
+            "cpus": settings.cpus,
+            "restart_policy": settings.restart_policy,
+            "budgets": vars(settings.budget),
+            "warn_only": settings.budget_warn_only,
         }
         return cls(**{**fields, **measured})
 
 
-def _labels(settings: Mapping[str, Any]) -> dict[str, str]:
+def _labels(settings: Settings) -> dict[str, str]:
     """The labels that the settings alone decide. An image that is returned to was built for the version it had then."""
-    labels = {LABEL_NAME: settings["name"], OCI + "title": settings["name"]}
-    if settings["version"] and not settings["image_tag"]:
-        labels[OCI + "version"] = settings["version"]
+    labels = {LABEL_NAME: settings.name, OCI + "title": settings.name}
+    if settings.version and not settings.image_tag:
+        labels[OCI + "version"] = settings.version
     return labels

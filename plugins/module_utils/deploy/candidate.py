@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import candidate_name
+from ..common.settings import Settings
 from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
 from ..engine.records import health_test
@@ -18,13 +19,13 @@ from .remedies import refused
 T = TypeVar("T")
 
 
-def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
+def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
     """Start a candidate from an image and prove it; return its proof and what `look` found. Raise Failure otherwise.
 
     The candidate is gone in any case, and the service's own container is not touched. look: called with the candidate's id as soon as it is
     healthy, while it has yet to stay so.
     """
-    name = candidate_name(settings["name"])
+    name = candidate_name(settings.name)
     record = engine.image(image)
     if record is None:
         raise Failure(
@@ -40,7 +41,7 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
             try:
                 proof = _healthy_candidate(engine, settings, image)
                 found = look(proof.container_id)
-                return prove_by_engine(engine, proof.container_id, 0, settings["stable_seconds"], proof), found
+                return prove_by_engine(engine, proof.container_id, 0, settings.stable_seconds, proof), found
             except NotProven as failure:
                 # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
@@ -56,9 +57,9 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
             engine.remove(name)
 
 
-def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
+def _healthy_candidate(engine: Engine, settings: Settings, image: str) -> Proof:
     """Make a candidate and wait until it is healthy; raise NotProven otherwise."""
-    container_id = engine.create(candidate_name(settings["name"]), candidate_body(settings, image, engine.api_version))
+    container_id = engine.create(candidate_name(settings.name), candidate_body(settings, image, engine.api_version))
     try:
         engine.start(container_id)
     except EngineError:
@@ -68,10 +69,10 @@ def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str) 
         failure = how_it_ended(engine, container)
         failure.remedy = refused(container["State"]["Error"], settings, failure.remedy)
         raise failure from None
-    proof = prove_by_engine(engine, container_id, settings["start_timeout"], 0)
-    if settings["publish"] and listens_inside_only(engine, container_id, settings):
+    proof = prove_by_engine(engine, container_id, settings.start_timeout, 0)
+    if settings.publish and listens_inside_only(engine, container_id, settings):
         raise NotProven(
-            f"it is healthy inside, but refuses connections from outside on port {settings['port']}: it listens on its own loopback address alone",
+            f"it is healthy inside, but refuses connections from outside on port {settings.port}: it listens on its own loopback address alone",
             'Make the service listen on all addresses (":port" or "0.0.0.0:port") by go_service_args or go_service_env.',
             last_words(engine, engine.container(container_id) or {"Id": container_id}),
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
 from ..common.secrets import fingerprint
-from ..common.settings import parse_duration, parse_publish, parse_size
+from ..common.settings import Settings
 
 # A health check's own start interval came with this API version (Engine 25).
 START_INTERVAL_API = (1, 44)
@@ -20,75 +21,73 @@ START_INTERVAL_API = (1, 44)
 CANDIDATE_INTERVAL = 250_000_000
 
 
-def _volumes(settings: Mapping[str, Any]) -> list[str]:
-    return list(settings["volumes"])
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
 
 
-def host_config(settings: Mapping[str, Any]) -> dict[str, Any]:
+def host_config(settings: Settings) -> dict[str, Any]:
     """Return the hardened HostConfig, without published ports."""
     config: dict[str, Any] = {
-        "ReadonlyRootfs": settings["read_only"],
-        "CapDrop": settings["cap_drop"],
-        "CapAdd": settings["cap_add"],
+        "ReadonlyRootfs": settings.read_only,
+        "CapDrop": list(settings.cap_drop),
+        "CapAdd": list(settings.cap_add),
         "SecurityOpt": ["no-new-privileges"],
-        "PidsLimit": settings["pids_limit"],
-        "Memory": parse_size(settings["memory"]),
+        "PidsLimit": settings.pids_limit,
+        "Memory": settings.memory,
         # As much as Memory: no swap on top of the limit.
-        "MemorySwap": parse_size(settings["memory"]),
-        "NanoCpus": round(settings["cpus"] * 1_000_000_000),
-        "Tmpfs": settings["tmpfs"],
-        "Binds": _volumes(settings),
-        "NetworkMode": settings["network"],
-        "RestartPolicy": {"Name": settings["restart_policy"], "MaximumRetryCount": 0},
+        "MemorySwap": settings.memory,
+        "NanoCpus": round(settings.cpus * 1_000_000_000),
+        "Tmpfs": dict(settings.tmpfs),
+        "Binds": list(settings.volumes),
+        "NetworkMode": settings.network,
+        "RestartPolicy": {"Name": settings.restart_policy, "MaximumRetryCount": 0},
         "LogConfig": {
             "Type": "json-file",
-            "Config": {"max-size": settings["log_max_size"], "max-file": str(settings["log_max_file"])},
+            "Config": {"max-size": settings.written("log_max_size"), "max-file": str(settings.log_max_file)},
         },
     }
     return config
 
 
-def create_body(settings: Mapping[str, Any], image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+def create_body(settings: Settings, image: str, api_version: tuple[int, int]) -> dict[str, Any]:
     """Return the create body of the service's own container.
 
     image: reference to create from. Where the Engine knows start intervals, the health check asks each second until the first
     success within the start period, instead of waiting one full interval; everything else of it is the image's.
     """
-    port = f"{settings['port']}/tcp"
+    port = f"{settings.port}/tcp"
     body: dict[str, Any] = {
         "Image": image,
-        "Cmd": settings["args"] or None,
-        "Env": [f"{name}={value}" for name, value in settings["env"].items()],
-        "StopTimeout": settings["stop_timeout"],
-        "Labels": {**settings["labels"], LABEL_NAME: settings["name"], LABEL_KIND: KIND_SERVICE},
+        "Cmd": list(settings.args) or None,
+        "Env": [f"{name}={value}" for name, value in settings.env.items()],
+        "StopTimeout": settings.stop_timeout,
+        "Labels": {**settings.labels, LABEL_NAME: settings.name, LABEL_KIND: KIND_SERVICE},
         "ExposedPorts": {port: {}},
         "HostConfig": host_config(settings),
     }
-    published = parse_publish(settings["publish"])
-    if published:
-        address, host_port = published
-        body["HostConfig"]["PortBindings"] = {port: [{"HostIp": address, "HostPort": str(host_port)}]}
+    if settings.publish:
+        body["HostConfig"]["PortBindings"] = {port: [{"HostIp": settings.publish.address, "HostPort": str(settings.publish.port)}]}
     if api_version >= START_INTERVAL_API:
         body["Healthcheck"] = {
-            "Interval": parse_duration(settings["health_interval"]),
-            "Timeout": parse_duration(settings["health_timeout"]),
-            "Retries": settings["health_retries"],
-            "StartPeriod": parse_duration(settings["health_start_period"]),
+            "Interval": _nanoseconds(settings.health_interval),
+            "Timeout": _nanoseconds(settings.health_timeout),
+            "Retries": settings.health_retries,
+            "StartPeriod": _nanoseconds(settings.health_start_period),
             "StartInterval": 1_000_000_000,
         }
     body["Labels"][LABEL_CONFIG] = config_hash(body)
     return body
 
 
-def candidate_body(settings: Mapping[str, Any], image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+def candidate_body(settings: Settings, image: str, api_version: tuple[int, int]) -> dict[str, Any]:
     """Return the create body of a candidate: the service's, without host port and restarts, probed at a short interval."""
-    body = create_body({**settings, "publish": "", "restart_policy": "no"}, image, api_version)
+    body = create_body(replace(settings, publish=None, restart_policy="no"), image, api_version)
     body["Labels"][LABEL_KIND] = KIND_CANDIDATE
     body["Healthcheck"] = {
         "Interval": CANDIDATE_INTERVAL,
-        "Timeout": parse_duration(settings["health_timeout"]),
-        "Retries": settings["health_retries"],
-        "StartPeriod": round(settings["start_timeout"] * 1_000_000_000),
+        "Timeout": _nanoseconds(settings.health_timeout),
+        "Retries": settings.health_retries,
+        "StartPeriod": _nanoseconds(settings.start_timeout),
     }
     if api_version >= START_INTERVAL_API:
         body["Healthcheck"]["StartInterval"] = CANDIDATE_INTERVAL

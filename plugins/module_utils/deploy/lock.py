@@ -92,7 +92,7 @@ class Locked(Problem):
         return {**asdict(self.holder), "since": since(self.age), "by_hand": self.by_hand}
 
 
-class Lost(Problem):
+class LockLost(Problem):
     """This run no longer holds the lock it took."""
 
     stage = LOCK
@@ -160,11 +160,11 @@ class Lock:
             self._discard(lock)
         return left[0].holder.owner if left else ""
 
-    def keep(self, token: str) -> None:
-        """Raise Lost where the lock of this run is another's or gone."""
+    def ensure_held(self, token: str) -> None:
+        """Raise LockLost where the lock of this run is another's or gone."""
         held = [lock for lock in self._all() if not lock.stale]
         if token not in [lock.holder.token for lock in held]:
-            raise Lost(f"the lock of {self._name} is {'held by ' + held[0].holder.owner if held else 'gone'}; another run took over")
+            raise LockLost(f"the lock of {self._name} is {'held by ' + held[0].holder.owner if held else 'gone'}; another run took over")
 
     def release(self, token: str) -> bool:
         """Give the lock back; return False where this run did not hold it."""

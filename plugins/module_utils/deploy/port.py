@@ -12,18 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.settings import parse_publish
+from ..common.settings import Settings
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
 
 
-def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
     """Raise Failure where the host port is taken by anything but the service's own old container."""
-    published = parse_publish(settings["publish"])
-    if not published:
+    if not settings.publish:
         return
-    address, port = published
+    address, port = settings.publish.address, settings.publish.port
     own = _addresses(old, port)
     if own:
         # What the old container holds is free when it stops; the rest of a wider address may be somebody else's.
@@ -47,12 +46,12 @@ def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, An
         raise Failure(PORT, message, remedy, UNTOUCHED) from error
 
 
-def _taken(engine: Engine, settings: Mapping[str, Any], address: str, port: int, held: str) -> Failure:
+def _taken(engine: Engine, settings: Settings, address: str, port: int, held: str) -> Failure:
     """Return the failure of a port that is taken; held: the address that is."""
-    others = [name for name in engine.publishers(port) if name != settings["name"]]
+    others = [name for name in engine.publishers(port) if name != settings.name]
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
     at = "" if held == address else f" at {held}"
-    message = f"the host port {address}:{port} is taken{at} by {holder}"
+    message = f"the host port {settings.publish} is taken{at} by {holder}"
     return Failure(PORT, message, "Stop it, or choose another port in go_service_publish.", UNTOUCHED)
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.failure import Problem, folded
-from ..common.settings import parse_duration, parse_publish
-from ..common.text import url
+from ..common.settings import Settings
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
@@ -165,21 +164,21 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         time.sleep(POLL if passed_at is None else min(stable, 0.5))
 
 
-def answers(settings: Mapping[str, Any], address: str, port: int, timeout: float = 3.0) -> str:
+def answers(settings: Settings, address: str, port: int, timeout: float = 3.0) -> str:
     """Ask the service at an address; return "" where it answers, "refused", or what else went wrong.
 
     Any HTTP answer will do. What a service speaks whose health is tested by a command is not known: it answers where it does not hang up at once,
     as what forwards a published port does for a service that does not listen.
     """
     try:
-        if settings["health_command"]:
+        if settings.health_command:
             return _holds_the_line(address, port, timeout)
         connection = (
             http.client.HTTPSConnection(address, port, timeout=timeout, context=any_certificate())
-            if settings["health_scheme"] == "https"
+            if settings.health_scheme == "https"
             else http.client.HTTPConnection(address, port, timeout=timeout)
         )
-        connection.request("GET", settings["health_path"], headers={"Host": "localhost", **settings["health_headers"]})
+        connection.request("GET", settings.health_path, headers={"Host": "localhost", **settings.health_headers})
         connection.getresponse().read(1)
         connection.close()
     except ConnectionRefusedError:
@@ -198,26 +197,23 @@ def _holds_the_line(address: str, port: int, timeout: float) -> str:
     return ""
 
 
-def listens_inside_only(engine: Engine, container_id: str, settings: Mapping[str, Any]) -> bool:
+def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
     networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
-    return bool(addresses) and all(answers(settings, address, settings["port"], 1.0) == "refused" for address in addresses)
+    return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
 
 
-def prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any], *, restarts: int = 0) -> None:
+def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
-    timeout = parse_duration(settings["health_timeout"]) / 1e9
-    prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"], restarts=restarts)
-    published = parse_publish(settings["publish"])
-    if published:
-        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])
-        problem = answers(settings, address, published[1])
+    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, settings.stable_seconds, restarts=restarts)
+    if settings.publish:
+        problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:
-            path = "" if settings["health_command"] else settings["health_path"]
+            path = "" if settings.health_command else settings.health_path
             raise NotProven(
-                f"it is healthy inside, but {url(settings)}{path} does not answer on the host: {problem}",
+                f"it is healthy inside, but {settings.url}{path} does not answer on the host: {problem}",
                 "Check go_service_publish, go_service_port and the host's firewall.",
                 [],
             )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any
 
 from ..common.names import failed_name, set_aside_name, temporary_names
+from ..common.settings import Settings
 from ..engine.client import Engine
 from .judgement import is_ours
 from .proof import NotProven, prove_service
@@ -19,12 +18,12 @@ def leftovers(engine: Engine, name: str) -> list[str]:
     return sorted(set(found).intersection(temporary_names(name)))
 
 
-def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
+def recover(engine: Engine, settings: Settings) -> list[str]:
     """Finish or undo what a killed run left behind; return what was done, as sentences.
 
     A swap whose new container proves healthy is finished; any other is undone, and the old container runs again.
     """
-    name = settings["name"]
+    name = settings.name
     done = []
     aside = engine.container(set_aside_name(name))
     if aside and is_ours(engine, aside, name):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.secrets import SECRET
+from ..common.settings import Settings
 
 # What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
 # to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
@@ -135,13 +136,14 @@ _REFUSED = (
 )
 
 
-def refused(words: str, settings: Mapping[str, Any], otherwise: str) -> str:
+def refused(words: str, settings: Settings, otherwise: str) -> str:
     """Return what to do where the Engine refused to create or start a container; otherwise: where its words name nothing that was asked for."""
     for pattern, names in _REFUSED:
         if re.search(pattern, words, re.I):
             # Of several the ones that the Engine quotes.
-            quoted = [name for name in names if any(value in words for value in _values(settings.get(name)))]
-            asked = [f"go_service_{name}{_shown(name, settings[name])}" for name in quoted or names if settings.get(name)]
+            given = {name: settings.written(name) for name in names}
+            quoted = [name for name in names if any(value in words for value in _values(given[name]))]
+            asked = [f"go_service_{name}{_shown(name, given[name])}" for name in quoted or names if given[name]]
             if asked:
                 return f"The Engine refuses {' or '.join(asked)}: correct it by what it says, then run again."
     if re.search(r"exec format error", words, re.I):

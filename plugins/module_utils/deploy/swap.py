@@ -21,7 +21,7 @@ from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
 from ..common.names import containers_command, failed_name, next_name, set_aside_name
-from ..common.settings import parse_duration
+from ..common.settings import Settings
 from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
@@ -44,12 +44,12 @@ class Swap:
     outage_seconds: float
 
 
-def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], approve: Callable[[str], None] | None = None) -> Swap:
+def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: Callable[[str], None] | None = None) -> Swap:
     """Put a new container in the service's place; raise Failure with the very same old one running again otherwise.
 
     body: its create body; approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
     """
-    name = settings["name"]
+    name = settings.name
     old = refuse_foreign(engine, name)
     check_port(engine, settings, old)
     engine.remove(next_name(name))
@@ -68,11 +68,10 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
             if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
                 engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
             began = time.monotonic()
-            engine.stop(old["Id"], settings["stop_timeout"])
+            engine.stop(old["Id"], settings.stop_timeout)
         engine.start(new_id)
         _announce(engine, new_id)
-        timeout = parse_duration(settings["health_timeout"]) / 1e9
-        prove_by_test(engine, new_id, timeout, settings["start_timeout"], 0)
+        prove_by_test(engine, new_id, settings.health_timeout, settings.start_timeout, 0)
         outage = time.monotonic() - began
         prove_service(engine, new_id, settings)
         if approve:
@@ -115,19 +114,19 @@ def _late_evidence(engine: Engine, container_id: str) -> list[str]:
         return []
 
 
-def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None, new_id: str) -> str:
+def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_id: str) -> str:
     """Take a failed new container away and bring the very same old one back; return what runs now.
 
     Raises Failure, both containers kept, with the commands for a person where even that fails.
     """
-    name = settings["name"]
+    name = settings.name
     if not old:
         _drop(engine, new_id)
         return "There was no earlier container to bring back: the service does not run."
     try:
         current = engine.container(name)
         if current and current["Id"] == new_id:
-            engine.stop(new_id, settings["stop_timeout"])
+            engine.stop(new_id, settings.stop_timeout)
             engine.rename(new_id, failed_name(name))
         found = engine.container(old["Id"])
         if found and found["Name"].lstrip("/") != name:
@@ -141,8 +140,7 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
         _announce(engine, old["Id"])
         # One that had not been stopped yet keeps its count.
         restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
-        timeout = parse_duration(settings["health_timeout"]) / 1e9
-        prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0, restarts=restarts)
+        prove_by_test(engine, old["Id"], settings.health_timeout, settings.start_timeout, 0, restarts=restarts)
     except NotProven as failure:
         if health(old).get("Status") == "unhealthy":
             _drop(engine, new_id)
@@ -186,12 +184,12 @@ def _stuck(engine: Engine, name: str, old_id: str, new_id: str, message: str) ->
     )
 
 
-def revive(engine: Engine, settings: Mapping[str, Any], container: Mapping[str, Any]) -> None:
+def revive(engine: Engine, settings: Settings, container: Mapping[str, Any]) -> None:
     """Start a container that a killed run was about to stop: where it still runs, it may be on its way to the end."""
     engine.start(container["Id"])
     if not container["State"]["Running"]:
         return
-    deadline = time.monotonic() + max(settings["stop_timeout"], container["Config"].get("StopTimeout") or 0) + STOP_SLACK
+    deadline = time.monotonic() + max(settings.stop_timeout, container["Config"].get("StopTimeout") or 0) + STOP_SLACK
     while time.monotonic() < deadline:
         found = engine.container(container["Id"])
         if found and not found["State"]["Running"]:

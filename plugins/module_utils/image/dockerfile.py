@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
-from ..common.places import absolute
 from ..common.secrets import MASK, escaped
-from ..common.settings import health_command
+from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
 
@@ -73,17 +72,17 @@ def _copied_file(asked: Mapping[str, str]) -> str:
     return owner + _copy([_pattern(asked["src"]) + slash], asked["dest"] + slash)
 
 
-def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     # Packages of other modules can be compiled above the source where go.mod, go.sum and vendor/ are all that it takes.
     alone = not project["workspace"] and not project["local_replaces"]
     warm = not project["profiled"]
     flags = ["-trimpath", "-buildvcs=false"]
-    if {"-s", "-w"} & set(settings["ldflags"].split()):
+    if {"-s", "-w"} & set(settings.ldflags.split()):
         # What the linker would drop, the compiler need not make (https://pkg.go.dev/cmd/compile).
         flags.append("-gcflags=all=-dwarf=false")
-    if settings["build_tags"]:
-        flags.append("-tags=" + ",".join(settings["build_tags"]))
+    if settings.build_tags:
+        flags.append("-tags=" + ",".join(settings.build_tags))
     for path in (project["module_dir"], project["main_package"], *(asked["src"] for asked in project["files"])):
         if not path.isprintable():
             raise SourceError(f"the path {path!r} has a line break or another character in its name that does not print", "Rename it.")
@@ -99,9 +98,10 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
         "module_files": alone and project["has_requirements"],
         "module_packages": project["module_packages"] if warm and alone else [],
         "main_package": project["main_package"],
-        "directories": [absolute(settings["workdir"], path) for path in settings["directories"]],
+        **{name: settings.written(name) for name in DURATIONS},
+        "directories": [settings.in_image(path) for path in settings.directories],
         "copied_files": [_copied_file(asked) for asked in project["files"]],
-        "health_command": json.dumps(health_command(settings)),
+        "health_command": json.dumps(settings.health_test),
     }
 
 
@@ -109,9 +109,9 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Mapping[str, Any]) ->
 _VALUE = re.compile(r'\b(ENV|ARG) ([A-Za-z_][A-Za-z0-9_]*)="((?:\\.|[^"\\])*)"')
 
 
-def with_values(dockerfile: str, settings: Mapping[str, Any]) -> str:
+def with_values(dockerfile: str, settings: Settings) -> str:
     """Return a Dockerfile of the template with the values of build_env and build_args in their places, as the builder gets it."""
-    values = {"ENV": settings["build_env"], "ARG": settings["build_args"]}
+    values = {"ENV": settings.build_env, "ARG": settings.build_args}
 
     def filled(found: re.Match) -> str:
         instruction, name = found[1], found[2]
@@ -125,14 +125,14 @@ def without_values(text: str) -> str:
     return _VALUE.sub(rf'\1 \2="{MASK}"', text)
 
 
-def image_labels(project: Mapping[str, Any], settings: Mapping[str, Any], digest: str, base_digest: str) -> dict[str, str]:
+def image_labels(project: Mapping[str, Any], settings: Settings, digest: str, base_digest: str) -> dict[str, str]:
     """Return the labels that say where an image comes from; they are no part of its digest.
 
     A version that was given is part of it: it stands in the Dockerfile.
     """
     labels = {
         LABEL_DIGEST: digest,
-        OCI + "version": "" if settings["version"] else digest[:TAG_LENGTH],
+        OCI + "version": "" if settings.version else digest[:TAG_LENGTH],
         OCI + "revision": project["origin"]["revision"],
         OCI + "created": project["origin"]["date"],
         OCI + "source": project["origin"]["url"],

@@ -12,11 +12,13 @@ from ..contract.registry import CheckResult
 from . import sbom
 
 
-def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult], bill: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def facts(
+    evidence: Evidence, expected: Expected, results: Iterable[CheckResult], document: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Make the part of a report that the image and the container tell, as plain data.
 
     :param results: what `contract.evaluate` returned.
-    :param bill: what `sbom.cyclonedx` returned.
+    :param document: what `sbom.cyclonedx` returned.
     """
     image, base, engine = evidence.image, evidence.base, evidence.engine
     labels = image.labels
@@ -65,7 +67,7 @@ def facts(evidence: Evidence, expected: Expected, results: Iterable[CheckResult]
         "binary": _binary_facts(evidence),
         "vulnerabilities": _scan_facts(evidence),
         "dockerfile": dict(evidence.dockerfile) if evidence.dockerfile else None,
-        "sbom": sbom.summary(bill) if bill else None,
+        "sbom": sbom.summary(document) if document else None,
         "checks": [result.as_dict() for result in results],
         "gaps": list(evidence.gaps),
     }

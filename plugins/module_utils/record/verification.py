@@ -13,7 +13,7 @@ from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import LABEL_DIGEST, OCI
 from ..common.references import digest_of
 from ..common.secrets import mask, secret_values
-from ..common.settings import contract_terms
+from ..common.settings import Settings
 from ..common.stages import CONTRACT
 from ..common.text import visible
 from ..contract import judge
@@ -27,10 +27,10 @@ from . import sbom
 from .facts import facts
 
 # Takes the Engine, the settings, the image's reference and what looks into the candidate; returns the proof, which has `start_seconds`, and what was found.
-Prove = Callable[[Engine, Mapping[str, Any], str, Callable[[str], Evidence]], "tuple[Any, Evidence]"]
+Prove = Callable[[Engine, Settings, str, Callable[[str], Evidence]], "tuple[Any, Evidence]"]
 
 
-class Broken(Failure):
+class ContractBroken(Failure):
     """An image breaks the contract. verified: what was measured, as `verify` returns it."""
 
     def __init__(self, image: str, verified: dict[str, Any], violations: list[str]) -> None:
@@ -47,14 +47,14 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
-    :raises Failure: the candidate does not prove itself; Broken where the contract is not met.
+    :raises Failure: the candidate does not prove itself; ContractBroken where the contract is not met.
     """
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
 
     def look(container_id: str) -> Evidence:
         base = _base_of(engine, reference) or params["bases"][1]
-        binary = f"/usr/local/bin/{settings['name']}"
+        binary = f"/usr/local/bin/{settings.name}"
         try:
             return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
         except (ArchiveError, tarfile.TarError, OSError) as error:
@@ -75,33 +75,31 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
         build_seconds=params["build"].get("seconds"),
         build_cached=bool(params["build"].get("cached")),
     )
-    results = judge.evaluate(found, expected, settings["waivers"])
-    bill = sbom.cyclonedx(
-        found, service=settings["name"], base_name=settings["runtime_image"], builder=_builder(engine, params["bases"][0])
-    )
+    results = judge.evaluate(found, expected, settings.waivers)
+    document = sbom.cyclonedx(found, service=settings.name, base_name=settings.runtime_image, builder=_builder(engine, params["bases"][0]))
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
-        "terms": contract_terms(settings),
+        "demands": settings.demands,
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "start_seconds": proof.start_seconds if proof else None,
         "seconds": round(time.monotonic() - began, 2),
         # What files, labels and linters are called is anybody's text.
-        "facts": visible(facts(found, expected, results, bill)),
-        "bill": bill,
+        "facts": visible(facts(found, expected, results, document)),
+        "sbom": document,
     }
     if verified["verdict"] == FAIL:
-        raise Broken(reference, verified, judge.failures(results))
+        raise ContractBroken(reference, verified, judge.failures(results))
     if refusal:
         raise refusal
     return verified
 
 
-def _without_secrets(binary: BinaryFacts | None, settings: Mapping[str, Any]) -> BinaryFacts | None:
+def _without_secrets(binary: BinaryFacts | None, settings: Settings) -> BinaryFacts | None:
     """Return what is known of a binary without the secret values that GOFLAGS may have left in its build settings."""
     if binary is None or binary.build_info is None:
         return binary
-    hidden = secret_values(settings)
+    hidden = secret_values(vars(settings))
     # The other settings are Go's own words, like GOARCH=arm64, and no foreign text.
     kept = {name: mask(value, hidden) if name.startswith("-") else value for name, value in binary.build_info.settings.items()}
     return replace(binary, build_info=replace(binary.build_info, settings=kept))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from ..common.places import absolute
+from ..common.settings import Settings
 from ..common.text import did_you_mean
 from .errors import SourceError
 
@@ -15,18 +14,18 @@ VARIABLE = "go_service_files"
 FILE, DIRECTORY = "file", "directory"
 
 
-def read_files(root: Path, settings: Mapping[str, Any]) -> list[dict[str, str]]:
+def read_files(root: Path, settings: Settings) -> list[dict[str, str]]:
     """Return what go_service_files asks for: {"src", "dest": absolute, "owner", "kind"}; raise SourceError where a source has no such thing."""
     found = []
-    for asked in settings["files"]:
-        kind = _kind(root, asked["src"])
-        dest = absolute(settings["workdir"], asked["dest"])
-        if kind == FILE and dest in (settings["workdir"], *(absolute(settings["workdir"], path) for path in settings["directories"])):
+    for asked in settings.files:
+        kind = _kind(root, asked.src)
+        dest = settings.in_image(asked.dest)
+        if kind == FILE and dest in (settings.workdir, *map(settings.in_image, settings.directories)):
             raise SourceError(
-                f"go_service_files brings the file {asked['src']} to {asked['dest']}, which is a directory of the image",
-                f'Give it a name there: "dest: {os.path.join(asked["dest"], os.path.basename(asked["src"]))}".',
+                f"go_service_files brings the file {asked.src} to {asked.dest}, which is a directory of the image",
+                f'Give it a name there: "dest: {os.path.join(asked.dest, os.path.basename(asked.src))}".',
             )
-        found.append({"src": asked["src"], "dest": dest, "owner": asked["owner"], "kind": kind})
+        found.append({"src": asked.src, "dest": dest, "owner": asked.owner, "kind": kind})
     return found
 
 

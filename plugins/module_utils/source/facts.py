@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common.settings import Settings
 from .beside import read_files
 from .errors import SourceError
 from .origin import read_origin
@@ -17,17 +17,17 @@ from .versions import builder_version, check_go_version, numbers
 _TEST_PACKAGES = ("testing", "testing/internal/testdeps")
 
 
-def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
     """Return the Go facts that the generated files and the checks need, as plain data; raise SourceError."""
-    version = builder_version(settings["builder_image"])
+    version = builder_version(settings.builder_image)
     project = read_project(
         root,
-        name=settings["name"],
-        main_package=settings["main_package"],
-        module_dir=settings["module_dir"],
-        build_tags=settings["build_tags"],
+        name=settings.name,
+        main_package=settings.main_package,
+        module_dir=settings.module_dir,
+        build_tags=settings.build_tags,
         go_version=numbers(version),
-        with_tests=settings["run_tests"],
+        with_tests=settings.run_tests,
     )
     if version:
         check_go_version(project, version)
@@ -51,7 +51,7 @@ def project_facts(root: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         "local_replaces": bool(project.local_replaces),
         # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
         "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
-        "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings["run_tests"] else ())}),
+        "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings.run_tests else ())}),
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),
         "embedded_files": list(project.embedded_files),

@@ -81,7 +81,7 @@ def assemble(
 
     :param raw: what the stages know. All of it is optional: the keys of `facts`; "timeline" [{"stage", "seconds",
         "steps": [{"instruction", "cached", "seconds"}]}]; "deploy" {"action", "container", "outage_seconds", ...};
-        "failure" {"stage", "message", "remedy", "evidence", "standing"}; "endpoint" {"command"};
+        "failure" {"stage", "message", "remedy", "evidence", "still_runs"}; "ask": the command that asks the service;
         "commands" [{"title", "command"}]; "unchanged": the content digest of the image that runs, of a run that found
         nothing to do and checked nothing: what the report before says of this very image stays; "checked_at": when the
         checks of such a run were made, where there is no report before.
@@ -109,7 +109,7 @@ def assemble(
     document["budgets"] = [_budget(result) for result in checks if result.get("amount") is not None]
     document["checks"] = checks
     document["timeline"] = [_stage(stage) for stage in raw.get("timeline") or ()]
-    document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("endpoint") or {}, failure is not None)
+    document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("ask") or "", failure is not None)
     document["gaps"] = list(raw.get("gaps") or ())
     document["changes"] = changes(document, previous)
     document["summary"] = summary(document)
@@ -135,8 +135,8 @@ def _verdict(checks: Sequence[Mapping[str, Any]], failure: Mapping[str, Any] | N
 def _failure(failure: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if failure is None:
         return None
-    text = {key: str(failure.get(key) or "") for key in ("stage", "message", "remedy", "standing")}
-    return {**text, "evidence": [str(line) for line in failure.get("evidence") or ()]}
+    text = {key: str(failure.get(key) or "") for key in ("stage", "message", "remedy")}
+    return {**text, "standing": str(failure.get("still_runs") or ""), "evidence": [str(line) for line in failure.get("evidence") or ()]}
 
 
 def _budget(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,15 +156,12 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     return {"stage": str(stage.get("stage") or ""), "seconds": float(stage.get("seconds") or 0.0), "steps": steps}
 
 
-def commands(service: str, endpoint: Mapping[str, Any], failed: bool) -> list[dict[str, str]]:
-    """The commands to try the service with, on its host.
-
-    :param endpoint: {"command": what asks the service, "" where nothing on the host can}.
-    """
+def commands(service: str, ask: str, failed: bool) -> list[dict[str, str]]:
+    """The commands to try the service with, on its host; ask: the one that asks the service, "" where nothing on the host can."""
     name = shlex.quote(service)
     found = []
-    if endpoint.get("command"):
-        found.append({"title": "Ask the service", "command": endpoint["command"]})
+    if ask:
+        found.append({"title": "Ask the service", "command": ask})
     found += [
         {"title": "Follow its log", "command": f"docker logs --follow --tail 20 {name}"},
         {"title": "See its health", "command": f"docker inspect --format '{{{{json .State.Health}}}}' {name}"},
@@ -214,10 +211,10 @@ def changes(document: Mapping[str, Any], previous: Mapping[str, Any] | None) -> 
         if old_image["base"]["digest"] != image["base"]["digest"]:
             names = [f"{one['base']['reference']} ({one['base']['digest'][7:19]})" for one in (old_image, image)]
             items.append({"what": "base image", "before": names[0], "after": names[1]})
-    old_bill, bill = before.get("sbom"), document.get("sbom")
-    if old_bill and bill:
-        items += _differences("module", old_bill["modules"], bill["modules"])
-        items += _differences("package", old_bill["packages"], bill["packages"])
+    old_sbom, sbom = before.get("sbom"), document.get("sbom")
+    if old_sbom and sbom:
+        items += _differences("module", old_sbom["modules"], sbom["modules"])
+        items += _differences("package", old_sbom["packages"], sbom["packages"])
     old_verdicts = {result["id"]: result["verdict"] for result in before.get("checks") or ()}
     for result in document["checks"]:
         old = old_verdicts.get(result["id"])

@@ -14,16 +14,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, ownership, recovery, remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, judgement, recovery, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
@@ -32,7 +34,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.engine.client im
 from ansible_collections.proven.go_service.plugins.modules import deploy
 
 Client = Callable[..., str]
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 SERVE = "exec httpd -f -p 8080 -h /srv"
 BARE = "stand-in/runtime:1.37.0"
 
@@ -264,7 +266,7 @@ def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings
 def service(settings: Settings) -> Settings:
     """Return what makes the settings of a small service that starts at once and stops at once."""
 
-    def make(command: str = SERVE, **changes: Any) -> dict[str, Any]:
+    def make(command: str = SERVE, **changes: Any) -> typed.Settings:
         quick = {"name": "utest-web", "publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 5, "args": [command]}
         return settings(**{**quick, **changes})
 
@@ -286,7 +288,7 @@ def clean(engine: Engine) -> Iterator[Engine]:
     empty()
 
 
-def swap(engine: Any, wanted: dict[str, Any], image: str, approve: Callable[[str], None] | None = None) -> swaps.Swap:
+def swap(engine: Any, wanted: typed.Settings, image: str, approve: Callable[[str], None] | None = None) -> swaps.Swap:
     """Put a new container of an image in the service's place."""
     return swaps.swap(engine, wanted, containers.create_body(wanted, image, engine.api_version), approve)
 
@@ -541,9 +543,9 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
             assert reasons in ([], ["the container is restarting"], ["the container is exited"])
             assert "has restarted the container since it was proven" in judgement.restarted(found, {})
     assert seen == {True, False}, "seen while it runs, and between two runs"
-    record = ownership.Record("utest-web", [])
-    assert deploy.keep(clean, wanted, body, image_id, record) is None
-    assert record.container == {}
+    past = history.History("utest-web")
+    assert deploy.leave_in_place(clean, wanted, body, image_id, past) is None
+    assert past.container == {}
 
 
 @pytest.mark.engine
@@ -605,7 +607,7 @@ def test_a_look_at_a_service_that_is_to_be_placed_sees_a_taken_port(
     """So a check predicts no deploy that cannot be; an image can be built and proven without the port."""
     with listener() as port:
         wanted = service(work_dir=str(tmp_path / "work"), publish=f"127.0.0.1:{port}")
-        refused = staged("look", settings=wanted, places=True)
+        refused = staged("look", settings=wanted, deploy_follows=True)
         assert refused["failure"]["stage"] == "port"
         assert f"127.0.0.1:{port} is taken by the process " in refused["msg"]
         assert staged("look", settings=wanted)["plan"]["deploy"]
@@ -764,15 +766,15 @@ def fast(service: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return lambda **changes: service(start_timeout=1e-9, **changes)
 
 
-def running_service(settings: dict[str, Any], policy: str) -> tuple[Memory, str]:
+def running_service(settings: typed.Settings, policy: str) -> tuple[Memory, str]:
     """Return an Engine with the service in it, and its container's id."""
     engine = Memory()
-    old = swap(engine, {**settings, "restart_policy": policy}, "good").container_id
+    old = swap(engine, replace(settings, restart_policy=policy), "good").container_id
     engine.calls = 0
     return engine, old
 
 
-def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
+def calls_of(settings: typed.Settings, policy: str, image: str) -> int:
     """Return how many calls a swap makes where nothing goes wrong but the image."""
     engine, _old = running_service(settings, policy)
     with contextlib.suppress(Failure):
@@ -853,9 +855,9 @@ def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast:
 
     engine = Stopping()
     engine.stopping = old = swap(engine, fast(), "good").container_id
-    engine.rename(old, common_names.set_aside_name(fast()["name"]))
+    engine.rename(old, common_names.set_aside_name(fast().name))
     recovery.recover(engine, fast(stop_timeout=60))
-    found = engine.container(fast()["name"])
+    found = engine.container(fast().name)
     assert engine.looks == 5
     assert found is not None
     assert (found["Id"], found["State"]["Running"]) == (old, True)

@@ -10,10 +10,12 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening, remedies
@@ -22,7 +24,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy.container
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from test_deploy import clean, service
 
-Service = Callable[..., dict[str, Any]]
+Service = Callable[..., typed.Settings]
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: {0} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0
@@ -167,7 +169,7 @@ def test_where_a_service_listens_is_measured(  # noqa: PLR0917
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "cpus": ({"cpus": 512}, "go_service_cpus (512", "go_service_args"),
     "pids": ({"pids_limit": 9_999_999_999}, "go_service_pids_limit (9999999999)", "go_service_args"),
-    "memory": ({"memory": "1m"}, "go_service_memory (1m)", "go_service_args"),
+    "memory": ({"memory": 1 << 20}, "go_service_memory (1m)", "go_service_args"),
     "a capability": ({"cap_add": ["NONSENSE"]}, "go_service_cap_add", "go_service_cap_drop"),
     "a dropped capability": ({"cap_drop": ["NONSENSE"]}, "go_service_cap_drop", "go_service_cap_add"),
     "an option of tmpfs": ({"tmpfs": {"/tmp": "foo"}}, "go_service_tmpfs", "go_service_volumes"),
@@ -176,7 +178,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "two volumes at one place": ({"volumes": ["utest-a:/data", "utest-b:/data"]}, "go_service_volumes", "go_service_tmpfs"),
     "a volume and tmpfs at one place": ({"volumes": ["utest-a:/tmp"]}, "go_service_volumes", "go_service_args"),
     "a file over a directory": ({"volumes": ["/etc/passwd:/etc"]}, "go_service_volumes", "go_service_tmpfs"),
-    "a size of the log": ({"log_max_size": "bogus"}, "go_service_log_max_size (bogus)", "go_service_args"),
+    "a size of the log": ({"log_max_size": 0}, "go_service_log_max_size (0)", "go_service_args"),
     "a number of logs": ({"log_max_file": 0}, "go_service_log_max_size", "go_service_args"),
     "a network": ({"network": "utest-none"}, "go_service_network (utest-none)", "go_service_args"),
 }
@@ -191,7 +193,7 @@ def test_what_the_engine_refuses_names_the_variable(
     changes, named, other = case
     try:
         with pytest.raises(Failure) as caught:
-            candidates.prove_candidate(clean, {**service(), **changes}, web, str)
+            candidates.prove_candidate(clean, replace(service(), **changes), web, str)
     finally:
         client("volume", "rm", "-f", "utest-a", "utest-b")
     assert named in caught.value.remedy, caught.value.message
@@ -201,13 +203,13 @@ def test_what_the_engine_refuses_names_the_variable(
 @pytest.mark.engine
 def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:
     with pytest.raises(Failure) as caught:
-        wanted = {**service(), "cpus": 512}
+        wanted = replace(service(), cpus=512)
         swaps.swap(clean, wanted, create_body(wanted, web, clean.api_version))
     assert "go_service_cpus (512" in caught.value.remedy
 
 
 def test_a_secret_value_that_the_engine_refuses_is_not_told(settings: Service) -> None:
-    told = remedies.refused("invalid environment variable: KEY", {**settings(), "env": {"KEY": "hunter2"}}, "")
+    told = remedies.refused("invalid environment variable: KEY", replace(settings(), env={"KEY": "hunter2"}), "")
     assert "go_service_env" in told
     assert "hunter2" not in told
 

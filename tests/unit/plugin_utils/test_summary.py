@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import text
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.plugin_utils import summary
 
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
 WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
 
 
-def record(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
+def record(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
     """Return the record of a run."""
-    return {**EMPTY, "settings": settings, "plan": {**PLAN, **(plan or {})}, **(run or {}), **parts}
+    return {**EMPTY, "settings": settings.as_json(), "plan": {**PLAN, **(plan or {})}, **(run or {}), **parts}
 
 
-def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
+def told(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **written: Any) -> list[str]:
     """Return the lines of a summary."""
     return summary.text(record(settings, plan, run, report={**WRITTEN, **written})).splitlines()
 
@@ -38,7 +38,7 @@ def told(settings: dict[str, Any], plan: dict[str, Any] | None = None, run: dict
     ],
 )
 def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
-    assert text.url(settings(publish=publish)) == url
+    assert settings(publish=publish).url == url
     lines = told(settings(publish=publish, health_path="/up"))
     assert [shlex.split(line)[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
 
@@ -56,7 +56,7 @@ def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
 )
 def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command: str) -> None:
     """It asks as the health test does, and is safe to paste."""
-    assert text.try_command(settings(**changes), "-fsS") == command
+    assert settings(**changes).try_command("-fsS") == command
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ FAILURE = {
     "stage": "candidate",
     "message": "it exited with code 3",
     "evidence": ["log: boom"],
-    "standing": "The old one runs.",
+    "still_runs": "The old one runs.",
     "remedy": "Correct it.",
 }
 
@@ -165,13 +165,13 @@ def test_a_task_that_is_no_stage_fails_with_all_three_parts_as_well(settings: Se
 
 
 def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
-    result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"bill": {"a": 1}}}
+    result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"sbom": {"a": 1}}}
     failed = summary.failed(record(settings()), result, "x", {"address": ""})
-    assert (failed["failure"], failed["verify"], summary.bill(failed), summary.still_runs(failed)) == (
+    assert (failed["failure"], failed["verify"], summary.sbom(failed), summary.still_runs(failed)) == (
         FAILURE,
-        {"bill": {"a": 1}},
+        {"sbom": {"a": 1}},
         {"a": 1},
-        FAILURE["standing"],
+        FAILURE["still_runs"],
     )
 
 
@@ -184,7 +184,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
         "verify": {"seconds": 2.0, "facts": {"image": {"size": 1}}},
         "deploy": {"seconds": 1.5},
     }
-    report = summary.report(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
+    report = summary.report_document(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
     assert [(stage["stage"], stage["seconds"]) for stage in report["timeline"]] == [
         ("look and stage", 0.4),
         ("build", 24.3),
@@ -196,7 +196,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
 
 def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_before(settings: Settings) -> None:
     kept = {"checked_at": "2026-03-01T12:00:00Z", "facts": {"image": {"size": 1}}}
-    report = summary.report(record(settings(), {"digest": "f" * 64, "last_report": kept}))
+    report = summary.report_document(record(settings(), {"digest": "f" * 64, "last_report": kept}))
     assert (report["image"], report["unchanged"], report["checked_at"], report["timeline"]) == (
         {"size": 1},
         "f" * 64,
@@ -206,6 +206,6 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 
 
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
-    report = summary.report({**record(settings(), failure=FAILURE), "plan": {}})
+    report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
     assert report["failure"] == FAILURE
-    assert report["endpoint"] == {"command": "curl -fsS http://127.0.0.1:8080/health"}
+    assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import references, settings
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.module_utils.common import references
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File
+from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -25,51 +26,51 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "builder_image": ("golang:1.27-alpine3.24", "golang:1.27-alpine3.24", "golang:"),
     "runtime_image": (f"alpine@{DIGEST}", f"alpine@{DIGEST}", "alpine:3.24 AS x"),
     "builder": ("buildx", "buildx", "kaniko"),
-    "build_tags": (["netgo", "go1.27"], ["netgo", "go1.27"], ["a,b"]),
+    "build_tags": (["netgo", "go1.27"], ("netgo", "go1.27"), ["a,b"]),
     "ldflags": ("-X main.version=1.4+5", "-X main.version=1.4+5", '-w" && id #'),
     "run_tests": ("yes", True, 1),
     "build_args": ({"REV": 7}, {"REV": "7"}, {"A B": ""}),
     "build_env": ({"GOPROXY": "off"}, {"GOPROXY": "off"}, {"GOPROXY": True}),
     "build_network": ("host", "host", "--rm"),
     "build_timeout": ("60", 60, 0),
-    "dockerignore": (["/web", "!web/dist"], ["/web", "!web/dist"], ["../x"]),
+    "dockerignore": (["/web", "!web/dist"], ("/web", "!web/dist"), ["../x"]),
     "context_limit_mb": ("0.5", 0.5, "nan"),
     "workdir": ("/app/", "/app", "app"),
     "files": (
         [{"src": "web/./templates", "dest": "t"}, {"src": "a.toml", "owner": "app"}],
-        [{"src": "web/templates", "dest": "t", "owner": "root"}, {"src": "a.toml", "dest": "a.toml", "owner": "app"}],
+        (File("web/templates", "t", "root"), File("a.toml", "a.toml", "app")),
         [{"src": "../x"}],
     ),
-    "directories": (["files", "/data/"], ["files", "/data"], ["a b"]),
-    "packages": (["tzdata", "curl>=8.0-r1"], ["tzdata", "curl>=8.0-r1"], ["a;id"]),
+    "directories": (["files", "/data/"], ("files", "/data"), ["a b"]),
+    "packages": (["tzdata", "curl>=8.0-r1"], ("tzdata", "curl>=8.0-r1"), ["a;id"]),
     "user": ("_web-1", "_web-1", "app:app"),
     "uid": ("10001", 10001, 0),
     "numeric_user": (False, False, "maybe"),
     "port": (65535, 65535, 65536),
-    "publish": ("[::1]:443", "[::1]:443", "localhost:443"),
+    "publish": ("[::1]:443", Endpoint("::1", 443), "localhost:443"),
     "health_path": ("/-/ready?full=1", "/-/ready?full=1", "health"),
     "health_host": ("[::1]", "[::1]", "a b"),
     "health_scheme": ("https", "https", "ftp"),
     "health_headers": ({"X-Probe": 1}, {"X-Probe": "1"}, {"X Probe": "1"}),
-    "health_command": (["/usr/local/bin/api", "health"], ["/usr/local/bin/api", "health"], "api health"),
-    "health_interval": ("1m30s", "1m30s", "30"),
-    "health_timeout": ("1.5s", "1.5s", "0s"),
-    "health_start_period": ("500ms", "500ms", "soon"),
+    "health_command": (["/usr/local/bin/api", "health"], ("/usr/local/bin/api", "health"), "api health"),
+    "health_interval": ("1m30s", 90.0, "30"),
+    "health_timeout": ("1.5s", 1.5, "0s"),
+    "health_start_period": ("500ms", 0.5, "soon"),
     "health_retries": (1, 1, 101),
-    "args": (["-dir", 5], ["-dir", "5"], "-dir /srv"),
+    "args": (["-dir", 5], ("-dir", "5"), "-dir /srv"),
     "env": ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "debug"}, {"1A": "x"}),
-    "volumes": (["/srv:/srv:ro", "data:/data"], ["/srv:/srv:ro", "data:/data"], ["srv"]),
+    "volumes": (["/srv:/srv:ro", "data:/data"], ("/srv:/srv:ro", "data:/data"), ["srv"]),
     "labels": ({"com.example/team": "x"}, {"com.example/team": "x"}, ["team"]),
     "network": ("backend", "backend", "a b"),
     "restart_policy": ("no", "no", False),
-    "memory": ("6m", "6m", "5m"),
+    "memory": ("6m", 6 << 20, "5m"),
     "cpus": (0.5, 0.5, 0),
     "pids_limit": (10, 10, -1),
     "read_only": (True, True, None),
     "tmpfs": ({"/run": ""}, {"/run": ""}, {"run": ""}),
-    "cap_drop": (["ALL"], ["ALL"], ["all"]),
-    "cap_add": (["CAP_NET_RAW"], ["CAP_NET_RAW"], ["NET RAW"]),
-    "log_max_size": ("1G", "1G", "big"),
+    "cap_drop": (["ALL"], ("ALL",), ["all"]),
+    "cap_add": (["CAP_NET_RAW"], ("CAP_NET_RAW",), ["NET RAW"]),
+    "log_max_size": ("1G", 10**9, "big"),
     "log_max_file": (1, 1, 0),
     "stop_timeout": (0, 0, 3601),
     "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
@@ -79,8 +80,8 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "lock_timeout": (0, 0, 86401),
     "work_dir": ("/srv/go", "/srv/go", ""),
     "report_dir": ("reports/", "reports/", []),
-    "budget": ({"image_mb": "20", "max_high": 0}, {**settings.BUDGETS, "image_mb": 20.0, "max_high": 0}, {"image_mb": -1}),
-    "budget_warn_only": (["image_mb"], ["image_mb"], ["size"]),
+    "budget": ({"image_mb": "20", "max_high": 0}, Budget(image_mb=20.0, max_high=0), {"image_mb": -1}),
+    "budget_warn_only": (["image_mb"], ("image_mb",), ["size"]),
     "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
 }
 
@@ -117,13 +118,13 @@ def test_every_variable_has_its_examples() -> None:
 
 def test_the_defaults_are_taken(raw: dict[str, Any]) -> None:
     checked = variables.check_variables(raw)
-    assert set(checked) == set(variables.FIELDS)
-    assert checked["port"] == 8080
+    assert set(vars(checked)) == set(variables.FIELDS)
+    assert checked.port == 8080
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), [(name, *example[:2]) for name, example in EXAMPLES.items()])
 def test_accepted(raw: dict[str, Any], name: str, value: Any, expected: Any) -> None:
-    taken = variables.check_variables({**raw, name: value})[name]
+    taken = getattr(variables.check_variables({**raw, name: value}), name)
     assert (taken, type(taken)) == (expected, type(expected))
 
 
@@ -151,7 +152,7 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
-            with pytest.raises(settings.Rejected):
+            with pytest.raises(units.Rejected):
                 variables.FIELDS[name](value)
 
 
@@ -163,7 +164,7 @@ HUGE = ["9" * 5000, "-" + "9" * 5000, "9" * 400 + "s", "9" * 400 + "g", "1e999",
 def test_whatever_comes_is_taken_or_rejected(name: str) -> None:
     taken = 0
     for value in [*WRONG_KINDS, *HUGE, *({"image_mb": huge} for huge in HUGE), *([huge] for huge in HUGE)]:
-        with contextlib.suppress(settings.Rejected):
+        with contextlib.suppress(units.Rejected):
             variables.FIELDS[name](value)
             taken += 1
     assert taken < len(WRONG_KINDS)
@@ -171,7 +172,7 @@ def test_whatever_comes_is_taken_or_rejected(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, take in variables.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, list, dict))],
+    [name for name, take in variables.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, tuple, dict, Budget))],
 )
 def test_a_boolean_is_neither_a_text_nor_a_number(raw: dict[str, Any], name: str) -> None:
     check_sentence(problem(raw, **{name: True}), name, True)
@@ -186,45 +187,45 @@ def test_wrong_ports(raw: dict[str, Any], value: Any) -> None:
     ("value", "expected"),
     [
         ("", None),
-        ("8080", ("0.0.0.0", 8080)),
-        ("127.0.0.1:1", ("127.0.0.1", 1)),
-        ("0.0.0.0:65535", ("0.0.0.0", 65535)),
-        ("[::]:80", ("::", 80)),
-        ("[0:0::1]:80", ("::1", 80)),
+        ("8080", Endpoint("0.0.0.0", 8080)),
+        ("127.0.0.1:1", Endpoint("127.0.0.1", 1)),
+        ("0.0.0.0:65535", Endpoint("0.0.0.0", 65535)),
+        ("[::]:80", Endpoint("::", 80)),
+        ("[0:0::1]:80", Endpoint("::1", 80)),
     ],
 )
 def test_publish(value: str, expected: Any) -> None:
-    assert settings.parse_publish(value) == expected
+    assert units.parse_publish(value) == expected
 
 
 @pytest.mark.parametrize(
     "value", ["0", "65536", "127.0.0.1:", ":", "1.2.3:80", "256.0.0.1:80", "127.0.0.1:80/udp", "127.0.0.1:80-90", "-1"]
 )
 def test_wrong_publish(value: str) -> None:
-    with pytest.raises(settings.Rejected):
-        settings.parse_publish(value)
+    with pytest.raises(units.Rejected):
+        units.parse_publish(value)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("1ms", 10**6), ("1.5s", 1_500_000_000), ("1m30s", 90 * 10**9), ("1h", 3600 * 10**9)])
-def test_durations(text: str, expected: int) -> None:
-    assert settings.parse_duration(text) == expected
+@pytest.mark.parametrize(("text", "expected"), [("1ms", 0.001), ("1.5s", 1.5), ("1m30s", 90.0), ("1h", 3600.0)])
+def test_durations(text: str, expected: float) -> None:
+    assert units.parse_duration(text) == expected
 
 
 @pytest.mark.parametrize("text", ["30", "s", "30 s", "30s\n", "-1s", "1d", "1s1", "0s", "0.5ms", "1..5s", "99999999h", ""])
 def test_wrong_durations(text: str) -> None:
-    with pytest.raises(settings.Rejected):
-        settings.parse_duration(text)
+    with pytest.raises(units.Rejected):
+        units.parse_duration(text)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("64m", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("7b", 7), ("7", 7)])
 def test_sizes(text: str, expected: int) -> None:
-    assert settings.parse_size(text) == expected
+    assert units.parse_size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["64mb", "1.5g", "64 m", "-1m", "m", "64m\n", "8589934592g"])
 def test_wrong_sizes(text: str) -> None:
-    with pytest.raises(settings.Rejected):
-        settings.parse_size(text)
+    with pytest.raises(units.Rejected):
+        units.parse_size(text)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,7 @@ def test_unknown_names(name: str, suggestion: str) -> None:
 def test_a_wrong_budget_name_is_corrected(raw: dict[str, Any]) -> None:
     sentence = problem(raw, budget={"imagemb": 1})
     assert "did you mean image_mb?" in sentence
-    assert ", ".join(settings.BUDGETS) in sentence
+    assert ", ".join(BUDGETS) in sentence
 
 
 def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
@@ -322,9 +323,9 @@ def test_all_problems_come_at_once(raw: dict[str, Any]) -> None:
     with pytest.raises(variables.InputError) as caught:
         variables.check_variables({**raw, **wrong})
     assert [sentence.partition(" ")[0] for sentence in caught.value.problems] == [
+        "go_service_user",
         "go_service_port",
         "go_service_health_interval",
-        "go_service_user",
     ]
     assert str(caught.value).splitlines() == caught.value.problems
 

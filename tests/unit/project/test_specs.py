@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,16 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import se
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
+# Type of the specs -> type of the setting; and the variables that are read further.
+TYPES = {
+    "str": "str",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "list of str": "tuple[str, ...]",
+    "dict": "Mapping[str, str]",
+}
+READ = {"publish": "Endpoint | None", "uid": "int | None", "budget": "Budget"}
 MODULES = ["prepare", "deploy", "unlock", "remove"]
 
 
@@ -45,9 +56,36 @@ def test_the_defaults_pass_the_specs(specs: Mapping[str, Any], defaults: Mapping
     assert checked.validated_parameters == defaults
 
 
-def test_defaults_and_checks_know_the_same_variables_in_the_same_order(defaults: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
-    assert sorted(defaults) == sorted(variables.PREFIX + name for name in variables.FIELDS)
-    assert list(specs["main"]["options"]) == list(defaults)
+def test_whatever_lists_the_variables_has_those_of_the_specs_in_their_order(defaults: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
+    declared = list(specs["main"]["options"])
+    fields = [field.name for field in dataclasses.fields(settings.Settings)]
+    assert list(defaults) == declared
+    assert [variables.PREFIX + name for name in fields] == declared
+    assert [variables.PREFIX + name for name in variables.FIELDS] == declared
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(settings.Settings), ids=lambda field: field.name)
+def test_a_setting_has_the_type_that_the_specs_declare(specs: Mapping[str, Any], field: dataclasses.Field) -> None:
+    """What a user writes as a text may be a number, or an address and a port, afterwards."""
+    option = specs["main"]["options"][variables.PREFIX + field.name]
+    declared = f"{option['type']} of {option['elements']}" if "elements" in option else option["type"]
+    if field.name in settings.DURATIONS:
+        expected = "float"
+    elif field.name in settings.SIZES:
+        expected = "int"
+    else:
+        expected = READ.get(field.name) or TYPES[declared]
+    assert field.type == expected
+    if field.name in [*settings.DURATIONS, *settings.SIZES, *READ]:
+        assert declared in ("str", "raw", "dict")
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(settings.Budget), ids=lambda field: field.name)
+def test_a_budget_is_a_number_whose_default_is_the_one_of_the_specs(specs: Mapping[str, Any], field: dataclasses.Field) -> None:
+    declared = specs["main"]["options"]["go_service_budget"]["default"]
+    assert list(declared) == list(settings.BUDGETS)
+    assert field.default == declared[field.name]
+    assert field.type == ("int | None" if field.name.startswith("max_") else "float | None")
 
 
 @pytest.mark.parametrize("name", [variables.PREFIX + name for name in variables.FIELDS])
@@ -89,10 +127,6 @@ def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mappin
         ((name, value),) = yaml.safe_load(example).items()
         assert name in defaults
         variables.FIELDS[name[len(variables.PREFIX) :]](value)
-
-
-def test_the_budget_of_the_defaults_is_the_one_of_the_checks(raw: Mapping[str, Any]) -> None:
-    assert raw["budget"] == settings.BUDGETS
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -22,6 +22,7 @@ import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed, folded
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence.image_archive import ArchiveError
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership, signals
@@ -252,7 +253,7 @@ def test_no_stage_is_forgotten() -> None:
 
 
 def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
-    settings: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Tagless(Memory):
         def image(self, reference: str) -> dict[str, Any]:
@@ -339,9 +340,7 @@ def test_lines_that_say_the_same_are_one_with_their_number(lines: list[str], sho
 
 
 @pytest.mark.engine
-def test_what_a_service_said_before_it_repeated_itself_is_still_shown(
-    engine: Engine, web: str, settings: Callable[..., dict[str, Any]]
-) -> None:
+def test_what_a_service_said_before_it_repeated_itself_is_still_shown(engine: Engine, web: str, settings: Callable[..., Settings]) -> None:
     command = "echo cause; for i in $(seq 100); do echo again; done; exit 3"
     wanted = settings(name="utest-web", publish="", stable_seconds=0, args=[command])
     with pytest.raises(Failure) as caught:

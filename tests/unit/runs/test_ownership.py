@@ -15,15 +15,17 @@ import subprocess
 import time
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Progress
-from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_KIND, LABEL_NAME, service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_HISTORY, LABEL_KIND, LABEL_NAME, service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, ownership
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, images, judgement, ownership
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK, Lock, Locked
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
@@ -64,7 +66,7 @@ class Host:
         """Take away whatever has the name or the labels of these tests."""
         for listed in self._client("ps", "-aq", "--filter", f"name=^/{NAME}").split():
             self.engine.remove(listed)
-        for key, value in ((LABEL_LOCK, NAME), ("utest", NAME)):
+        for key, value in ((LABEL_LOCK, NAME), (LABEL_HISTORY, NAME), ("utest", NAME)):
             for volume in self.engine.volumes(key, value):
                 self.engine.remove_volume(volume["Name"])
         for chosen in (f"reference={NAME}*", f"label=go-service.name={NAME}"):
@@ -149,7 +151,7 @@ def tree(top: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str, Any]:
+def service(settings: Callable[..., Settings], tmp_path: Path) -> Settings:
     """Return the settings of the service; whatever its contract says of it is waived, since it is not what is tested here."""
     (tmp_path / "work").mkdir()
     quick = {"publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 10, "args": ["exec httpd -f -p 8080 -h /srv"]}
@@ -160,7 +162,7 @@ def service(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> dict[str
 class Runs:
     """The entry points of the role, as far as they run on the host."""
 
-    def __init__(self, engine: Engine, settings: dict[str, Any], source: Path, generated: dict[str, str]) -> None:
+    def __init__(self, engine: Engine, settings: Settings, source: Path, generated: dict[str, str]) -> None:
         self._engine = engine
         self.settings = settings
         self._source, self._generated = source, generated
@@ -169,7 +171,7 @@ class Runs:
         """Run go_service_prepare for the source, or for an image that is named."""
         params = {
             "mode": mode,
-            "settings": {**self.settings, "image_tag": image_tag},
+            "settings": replace(self.settings, image_tag=image_tag),
             "source_root": "" if image_tag else str(self._source),
             "manifest": "",
             **({"dockerfile": "", "dockerignore": ""} if image_tag else self._generated),
@@ -177,9 +179,9 @@ class Runs:
             "archive": "",
             "delete": [],
             "project": {"origin": {"revision": "", "date": "", "url": ""}},
-            "hold": False,
+            "keep_lock": False,
             "unfetched": "",
-            "places": False,
+            "deploy_follows": False,
             "lock": dict(RUN),
             **options,
         }
@@ -212,7 +214,7 @@ class Runs:
             lambda: self.prepare("stage"),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}", prove_only=True),
             lambda: self.deploy(f"{NAME}:{digest_of(1)[:12]}"),
-            lambda: self.prepare("stage", image_tag="previous", hold=True),
+            lambda: self.prepare("stage", image_tag="previous", keep_lock=True),
             lambda: self.deploy(f"{NAME}:{digest_of(2)[:12]}"),
             self.remove,
             self.remove,
@@ -332,12 +334,12 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
     """Two that were proven, then three that failed: with go_service_keep_images at 2 the proven ones stay."""
     for number in (1, 2):
         host.ours(number)
-        runs.prepare("stage", hold=True)
+        runs.prepare("stage", keep_lock=True)
         runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
-    broken = dict(runs.settings)
+    broken = runs.settings
     for number in (3, 4, 5):
         host.ours(number)
-        runs.settings = {**broken, "args": ["exit 3"]}
+        runs.settings = replace(broken, args=("exit 3",))
         with pytest.raises(Failure, match="exited with code 3"):
             runs.deploy(f"{NAME}:{digest_of(number)[:12]}")
         runs.settings = broken
@@ -350,19 +352,19 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
     assert [host.engine.image(f"{NAME}:{tag}") is not None for tag in kept] == [True, True]
 
 
-def test_images_beyond_those_kept_go_by_the_record_alone(host: Host, tmp_path: Path) -> None:
+def test_images_beyond_those_kept_go_by_the_history_alone(host: Host, tmp_path: Path) -> None:
     ids = [host.ours(number) for number in range(5)]
-    record = ownership.Record(NAME, [], {digest_of(n)[:12]: {"id": ids[n], "proven": True} for n in range(4)})
+    past = history.History(NAME, {digest_of(n)[:12]: {"id": ids[n], "proven": True} for n in range(4)})
     host.engine.tag(ids[0], NAME, "mine")
     held = host.engine.create(f"{NAME}-holder", {"Image": ids[1]})
     assert images.promote(host.engine, NAME, ids[2]) and images.promote(host.engine, NAME, ids[3])
     assert not images.promote(host.engine, NAME, ids[3])
     assert [host.engine.image(f"{NAME}:{tag}")["Id"] for tag in ("latest", "previous")] == [ids[3], ids[2]]
-    assert images.prune(host.engine, NAME, 2, ids[3], record) == [f"{NAME}:{digest_of(0)[:12]}"]
+    assert images.prune(host.engine, NAME, 2, ids[3], past) == [f"{NAME}:{digest_of(0)[:12]}"]
     assert host.engine.image(ids[0])["RepoTags"] == [f"{NAME}:mine"]
     assert host.engine.image(ids[1])["RepoTags"] == [f"{NAME}:{digest_of(1)[:12]}"], f"the container {held} uses it"
-    assert host.engine.image(ids[4]), "nothing says that this role made it for this record"
-    assert images.prune(host.engine, NAME, 2, ids[3], record) == []
+    assert host.engine.image(ids[4]), "nothing says that this role made it for this history"
+    assert images.prune(host.engine, NAME, 2, ids[3], past) == []
 
 
 # Upgrades: what the version before left has no record
@@ -371,19 +373,21 @@ def test_images_beyond_those_kept_go_by_the_record_alone(host: Host, tmp_path: P
 def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: Runs, tmp_path: Path) -> None:
     first, second = host.ours(1, f"{NAME}:previous"), host.ours(2, f"{NAME}:latest")
     host.foreign(first)
-    staged = runs.prepare("stage", hold=True)
+    staged = runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     directory = tmp_path / f"work/{NAME}"
     (directory / "record.json").unlink()
+    for volume in history.volumes(host.engine, NAME):
+        host.engine.remove_volume(volume)
     (directory / "working").touch()
     (directory / "report.json").write_text("{}")
     (directory / "notes.txt").write_text("mine")
     assert runs.prepare("look")["plan"]["stage"] == staged["plan"]["stage"] == []
-    runs.prepare("stage", hold=True)
+    runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
-    record = json.loads((directory / "record.json").read_text())
-    assert record["trees"] == ["context"]
-    assert {found["id"] for found in record["images"].values() if found["proven"]} == {first, second}
+    assert json.loads((directory / "record.json").read_text())["trees"] == ["context"]
+    past = history.read(host.engine, NAME, tmp_path)
+    assert {found["id"] for found in past.images.values() if found["proven"]} == {first, second}
     runs.deploy(f"{NAME}:{digest_of(1)[:12]}")
     runs.remove()
     assert tree(directory).keys() == {".", "notes.txt"}
@@ -526,7 +530,7 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
     host.ours(1)
     tag = digest_of(1)[:12]
     # What lies in /tmp is gone with the process, so that it ends once.
-    runs.settings["args"] = ["httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done"]
+    runs.settings = replace(runs.settings, args=("httpd -p 8080 -h /srv; until [ -e /tmp/end ]; do sleep 0.1; done",))
     runs.prepare("stage", image_tag=tag)
     made = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert made["action"] == "created"

@@ -407,15 +407,11 @@ def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:
         return failed("all ports", "one port at the most", "every exposed port is published")
     if expected.candidate and not actual:
         return skipped("a candidate has no host port by design; the service's own container is checked after the swap")
-    wanted = (
-        []
-        if expected.publish is None or expected.candidate
-        else [f"{_address(expected.publish[0])}:{expected.publish[1]} -> {expected.port}/tcp"]
-    )
+    wanted = [] if expected.publish is None or expected.candidate else [f"{expected.publish} -> {expected.port}/tcp"]
     limit = listed(wanted) or "none"
     if actual != wanted:
         return failed(measured, limit, "other addresses are published than asked for")
-    if expected.publish and expected.publish[0] in ("0.0.0.0", "::"):
+    if expected.publish and expected.publish.address in ("0.0.0.0", "::"):
         return warned(measured, limit, "it is open on every interface of the host, also past most host firewalls")
     return passed(measured, limit)
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets, text
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as settings_of
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Progress, failed
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container
 from ansible_collections.proven.go_service.plugins.module_utils.image import dockerfile
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log, variables
 from ansible_collections.proven.go_service.plugins.plugin_utils.builders import docker_image
 
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., settings_of.Settings]
 HIDDEN = 'p4$s "w/rd&+ü\\'
 SECRET = {"env": {"A": HIDDEN}, "build_env": {"B": "builder-key"}, "build_args": {"C": "c-argument"}, "labels": {"d": "d-label-x"}}
 
@@ -28,18 +29,18 @@ SECRET = {"env": {"A": HIDDEN}, "build_env": {"B": "builder-key"}, "build_args":
 
 def test_what_everybody_may_see_has_names_alone(settings: Settings) -> None:
     shown = secrets.conceal(settings(**SECRET))
-    assert [shown[kind] for kind in secrets.SECRET] == [["A"], ["B"], ["C"], ["d"]]
-    assert not [value for value in ("p4", "builder-key", "c-arg", "d-label") if value in json.dumps(shown)]
+    assert [list(getattr(shown, kind)) for kind in secrets.SECRET] == [["A"], ["B"], ["C"], ["d"]]
+    assert not [value for value in ("p4", "builder-key", "c-arg", "d-label") if value in json.dumps(shown.as_json())]
 
 
 def test_the_target_gets_back_what_the_controller_packed(settings: Settings) -> None:
     wanted = settings(**SECRET)
-    packed = secrets.pack(wanted)
+    packed = secrets.pack(vars(wanted))
     assert secrets.reveal(secrets.conceal(wanted), packed) == wanted
     assert "p4" not in packed
     # An empty argument is masked nowhere; a short one would be masked within other words.
     plain = settings()
-    assert secrets.pack(plain) == ""
+    assert secrets.pack(vars(plain)) == ""
     assert secrets.reveal(secrets.conceal(plain), "") == plain
     assert len(secrets.pack({"env": {"A": ""}})) > 16
     with pytest.raises(ValueError, match=r"go_service_env\.A"):
@@ -105,7 +106,7 @@ def test_kept_hashes_change_with_a_value_but_are_slow_to_guess(settings: Setting
 
 def test_a_dockerfile_is_shown_without_values_and_built_with_them(settings: Settings, generate: Callable[..., dict[str, str]]) -> None:
     wanted = settings(build_env={"B": HIDDEN}, build_args={"C": '"; USER root'})
-    shown = generate(build_env=wanted["build_env"], build_args=wanted["build_args"])["dockerfile"]
+    shown = generate(build_env=wanted.build_env, build_args=wanted.build_args)["dockerfile"]
     built = dockerfile.with_values(shown, wanted)
     assert 'ENV B="***"' in shown and 'ARG C="***"' in shown
     assert 'ENV B="p4\\$s \\"w/rd&+ü\\\\"' in built
@@ -139,7 +140,7 @@ def quoted(value: str) -> dict[str, str]:
 @pytest.mark.parametrize("value", [HIDDEN, "hunter2", "correct horse battery staple", "9f8e7d6c5b4a39281706f5e4d3c2b1a0"])
 @pytest.mark.parametrize("form", quoted(HIDDEN))
 def test_quoted_secrets_are_masked(settings: Settings, value: str, form: str) -> None:
-    shown = secrets.mask(quoted(value)[form], secrets.secret_values(settings(env={"A": value})))
+    shown = secrets.mask(quoted(value)[form], secrets.secret_values(vars(settings(env={"A": value}))))
     assert secrets.MASK in shown
     rest = {part.lower() for part in shlex.split(shown.replace("'", " "), posix=False)}
     assert not any(value.lower() in part for part in rest)
@@ -147,26 +148,28 @@ def test_quoted_secrets_are_masked(settings: Settings, value: str, form: str) ->
 
 
 def test_the_password_in_an_address_is_masked_by_itself(settings: Settings) -> None:
-    hidden = secrets.secret_values(settings(env={"DSN": "postgres://app:hunter%402x@db/app"}), "https://me:ghp_abcdef@example.com/a.git")
+    hidden = secrets.secret_values(
+        vars(settings(env={"DSN": "postgres://app:hunter%402x@db/app"})), "https://me:ghp_abcdef@example.com/a.git"
+    )
     told = 'password "hunter@2x" (hunter%402x), remote: https://me:ghp_abcdef@example.com/a.git, me:ghp_abcdef'
     assert not [part for part in ("hunter", "ghp_") if part in secrets.mask(told, hidden)]
 
 
 @pytest.mark.parametrize("value", ["1", "abc", "true", "info", "8080", "127.0.0.1", "30s", "", "debug", "cat-server", "/srv/files"])
 def test_what_says_nothing_or_is_shown_anyway_is_not_masked(settings: Settings, value: str) -> None:
-    hidden = secrets.secret_values(settings(env={"A": value}, args=["-dir", "/srv/files"]))
+    hidden = secrets.secret_values(vars(settings(env={"A": value}, args=["-dir", "/srv/files"])))
     line = "cat-server:3f2a91c07b6e abc true info 127.0.0.1:8080 1 30s /srv/files debug"
     assert secrets.mask(line, hidden) == line
 
 
 def test_a_short_value_is_masked_as_a_word_alone(settings: Settings) -> None:
-    hidden = secrets.secret_values(settings(env={"A": "beef"}))
+    hidden = secrets.secret_values(vars(settings(env={"A": "beef"})))
     line = "sha256:00beef00, pin=beef"
     assert secrets.mask(line, hidden) == "sha256:00beef00, pin=***"
 
 
 def test_plain_data_is_masked_in_its_texts_alone(settings: Settings) -> None:
-    hidden = secrets.secret_values(settings(env={"A": "hunter2x"}))
+    hidden = secrets.secret_values(vars(settings(env={"A": "hunter2x"})))
     assert secrets.mask({"hunter2x": ["a hunter2x", 7, None, {"b": ("hunter2x",)}]}, hidden) == {
         "hunter2x": ["a ***", 7, None, {"b": ["***"]}]
     }
@@ -181,7 +184,7 @@ def test_a_failed_build_is_told_without_the_values_that_its_log_quotes(settings:
         f"--- FAIL: got {value}\x1b[2J",
     ]
     message = f"Error building api - code: 1, message: The command failed, logs: {log!r}"
-    hidden = secrets.secret_values(settings(build_env={"B": value}))
+    hidden = secrets.secret_values(vars(settings(build_env={"B": value})))
 
     def told_of(message: str) -> dict[str, Any]:
         failure = docker_image.failure({"failed": True, "msg": message})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import samples
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge, rules
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model, scanners
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES
@@ -629,7 +630,7 @@ def test_health_check_as_a_list():
 def test_open_address():
     """An address of every interface that was asked for is a warning."""
     bindings = {"8080/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
-    found = result("runtime-publish", in_container(PortBindings=bindings), samples.expected(publish=("0.0.0.0", 8080)))
+    found = result("runtime-publish", in_container(PortBindings=bindings), samples.expected(publish=Endpoint("0.0.0.0", 8080)))
     assert (found.verdict, "every interface" in found.reason) == ("warn", True)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 OLD, NEW = (1, 41), (1, 44)
 IMAGE = "stand-in/runtime:1.37.0"
 
@@ -99,7 +100,7 @@ def test_own_labels_cannot_be_overwritten(settings: Settings) -> None:
     assert labels[common_names.LABEL_CONFIG] != "z"
 
 
-def config_hash(settings: dict[str, Any], image: str = IMAGE) -> str:
+def config_hash(settings: typed.Settings, image: str = IMAGE) -> str:
     """Return the hash that the service's container is labelled with."""
     return containers.create_body(settings, image, OLD)["Labels"][common_names.LABEL_CONFIG]
 
@@ -155,7 +156,7 @@ def test_the_hash_does_not_see_what_leaves_a_container_as_it_is(settings: Settin
 
 def test_the_hash_outlives_the_way_to_the_target(settings: Settings) -> None:
     wanted = settings(cpus="1", env={"B": "1", "A": "2"})
-    assert config_hash(json.loads(json.dumps(wanted))) == config_hash(wanted)
+    assert config_hash(wanted.from_json(json.loads(json.dumps(wanted.as_json())))) == config_hash(wanted)
 
 
 # On the real Engine

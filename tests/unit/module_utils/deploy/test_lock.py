@@ -14,12 +14,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import settings
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, Lost, working
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, LockLost, working
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 from plays import PROJECT
 
 NAME = "utest-lock"
@@ -119,8 +118,8 @@ STALE = {"the host was started anew": {"boot": "another"}, "it is older than any
 def test_a_stale_lock_is_taken_over_and_told(engine: Engine, lock: Lock, fields: dict[str, object]) -> None:
     plant(engine, f"{NAME}-lock-t1", **fields)
     assert lock.holder() is None
-    with pytest.raises(Lost, match="gone; another run took over"):
-        lock.keep("t1")
+    with pytest.raises(LockLost, match="gone; another run took over"):
+        lock.ensure_held("t1")
     assert lock.take("t2", "bob", "b") == "alice"
     assert lock.holder().token == "t2"
     assert [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-lock-t2"]
@@ -144,7 +143,7 @@ def test_the_lock_file_of_an_earlier_version_counts(lock: Lock, tmp_path: Path, 
 
 def test_no_build_can_outlast_its_lock() -> None:
     variables.FIELDS["build_timeout"](86400)
-    with pytest.raises(settings.Rejected):
+    with pytest.raises(units.Rejected):
         variables.FIELDS["build_timeout"](86401)
     assert locks.STALE_AFTER > 86400
 
@@ -172,8 +171,8 @@ def test_only_the_holder_gives_a_lock_back(lock: Lock) -> None:
     assert not lock.release("t1")
     lock.take("t1", "alice", "a")
     assert not lock.release("t2")
-    with pytest.raises(Lost, match="held by alice"):
-        lock.keep("t2")
+    with pytest.raises(LockLost, match="held by alice"):
+        lock.ensure_held("t2")
     assert lock.holder().token == "t1"
 
 

@@ -9,10 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.image import context, dockerfile, manifest, transfer
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import ClassicRules, IgnoreRules, literal
@@ -122,7 +124,7 @@ GO_TEXT = tokens(
 @EXAMPLES
 @given(mod=MOD_TEXT, work=st.none() | MOD_TEXT, modules=st.none() | MOD_TEXT)
 @example(mod=MOD + b"go 1." + b"9" * 5000, work=None, modules=None)
-def test_any_go_mod_is_read_or_refused(wanted: dict[str, Any], mod: bytes, work: bytes | None, modules: bytes | None) -> None:
+def test_any_go_mod_is_read_or_refused(wanted: Settings, mod: bytes, work: bytes | None, modules: bytes | None) -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "source")
         (root / "vendor").mkdir(parents=True)
@@ -138,7 +140,7 @@ def test_any_go_mod_is_read_or_refused(wanted: dict[str, Any], mod: bytes, work:
 @example(main=b'package main\nimport "embed"\n' + b"/*" * 200_000, lib=b"", head=False)
 @example(main=b'package main\nimport "embed"\n"' + b'\\"' * 200_000, lib=b"", head=False)
 @example(main=b'package main\nimport "embed"\n//go:embed ' + b"*a" * 30 + b"b\n", lib=b"", head=False)
-def test_any_go_file_is_read_or_passed_over(wanted: dict[str, Any], main: bytes, lib: bytes, head: bool) -> None:
+def test_any_go_file_is_read_or_passed_over(wanted: Settings, main: bytes, lib: bytes, head: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "source")
         for name, content in {"go.mod": MOD, "main.go": (MAIN if head else b"") + main, "lib/lib.go": lib, "a" * 200: b""}.items():
@@ -184,14 +186,14 @@ def grow(root: Path, tree: list[list[str]]) -> None:
 @given(tree=TREE, patterns=st.lists(PATTERN, max_size=4))
 @example(tree=[["readme.go"], ["changelog.go"], ["readme", "x.go"]], patterns=["README*", "CHANGELOG*"])
 @example(tree=[["readme.go", ".ENV"]], patterns=["README*"])
-def test_docker_image_sees_what_is_staged(wanted: dict[str, Any], tree: list[list[str]], patterns: list[str]) -> None:
+def test_docker_image_sees_what_is_staged(wanted: Settings, tree: list[list[str]], patterns: list[str]) -> None:
     """By community.docker's own matcher, which is imported for this test alone; production code has its rules."""
     with tempfile.TemporaryDirectory() as directory:
         root, staged = Path(directory, "source"), Path(directory, "staged")
         grow(root, tree)
         rendered = "".join(f"{pattern}\n" for pattern in patterns)
         try:
-            entries, text = context.read_context(root, rendered, {**wanted, "dockerignore": []}, {"embedded_files": []})
+            entries, text = context.read_context(root, rendered, replace(wanted, dockerignore=()), {"embedded_files": []})
         except ContextError as error:
             assert error.remedy
             return
@@ -242,7 +244,7 @@ def test_any_pattern_is_obeyed_or_refused(pattern: str, path: str) -> None:
 
 @EXAMPLES
 @given(tree=TREE, names=st.lists(NAME, min_size=2, max_size=2))
-def test_any_names_are_packed_or_refused(wanted: dict[str, Any], tree: list[list[str]], names: list[str]) -> None:
+def test_any_names_are_packed_or_refused(wanted: Settings, tree: list[list[str]], names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "source")
         grow(root, [*tree, ["go.mod"], ["cmd", names[0], "main.go"]])

@@ -6,10 +6,10 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import files
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.image import manifest, transfer
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.source import facts
@@ -40,7 +40,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def read(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[[Path], object]:
+def read(settings: Callable[..., Settings], tmp_path: Path) -> Callable[[Path], object]:
     """Return what reads a source as a run does, facts first, then all that is packed."""
 
     def run(root: Path) -> object:
@@ -159,7 +159,7 @@ def test_a_link_within_the_source_is_followed(source: Path, read: Callable[[Path
     assert found["module_path"] == "example.com/app"
 
 
-def test_a_link_to_outside_that_is_kept_out_does_no_harm(source: Path, settings: Callable[..., dict[str, Any]]) -> None:
+def test_a_link_to_outside_that_is_kept_out_does_no_harm(source: Path, settings: Callable[..., Settings]) -> None:
     (source / "lib/local.go").symlink_to(source.parent / "outside/secret.go")
     assert facts.project_facts(source, settings())["main_package"] == "."
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.source import address, origin
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
@@ -170,7 +171,7 @@ def test_nothing_of_a_repository_runs_or_changes_what_is_read(
 
 
 def test_nothing_of_a_repository_on_the_target_runs(
-    hostile: tuple[Path, list[Path], str], module: Callable[..., dict[str, Any]], settings: Callable[..., dict[str, Any]], tmp_path: Path
+    hostile: tuple[Path, list[Path], str], module: Callable[..., dict[str, Any]], settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     root, traces, revision = hostile
     (tmp_path / "arguments").mkdir()
@@ -271,13 +272,11 @@ def test_an_address_shows_neither_user_nor_password_nor_query(given: str, shown:
         "https://user:hunter2%21@host/x.git",
     ],
 )
-def test_what_git_says_of_an_address_tells_no_password(
-    settings: Callable[..., dict[str, Any]], plugin: Callable[[str], Any], given: str
-) -> None:
+def test_what_git_says_of_an_address_tells_no_password(settings: Callable[..., Settings], plugin: Callable[[str], Any], given: str) -> None:
     secret = given.partition("//")[2].rpartition("@")[0].partition(":")[2] or "hunter2"
     said = {"msg": "Failed to download", "stderr": f"fatal: unable to access '{given}/': for {secret}"}
     shown = settings(source=address.shown_address(given) or address.HIDDEN, source_type="git")
-    told = plugin("action.fetch").explain(secrets.mask(said, secrets.secret_values(shown, given)), shown, "Nothing.").text("api")
+    told = plugin("action.fetch").explain(secrets.mask(said, secrets.secret_values(vars(shown), given)), shown, "Nothing.").text("api")
     assert "hunter2" not in told
     assert "the source cannot be fetched from" in told and "unable to access" in told
 

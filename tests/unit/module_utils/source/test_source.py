@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.image import dockerfile
 from ansible_collections.proven.go_service.plugins.module_utils.source import errors, facts, origin, versions
 
@@ -46,7 +47,7 @@ def test_the_go_version_of_a_builder(reference: str, version: str) -> None:
     assert versions.builder_version(reference) == version
 
 
-def test_the_facts_of_a_source(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
+def test_the_facts_of_a_source(module: Path, settings: Callable[..., Settings]) -> None:
     found = facts.project_facts(module, settings())
     assert {key: found[key] for key in ("module_path", "main_package", "go_minimum", "has_requirements", "vendored", "profiled")} == {
         "module_path": "example.com/api",
@@ -59,12 +60,12 @@ def test_the_facts_of_a_source(module: Path, settings: Callable[..., dict[str, A
     assert (found["std_packages"], found["module_packages"]) == (["net/http"], ["example.org/lib"])
 
 
-def test_what_tests_import_counts_where_they_run(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
+def test_what_tests_import_counts_where_they_run(module: Path, settings: Callable[..., Settings]) -> None:
     found = facts.project_facts(module, settings(run_tests=True))["std_packages"]
     assert found == ["net/http", "testing", "testing/internal/testdeps", "testing/iotest"]
 
 
-def test_a_module_too_new_for_the_builder_is_refused(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
+def test_a_module_too_new_for_the_builder_is_refused(module: Path, settings: Callable[..., Settings]) -> None:
     (module / "go.mod").write_text("module example.com/api\n\ngo 1.99\n")
     with pytest.raises(errors.SourceError) as caught:
         facts.project_facts(module, settings())
@@ -77,7 +78,7 @@ def test_a_module_too_new_for_the_builder_is_refused(module: Path, settings: Cal
 
 @pytest.mark.parametrize(("target", "refused"), [("../lib", True), ("./lib", False), ("/opt/lib", True)])
 def test_a_replacement_outside_of_the_source_is_refused(
-    module: Path, settings: Callable[..., dict[str, Any]], target: str, refused: bool
+    module: Path, settings: Callable[..., Settings], target: str, refused: bool
 ) -> None:
     (module / "go.mod").write_text(
         f"module example.com/api\n\ngo 1.22\n\nrequire example.org/lib v1.0.0\n\nreplace example.org/lib => {target}\n"
@@ -94,7 +95,7 @@ def test_a_replacement_outside_of_the_source_is_refused(
     assert facts.project_facts(module, settings())["vendored"]
 
 
-def test_a_profile_beside_the_main_package_is_seen(module: Path, settings: Callable[..., dict[str, Any]]) -> None:
+def test_a_profile_beside_the_main_package_is_seen(module: Path, settings: Callable[..., Settings]) -> None:
     (module / "default.pgo").touch()
     assert facts.project_facts(module, settings())["profiled"]
 
@@ -258,26 +259,26 @@ def test_what_the_common_layer_brings(go_binary: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_compiled_above_the_source(
-    project: dict[str, Any], settings: Callable[..., dict[str, Any]], changes: dict[str, Any], expected: dict[str, Any]
+    project: dict[str, Any], settings: Callable[..., Settings], changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     facts = dockerfile.dockerfile_facts({**project, **changes}, settings())
     assert {key: facts[key] for key in expected} == expected
 
 
-def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
+def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], settings: Callable[..., Settings]) -> None:
     facts = dockerfile.dockerfile_facts(project, settings(build_tags=["a", "b"]))
     assert facts["goflags"] == "-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b"
 
 
 @pytest.mark.parametrize(("ldflags", "compiled"), [("-w -s", False), ("-s -X main.version=1", False), ("-X main.w=-1", True), ("", True)])
 def test_what_debuggers_need_is_compiled_where_the_linker_keeps_it(
-    project: dict[str, Any], settings: Callable[..., dict[str, Any]], ldflags: str, compiled: bool
+    project: dict[str, Any], settings: Callable[..., Settings], ldflags: str, compiled: bool
 ) -> None:
     facts = dockerfile.dockerfile_facts(project, settings(ldflags=ldflags))
     assert ("-dwarf=false" not in facts["goflags"]) == compiled
 
 
-def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
+def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., Settings]) -> None:
     origin = {"revision": "abc-dirty", "date": "2026-01-02T03:04:05Z", "url": "https://git.example.com/x"}
     labels = dockerfile.image_labels({**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1")
     # The version that was given is missing: it stands in the Dockerfile.
@@ -290,7 +291,7 @@ def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings:
     }
 
 
-def test_labels_without_an_origin(project: dict[str, Any], settings: Callable[..., dict[str, Any]]) -> None:
+def test_labels_without_an_origin(project: dict[str, Any], settings: Callable[..., Settings]) -> None:
     assert dockerfile.image_labels(project, settings(), "f" * 64, "") == {
         "go-service.digest": "f" * 64,
         "org.opencontainers.image.version": "f" * 12,

@@ -19,7 +19,6 @@ from ansible_collections.proven.go_service.plugins.module_utils.contract.evidenc
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES, VERDICTS
 from ansible_collections.proven.go_service.plugins.module_utils.record import facts as record_facts
 from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import document as reports
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from jsonschema import Draft202012Validator, FormatChecker
@@ -51,7 +50,7 @@ FAILURE = {
     "message": "the build failed at: RUN go build",
     "remedy": "Correct the source.",
     "evidence": ["main.go:3: undefined"],
-    "standing": "The running container was not touched.",
+    "still_runs": "The running container was not touched.",
 }
 GOOD = facts()
 BAD = facts(
@@ -63,13 +62,7 @@ WAIVED = facts(
     waivers={"runtime-read-only": "It writes its index.", "files-binary-writable": "The same."},
 )
 RAW = {
-    "good": {
-        **GOOD,
-        "builder": BUILDER,
-        "timeline": TIMELINE,
-        "deploy": {"action": "replaced"},
-        "endpoint": {"command": "curl -fsS http://127.0.0.1:8080/"},
-    },
+    "good": {**GOOD, "builder": BUILDER, "timeline": TIMELINE, "deploy": {"action": "replaced"}, "url": "http://127.0.0.1:8080/health"},
     "contract broken": {**BAD, "timeline": TIMELINE, "failure": {**FAILURE, "stage": "verify"}},
     "contract broken, no failure told": BAD,
     "waived": WAIVED,
@@ -178,10 +171,13 @@ def test_stand_in():
     assert not assemble(RAW["good"])["stand_in"]
 
 
-@pytest.mark.parametrize("command", ["curl -fsS http://127.0.0.1:8080/health", ""])
+@pytest.mark.parametrize(
+    "command",
+    ["curl -fsS http://127.0.0.1:8080/health", ""],
+)
 def test_commands(command):
     """What asks the service comes first, where there is such a command."""
-    found = [item["command"] for item in reports.commands("svc", {"command": command}, False)]
+    found = [item["command"] for item in reports.commands("svc", command, False)]
     assert found[0] == (command or "docker logs --follow --tail 20 svc")
 
 
@@ -463,45 +459,29 @@ def test_checks_of_the_running_service_take_the_place_of_the_candidates():
 # --- From the role's settings
 
 
-def test_expected_from_settings():
+def test_expected_from_settings(settings):
     """The role's checked settings become what the checks compare with."""
-    defaults = {name: None for name in variables.FIELDS}
-    defaults.update(
+    wanted = settings(
         name="svc",
         port=9000,
         publish="[::1]:90",
         health_path="/up",
         health_host="127.0.0.1",
-        health_scheme="http",
-        health_headers={},
-        health_command=[],
         health_interval="1m30s",
         health_timeout="500ms",
-        health_start_period="5s",
-        health_retries=2,
-        user="app",
-        uid="",
-        numeric_user=False,
-        packages=["tzdata"],
         workdir="/app",
         files=[{"src": "web", "dest": "pages", "owner": "root"}],
         directories=["."],
-        cap_add=[],
-        pids_limit=64,
         memory="64m",
-        cpus=0.5,
-        restart_policy="no",
-        runtime_image="alpine:3.24",
         version="1.2",
-        image_tag="",
-        budget={"image_mb": 20.0},
+        budget={"image_mb": 20, "memory_mb": None},
         budget_warn_only=["image_mb"],
     )
-    found = expected.Expected.from_settings(defaults, start_seconds=0.5, candidate=True)
+    found = expected.Expected.from_settings(wanted, start_seconds=0.5, candidate=True)
     assert found.health_test == ("wget", "--no-verbose", "--tries=1", "--spider", "http://127.0.0.1:9000/up")
-    assert (found.health_interval, found.health_timeout, found.publish) == (90.0, 0.5, ("::1", 90))
+    assert (found.health_interval, found.health_timeout, str(found.publish)) == (90.0, 0.5, "[::1]:90")
     assert (found.memory, found.uid, found.budget("image_mb"), found.budget("memory_mb")) == (64 << 20, None, 20.0, None)
     assert (found.workdir, found.files, found.directories) == ("/app", {"/app/pages": "root"}, ("/app",))
     assert (found.start_seconds, found.candidate, found.warn_only) == (0.5, True, ("image_mb",))
     assert found.labels == {"go-service.name": "svc", "org.opencontainers.image.title": "svc", "org.opencontainers.image.version": "1.2"}
-    assert "org.opencontainers.image.version" not in expected.Expected.from_settings({**defaults, "image_tag": "previous"}).labels
+    assert "org.opencontainers.image.version" not in expected.Expected.from_settings(replace(wanted, image_tag="previous")).labels
