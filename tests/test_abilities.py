@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -129,3 +130,43 @@ def test_health(deploy: Run, port: int, asked: dict[str, Any], command: str) -> 
 def test_health_by_plain_http_where_the_service_speaks_tls(deploy: Run) -> None:
     """The first error leads to the variable."""
     assert "Set go_service_health_scheme to https" in deploy(args=["-tls"], start_timeout=2, succeeds=False)
+
+
+def test_ports_networks_labels_and_the_stop_signal(deploy: Run, port: int) -> None:
+    """Each does what it is for, a second run changes nothing, and what was changed by hand is put right."""
+    second, network = free_port(), f"{NAME}-network"
+    asked = {
+        "publish_more": [f"127.0.0.1:{second}:9100"],
+        "args": ["-also", ":9100"],
+        "networks": [network],
+        "stop_signal": "SIGQUIT",
+        "stop_timeout": 20,
+        "image_labels": {"com.example.team": 'a "b" $c'},
+    }
+    assert f"there is no network {network}" in deploy(**asked, succeeds=False)
+    docker("network", "create", network)
+    try:
+        deploy(**asked)
+        assert [get(held, "/health") for held in (port, second)] == [(200, "ok")] * 2
+        assert sorted(inspected()["NetworkSettings"]["Networks"]) == ["bridge", network]
+        assert inspected()["Config"]["Labels"]["com.example.team"] == 'a "b" $c'
+        assert changed(deploy(**asked)) == 0
+        docker("network", "disconnect", network, NAME)
+        deploy(**asked)
+        assert sorted(inspected()["NetworkSettings"]["Networks"]) == ["bridge", network]
+        docker("stop", NAME)
+        assert inspected()["State"]["ExitCode"] == 0
+    finally:
+        deploy("remove")
+        docker("network", "rm", network)
+
+
+def test_a_further_port_that_is_taken(deploy: Run) -> None:
+    """It is told before anything is built, with the variable to change."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        held = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = deploy(publish_more=[f"{held}:9100"], succeeds=False)
+    assert f"the host port {held} is taken by" in told
+    assert "go_service_publish_more" in told

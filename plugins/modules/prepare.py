@@ -336,13 +336,15 @@ class Preparation:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
-        if settings.network not in ("bridge", "host", "none") and not engine.network_exists(settings.network):
-            raise Failure(
-                stages.NETWORK,
-                f"there is no network {settings.network} on this host (go_service_network)",
-                f"Create it (docker network create {settings.network}), or choose another.",
-                UNTOUCHED,
-            )
+        asked = {"go_service_network": (settings.network,), "go_service_networks": settings.networks}
+        for variable, network in [(variable, network) for variable, networks in asked.items() for network in networks]:
+            if network not in ("bridge", "host", "none") and not engine.network_exists(network):
+                raise Failure(
+                    stages.NETWORK,
+                    f"there is no network {network} on this host ({variable})",
+                    f"Create it (docker network create {network}), or choose another.",
+                    UNTOUCHED,
+                )
         missing = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
             raise Failure(

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..module_utils.common.failure import Problem
+from ..module_utils.common.names import LABELS, OWN_LABELS
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Settings
+from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 from .units import Rejected, parse_duration, parse_publish, parse_size
@@ -37,6 +38,8 @@ _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
 # What these hold is a secret, as a rule, and everybody can read it in an image.
 _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
+_LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
+_SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -209,6 +212,15 @@ def _publish(value: Any) -> Endpoint | None:
     return parse_publish(_text(value))
 
 
+def _publication(value: Any) -> Publication:
+    text = _text(value, empty=False)
+    where, _colon, port = text.rpartition(":")
+    endpoint = parse_publish(where) if where else None
+    if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535:
+        raise Rejected('is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090"')
+    return Publication(endpoint, int(port))
+
+
 def _volume(value: Any) -> str:
     text = _text(value, empty=False)
     parts = text.split(":")
@@ -221,6 +233,14 @@ def _volume(value: Any) -> str:
     if not target.startswith("/") or not target.strip("/"):
         raise Rejected(f"has no absolute path below / in the container; {usage}")
     return text
+
+
+def _image_labels(value: Any) -> dict[str, str]:
+    taken = _mapping_of(_LABEL, _text, allowed="letters, digits and . _ / - are allowed")(value)
+    own = [name for name in taken if name.startswith(LABELS) or name in OWN_LABELS]
+    if own:
+        raise Rejected(*(f"has the name {name!r}, which this role gives to its images itself" for name in own))
+    return taken
 
 
 def _tmpfs(value: Any) -> dict[str, str]:
@@ -384,11 +404,13 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "files": _list_of(_file),
     "directories": _list_of(_path_in_image),
     "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
+    "image_labels": _image_labels,
     "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
     "uid": _uid,
     "numeric_user": _boolean,
     "port": _integer(1, 65535),
     "publish": _publish,
+    "publish_more": _list_of(_publication),
     "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
     "health_host": _matching(_HOST, "write a host name or an IP address, IPv6 in brackets"),
     "health_scheme": _choice(HEALTH_SCHEMES),
@@ -403,6 +425,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "volumes": _list_of(_volume),
     "labels": _mapping_of(None, _text, secret=True),
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
+    "networks": _list_of(_matching(_NETWORK, "write a network's name")),
     "restart_policy": _choice(RESTART_POLICIES),
     "memory": _memory,
     "cpus": _number(0),
@@ -414,6 +437,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "log_max_size": _log_size,
     "log_max_file": _integer(1, 1000),
     "stop_timeout": _integer(0, 3600, " of seconds"),
+    "stop_signal": _matching(_SIGNAL, 'write a signal that a program can heed, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
@@ -474,6 +498,23 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append(
             "go_service_health_command is set, and so is go_service_health_headers or go_service_health_scheme, which it knows nothing of. "
             "Remove one of them."
+        )
+    for variable in ("publish_more", "networks"):
+        if settings.get("network") in ("host", "none") and settings.get(variable):
+            problems.append(
+                f"go_service_{variable} is set, but a container in the network {settings['network']!r} has no other network and publishes no port. "
+                f"Set go_service_{variable} to [] or choose another go_service_network."
+            )
+    single = [name for name in settings.get("networks", ()) if name in ("host", "none")]
+    if single:
+        problems.append(
+            f"go_service_networks has {', '.join(single)}, which goes with no other network. Set go_service_network to it alone."
+        )
+    ends = [more.endpoint for more in settings.get("publish_more", ())] + list(filter(None, [settings.get("publish")]))
+    twice = sorted({str(end) for end in ends if ends.count(end) > 1})
+    if twice:
+        problems.append(
+            f"go_service_publish and go_service_publish_more have {', '.join(twice)} more than once. Choose another port of the host."
         )
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(

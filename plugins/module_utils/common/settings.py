@@ -38,6 +38,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Publication:
+    """A port of the container, and where on the host it is published."""
+
+    endpoint: Endpoint
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as Docker writes it."""
+        return f"{self.endpoint}:{self.port}"
+
+
+@dataclass(frozen=True)
 class File:
     """A file or a directory of the source that the image has beside the binary.
 
@@ -96,11 +108,13 @@ class Settings:
     files: tuple[File, ...]
     directories: tuple[str, ...]
     packages: tuple[str, ...]
+    image_labels: Mapping[str, str]
     user: str
     uid: int | None
     numeric_user: bool
     port: int
     publish: Endpoint | None
+    publish_more: tuple[Publication, ...]
     health_path: str
     health_host: str
     health_scheme: str
@@ -115,6 +129,7 @@ class Settings:
     volumes: tuple[str, ...]
     labels: Mapping[str, str]
     network: str
+    networks: tuple[str, ...]
     restart_policy: str
     memory: int
     cpus: float
@@ -126,6 +141,7 @@ class Settings:
     log_max_size: int
     log_max_file: int
     stop_timeout: int
+    stop_signal: str
     image_tag: str
     start_timeout: float
     stable_seconds: float
@@ -144,6 +160,7 @@ class Settings:
         published = values["publish"]
         made = {
             "publish": Endpoint(**published) if published else None,
+            "publish_more": tuple(Publication(Endpoint(**more["endpoint"]), more["port"]) for more in values["publish_more"]),
             "files": tuple(File(**file) for file in values["files"]),
             "budget": Budget(**values["budget"]),
         }
@@ -166,6 +183,16 @@ class Settings:
     def url(self) -> str:
         """The address at which the service answers on its host, "" where it publishes no port."""
         return f"{self.health_scheme}://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
+
+    @property
+    def publications(self) -> tuple[Publication, ...]:
+        """Everything that is published, the service's own port first."""
+        return (*((Publication(self.publish, self.port),) if self.publish else ()), *self.publish_more)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports in the container that somebody is to reach, the service's own first, each once."""
+        return tuple(dict.fromkeys((self.port, *(more.port for more in self.publish_more))))
 
     @property
     def health_test(self) -> tuple[str, ...]:

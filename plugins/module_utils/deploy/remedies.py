@@ -121,8 +121,11 @@ _REFUSED = (
     (r"duplicate mount point", ("volumes", "tmpfs")),
     (r"tmpfs", ("tmpfs",)),
     (r"logging driver|log[- ]?opt|max-size|max-file", ("log_max_size", "log_max_file")),
-    (r"port is already allocated|bind: |userland proxy|port binding|hostport", ("publish",)),
-    (r"network \S+ not found|network-scoped|external connectivity|network mode|joining network", ("network", "publish")),
+    (r"port is already allocated|bind: |userland proxy|port binding|hostport", ("publish", "publish_more")),
+    (
+        r"network \S+ not found|network-scoped|external connectivity|network mode|joining network|connecting \S+ to the network",
+        ("network", "networks", "publish"),
+    ),
     (r"unable to find (?:user|group)|no matching entries in (?:passwd|group)", ("user", "uid")),
     (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs")),
     (r"restart policy|restart count", ("restart_policy",)),
@@ -131,6 +134,7 @@ _REFUSED = (
         ("health_interval", "health_timeout", "health_start_period", "health_retries"),
     ),
     (r"stop ?timeout", ("stop_timeout",)),
+    (r"stop ?signal|invalid signal", ("stop_signal",)),
     (r"environment variable", ("env",)),
     (r"\blabels?\b", ("labels",)),
 )

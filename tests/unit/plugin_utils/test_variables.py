@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import references
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File, Publication
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -43,11 +43,21 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     ),
     "directories": (["files", "/data/"], ("files", "/data"), ["a b"]),
     "packages": (["tzdata", "curl>=8.0-r1"], ("tzdata", "curl>=8.0-r1"), ["a;id"]),
+    "image_labels": ({"com.example/team": 1}, {"com.example/team": "1"}, {"org.opencontainers.image.version": "1"}),
     "user": ("_web-1", "_web-1", "app:app"),
     "uid": ("10001", 10001, 0),
     "numeric_user": (False, False, "maybe"),
     "port": (65535, 65535, 65536),
     "publish": ("[::1]:443", Endpoint("::1", 443), "localhost:443"),
+    "publish_more": (
+        ["127.0.0.1:9100:9101", "[::1]:80:8080", "90:91"],
+        (
+            Publication(Endpoint("127.0.0.1", 9100), 9101),
+            Publication(Endpoint("::1", 80), 8080),
+            Publication(Endpoint("0.0.0.0", 90), 91),
+        ),
+        ["9100"],
+    ),
     "health_path": ("/-/ready?full=1", "/-/ready?full=1", "health"),
     "health_host": ("[::1]", "[::1]", "a b"),
     "health_scheme": ("https", "https", "ftp"),
@@ -62,6 +72,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "volumes": (["/srv:/srv:ro", "data:/data"], ("/srv:/srv:ro", "data:/data"), ["srv"]),
     "labels": ({"com.example/team": "x"}, {"com.example/team": "x"}, ["team"]),
     "network": ("backend", "backend", "a b"),
+    "networks": (["backend"], ("backend",), ["a b"]),
     "restart_policy": ("no", "no", False),
     "memory": ("6m", 6 << 20, "5m"),
     "cpus": (0.5, 0.5, 0),
@@ -73,6 +84,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "log_max_size": ("1G", 10**9, "big"),
     "log_max_file": (1, 1, 0),
     "stop_timeout": (0, 0, 3601),
+    "stop_signal": ("SIGQUIT", "SIGQUIT", "SIGKILL"),
     "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
     "start_timeout": (0.5, 0.5, 0),
     "stable_seconds": (0, 0.0, -1),

@@ -25,7 +25,13 @@ TYPES = {
     "list of str": "tuple[str, ...]",
     "dict": "Mapping[str, str]",
 }
-READ = {"publish": "Endpoint | None", "uid": "int | None", "budget": "Budget"}
+READ = {
+    "publish": "Endpoint | None",
+    "publish_more": "tuple[Publication, ...]",
+    "files": "tuple[File, ...]",
+    "uid": "int | None",
+    "budget": "Budget",
+}
 MODULES = ["prepare", "deploy", "unlock", "remove"]
 
 

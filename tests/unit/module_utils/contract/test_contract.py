@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint, Publication
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge, rules
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model, scanners
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES
@@ -330,6 +330,30 @@ VIOLATIONS = {
         "switches the health check off",
     ),
     "another port": (lambda: GOOD, {"port": 9090}, {"config-port", "runtime-publish"}, "not exposed"),
+    "further port that is not published": (
+        lambda: samples.good_evidence(config={"ExposedPorts": {"8080/tcp": {}, "9100/tcp": {}}}),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 9100), 9100),)},
+        {"runtime-publish"},
+        "other addresses",
+    ),
+    "further port that is not exposed": (
+        lambda: in_container(
+            PortBindings={
+                "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": p} for p in ("8080", "81")],
+                "9/tcp": [{"HostIp": "::1", "HostPort": "9"}],
+            }
+        ),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 81), 8080), Publication(Endpoint("::1", 9), 9))},
+        {"config-port"},
+        "not exposed",
+    ),
+    "another network": (lambda: GOOD, {"networks": ("bridge", "backend")}, {"runtime-networks"}, "they are others"),
+    "another stop signal": (
+        lambda: replace(samples.good_evidence(config={"StopSignal": "SIGQUIT"}), container=samples.container_record()),
+        {"stop_signal": "SIGQUIT"},
+        {"config-stop-signal"},
+        "another one in the container",
+    ),
     "further port": (
         lambda: samples.good_evidence(config={"ExposedPorts": {"8080/tcp": {}, "22/tcp": {}}}),
         {},
