@@ -141,6 +141,7 @@ from ..module_utils.engine.records import health
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction, with_values, without_values
 from ..module_utils.image.errors import ContextError
+from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import (
     DOCKERFILE,
     DOCKERIGNORE,
@@ -189,10 +190,13 @@ class Preparation:
         self.past = history.History(self.name)
         ownership.look(self.directory, self.name)
         self.entries: list[Entry] = []
+        self.left_out: list[str] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
             root = Path(params["source_root"])
-            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"])
+            leftovers = Leftovers(root, self.settings, params["project"])
+            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"], leftovers)
+            self.left_out = leftovers.told()
             self.manifest = manifest_digest(self.entries)
         # The generated files as the builder gets them.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
@@ -223,6 +227,7 @@ class Preparation:
             "engine": {},
             "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
+            "left_out": self.left_out,
             "last_report": {},
             "unfetched": self.params["unfetched"],
         }

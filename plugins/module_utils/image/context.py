@@ -12,6 +12,7 @@ from ..common.credentials import is_named_so
 from ..common.settings import Settings
 from .errors import ContextError
 from .ignore import ClassicRules, IgnoreRules, check_embedded, let_back, literal
+from .leftovers import Leftovers
 from .manifest import DIRECTORY, LINK, Entry, leaves, read_manifest, walk
 
 _DENIED = "\n# credentials that this source has\n"
@@ -75,18 +76,21 @@ def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]
                 )
 
 
-def read_context(root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any]) -> tuple[list[Entry], str]:
-    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that.
+def read_context(
+    root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any], leftovers: Leftovers | None = None
+) -> tuple[list[Entry], str]:
+    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that; leftovers: of the source.
 
     What the names in the source ask for beyond the file that was rendered is added at its end, so that the file of a source without such
     names, and the digest with it, stays as it is. Raises ContextError, SourceError.
     """
-    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb)
+    leftovers = leftovers or Leftovers(root, settings, project)
+    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
     denied = credentials(entries, settings.dockerignore)
     if denied:
         dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)
         check_embedded(project, dockerignore)
-        entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb)
+        entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
     if project.get("main_package"):
         check_seen(entries, project, dockerignore)
     check_files(root, entries, project)

@@ -51,6 +51,7 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         "local_replaces": bool(project.local_replaces),
         # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
         "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
+        "packages": ["" if path == "." else path for path in project.packages],
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings.run_tests else ())}),
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),

@@ -162,6 +162,10 @@ class Checkout:
         """Say whether git ignores a path of the source: by a rule, or with a directory above it. A path that it tracks it does not ignore."""
         return self._is_ignored(self.prefix + path, directory)
 
+    def tracks(self, path: str) -> bool:
+        """Say whether git tracks a path of the source, or something below it."""
+        return self.prefix + path in self._tracked or self.prefix + path in self._above
+
     def _is_ignored(self, path: str, directory: bool) -> bool:
         if path in self._tracked or path in self._above:
             return False

@@ -51,6 +51,7 @@ class GoProject:
     workspace: a go.work stands in the module's directory or above it, within root: https://go.dev/ref/mod#workspaces.
     has_requirements: go.mod has a `require` directive.
     local_replaces: the `replace` directives with a directory as target.
+    packages: the directories of the main package and of the packages of the module that it needs, relative to root, "." for root itself.
     std_imports: standard-library packages imported by the main package and the packages of the module it needs, sorted.
     third_party_imports: packages of other modules imported by the same, sorted; those of locally replaced modules and
         of a workspace's sibling modules are among them. When vendored, only those vendor/ has.
@@ -68,6 +69,7 @@ class GoProject:
     workspace: bool
     has_requirements: bool
     local_replaces: tuple[LocalReplace, ...]
+    packages: tuple[str, ...]
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
     cgo_files: tuple[str, ...]

@@ -234,6 +234,7 @@ def read_project(
         workspace=modules.work is not None,
         has_requirements=bool(modules.mod.requires),
         local_replaces=modules.local_replaces(),
+        packages=tuple(sorted(posixpath.normpath(posixpath.join(directory, package)) for package in gathered.packages)),
         std_imports=tuple(sorted(gathered.std)),
         third_party_imports=tuple(third_party),
         cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),

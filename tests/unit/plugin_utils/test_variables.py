@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     ),
     "directories": (["files", "/data/"], ("files", "/data"), ["a b"]),
     "packages": (["tzdata", "curl>=8.0-r1"], ("tzdata", "curl>=8.0-r1"), ["a;id"]),
-    "image_labels": ({"com.example/team": 1}, {"com.example/team": "1"}, {"org.opencontainers.image.version": "1"}),
+    "image_labels": ({"com.example/team": 1}, {"com.example/team": "1"}, {"a b": "1"}),
     "user": ("_web-1", "_web-1", "app:app"),
     "uid": ("10001", 10001, 0),
     "numeric_user": (False, False, "maybe"),

@@ -460,7 +460,7 @@ VIOLATIONS = {
     "no process limit": (lambda: in_container(PidsLimit=None), {}, {"runtime-pids-limit"}, "no limit"),
     "other memory limit": (lambda: in_container(Memory=1 << 30), {}, {"runtime-memory-limit"}, "another limit"),
     "no processor limit": (lambda: in_container(NanoCpus=0), {}, {"runtime-cpu-limit"}, "no limit"),
-    "host network": (lambda: in_container(NetworkMode="host"), {}, {"runtime-host-namespaces"}, "network"),
+    "host network": (lambda: in_container(NetworkMode="host"), {"networks": ("host",)}, {"runtime-host-namespaces"}, "network"),
     "host processes": (lambda: in_container(PidMode="host", UTSMode="host"), {}, {"runtime-host-namespaces"}, "process, UTS"),
     "socket": (
         lambda: replace(
