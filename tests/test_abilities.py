@@ -170,3 +170,23 @@ def test_a_further_port_that_is_taken(deploy: Run) -> None:
         told = deploy(publish_more=[f"{held}:9100"], succeeds=False)
     assert f"the host port {held} is taken by" in told
     assert "go_service_publish_more" in told
+
+
+def test_secrets_as_files(deploy: Run, port: int, tmp_path: Path) -> None:
+    """The service's user alone can read them; they are nowhere else, and another content replaces the container."""
+    secret = "correct-horse\nbattery-staple\n"
+    told = deploy("build", "-vvv", secret_files={"token": secret}, uid=10001)
+    assert of_file(port, "read", "/run/secrets/token") == (200, secret.strip())
+    assert of_file(port, "write", "/run/secrets/token")[0] == 403
+    first = inspected()
+    (mount,) = first["Mounts"]
+    assert (mount["Destination"], mount["RW"]) == ("/run/secrets/token", False)
+    on_host = Path(mount["Source"])
+    assert (on_host.stat().st_uid, on_host.stat().st_mode & 0o777, on_host.parent.stat().st_mode & 0o777) == (10001, 0o400, 0o700)
+    reports = "".join(path.read_text() for path in (tmp_path / "reports").rglob("*") if path.is_file())
+    assert [part for part in secret.split() if part in told + reports + json.dumps(first)] == []
+    assert changed(deploy(secret_files={"token": secret}, uid=10001)) == 0
+    deploy(secret_files={"token": "another"}, uid=10001)
+    assert of_file(port, "read", "/run/secrets/token") == (200, "another")
+    assert inspected()["Id"] != first["Id"]
+    assert not on_host.exists()

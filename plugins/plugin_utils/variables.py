@@ -40,6 +40,8 @@ _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
 _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
+_FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+_LARGEST_SECRET = 1 << 20
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -219,6 +221,15 @@ def _publication(value: Any) -> Publication:
     if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535:
         raise Rejected('is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090"')
     return Publication(endpoint, int(port))
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Rejected(f"is {_kind(value)}, not the content of a file; put it in quotes")
+    text = str(value)
+    if not text or "\0" in text or len(text) > _LARGEST_SECRET:
+        raise Rejected("is empty, larger than 1 MiB, or no text; the content of a file is allowed, of one line or of more")
+    return text
 
 
 def _volume(value: Any) -> str:
@@ -422,6 +433,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "health_retries": _integer(1, 100),
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
+    "secret_files": _mapping_of(
+        _FILE_NAME, _content, allowed="letters, digits and . _ - are allowed, not starting with a dot", secret=True
+    ),
     "volumes": _list_of(_volume),
     "labels": _mapping_of(None, _text, secret=True),
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),

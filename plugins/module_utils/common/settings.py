@@ -81,7 +81,7 @@ BUDGETS = tuple(field.name for field in fields(Budget))
 class Settings:
     """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
 
-    The values of env, labels, build_env and build_args are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
+    The values of env, labels, build_env, build_args and secret_files are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
     publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
     """
 
@@ -126,6 +126,7 @@ class Settings:
     health_retries: int
     args: tuple[str, ...]
     env: Mapping[str, str]
+    secret_files: Mapping[str, str]
     volumes: tuple[str, ...]
     labels: Mapping[str, str]
     network: str

@@ -19,7 +19,7 @@ class Expected:
     trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
-    the stand-in's name). packages: what was asked to be installed. publish_more: what is published beside; networks: all of them; stop_signal: "" for the base's. workdir: the working directory; directories: those of the service's
+    the stand-in's name). packages: what was asked to be installed. publish_more: what is published beside; networks: all of them; stop_signal: "" for the base's; secret_files: their names. workdir: the working directory; directories: those of the service's
     user; files: what is in the image beside the binary, each with its owner; all of them absolute. budgets: limits by name, None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
     health test, None when not measured. build_seconds: None when
@@ -46,6 +46,7 @@ class Expected:
     publish_more: tuple[Publication, ...] = ()
     networks: tuple[str, ...] = ("bridge",)
     stop_signal: str = ""
+    secret_files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ class Expected:
             "publish_more": settings.publish_more,
             "networks": (settings.network, *settings.networks),
             "stop_signal": settings.stop_signal,
+            "secret_files": tuple(settings.secret_files),
             "directories": tuple(map(settings.in_image, settings.directories)),
             "files": {settings.in_image(asked.dest): asked.owner for asked in settings.files},
             "cap_add": settings.cap_add,

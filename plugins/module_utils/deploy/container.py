@@ -14,6 +14,7 @@ from typing import Any
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
 from ..common.secrets import fingerprint
 from ..common.settings import Settings
+from . import secret_files
 
 # A health check's own start interval came with this API version (Engine 25).
 START_INTERVAL_API = (1, 44)
@@ -70,6 +71,8 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int]) ->
             at = {"HostIp": published.endpoint.address, "HostPort": str(published.endpoint.port)}
             bindings.setdefault(f"{published.port}/tcp", []).append(at)
         body["HostConfig"]["PortBindings"] = bindings
+    if settings.secret_files:
+        body["HostConfig"]["Binds"] += secret_files.binds(settings, image)
     if settings.stop_signal:
         body["StopSignal"] = settings.stop_signal
     if settings.networks:

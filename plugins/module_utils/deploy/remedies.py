@@ -127,7 +127,7 @@ _REFUSED = (
         ("network", "networks", "publish"),
     ),
     (r"unable to find (?:user|group)|no matching entries in (?:passwd|group)", ("user", "uid")),
-    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs")),
+    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs", "secret_files")),
     (r"restart policy|restart count", ("restart_policy",)),
     (
         r"health ?check|interval in healthcheck|timeout in healthcheck|start period",

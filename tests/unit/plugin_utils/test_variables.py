@@ -69,6 +69,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "health_retries": (1, 1, 101),
     "args": (["-dir", 5], ("-dir", "5"), "-dir /srv"),
     "env": ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "debug"}, {"1A": "x"}),
+    "secret_files": ({"tls.key": "a\nb\n", "n": 1}, {"tls.key": "a\nb\n", "n": "1"}, {"../x": "a"}),
     "volumes": (["/srv:/srv:ro", "data:/data"], ("/srv:/srv:ro", "data:/data"), ["srv"]),
     "labels": ({"com.example/team": "x"}, {"com.example/team": "x"}, ["team"]),
     "network": ("backend", "backend", "a b"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from ...common.places import SECRETS
 from ...common.settings import Publication
 from ...common.text import count, listed, megabytes
 from ..evidence.model import Evidence
@@ -366,6 +367,28 @@ def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
     if bad:
         return failed(measured, "none of a system directory", listed(bad))
     return passed(measured, "none of a system directory")
+
+
+@GROUP.check(
+    "runtime-secret-files",
+    "Secrets as files",
+    severity="high",
+    remedy="Create the container with this role, which mounts them by go_service_secret_files.",
+    rules=("OWASP #12",),
+)
+@needs_container
+def runtime_secret_files(evidence: Evidence, expected: Expected) -> Outcome:
+    """Below /run/secrets the files of go_service_secret_files are mounted, each by itself and read-only, and nothing else."""
+    mounts = (evidence.container or {}).get("Mounts") or []
+    found = {mount["Destination"]: mount for mount in mounts if f"{mount.get('Destination')}/".startswith(f"{SECRETS}/")}
+    wanted = {posixpath.join(SECRETS, name) for name in expected.secret_files}
+    limit = count(len(wanted), "file")
+    wrong = [f"{place} is missing" for place in sorted(wanted - set(found))]
+    wrong += [f"{place} was not asked for" for place in sorted(set(found) - wanted)]
+    wrong += [f"{place} can be written to" for place, mount in sorted(found.items()) if mount.get("RW")]
+    if wrong:
+        return failed(count(len(found), "file"), limit, listed(wrong))
+    return passed(count(len(found), "file"), limit)
 
 
 @GROUP.check(

@@ -348,6 +348,15 @@ VIOLATIONS = {
         "not exposed",
     ),
     "another network": (lambda: GOOD, {"networks": ("bridge", "backend")}, {"runtime-networks"}, "they are others"),
+    "secret file that is not mounted": (lambda: GOOD, {"secret_files": ("key",)}, {"runtime-secret-files"}, "/run/secrets/key is missing"),
+    "secret file that can be written to": (
+        lambda: replace(
+            GOOD, container={**samples.container_record(), "Mounts": [{"Source": "/x", "Destination": "/run/secrets/key", "RW": True}]}
+        ),
+        {"secret_files": ("key",)},
+        {"runtime-secret-files"},
+        "can be written to",
+    ),
     "another stop signal": (
         lambda: replace(samples.good_evidence(config={"StopSignal": "SIGQUIT"}), container=samples.container_record()),
         {"stop_signal": "SIGQUIT"},
