@@ -190,3 +190,13 @@ def test_secrets_as_files(deploy: Run, port: int, tmp_path: Path) -> None:
     assert of_file(port, "read", "/run/secrets/token") == (200, "another")
     assert inspected()["Id"] != first["Id"]
     assert not on_host.exists()
+
+
+def test_the_first_error_of_a_service_that_wants_a_directory_leads_there(deploy: Run, port: int) -> None:
+    """The example of docs/services.md: a directory in the working directory, little memory, a tenth of a processor."""
+    asked = {"args": ["-needs", "files"]}
+    told = deploy(**asked, succeeds=False)
+    assert "open files: no such file or directory" in told
+    assert "an empty directory for the service's user go_service_directories makes" in " ".join(told.split())
+    assert "contract  kept" in deploy(**asked, workdir="/app", directories=["files"], memory="64m", cpus=0.1)
+    assert of_file(port, "read", "/app/files")[1] == ""

@@ -161,7 +161,8 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# The content of a file may have lines.
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "secret_files"])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
