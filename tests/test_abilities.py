@@ -200,3 +200,23 @@ def test_the_first_error_of_a_service_that_wants_a_directory_leads_there(deploy:
     assert "an empty directory for the service's user go_service_directories makes" in " ".join(told.split())
     assert "contract  kept" in deploy(**asked, workdir="/app", directories=["files"], memory="64m", cpus=0.1)
     assert of_file(port, "read", "/app/files")[1] == ""
+
+
+@pytest.mark.parametrize("source_type", ["controller", "host"])
+def test_what_is_left_in_a_source_builds_nothing(deploy: Run, source: Path, source_type: str) -> None:
+    """A program that was built there, what git ignores, the role's own reports and files; what the service embeds is built anew."""
+    subprocess.run(["git", "init", "-q"], cwd=source, check=True)
+    (source / ".gitignore").write_text("*.log\n")
+    asked = {"source_type": source_type, "report_dir": str(source / "reports"), "work_dir": str(source / "work")}
+    try:
+        told = deploy(**asked)
+        assert "this role has written: " in told
+        shutil.copy(shutil.which("true"), source / "desk")
+        (source / "desk.log").write_text("a line")
+        assert changed(deploy(**asked)) == 0
+        (source / "desk.log").write_text("more lines")
+        assert changed(deploy(**asked)) == 0
+        (source / "more.go").write_text("package main\n")
+        assert changed(deploy(**asked)) > 0
+    finally:
+        deploy("remove", **asked)
