@@ -12,7 +12,7 @@ from ..common.credentials import is_named_so
 from ..common.settings import Settings
 from .errors import ContextError
 from .ignore import ClassicRules, IgnoreRules, check_embedded, let_back, literal
-from .leftovers import Leftovers
+from .leftovers import BY_PATTERN, Leftovers
 from .manifest import DIRECTORY, LINK, Entry, leaves, read_manifest, walk
 
 _DENIED = "\n# credentials that this source has\n"
@@ -51,8 +51,9 @@ def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignor
         )
 
 
-def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]) -> None:
-    """Raise ContextError where the build does not see what go_service_files asks for, or where that cannot be copied as it is."""
+def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any], leftovers: Leftovers) -> None:
+    """Raise ContextError where the build does not see what go_service_files asks for, or where that cannot be copied as it is; note what of
+    it is kept out by a pattern."""
     seen = {entry.path for entry in entries}
     for asked in project.get("files", ()):
         src = asked["src"]
@@ -68,6 +69,9 @@ def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]
                 f"go_service_files would bring {secret or src} into the image, which is called as credentials are",
                 "Take it out of there, and hand it over at run time; rename it where it is none.",
             )
+        for path in below:
+            if path not in seen:
+                leftovers.note(BY_PATTERN, path)
         for entry in entries:
             if entry.kind == LINK and entry.path.startswith(f"{src}/") and leaves(os.path.relpath(entry.path, src), entry.content):
                 raise ContextError(
@@ -93,7 +97,7 @@ def read_context(
         entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
     if project.get("main_package"):
         check_seen(entries, project, dockerignore)
-    check_files(root, entries, project)
+    check_files(root, entries, project, leftovers)
     rules = ClassicRules(dockerignore.splitlines())
     # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
     kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]

@@ -27,6 +27,7 @@ BY_GIT = "git ignores"
 BY_DOCKERIGNORE = "the source's own .dockerignore leaves out"
 BY_BUILD = "a build has left behind"
 BY_ROLE = "this role has written"
+BY_PATTERN = "the patterns of .dockerignore name (go_service_dockerignore lets it in)"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
 # What the go command reads of a package beside what it embeds.
 _BUILT = (".go", ".s", ".S", ".h", ".syso")
@@ -63,16 +64,19 @@ class Leftovers:
         reason = self._reason(path, entry, directory)
         if not reason:
             return False
-        noted = self.found.setdefault(reason, set())
-        above = list(parents(path))
-        self.thinned.update(above)
-        if not noted.intersection(above):
-            noted.add(path)
+        self.note(reason, path)
+        self.thinned.update(parents(path))
         return True
+
+    def note(self, reason: str, path: str) -> None:
+        """Note why a path is left out; one below another is not told by itself."""
+        noted = self.found.setdefault(reason, set())
+        if not noted.intersection(parents(path)):
+            noted.add(path)
 
     def holds_needed(self, directory: str) -> bool:
         """Say whether something below a directory that is left out may be needed."""
-        if self._packages is None or (self._many and not below(directory, [self._module or "."])):
+        if self._packages is None or self._many:
             return True
         needed = (*self._embedded, *self._asked, *self._packages, self._module, self._vendor)
         return any(below(path, [directory]) for path in needed) or self._user.prunes(directory) is False
@@ -92,8 +96,7 @@ class Leftovers:
             return True
         if name == "default.pgo" or not name.endswith(_BUILT):
             return name == "default.pgo"
-        other = self._many and not below(path, [self._module or "."])
-        return self._packages is None or folder in self._packages or other
+        return self._packages is None or self._many or folder in self._packages
 
     def _reason(self, path: str, entry: os.DirEntry, directory: bool) -> str:
         if below(path, self._written) or self._is_report(path):

@@ -18,6 +18,8 @@ IGNORE_FILE = ".gitignore"
 _ENTRY = 62  # bytes of an entry of the index before its name
 _EXTENDED = 0x4000
 _CHECKSUM = 20
+# Each more multiplies the time that a match may take; a pattern with more of them matches nothing here.
+_MOST_WILDCARDS = 6
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
     "alpha": "a-zA-Z",
@@ -49,6 +51,8 @@ class _Rule:
 
 def _regex(pattern: str) -> str:
     """Translate a pattern as git's wildmatch with WM_PATHNAME does; what is malformed matches nothing."""
+    if len(re.findall(r"\*+", pattern)) > _MOST_WILDCARDS:
+        return r"(?!)"
     out, at = [], 0
     while at < len(pattern):
         char = pattern[at]

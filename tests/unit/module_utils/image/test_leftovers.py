@@ -168,3 +168,20 @@ def test_reports_beside_the_source(source: Source) -> None:
     for name in ("cat-server.json", "cat-server.html", "cat-server.cdx.json"):
         source.write(f"host/{name}", "x")
     assert source.seen(report_dir=str(source.root))[0] == before[0]
+
+
+def test_what_of_asked_files_a_pattern_keeps_out_is_told(source: Source) -> None:
+    source.write("pages/.DS_Store", "x")
+    source.write("pages/index.html", "x")
+    assert "pages/.DS_Store" not in source.seen(files=[{"src": "pages"}])[0]
+    assert [sentence for sentence in source.told if "go_service_dockerignore lets it in): pages/.DS_Store" in sentence]
+
+
+def test_go_files_of_another_module_of_the_source_stay(source: Source) -> None:
+    """A module that replaces another one, or is in the same workspace, may be generated as well."""
+    source.git("init", "-q")
+    source.write(".gitignore", "/lib/\n")
+    source.write("lib/go.mod", "module example.com/lib\n")
+    source.write("lib/lib.go", "package lib\n")
+    source.write("go.mod", SOURCE["go.mod"] + "\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ./lib\n")
+    assert {"lib/go.mod", "lib/lib.go"} <= source.seen()[0]
