@@ -101,8 +101,8 @@ class ActionModule(StageAction):
             left_out = leftovers.told()
             common["manifest"] = manifest_digest(entries)
         self._progress.at(stages.LOOK)
-        looked = self._module(mode="look", **common)
-        plan = looked["plan"]
+        compared = self._module(mode="compare", **common)
+        plan = compared["plan"]
         if self._task.args.get("must_be_built") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
@@ -127,7 +127,7 @@ class ActionModule(StageAction):
             lock="",
             seconds=round(time.monotonic() - began, 2),
         )
-        outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
+        outcome = {"changed": compared["changed"], "plan": plan, "diff": compared["diff"]}
         todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("keep_lock")
         if self._task.check_mode or not todo:
             return outcome

@@ -76,7 +76,7 @@ def main() -> None:
     with ending(module, Progress(DIRECTORY, UNTOUCHED), {}) as params:
         name, directory = params["settings"].name, service_directory(params["settings"])
         if module.check_mode:
-            ownership.look(directory, name)
+            ownership.examine(directory, name)
         else:
             with working(name):
                 ownership.claim(directory, name, module.params["tree"])

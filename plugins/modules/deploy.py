@@ -223,7 +223,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
     with working(name):
         lock.ensure_held(params["lock"])
         progress.at(stages.CANDIDATE)
-        ownership.look(directory, name)
+        ownership.examine(directory, name)
         past = history.read(engine, name, directory)
         adopt(engine, name, past)
         refuse_foreign(engine, name)

@@ -23,9 +23,9 @@ attributes:
     description: A second run finds nothing to stage.
 options:
   mode:
-    description: V(analyze) reads the Go facts of a source on the host, V(look) compares, V(stage) changes the staged context.
+    description: V(analyze) reads the Go facts of a source on the host, V(compare) compares it with the host, V(stage) changes the staged context.
     type: str
-    choices: [analyze, look, stage]
+    choices: [analyze, compare, stage]
     required: true
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -178,7 +178,7 @@ def read_text(path: Path) -> str:
 
 
 class Preparation:
-    """One look at the host."""
+    """One comparison of what should be with what is on the host."""
 
     def __init__(self, params: dict) -> None:
         """params: of the module; its settings with their secret values."""
@@ -188,7 +188,7 @@ class Preparation:
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
         self.past = history.History(self.name)
-        ownership.look(self.directory, self.name)
+        ownership.examine(self.directory, self.name)
         self.entries: list[Entry] = []
         self.left_out: list[str] = []
         self.manifest = params["manifest"]
@@ -208,7 +208,7 @@ class Preparation:
     def _generated_differences(self) -> list[str]:
         return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
-    def look(self) -> dict:
+    def compare(self) -> dict:
         """Return the plan, and what a diff shows."""
         plan: dict = {
             "directory": str(self.directory),
@@ -453,7 +453,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "mode": {"type": "str", "choices": ["analyze", "look", "stage"], "required": True},
+            "mode": {"type": "str", "choices": ["analyze", "compare", "stage"], "required": True},
             "settings": {"type": "dict", "required": True},
             "secrets": {"type": "str", "default": "", "no_log": True},
             "source_root": {"type": "path", "default": ""},
@@ -485,8 +485,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
         root = find_source(params["source_root"], [str(Path.home())])
         return {"changed": False, "source_root": str(root), "project": project_facts(root, settings)}
     preparation = Preparation(params)
-    if params["mode"] == "look" or module.check_mode:
-        plan = preparation.look()
+    if params["mode"] == "compare" or module.check_mode:
+        plan = preparation.compare()
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
     progress.at(stages.STAGE)
     engine = Engine()
@@ -506,7 +506,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
-            plan = preparation.look()
+            plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
             staged = bool(plan["build"]) and preparation.stage()

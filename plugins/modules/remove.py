@@ -124,7 +124,7 @@ class Removal:
         self._name = name
         self._directory = directory
         # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
-        record = ownership.look(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
+        record = ownership.examine(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
         self._paths = owned_paths(directory, record)
         self.removed: dict = {"containers": [], "images": [], "history": False, "directory": str(directory) if self._paths else ""}
         self.stays: list[str] = []

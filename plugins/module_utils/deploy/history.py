@@ -70,14 +70,18 @@ def read(engine: Engine, name: str, directory: Path) -> History:
     """Return the history of a service on an Engine, an empty one where there is none; directory: where earlier versions kept it."""
     found = []
     for volume in engine.volumes(LABEL_HISTORY, name):
-        with contextlib.suppress(ValueError, KeyError, zlib.error):
+        with contextlib.suppress(ValueError, KeyError, AttributeError, zlib.error):
             found.append((int(volume["Labels"][LABEL_WRITTEN]), _parse(name, volume["Labels"])))
     return max(found, key=lambda one: one[0])[1] if found else _of_an_earlier_version(name, directory)
 
 
 def _parse(name: str, labels: Mapping[str, str]) -> History:
-    report = json.loads(zlib.decompress(base64.b64decode(labels[LABEL_REPORT])))
-    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), report)
+    report = zlib.decompress(base64.b64decode(labels[LABEL_REPORT]))
+    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report))
+
+
+def _report(text: str | bytes) -> dict[str, Any]:
+    return {_RENAMED.get(key, key): value for key, value in json.loads(text).items()}
 
 
 def _of_an_earlier_version(name: str, directory: Path) -> History:
@@ -86,7 +90,6 @@ def _of_an_earlier_version(name: str, directory: Path) -> History:
         record = json.loads(read_own(directory / "record.json"))
         if record.get("service") == name:
             history.images, history.container = record.get("images"), record.get("container") or {}
-    with contextlib.suppress(OSError, ValueError):
-        report = json.loads(read_own(directory / "report.json"))
-        history.report = {_RENAMED.get(key, key): value for key, value in report.items()}
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        history.report = _report(read_own(directory / "report.json"))
     return history

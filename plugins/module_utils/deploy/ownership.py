@@ -35,7 +35,7 @@ class Record:
         write_text(directory / RECORD, json.dumps(asdict(self)), 0o600)
 
 
-def look(directory: Path, name: str) -> Record:
+def examine(directory: Path, name: str) -> Record:
     """Return the record of a service's directory, an empty one where there is none yet; raise Failure where the role did not make it."""
     _refuse_unsafe(directory.parent, may_be_roots=True)
     if not os.path.lexists(directory):
@@ -69,7 +69,7 @@ def has_our_names(directory: Path) -> bool:
 
 def claim(directory: Path, name: str, tree: str = "") -> Record:
     """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure where it is foreign."""
-    known = look(directory, name)
+    known = examine(directory, name)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Once more, as it is now: somebody else may have been first.
     _refuse_unsafe(directory)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..common import stages
 from ..common.failure import Problem
-from ..common.stages import SOURCE as STAGE
 
 
 class SourceError(Problem):
@@ -14,7 +14,7 @@ class SourceError(Problem):
     variable: the role variable to look at, "" if the source itself has to change.
     """
 
-    stage = STAGE
+    stage = stages.SOURCE
     remedy = "Correct the source, then run again."
 
     def __init__(self, message: str, remedy: str = "", variable: str = "") -> None:

@@ -594,7 +594,7 @@ def staged(
 
 @pytest.mark.engine
 def test_a_look_touches_nothing(staged: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    looked = staged("look")
+    looked = staged("compare")
     assert looked["changed"] and looked["plan"]["stage"] == ["the staged source differs", "Dockerfile differs", ".dockerignore differs"]
     assert looked["plan"]["build"] == [f"there is no image {looked['plan']['image']} yet"]
     assert not (tmp_path / "work").exists()
@@ -607,10 +607,10 @@ def test_a_look_at_a_service_that_is_to_be_placed_sees_a_taken_port(
     """So a check predicts no deploy that cannot be; an image can be built and proven without the port."""
     with listener() as port:
         wanted = service(work_dir=str(tmp_path / "work"), publish=f"127.0.0.1:{port}")
-        refused = staged("look", settings=wanted, deploy_follows=True)
+        refused = staged("compare", settings=wanted, deploy_follows=True)
         assert refused["failure"]["stage"] == "port"
         assert f"127.0.0.1:{port} is taken by the process " in refused["msg"]
-        assert staged("look", settings=wanted)["plan"]["deploy"]
+        assert staged("compare", settings=wanted)["plan"]["deploy"]
 
 
 @pytest.mark.engine

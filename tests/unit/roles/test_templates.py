@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.module_utils.image.dockerfile import with_values, without_values
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
@@ -158,7 +159,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_no_value_starts_an_instruction(generate: Generate, value: str) -> None:
+def test_no_value_starts_an_instruction(generate: Generate, settings: Callable[..., Settings], value: str) -> None:
     everywhere = {
         "build_env": {"A": value, "B": "b"},
         "build_args": {"C": value},
@@ -172,17 +173,19 @@ def test_no_value_starts_an_instruction(generate: Generate, value: str) -> None:
     assert [line for line in plain if not line.startswith("ENV A=")] == [line for line in found if not line.startswith("ENV A=")]
     assert {line.partition(" ")[0] for line in found} <= INSTRUCTIONS
     assert {'ENV A="***"', 'ARG C="***"'} <= set(found)
-    built = instructions(with_values(generate(**everywhere)["dockerfile"], everywhere))
+    built = instructions(with_values(generate(**everywhere)["dockerfile"], settings(**everywhere)))
     assert [line for line in found if "***" not in line] == [line for line in built if line in found]
     assert {line.partition("=")[0] for line in built if line not in found} <= {"ENV A", "ENV B", "ARG C"}
     assert instructions(without_values("\n".join(built))) == found
 
 
 @pytest.mark.engine
-def test_the_engine_reads_quoted_values_as_they_were(engine: Engine, client: Callable[..., str], generate: Generate) -> None:
+def test_the_engine_reads_quoted_values_as_they_were(
+    engine: Engine, client: Callable[..., str], generate: Generate, settings: Callable[..., Settings]
+) -> None:
     wanted = {f"V{number}": value for number, value in enumerate(HOSTILE)}
     both = {"build_env": wanted, "build_args": {f"A{name}": value for name, value in wanted.items()}}
-    lines = instructions(with_values(generate(**both)["dockerfile"], both))
+    lines = instructions(with_values(generate(**both)["dockerfile"], settings(**both)))
     arguments = "".join(f"{line}\n" for line in lines if line.startswith("ARG AV"))
     # Few instructions: each costs the Engine a commit.
     pairs = [line[4:] for line in lines if line.startswith("ENV V")] + [f"{name}=${name}" for name in both["build_args"]]

@@ -207,8 +207,8 @@ class Runs:
         """Run every entry point, in every mode; return the refusals."""
         directory = service_directory(self.settings)
         points: list[Callable[[], Any]] = [
-            lambda: self.prepare("look"),
-            lambda: self.prepare("look", image_tag="previous"),
+            lambda: self.prepare("compare"),
+            lambda: self.prepare("compare", image_tag="previous"),
             lambda: self.remove(check_mode=True),
             lambda: ownership.claim(directory, NAME, "source"),
             lambda: self.prepare("stage"),
@@ -283,10 +283,10 @@ def test_a_tag_that_somebody_else_has_is_refused_before_anything_is_touched(
     made = make(host)
     before = host.seen()
     for point in (
-        lambda: runs.prepare("look"),
+        lambda: runs.prepare("compare"),
         lambda: runs.prepare("stage"),
         lambda: runs.deploy(f"{NAME}:{digest_of(1)[:12]}"),
-        lambda: runs.prepare("look", image_tag="previous"),
+        lambda: runs.prepare("compare", image_tag="previous"),
     ):
         with pytest.raises(Failure, match="held by an image that this role did not make") as caught:
             point()
@@ -300,10 +300,10 @@ def test_a_tag_that_somebody_else_has_is_refused_before_anything_is_touched(
 
 
 def test_the_tag_of_the_build_itself_is_refused_where_somebody_else_has_it(host: Host, runs: Runs) -> None:
-    tag = runs.prepare("look")["plan"]["image"]
+    tag = runs.prepare("compare")["plan"]["image"]
     host.build(f"FROM {BARE}\nENV A=b\n", tag)
     with pytest.raises(Failure, match=f"the name {tag} is held by an image"):
-        runs.prepare("look")
+        runs.prepare("compare")
 
 
 def test_a_container_that_inherits_our_labels_from_a_commit_is_foreign(host: Host, runs: Runs) -> None:
@@ -345,7 +345,7 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
         runs.settings = broken
     kept = [digest_of(number)[:12] for number in (2, 1)]
     with pytest.raises(Failure, match="there is no image") as caught:
-        runs.prepare("look", image_tag="000000000000")
+        runs.prepare("compare", image_tag="000000000000")
     assert sorted(caught.value.remedy.partition(": ")[2].rstrip(".").split(", ")) == sorted(kept)
     done = runs.deploy(f"{NAME}:{kept[0]}")
     assert sorted(done["deploy"]["pruned"]) == sorted(f"{NAME}:{digest_of(number)[:12]}" for number in (3, 4, 5))
@@ -382,7 +382,7 @@ def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: R
     (directory / "working").touch()
     (directory / "report.json").write_text("{}")
     (directory / "notes.txt").write_text("mine")
-    assert runs.prepare("look")["plan"]["stage"] == staged["plan"]["stage"] == []
+    assert runs.prepare("compare")["plan"]["stage"] == staged["plan"]["stage"] == []
     runs.prepare("stage", keep_lock=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
     assert json.loads((directory / "record.json").read_text())["trees"] == ["context"]
@@ -534,7 +534,7 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
     runs.prepare("stage", image_tag=tag)
     made = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert made["action"] == "created"
-    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    assert runs.prepare("compare", image_tag=tag)["plan"]["deploy"] == []
     client("exec", NAME, "touch", "/tmp/end")
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -542,9 +542,9 @@ def test_a_container_that_the_engine_restarted_is_proven_again_and_stays(host: H
         if found["RestartCount"] and found["State"]["Running"] and not found["State"]["Restarting"]:
             break
         time.sleep(0.05)
-    reasons = runs.prepare("look", image_tag=tag)["plan"]["deploy"]
+    reasons = runs.prepare("compare", image_tag=tag)["plan"]["deploy"]
     assert reasons == ["the Engine has restarted the container since it was proven (restarts in all: 1)"]
     again = runs.deploy(f"{NAME}:{tag}")["deploy"]
     assert (again["action"], again["container_id"]) == ("proven", made["container_id"])
-    assert runs.prepare("look", image_tag=tag)["plan"]["deploy"] == []
+    assert runs.prepare("compare", image_tag=tag)["plan"]["deploy"] == []
     assert runs.deploy(f"{NAME}:{tag}")["deploy"]["action"] == "kept"

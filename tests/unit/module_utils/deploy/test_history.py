@@ -62,10 +62,12 @@ def test_what_cannot_be_read_is_no_history(empty: Engine, tmp_path: Path, labels
 def test_the_files_of_an_earlier_version_are_taken_over(empty: Engine, tmp_path: Path) -> None:
     record = {"service": NAME, "trees": ["context"], "images": IMAGES, "container": {"id": "c", "restarts": 1}}
     (tmp_path / "record.json").write_text(json.dumps(record))
-    (tmp_path / "report.json").write_text(json.dumps(REPORT))
-    assert history.read(empty, NAME, tmp_path) == history.History(NAME, IMAGES, {"id": "c", "restarts": 1}, REPORT)
+    (tmp_path / "report.json").write_text(json.dumps({**REPORT, "bill": {"a": 1}, "terms": "x"}))
+    report = {**REPORT, "sbom": {"a": 1}, "demands": "x"}
+    assert history.read(empty, NAME, tmp_path) == history.History(NAME, IMAGES, {"id": "c", "restarts": 1}, report)
     (tmp_path / "record.json").write_text(json.dumps({**record, "service": "another"}))
     assert history.read(empty, NAME, tmp_path).images is None
     for broken in ("[]", "{", ""):
         (tmp_path / "record.json").write_text(broken)
-        assert history.read(empty, NAME, tmp_path).images is None
+        (tmp_path / "report.json").write_text(broken)
+        assert history.read(empty, NAME, tmp_path) == history.History(NAME)
