@@ -212,6 +212,22 @@ def config_command(evidence: Evidence, _expected: Expected) -> Outcome:
 
 
 @GROUP.check(
+    "config-workdir",
+    "Working directory",
+    severity="low",
+    remedy="Set go_service_workdir and build the image with this role.",
+)
+def config_workdir(evidence: Evidence, expected: Expected) -> Outcome:
+    """The image's WORKDIR is go_service_workdir, where relative paths begin, and the container begins there as well."""
+    container = (evidence.container or {}).get("Config") or {}
+    found = evidence.image.config.get("WorkingDir") or "/"
+    in_use = container.get("WorkingDir") or found
+    if found != expected.workdir or in_use != found:
+        return failed(listed(dict.fromkeys((found, in_use))), expected.workdir, "it is another directory than the one asked for")
+    return passed(found, expected.workdir)
+
+
+@GROUP.check(
     "config-volumes",
     "Declared volumes",
     severity="low",

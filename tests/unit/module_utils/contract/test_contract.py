@@ -357,6 +357,7 @@ VIOLATIONS = {
         {"runtime-secret-files"},
         "can be written to",
     ),
+    "another working directory": (lambda: GOOD, {"workdir": "/app"}, {"config-workdir"}, "it is another directory"),
     "another stop signal": (
         lambda: replace(samples.good_evidence(config={"StopSignal": "SIGQUIT"}), container=samples.container_record()),
         {"stop_signal": "SIGQUIT"},
