@@ -48,7 +48,7 @@ class Leftovers:
         self._module = "" if project.get("module_dir", ".") == "." else project["module_dir"]
         self._packages = project.get("packages")
         self._many = bool(project.get("workspace") or project.get("local_replaces"))
-        self._embedded = frozenset(project["embedded_files"])
+        self._embedded = frozenset(project.get("embedded_files", ()))
         self._asked = [asked["src"] for asked in project.get("files", ())]
         self._vendor = posixpath.join(self._module, "vendor")
         self._written = [*filter(None, (self._inside(path) for path in (settings.report_dir, settings.work_dir)))]
