@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -392,3 +392,26 @@ def test_values_that_do_not_go_together(raw: dict[str, Any], changes: dict[str, 
 @pytest.mark.parametrize("changes", [{"numeric_user": True, "uid": 10001}, {"network": "host", "publish": ""}])
 def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -> None:
     assert variables.check_variables({**raw, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"network": "none", "publish": "", "publish_more": ["9:9"]},
+            "go_service_publish_more is set, but a container in the network 'none'",
+        ),
+        ({"network": "host", "publish": "", "networks": ["backend"]}, "go_service_networks is set, but a container in the network 'host'"),
+        ({"networks": ["host"]}, "go_service_networks has host, which goes with no other network"),
+        ({"publish_more": ["127.0.0.1:8080:9100"]}, "have 127.0.0.1:8080 more than once"),
+        ({"publish_more": ["9:1", "9:2"]}, "have 0.0.0.0:9 more than once"),
+        ({"health_headers": {"authorization": "x"}}, "go_service_health_headers has authorization, whose value everybody could read"),
+        ({"health_command": ["/x"], "health_scheme": "https"}, "go_service_health_command is set, and so is"),
+        ({"image_labels": {"go-service.kind": "x"}}, "which this role gives to its images itself"),
+        ({"image_labels": {"org.opencontainers.image.version": "x"}}, "which this role gives to its images itself"),
+    ],
+)
+def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        settings(**changes)
+    assert words in str(caught.value)

@@ -247,6 +247,18 @@ LINTED = {
     "packages without versions": ({}, {"packages": ["tzdata", "ca-certificates"], "version": "1.2", "health_host": "127.0.0.1"}),
     # hadolint takes the quote after a backslash for a part of the value, even if that backslash is escaped itself.
     "environment": ({}, {"build_env": {f"V{n}": v for n, v in enumerate(HOSTILE) if "\\" not in v}, "build_args": {"REV": "1"}}),
+    "files, directories and the rest": (
+        {"files": [{"src": "web", "dest": "/app/web", "owner": "root", "kind": "directory"}]},
+        {
+            "workdir": "/app",
+            "directories": ["files", "/data"],
+            "image_labels": {"com.example.team": "a"},
+            "publish_more": ["127.0.0.1:9100:9100"],
+            "stop_signal": "SIGQUIT",
+            "health_scheme": "https",
+            "health_headers": {"X-Probe": "yes"},
+        },
+    ),
     "requirements": ({"has_requirements": True, "module_packages": ["example.org/x"], "module_dir": "a/b"}, {}),
     "vendored": ({"has_requirements": True, "vendored": True, "module_packages": ["example.org/x"], "std_packages": ["fmt"]}, {}),
 }

@@ -232,3 +232,9 @@ def test_long_lines_are_cut_once_with_a_count() -> None:
     assert len(cut) < 1010 and cut.count("x") + int(cut.split("(and ")[1].split()[0]) == 5000
     assert text.visible(cut) == cut
     assert text.visible({"a": ["\x07", 1, None]}) == {"a": ["\\x07", 1, None]}
+
+
+def test_each_line_of_a_file_is_a_secret(settings: Callable[..., Settings]) -> None:
+    """Programs quote a line of what they read, not the file."""
+    hidden = secrets.secret_values(settings(secret_files={"key": "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----\n"}).as_json())
+    assert secrets.mask("cannot parse MIIEvQIBADANBgkq at line 2", hidden) == "cannot parse *** at line 2"
