@@ -186,6 +186,9 @@ def test_secrets_as_files(deploy: Run, port: int, tmp_path: Path) -> None:
     reports = "".join(path.read_text() for path in (tmp_path / "reports").rglob("*") if path.is_file())
     assert [part for part in secret.split() if part in told + reports + json.dumps(first)] == []
     assert changed(deploy(secret_files={"token": secret}, uid=10001)) == 0
+    shutil.rmtree(on_host.parent)
+    deploy(secret_files={"token": secret}, uid=10001)
+    assert (on_host.stat().st_uid, inspected()["Id"]) == (10001, first["Id"])
     deploy(secret_files={"token": "another"}, uid=10001)
     assert of_file(port, "read", "/run/secrets/token") == (200, "another")
     assert inspected()["Id"] != first["Id"]

@@ -128,7 +128,7 @@ from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_com
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import Settings
-from ..module_utils.deploy import history, ownership
+from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
@@ -374,7 +374,7 @@ class Preparation:
         if not plan["image_id"]:
             return
         reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
-        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container)])
+        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container), secret_files.gone(settings, plan["image"])])
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")

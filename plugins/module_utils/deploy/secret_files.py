@@ -39,11 +39,20 @@ def _place(settings: Settings, image: str) -> Path:
     return service_directory(settings) / TREE / f"{image.rpartition(':')[2]}-{fingerprint(values, settings.name)[:12]}"
 
 
+def gone(settings: Settings, image: str) -> str:
+    """Return why the files have to be written again although nothing else strayed, "" for no reason: without them the Engine would mount empty
+    directories at the next start."""
+    place = _place(settings, image)
+    missing = [name for name in settings.secret_files if not (place / name).is_file()]
+    return f"{', '.join(missing)} of go_service_secret_files is gone from the host" if missing else ""
+
+
 def write(engine: Engine, settings: Settings, image: str) -> None:
     """Write the files for the containers of an image; what is there already stays. Raise Failure where they cannot be given to its user."""
     place = _place(settings, image)
-    if not settings.secret_files or place.is_dir():
+    if not settings.secret_files or not gone(settings, image):
         return
+    shutil.rmtree(place, ignore_errors=True)
     ownership.claim(service_directory(settings), settings.name, TREE)
     place.parent.mkdir(mode=0o700, exist_ok=True)
     unfinished = place.parent / ".unfinished"
