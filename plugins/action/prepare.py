@@ -22,6 +22,7 @@ from ..module_utils.common.settings import Settings
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import dockerfile_facts
 from ..module_utils.image.ignore import check_embedded, let_back, literal
+from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import FILE, Entry, difference, manifest_digest
 from ..module_utils.image.transfer import write_archive
 from ..module_utils.source.facts import find_source, project_facts
@@ -79,6 +80,7 @@ class ActionModule(StageAction):
         project: dict[str, Any] = {}
         root = None
         entries: list[Entry] = []
+        left_out: list[str] = []
         unfetched = str(self._task.args.get("unfetched") or "") if self._task.check_mode else ""
         if unfetched:
             common["unfetched"] = unfetched
@@ -94,7 +96,9 @@ class ActionModule(StageAction):
                 common["source_root"] = found["source_root"]
             common.update(self._generate(settings, project, bases, ignored), project=project)
         if root is not None:
-            entries, common["dockerignore"] = read_context(root, common["dockerignore"], settings, project)
+            leftovers = Leftovers(root, settings, project)
+            entries, common["dockerignore"] = read_context(root, common["dockerignore"], settings, project, leftovers)
+            left_out = leftovers.told()
             common["manifest"] = manifest_digest(entries)
         self._progress.at(stages.LOOK)
         compared = self._module(mode="compare", **common)
@@ -109,6 +113,9 @@ class ActionModule(StageAction):
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+        if plan["build"]:
+            for sentence in left_out or plan["left_out"]:
+                self.tell(sentence)
         if plan["build"] and project.get("cgo_files"):
             self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
         staged = plan.pop("staged", [])

@@ -122,7 +122,7 @@ from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
-from ..module_utils.deploy import history, ownership
+from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import prove_candidate
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
@@ -231,19 +231,24 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         built = note(engine, past, reference)
         past.save(engine)
         try:
-            known["verify"] = verify(engine, params, prove_candidate)
-        except ContractBroken as broken:
-            known["verify"] = broken.verified
-            raise
-        built["proven"] = True
-        past.save(engine)
-        if params["prove_only"]:
-            return False
-        progress.at(stages.SWAP)
-        put_in_place(engine, settings, reference, past, progress=progress, known=known)
-        # For the report of a run that finds nothing to do.
-        past.report = known["verify"]
-        past.save(engine)
+            secret_files.write(engine, settings, reference)
+            try:
+                known["verify"] = verify(engine, params, prove_candidate)
+            except ContractBroken as broken:
+                known["verify"] = broken.verified
+                raise
+            built["proven"] = True
+            past.save(engine)
+            if params["prove_only"]:
+                return False
+            progress.at(stages.SWAP)
+            put_in_place(engine, settings, reference, past, progress=progress, known=known)
+            # For the report of a run that finds nothing to do.
+            past.report = known["verify"]
+            past.save(engine)
+        finally:
+            with contextlib.suppress(EngineError, OSError):
+                secret_files.prune(engine, settings)
     done = known["deploy"]
     return done["action"] in ("created", "replaced") or done["promoted"] or bool(done["pruned"])
 

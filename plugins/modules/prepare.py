@@ -128,7 +128,7 @@ from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_com
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import Settings
-from ..module_utils.deploy import history, ownership
+from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
@@ -141,6 +141,7 @@ from ..module_utils.engine.records import health
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction, with_values, without_values
 from ..module_utils.image.errors import ContextError
+from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import (
     DOCKERFILE,
     DOCKERIGNORE,
@@ -189,10 +190,13 @@ class Preparation:
         self.past = history.History(self.name)
         ownership.examine(self.directory, self.name)
         self.entries: list[Entry] = []
+        self.left_out: list[str] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
             root = Path(params["source_root"])
-            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"])
+            leftovers = Leftovers(root, self.settings, params["project"])
+            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"], leftovers)
+            self.left_out = leftovers.told()
             self.manifest = manifest_digest(self.entries)
         # The generated files as the builder gets them.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
@@ -223,6 +227,7 @@ class Preparation:
             "engine": {},
             "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
+            "left_out": self.left_out,
             "last_report": {},
             "unfetched": self.params["unfetched"],
         }
@@ -336,13 +341,15 @@ class Preparation:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
-        if settings.network not in ("bridge", "host", "none") and not engine.network_exists(settings.network):
-            raise Failure(
-                stages.NETWORK,
-                f"there is no network {settings.network} on this host (go_service_network)",
-                f"Create it (docker network create {settings.network}), or choose another.",
-                UNTOUCHED,
-            )
+        asked = {"go_service_network": (settings.network,), "go_service_networks": settings.networks}
+        for variable, network in [(variable, network) for variable, networks in asked.items() for network in networks]:
+            if network not in ("bridge", "host", "none") and not engine.network_exists(network):
+                raise Failure(
+                    stages.NETWORK,
+                    f"there is no network {network} on this host ({variable})",
+                    f"Create it (docker network create {network}), or choose another.",
+                    UNTOUCHED,
+                )
         missing = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
         if missing:
             raise Failure(
@@ -367,7 +374,7 @@ class Preparation:
         if not plan["image_id"]:
             return
         reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
-        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container)])
+        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container), secret_files.gone(settings, plan["image"])])
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")

@@ -99,7 +99,7 @@ def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,
         "failure": dict(record["failure"]) or None,
-        "url": settings.url and settings.url + settings.health_path,
+        "ask": settings.try_command("-fsS"),
     }
     if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
@@ -140,7 +140,8 @@ def text(record: Mapping[str, Any]) -> str:
             lines.append(_row("", f"{check['verdict']}: {check['title']}: {check['measured']}, {check['reason']}"))
     if deploy.get("pruned"):
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
-    if settings.url:
-        lines.append(_row("try it", f"curl {settings.url}{settings.health_path}"))
+    command = settings.try_command()
+    if command:
+        lines.append(_row("try it", command))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

@@ -6,14 +6,17 @@ role works with, or raises InputError with every problem found, each naming the 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..module_utils.common.failure import Problem
+from ..module_utils.common.names import LABELS, OWN_LABELS
+from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, Settings
+from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 from .units import Rejected, parse_duration, parse_publish, parse_size
@@ -24,6 +27,7 @@ PREFIX = "go_service_"
 _NAME = re.compile(r"\A(?=..)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _USER = re.compile(r"\A[a-z_][a-z0-9_-]{0,30}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_ALLOWED_NAME = "letters, digits and _ are allowed, not starting with a digit"
 _ENV_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\Z")
 _PACKAGE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9+_.-]*(?:[=~<>]{1,2}[A-Za-z0-9+_.-]+)?\Z")
 _BUILD_TAG = re.compile(r"\A[A-Za-z0-9_.]+\Z")
@@ -31,13 +35,22 @@ _LDFLAGS = re.compile(r"\A[A-Za-z0-9 _.,:/@%+=-]*\Z")
 _PATH_IN_MODULE = re.compile(r"\A[A-Za-z0-9_.~@+/-]*\Z")
 _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
+_HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
+# What these hold is a secret, as a rule, and everybody can read it in an image.
+_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
+_LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
+_SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
+_FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+_LARGEST_SECRET = 1 << 20
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
 
 SOURCE_TYPES = ("controller", "host", "git")
+HEALTH_SCHEMES = ("http", "https")
 BUILDERS = ("docker_image", "buildx")
 RESTART_POLICIES = ("no", "on-failure", "unless-stopped", "always")
 
@@ -150,7 +163,9 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
     return take
 
 
-def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, secret: bool = False) -> Callable[[Any], dict]:
+def _mapping_of(
+    name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
+) -> Callable[[Any], dict]:
     """secret: a value may be one, and is not shown; nor is what follows a "=" or ":" in a name, which was meant as a value."""
 
     def shown_name(key: Any) -> Any:
@@ -164,7 +179,7 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
             try:
                 text = _text(key, empty=False)
                 if name is not None and not name.match(text):
-                    raise Rejected("is not valid; letters, digits and _ are allowed, not starting with a digit")
+                    raise Rejected(f"is not valid; {allowed}")
             except Rejected as problem:
                 problems.append(f"has the name {shown_name(key)!r}, which {problem}")
                 continue
@@ -199,6 +214,24 @@ def _publish(value: Any) -> Endpoint | None:
     return parse_publish(_text(value))
 
 
+def _publication(value: Any) -> Publication:
+    text = _text(value, empty=False)
+    where, _colon, port = text.rpartition(":")
+    endpoint = parse_publish(where) if where else None
+    if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535:
+        raise Rejected('is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090"')
+    return Publication(endpoint, int(port))
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Rejected(f"is {_kind(value)}, not the content of a file; put it in quotes")
+    text = str(value)
+    if not text or "\0" in text or len(text) > _LARGEST_SECRET:
+        raise Rejected("is empty, larger than 1 MiB, or no text; the content of a file is allowed, of one line or of more")
+    return text
+
+
 def _volume(value: Any) -> str:
     text = _text(value, empty=False)
     parts = text.split(":")
@@ -211,6 +244,14 @@ def _volume(value: Any) -> str:
     if not target.startswith("/") or not target.strip("/"):
         raise Rejected(f"has no absolute path below / in the container; {usage}")
     return text
+
+
+def _image_labels(value: Any) -> dict[str, str]:
+    taken = _mapping_of(_LABEL, _text, allowed="letters, digits and . _ / - are allowed")(value)
+    own = [name for name in taken if name.startswith(LABELS) or name in OWN_LABELS]
+    if own:
+        raise Rejected(*(f"has the name {name!r}, which this role gives to its images itself" for name in own))
+    return taken
 
 
 def _tmpfs(value: Any) -> dict[str, str]:
@@ -280,6 +321,60 @@ def _pattern(value: Any) -> str:
     return text
 
 
+def _path_in_image(value: Any) -> str:
+    text = _text(value, empty=False)
+    if not _PATH_IN_IMAGE.match(text) or ".." in text.split("/"):
+        raise Rejected('is not a path in the image; letters, digits and _ . @ + / ~ - are allowed, and no ".."')
+    # Two slashes at the beginning mean something else to POSIX alone.
+    return re.sub(r"\A//", "/", posixpath.normpath(text))
+
+
+def _workdir(value: Any) -> str:
+    text = _path_in_image(value)
+    if not text.startswith("/"):
+        raise Rejected('is not an absolute path in the image; write it like "/app"')
+    return text
+
+
+def _path_in_source(value: Any) -> str:
+    text = _text(value, empty=False)
+    if text.startswith("/") or ".." in text.split("/") or posixpath.normpath(text) == ".":
+        raise Rejected('is not a path within the source; write it from the top of the source, like "web/templates"')
+    return posixpath.normpath(text)
+
+
+def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], dict]:
+    """Take a mapping with these names alone."""
+    known = {**needed, **optional}
+
+    def take(value: Any) -> dict:
+        if not isinstance(value, Mapping):
+            raise Rejected(f"is {_kind(value)}, not a mapping of {', '.join(known)}")
+        missing = [name for name in needed if name not in value]
+        unknown = [f"{name!r}{did_you_mean(str(name), known)}" for name in value if name not in known]
+        if missing:
+            raise Rejected(f"has no {', '.join(missing)}")
+        if unknown:
+            raise Rejected(f"has {', '.join(unknown)}; there are {', '.join(known)}")
+        taken = {}
+        for name, item in value.items():
+            try:
+                taken[name] = known[name](item)
+            except Rejected as problem:
+                raise Rejected(f"has {name!r} with the value {item!r}, which {problem}") from None
+        return taken
+
+    return take
+
+
+_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False)})
+
+
+def _file(value: Any) -> File:
+    taken = _FILE(value)
+    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"))
+
+
 def _source_version(value: Any) -> str:
     text = _text(value, empty=False)
     # What git takes for an option, for another word, or for no name of a reference: https://git-scm.com/docs/git-check-ref-format
@@ -316,23 +411,35 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_timeout": _integer(1, 86400, " of seconds"),
     "dockerignore": _list_of(_pattern),
     "context_limit_mb": _number(0, " of megabytes"),
+    "workdir": _workdir,
+    "files": _list_of(_file),
+    "directories": _list_of(_path_in_image),
     "packages": _list_of(_matching(_PACKAGE, 'write an Alpine package, like "tzdata" or "tzdata=2026a-r0"')),
+    "image_labels": _image_labels,
     "user": _matching(_USER, "lower-case letters, digits, _ and - are allowed, starting with a letter or _"),
     "uid": _uid,
     "numeric_user": _boolean,
     "port": _integer(1, 65535),
     "publish": _publish,
+    "publish_more": _list_of(_publication),
     "health_path": _matching(_HEALTH_PATH, 'it starts with "/" and holds letters, digits and . _ ~ ! @ , : + % / = ? -'),
     "health_host": _matching(_HOST, "write a host name or an IP address, IPv6 in brackets"),
+    "health_scheme": _choice(HEALTH_SCHEMES),
+    "health_headers": _mapping_of(_HEADER, _text, allowed="letters, digits and - are allowed"),
+    "health_command": _list_of(lambda value: _text(value, empty=False)),
     "health_interval": _duration,
     "health_timeout": _duration,
     "health_start_period": _duration,
     "health_retries": _integer(1, 100),
     "args": _list_of(_text),
     "env": _mapping_of(_ENV_NAME, _text, secret=True),
+    "secret_files": _mapping_of(
+        _FILE_NAME, _content, allowed="letters, digits and . _ - are allowed, not starting with a dot", secret=True
+    ),
     "volumes": _list_of(_volume),
     "labels": _mapping_of(None, _text, secret=True),
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
+    "networks": _list_of(_matching(_NETWORK, "write a network's name")),
     "restart_policy": _choice(RESTART_POLICIES),
     "memory": _memory,
     "cpus": _number(0),
@@ -344,6 +451,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "log_max_size": _log_size,
     "log_max_file": _integer(1, 1000),
     "stop_timeout": _integer(0, 3600, " of seconds"),
+    "stop_signal": _matching(_SIGNAL, 'write a signal that a program can heed, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
@@ -394,11 +502,66 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
+    secret = [name for name in settings.get("health_headers", ()) if name.lower() in _SECRET_HEADERS]
+    if secret:
+        problems.append(
+            f"go_service_health_headers has {', '.join(secret)}, whose value everybody could read in the image. "
+            "Let the health check ask a path that needs none, or test by a command of the service's own (go_service_health_command)."
+        )
+    if settings.get("health_command") and (settings.get("health_headers") or settings.get("health_scheme") == "https"):
+        problems.append(
+            "go_service_health_command is set, and so is go_service_health_headers or go_service_health_scheme, which it knows nothing of. "
+            "Remove one of them."
+        )
+    for variable in ("publish_more", "networks"):
+        if settings.get("network") in ("host", "none") and settings.get(variable):
+            problems.append(
+                f"go_service_{variable} is set, but a container in the network {settings['network']!r} has no other network and publishes no port. "
+                f"Set go_service_{variable} to [] or choose another go_service_network."
+            )
+    single = [name for name in settings.get("networks", ()) if name in ("host", "none")]
+    if single:
+        problems.append(
+            f"go_service_networks has {', '.join(single)}, which goes with no other network. Set go_service_network to it alone."
+        )
+    ends = [more.endpoint for more in settings.get("publish_more", ())] + list(filter(None, [settings.get("publish")]))
+    twice = sorted({str(end) for end in ends if ends.count(end) > 1})
+    if twice:
+        problems.append(
+            f"go_service_publish and go_service_publish_more have {', '.join(twice)} more than once. Choose another port of the host."
+        )
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is '{settings['publish']}', but a container in the network {settings['network']!r} publishes no port. "
             'Set go_service_publish to "" or choose another go_service_network.'
         )
+    return problems
+
+
+def _in_the_image(settings: dict[str, Any]) -> list[str]:
+    """Return the problems of the places that the service's files and directories have in the image."""
+    if not {"name", "workdir", "files", "directories", "user", "tmpfs", "volumes"} <= set(settings):
+        return []
+    workdir, name, problems = settings["workdir"], settings["name"], []
+    covered = {**dict.fromkeys(settings["tmpfs"], "go_service_tmpfs")}
+    covered.update({posixpath.normpath(volume.split(":")[1]): "go_service_volumes" for volume in settings["volumes"]})
+    files = [(f"go_service_files brings {file.src} to {file.dest!r}", absolute(workdir, file.dest)) for file in settings["files"]]
+    directories = [(f"go_service_directories has {path!r}", absolute(workdir, path)) for path in settings["directories"]]
+    for what, place in [(f"go_service_workdir is {workdir!r}", workdir), *files, *directories]:
+        system = system_place(place, name)
+        if system:
+            problems.append(f"{what}, which belongs to the system ({system}). Choose another place, like /app or /srv.")
+    for what, place in files:
+        hidden = below(place, covered)
+        if hidden:
+            problems.append(f"{what}, which {covered[hidden]} hides by what it mounts at {hidden}. Choose another place for one of them.")
+        if [other for _what, other in files].count(place) > 1:
+            problems.append(f"{what}, and another one to the same place. Choose another place for one of them.")
+    for file in settings["files"]:
+        if file.owner not in ("root", settings["user"]):
+            problems.append(
+                f"go_service_files gives {file.src} to {file.owner!r}, who is neither root nor go_service_user ({settings['user']})."
+            )
     return problems
 
 
@@ -426,7 +589,7 @@ def check_variables(raw: Mapping[str, Any]) -> Settings:
                 or (name == "source" and re.search("[@:]", str(raw[name])))
             )
             problems += [f"{PREFIX}{name} {'' if whole else f'is {raw[name]!r}, which '}{problem}." for problem in rejected.args]
-    problems += _across(settings)
+    problems += _across(settings) + _in_the_image(settings)
     if problems:
         raise InputError(problems)
     return Settings(**settings)

@@ -46,6 +46,7 @@ PROJECT = {
     "std_packages": ["fmt", "net/http"],
     "module_packages": [],
     "embedded_files": [],
+    "files": [],
     "origin": {"revision": "", "date": "", "url": ""},
 }
 NOBODY = 65534

@@ -305,6 +305,7 @@ def image_record(tars: list[bytes], **config: Any) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": [diff_id(tar) for tar in tars]},
         "Config": {
             "User": "app",
+            "WorkingDir": "/srv",
             "Env": ["PATH=/usr/local/bin:/bin", "PORT=8080"],
             "ExposedPorts": {"8080/tcp": {}},
             "Entrypoint": [BINARY],

@@ -23,6 +23,8 @@ LABEL_REPORT = "go-service.report"
 LABEL_WRITTEN = "go-service.written"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."
+# Those of the latter that the role sets.
+OWN_LABELS = tuple(OCI + name for name in ("title", "version", "revision", "created", "source", "base.name", "base.digest"))
 
 # How many digits of an image's content digest are its tag.
 TAG_LENGTH = 12

@@ -24,7 +24,7 @@ from .settings import Settings
 from .text import spelled
 
 # Settings whose values are secret, each a mapping of names to values.
-SECRET = ("env", "build_env", "build_args", "labels")
+SECRET = ("env", "build_env", "build_args", "labels", "secret_files")
 MASK = "***"
 
 Values = Mapping[str, Mapping[str, str]]
@@ -117,6 +117,9 @@ def _parts(value: str) -> Iterator[str]:
     held = password if colon else user
     yield held
     yield urllib.parse.unquote(held)
+    if "\n" in value:
+        # Programs quote a line of a file.
+        yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _WHOLE_WORDS)
 
 
 def _parts_of_address(address: str) -> Iterator[str]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .places import absolute
 from .text import duration, size
 
 # What a user writes as Docker does, and is a number here; of a size what its "k" is: the Engine counts logs by another than memory.
@@ -36,6 +38,30 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Publication:
+    """A port of the container, and where on the host it is published."""
+
+    endpoint: Endpoint
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as Docker writes it."""
+        return f"{self.endpoint}:{self.port}"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file or a directory of the source that the image has beside the binary.
+
+    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user.
+    """
+
+    src: str
+    dest: str
+    owner: str
+
+
+@dataclass(frozen=True)
 class Budget:
     """Limits by name, None for no limit. Megabytes are millions of bytes, as `docker images` counts."""
 
@@ -55,7 +81,7 @@ BUDGETS = tuple(field.name for field in fields(Budget))
 class Settings:
     """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
 
-    The values of env, labels, build_env and build_args are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
+    The values of env, labels, build_env, build_args and secret_files are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
     publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
     """
 
@@ -78,23 +104,33 @@ class Settings:
     build_timeout: int
     dockerignore: tuple[str, ...]
     context_limit_mb: float
+    workdir: str
+    files: tuple[File, ...]
+    directories: tuple[str, ...]
     packages: tuple[str, ...]
+    image_labels: Mapping[str, str]
     user: str
     uid: int | None
     numeric_user: bool
     port: int
     publish: Endpoint | None
+    publish_more: tuple[Publication, ...]
     health_path: str
     health_host: str
+    health_scheme: str
+    health_headers: Mapping[str, str]
+    health_command: tuple[str, ...]
     health_interval: float
     health_timeout: float
     health_start_period: float
     health_retries: int
     args: tuple[str, ...]
     env: Mapping[str, str]
+    secret_files: Mapping[str, str]
     volumes: tuple[str, ...]
     labels: Mapping[str, str]
     network: str
+    networks: tuple[str, ...]
     restart_policy: str
     memory: int
     cpus: float
@@ -106,6 +142,7 @@ class Settings:
     log_max_size: int
     log_max_file: int
     stop_timeout: int
+    stop_signal: str
     image_tag: str
     start_timeout: float
     stable_seconds: float
@@ -122,7 +159,13 @@ class Settings:
         """Return the settings that `as_json` wrote."""
         values = {field.name: _read(data[field.name]) for field in fields(cls)}
         published = values["publish"]
-        return cls(**{**values, "publish": Endpoint(**published) if published else None, "budget": Budget(**values["budget"])})
+        made = {
+            "publish": Endpoint(**published) if published else None,
+            "publish_more": tuple(Publication(Endpoint(**more["endpoint"]), more["port"]) for more in values["publish_more"]),
+            "files": tuple(File(**file) for file in values["files"]),
+            "budget": Budget(**values["budget"]),
+        }
+        return cls(**{**values, **made})
 
     def as_json(self) -> dict[str, Any]:
         """Return them as plain data, which a fact or an option of a module can hold."""
@@ -140,12 +183,41 @@ class Settings:
     @property
     def url(self) -> str:
         """The address at which the service answers on its host, "" where it publishes no port."""
-        return f"http://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
+        return f"{self.health_scheme}://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
 
     @property
-    def health_command(self) -> tuple[str, ...]:
-        """The words of the health check's command."""
-        return ("wget", "--no-verbose", "--tries=1", "--spider", f"http://{self.health_host}:{self.port}{self.health_path}")
+    def publications(self) -> tuple[Publication, ...]:
+        """Everything that is published, the service's own port first."""
+        return (*((Publication(self.publish, self.port),) if self.publish else ()), *self.publish_more)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports in the container that somebody is to reach, the service's own first, each once."""
+        return tuple(dict.fromkeys((self.port, *(more.port for more in self.publish_more))))
+
+    @property
+    def health_test(self) -> tuple[str, ...]:
+        """The words of the health check. By TLS the service is asked as itself: its certificate is for the name that others call it by."""
+        if self.health_command:
+            return self.health_command
+        insecure = ("--no-check-certificate",) if self.health_scheme == "https" else ()
+        headers = (f"--header={name}: {value}" for name, value in self.health_headers.items())
+        address = f"{self.health_scheme}://{self.health_host}:{self.port}{self.health_path}"
+        return ("wget", "--no-verbose", "--tries=1", "--spider", *insecure, *headers, address)
+
+    def try_command(self, *options: str) -> str:
+        """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
+        if self.health_command:
+            return shlex.join(("docker", "exec", self.name, *self.health_command))
+        if not self.url:
+            return ""
+        insecure = ("-k",) if self.health_scheme == "https" else ()
+        headers = [word for name, value in self.health_headers.items() for word in ("-H", f"{name}: {value}")]
+        return shlex.join(("curl", *options, *insecure, *headers, self.url + self.health_path))
+
+    def in_image(self, path: str) -> str:
+        """Return a path of the image as an absolute one; a relative one begins in the working directory."""
+        return absolute(self.workdir, path)
 
     @property
     def demands(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.names import LABEL_NAME, OCI
-from ..common.settings import Endpoint, Settings
+from ..common.settings import Endpoint, Publication, Settings
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Expected:
     trial, which has neither host port nor restart policy by design. health_test: the words of the health check's
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
-    the stand-in's name). packages: what was asked to be installed. budgets: limits by name, None for no limit;
+    the stand-in's name). packages: what was asked to be installed. publish_more: what is published beside; networks: all of them; stop_signal: "" for the base's; secret_files: their names. workdir: the working directory; directories: those of the service's
+    user; files: what is in the image beside the binary, each with its owner; all of them absolute. budgets: limits by name, None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
     health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
@@ -41,6 +42,13 @@ class Expected:
     source_date: str = ""
     base_name: str = ""
     packages: tuple[str, ...] = ()
+    workdir: str = "/srv"
+    publish_more: tuple[Publication, ...] = ()
+    networks: tuple[str, ...] = ("bridge",)
+    stop_signal: str = ""
+    secret_files: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()
     pids_limit: int = 128
     memory: int = 256 << 20
@@ -67,7 +75,7 @@ class Expected:
         fields: dict[str, Any] = {
             "service": settings.name,
             "port": settings.port,
-            "health_test": settings.health_command,
+            "health_test": settings.health_test,
             "user": settings.user,
             "uid": settings.uid,
             "numeric_user": settings.numeric_user,
@@ -79,6 +87,13 @@ class Expected:
             "labels": _labels(settings),
             "base_name": settings.runtime_image,
             "packages": settings.packages,
+            "workdir": settings.workdir,
+            "publish_more": settings.publish_more,
+            "networks": (settings.network, *settings.networks),
+            "stop_signal": settings.stop_signal,
+            "secret_files": tuple(settings.secret_files),
+            "directories": tuple(map(settings.in_image, settings.directories)),
+            "files": {settings.in_image(asked.dest): asked.owner for asked in settings.files},
             "cap_add": settings.cap_add,
             "pids_limit": settings.pids_limit,
             "memory": settings.memory,
@@ -93,6 +108,8 @@ class Expected:
 def _labels(settings: Settings) -> dict[str, str]:
     """The labels that the settings alone decide. An image that is returned to was built for the version it had then."""
     labels = {LABEL_NAME: settings.name, OCI + "title": settings.name}
-    if settings.version and not settings.image_tag:
-        labels[OCI + "version"] = settings.version
+    if not settings.image_tag:
+        labels.update(settings.image_labels)
+        if settings.version:
+            labels[OCI + "version"] = settings.version
     return labels

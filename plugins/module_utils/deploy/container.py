@@ -14,6 +14,7 @@ from typing import Any
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
 from ..common.secrets import fingerprint
 from ..common.settings import Settings
+from . import secret_files
 
 # A health check's own start interval came with this API version (Engine 25).
 START_INTERVAL_API = (1, 44)
@@ -55,18 +56,27 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int]) ->
     image: reference to create from. Where the Engine knows start intervals, the health check asks each second until the first
     success within the start period, instead of waiting one full interval; everything else of it is the image's.
     """
-    port = f"{settings.port}/tcp"
     body: dict[str, Any] = {
         "Image": image,
         "Cmd": list(settings.args) or None,
         "Env": [f"{name}={value}" for name, value in settings.env.items()],
         "StopTimeout": settings.stop_timeout,
         "Labels": {**settings.labels, LABEL_NAME: settings.name, LABEL_KIND: KIND_SERVICE},
-        "ExposedPorts": {port: {}},
+        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
         "HostConfig": host_config(settings),
     }
-    if settings.publish:
-        body["HostConfig"]["PortBindings"] = {port: [{"HostIp": settings.publish.address, "HostPort": str(settings.publish.port)}]}
+    if settings.publications:
+        bindings: dict[str, list[dict[str, str]]] = {}
+        for published in settings.publications:
+            at = {"HostIp": published.endpoint.address, "HostPort": str(published.endpoint.port)}
+            bindings.setdefault(f"{published.port}/tcp", []).append(at)
+        body["HostConfig"]["PortBindings"] = bindings
+    if settings.secret_files:
+        body["HostConfig"]["Binds"] += secret_files.binds(settings, image)
+    if settings.stop_signal:
+        body["StopSignal"] = settings.stop_signal
+    if settings.networks:
+        body["NetworkingConfig"] = {"EndpointsConfig": {network: {} for network in settings.networks}}
     if api_version >= START_INTERVAL_API:
         body["Healthcheck"] = {
             "Interval": _nanoseconds(settings.health_interval),
@@ -81,7 +91,7 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int]) ->
 
 def candidate_body(settings: Settings, image: str, api_version: tuple[int, int]) -> dict[str, Any]:
     """Return the create body of a candidate: the service's, without host port and restarts, probed at a short interval."""
-    body = create_body(replace(settings, publish=None, restart_policy="no"), image, api_version)
+    body = create_body(replace(settings, publish=None, publish_more=(), restart_policy="no"), image, api_version)
     body["Labels"][LABEL_KIND] = KIND_CANDIDATE
     body["Healthcheck"] = {
         "Interval": CANDIDATE_INTERVAL,
@@ -128,4 +138,7 @@ def drift(body: Mapping[str, Any], inspected: Mapping[str, Any]) -> list[str]:
         present = actual.get(key)
         if (present or None) != (wanted.get(key) or None):
             found.append(f"{key} {json.dumps(present)} instead of {json.dumps(wanted.get(key))}")
+    present = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    further = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
+    found += [f"it is not in the network {network}" for network in further if network not in present]
     return found

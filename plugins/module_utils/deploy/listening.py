@@ -85,12 +85,18 @@ def told(found: Iterable[Listener]) -> str:
     return ", ".join(f"{port} ({'all addresses' if '::' in held else ', '.join(held)})" for port, held in ports.items())
 
 
-def speaks_tls(address: str, port: int) -> bool:
-    """Say whether who listens there answers the beginning of TLS by TLS."""
+def any_certificate() -> ssl.SSLContext:
+    """Return what takes a service's own certificate, which this machine does not know."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def speaks_tls(address: str, port: int) -> bool:
+    """Say whether who listens there answers the beginning of TLS by TLS."""
     try:
+        context = any_certificate()
         with socket.create_connection((address, port), timeout=_SECONDS) as plain, context.wrap_socket(plain, server_hostname="localhost"):
             return True
     except ssl.SSLError as error:
@@ -125,10 +131,11 @@ class Ears:
     def diagnosis(self, container: Mapping[str, Any], tests: str) -> tuple[str, str]:
         """Return (what is wrong with where a running container listens, what to do), ("", "") for nothing; tests: what its health tests printed."""
         self.listen(container, ask=True)
-        asked = re.search(r"https?://\S+", " ".join(health_test(container) or []))
+        asked = re.findall(r"https?://\S+", " ".join(health_test(container) or []))
         if self.now is None or not asked:
             return "", ""
-        where = urlsplit(asked[0])
+        # The address is the last word, after the headers.
+        where = urlsplit(asked[-1])
         port, host = where.port or (443 if where.scheme == "https" else 80), where.hostname or ""
         here = sorted(address for address, held in self.now if held == port)
         if not self.now:
@@ -147,10 +154,16 @@ class Ears:
                 f"Set go_service_port to {right}, or make the service listen on {port}: it finds that number in PORT, "
                 "or tell it by go_service_args or go_service_env.",
             )
-        if where.scheme == "http" and any(speaks_tls(address, port) for address in _from_outside(container, here)):
+        reached = _from_outside(container, here)
+        if where.scheme == "http" and any(speaks_tls(address, port) for address in reached):
             return (
                 f"it speaks TLS on port {port}, where the health check asks by plain HTTP",
-                "Make the service speak plain HTTP on go_service_port, by go_service_args or go_service_env; what stands before it can speak TLS.",
+                "Set go_service_health_scheme to https, or make the service speak plain HTTP on go_service_port, by go_service_args or go_service_env.",
+            )
+        if where.scheme == "https" and reached and not any(speaks_tls(address, port) for address in reached):
+            return (
+                f"it does not speak TLS on port {port}, where the health check asks by TLS",
+                "Set go_service_health_scheme to http, or make the service speak TLS on go_service_port, by go_service_args or go_service_env.",
             )
         refused = re.search(r"can't connect[^\n]*?(?:\(([0-9a-f.:\[\]]+?)\))?: Connection refused|connection refused", tests, re.I)
         if refused:

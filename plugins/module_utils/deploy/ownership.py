@@ -19,7 +19,7 @@ from ..common.files import read_own, write_text
 from ..common.stages import DIRECTORY
 
 RECORD = "record.json"
-TREES = ("context", "source")
+TREES = ("context", "source", "secrets")
 FILES = (RECORD, "report.json", "lock", "lock.new", "working")
 
 

@@ -12,23 +12,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.settings import Settings
+from ..common.settings import Endpoint, Settings
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
 
 
 def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where the host port is taken by anything but the service's own old container."""
-    if not settings.publish:
-        return
-    address, port = settings.publish.address, settings.publish.port
+    """Raise Failure where a host port is taken by anything but the service's own old container."""
+    for published in settings.publications:
+        _check_endpoint(engine, settings, published.endpoint, old)
+
+
+def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old: Mapping[str, Any] | None) -> None:
+    address, port = endpoint.address, endpoint.port
     own = _addresses(old, port)
     if own:
         # What the old container holds is free when it stops; the rest of a wider address may be somebody else's.
         others_hold = {held for held in _listening(port) if held not in own and _collide(address, held)}
         if others_hold and address not in own:
-            raise _taken(engine, settings, address, port, sorted(others_hold)[0])
+            raise _taken(engine, settings, endpoint, sorted(others_hold)[0])
         return
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     try:
@@ -37,22 +40,30 @@ def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None
             probe.bind((address, port))
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            message, remedy = f"the address {address} is not one of this host's", "Choose another address in go_service_publish."
+            message, remedy = (
+                f"the address {address} is not one of this host's",
+                f"Choose another address in {_variable(settings, endpoint)}.",
+            )
         elif error.errno == errno.EACCES:
             # Only this process may not bind it; the Engine may.
             return
         else:
-            raise _taken(engine, settings, address, port, address) from error
+            raise _taken(engine, settings, endpoint, address) from error
         raise Failure(PORT, message, remedy, UNTOUCHED) from error
 
 
-def _taken(engine: Engine, settings: Settings, address: str, port: int, held: str) -> Failure:
+def _variable(settings: Settings, endpoint: Endpoint) -> str:
+    return "go_service_publish" if endpoint == settings.publish else "go_service_publish_more"
+
+
+def _taken(engine: Engine, settings: Settings, endpoint: Endpoint, held: str) -> Failure:
     """Return the failure of a port that is taken; held: the address that is."""
+    address, port = endpoint.address, endpoint.port
     others = [name for name in engine.publishers(port) if name != settings.name]
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
     at = "" if held == address else f" at {held}"
-    message = f"the host port {settings.publish} is taken{at} by {holder}"
-    return Failure(PORT, message, "Stop it, or choose another port in go_service_publish.", UNTOUCHED)
+    message = f"the host port {endpoint} is taken{at} by {holder}"
+    return Failure(PORT, message, f"Stop it, or choose another port in {_variable(settings, endpoint)}.", UNTOUCHED)
 
 
 def _addresses(container: Mapping[str, Any] | None, port: int) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +15,13 @@ from ..common.settings import Settings
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
-from .listening import Ears
+from .listening import Ears, any_certificate
 from .remedies import remedy_for
 from .signals import who_ended
 
 POLL = 0.05
+# How long a connection has to last to count as one with the service, in seconds.
+LINE_HELD = 0.3
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
 LOG_LINES_READ = 400
@@ -160,11 +164,21 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         time.sleep(POLL if passed_at is None else min(stable, 0.5))
 
 
-def http_answers(address: str, port: int, path: str, timeout: float = 3.0) -> str:
-    """Ask an address for a path; return "" where any HTTP answer comes, "refused", or what else went wrong."""
+def answers(settings: Settings, address: str, port: int, timeout: float = 3.0) -> str:
+    """Ask the service at an address; return "" where it answers, "refused", or what else went wrong.
+
+    Any HTTP answer will do. What a service speaks whose health is tested by a command is not known: it answers where it does not hang up at once,
+    as what forwards a published port does for a service that does not listen.
+    """
     try:
-        connection = http.client.HTTPConnection(address, port, timeout=timeout)
-        connection.request("GET", path, headers={"Host": "localhost"})
+        if settings.health_command:
+            return _holds_the_line(address, port, timeout)
+        connection = (
+            http.client.HTTPSConnection(address, port, timeout=timeout, context=any_certificate())
+            if settings.health_scheme == "https"
+            else http.client.HTTPConnection(address, port, timeout=timeout)
+        )
+        connection.request("GET", settings.health_path, headers={"Host": "localhost", **settings.health_headers})
         connection.getresponse().read(1)
         connection.close()
     except ConnectionRefusedError:
@@ -174,22 +188,32 @@ def http_answers(address: str, port: int, path: str, timeout: float = 3.0) -> st
     return ""
 
 
+def _holds_the_line(address: str, port: int, timeout: float) -> str:
+    """Connect, and say what is wrong where the other side hangs up at once."""
+    with socket.create_connection((address, port), timeout=timeout) as connection:
+        connection.settimeout(LINE_HELD)
+        with contextlib.suppress(socket.timeout):
+            return "" if connection.recv(1) else "the connection is closed at once"
+    return ""
+
+
 def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
     networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
-    return bool(addresses) and all(http_answers(address, settings.port, settings.health_path, 1.0) == "refused" for address in addresses)
+    return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
 
 
 def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
     prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, settings.stable_seconds, restarts=restarts)
     if settings.publish:
-        problem = http_answers(settings.publish.host, settings.publish.port, settings.health_path)
+        problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:
+            path = "" if settings.health_command else settings.health_path
             raise NotProven(
-                f"it is healthy inside, but {settings.url}{settings.health_path} does not answer on the host: {problem}",
+                f"it is healthy inside, but {settings.url}{path} does not answer on the host: {problem}",
                 "Check go_service_publish, go_service_port and the host's firewall.",
                 [],
             )

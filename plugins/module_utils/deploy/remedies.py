@@ -18,7 +18,8 @@ _REMEDIES = (
         _ANY,
         r"read-only file system",
         "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
-        "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up).",
+        "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up). A relative path begins in go_service_workdir; "
+        "an empty directory there that belongs to its user go_service_directories makes.",
     ),
     (
         _ANY,
@@ -32,6 +33,17 @@ _REMEDIES = (
     ),
     (
         _TEST,
+        r"ssl_client|not an http or ftp url: https:|no openssl",
+        "The runtime image's wget cannot ask by TLS. Install what it takes (go_service_packages: [ssl_client]), choose a go_service_runtime_image whose "
+        "BusyBox can, or test by a command of the service's own (go_service_health_command).",
+    ),
+    (
+        _TEST,
+        r"executable file not found|unable to start container process|no such file or directory: unknown",
+        "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
+    ),
+    (
+        _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
         "a service that listens on IPv4 only may want go_service_health_host: 127.0.0.1.",
@@ -39,8 +51,8 @@ _REMEDIES = (
     (
         _ANY,
         r"tls handshake error.*(?:http request|does not look like a tls handshake)",
-        "The service speaks TLS, and the health check asks by plain HTTP. Make it speak plain HTTP on go_service_port, by go_service_args or "
-        "go_service_env; what stands before it can speak TLS.",
+        "The service speaks TLS, and the health check asks by plain HTTP. Set go_service_health_scheme to https, or make it speak plain HTTP on "
+        "go_service_port, by go_service_args or go_service_env.",
     ),
     (
         _TEST,
@@ -60,8 +72,14 @@ _REMEDIES = (
     (
         _ANY,
         r"pattern matches no files|(?:open|stat|lstat) \S*(?:\.(?:html?|tmpl|gohtml|tpl)|templates?\b|static\b|views\b)\S*: no such file",
-        "The service looks for files that its image does not have: the binary alone is in it. Embed them (//go:embed), or mount their directory by "
-        "go_service_volumes where the service looks; its working directory is /srv.",
+        "The service looks for files that its image does not have. Bring them from the source by go_service_files, embed them (//go:embed), or mount "
+        "their directory by go_service_volumes where the service looks; a relative path begins in go_service_workdir.",
+    ),
+    (
+        _ANY,
+        r"\b(?:open|stat|lstat|chdir|readdir|fdopendir|scandir|readdirent|mkdir|directory)[ :\"']+(?:\./)?[^/\s:\"'][^\s:\"']*[\"']?: no such file or directory",
+        "The service looks for a path in its working directory, which is go_service_workdir. What the source has of it go_service_files brings; an "
+        "empty directory for the service's user go_service_directories makes; data of the host go_service_volumes mounts there.",
     ),
     (
         _ANY,
@@ -103,16 +121,20 @@ _REFUSED = (
     (r"duplicate mount point", ("volumes", "tmpfs")),
     (r"tmpfs", ("tmpfs",)),
     (r"logging driver|log[- ]?opt|max-size|max-file", ("log_max_size", "log_max_file")),
-    (r"port is already allocated|bind: |userland proxy|port binding|hostport", ("publish",)),
-    (r"network \S+ not found|network-scoped|external connectivity|network mode|joining network", ("network", "publish")),
+    (r"port is already allocated|bind: |userland proxy|port binding|hostport", ("publish", "publish_more")),
+    (
+        r"network \S+ not found|network-scoped|external connectivity|network mode|joining network|connecting \S+ to the network",
+        ("network", "networks", "publish"),
+    ),
     (r"unable to find (?:user|group)|no matching entries in (?:passwd|group)", ("user", "uid")),
-    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs")),
+    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs", "secret_files")),
     (r"restart policy|restart count", ("restart_policy",)),
     (
         r"health ?check|interval in healthcheck|timeout in healthcheck|start period",
         ("health_interval", "health_timeout", "health_start_period", "health_retries"),
     ),
     (r"stop ?timeout", ("stop_timeout",)),
+    (r"stop ?signal|invalid signal", ("stop_signal",)),
     (r"environment variable", ("env",)),
     (r"\blabels?\b", ("labels",)),
 )

@@ -6,6 +6,7 @@ Calls that may be repeated wait for an Engine that went away, for instance becau
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
 import threading
@@ -235,8 +236,21 @@ class Engine:
         return self._ask("list of images", lambda: self._client.images(filters={**_filters(labels), **extra}))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
-        """Create a container and return its id."""
-        return self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(dict(body), name)["Id"])
+        """Create a container and return its id.
+
+        The networks of its NetworkingConfig are those beside the one of its NetworkMode: an Engine before 25 takes only one with the request.
+        """
+        asked = dict(body)
+        further = asked.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
+        made = self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(asked, name)["Id"])
+        try:
+            for network in further:
+                connect = functools.partial(self._client.connect_container_to_network, made, network)
+                self._ask(f"connecting {name} to the network {network}", connect)
+        except EngineError:
+            self.remove(made)
+            raise
+        return made
 
     def start(self, name: str) -> None:
         """Start a container; one that runs stays as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from ..common.credentials import is_named_so
 from ..common.settings import Settings
 from .errors import ContextError
 from .ignore import ClassicRules, IgnoreRules, check_embedded, let_back, literal
-from .manifest import DIRECTORY, Entry, read_manifest
+from .leftovers import BY_PATTERN, Leftovers
+from .manifest import DIRECTORY, LINK, Entry, leaves, read_manifest, walk
 
 _DENIED = "\n# credentials that this source has\n"
 _KEPT = "\n# let back in: docker_image matches without regard to case\n"
@@ -49,20 +51,53 @@ def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignor
         )
 
 
-def read_context(root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any]) -> tuple[list[Entry], str]:
-    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that.
+def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any], leftovers: Leftovers) -> None:
+    """Raise ContextError where the build does not see what go_service_files asks for, or where that cannot be copied as it is; note what of
+    it is kept out by a pattern."""
+    seen = {entry.path for entry in entries}
+    for asked in project.get("files", ()):
+        src = asked["src"]
+        if src not in seen:
+            raise ContextError(
+                f".dockerignore keeps {src} out of the build, which go_service_files asks for",
+                f'Correct the patterns of go_service_dockerignore, or add at their end: "!{src}".',
+            )
+        below = [f"{src}/{path}" for path, _entry in walk(root / src)] if asked["kind"] == "directory" else [src]
+        secret = next((path for path in below if path not in seen and is_named_so(posixpath.basename(path))), "")
+        if secret or is_named_so(posixpath.basename(src)):
+            raise ContextError(
+                f"go_service_files would bring {secret or src} into the image, which is called as credentials are",
+                "Take it out of there, and hand it over at run time; rename it where it is none.",
+            )
+        for path in below:
+            if path not in seen:
+                leftovers.note(BY_PATTERN, path)
+        for entry in entries:
+            if entry.kind == LINK and entry.path.startswith(f"{src}/") and leaves(os.path.relpath(entry.path, src), entry.content):
+                raise ContextError(
+                    f"go_service_files brings {src} into the image, but the symbolic link {entry.path} in it leads out of it to {entry.content}",
+                    f"Copy what it points to into {src}, or keep the link out with go_service_dockerignore.",
+                )
+
+
+def read_context(
+    root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any], leftovers: Leftovers | None = None
+) -> tuple[list[Entry], str]:
+    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that; leftovers: of the source.
 
     What the names in the source ask for beyond the file that was rendered is added at its end, so that the file of a source without such
     names, and the digest with it, stays as it is. Raises ContextError, SourceError.
     """
-    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb)
+    leftovers = leftovers or Leftovers(root, settings, project)
+    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
     denied = credentials(entries, settings.dockerignore)
     if denied:
         dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)
         check_embedded(project, dockerignore)
-        entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb)
+        entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
     if project.get("main_package"):
         check_seen(entries, project, dockerignore)
+    check_files(root, entries, project, leftovers)
     rules = ClassicRules(dockerignore.splitlines())
     # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
     kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]

@@ -90,6 +90,13 @@ def module_files(project: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _copied_file(asked: Mapping[str, str]) -> str:
+    """Return the arguments of COPY for one of go_service_files. What a directory holds is copied into a directory, a file under its name."""
+    owner = "" if asked["owner"] == "root" else f"--chown={asked['owner']}:{asked['owner']} "
+    slash = "/" if asked["kind"] == "directory" else ""
+    return owner + _copy([_pattern(asked["src"]) + slash], asked["dest"] + slash)
+
+
 def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the variables of the Dockerfile template that follow from the Go facts."""
     warm = not project["profiled"]
@@ -99,9 +106,9 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         flags.append("-gcflags=all=-dwarf=false")
     if settings.build_tags:
         flags.append("-tags=" + ",".join(settings.build_tags))
-    for path in (project["module_dir"], project["main_package"], *project["local_modules"]):
+    for path in (project["module_dir"], project["main_package"], *project["local_modules"], *(asked["src"] for asked in project["files"])):
         if not path.isprintable():
-            raise SourceError(f"the directory {path!r} has a line break or another character in its name that does not print", "Rename it.")
+            raise SourceError(f"the path {path!r} has a line break or another character in its name that does not print", "Rename it.")
     return {
         "goflags": " ".join(flags),
         "module_subdir": _workdir(("/" + _prefix(project["module_dir"])).rstrip("/")),
@@ -111,7 +118,11 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "module_packages": project["module_packages"] if warm else [],
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
-        "health_command": json.dumps(settings.health_command),
+        "ports": settings.ports,
+        "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
+        "directories": [settings.in_image(path) for path in settings.directories],
+        "copied_files": [_copied_file(asked) for asked in project["files"]],
+        "health_command": json.dumps(settings.health_test),
     }
 
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from ..common.files import CHUNK, open_beneath, stays_within
 from .errors import ContextError, changed, unreadable
@@ -45,8 +46,18 @@ class Entry:
         return [self.path, self.kind, self.executable, self.content]
 
 
-def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os.DirEntry]]:
-    """Yield (relative path, entry) of everything the rules let through, in no particular order."""
+class Filter(Protocol):
+    """What leaves more out than rules do. drops: whether a path is left out; holds_needed: whether something below such a directory is not;
+    thinned: the directories that something was left out of."""
+
+    thinned: set[str]
+
+    def drops(self, path: str, entry: os.DirEntry) -> bool: ...
+    def holds_needed(self, directory: str) -> bool: ...
+
+
+def walk(root: Path, rules: IgnoreRules | None = None, leftovers: Filter | None = None) -> Iterator[tuple[str, os.DirEntry]]:
+    """Yield (relative path, entry) of everything the rules let through, in no particular order; leftovers: what is left out all the same."""
     pending = [("", str(root))]
     while pending:
         prefix, directory = pending.pop()
@@ -58,10 +69,13 @@ def walk(root: Path, rules: IgnoreRules | None = None) -> Iterator[tuple[str, os
         for entry in entries:
             path = prefix + entry.name
             ignored = rules is not None and rules.ignored(path)
-            if not ignored:
+            dropped = not ignored and leftovers is not None and leftovers.drops(path, entry)
+            if not ignored and not dropped:
                 yield path, entry
-            if entry.is_dir(follow_symlinks=False) and not (ignored and rules is not None and rules.prunes(path)):
-                pending.append((path + "/", entry.path))
+            if entry.is_dir(follow_symlinks=False):
+                pruned = ignored and rules is not None and rules.prunes(path)
+                if not pruned and not (dropped and leftovers is not None and not leftovers.holds_needed(path)):
+                    pending.append((path + "/", entry.path))
 
 
 def _with_content(root: str, entry: Entry) -> Entry:
@@ -88,8 +102,14 @@ def leaves(path: str, target: str) -> bool:
     return resolved == ".." or resolved.startswith("../")
 
 
-def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[str] = (), limit_mb: float | None = None) -> list[Entry]:
-    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at; limit_mb: see `check_size`.
+def read_manifest(
+    root: Path,
+    rules: IgnoreRules | None = None,
+    skip: Sequence[str] = (),
+    limit_mb: float | None = None,
+    leftovers: Filter | None = None,
+) -> list[Entry]:
+    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at; limit_mb: see `check_size`; leftovers: see `walk`.
 
     All names, links and sizes are judged before the first file is opened.
 
@@ -97,7 +117,7 @@ def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[s
     pipes and devices are passed over, as a builder does.
     """
     entries = []
-    for path, found in walk(root, rules):
+    for path, found in walk(root, rules, leftovers):
         if path in skip:
             continue
         try:
@@ -123,6 +143,8 @@ def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[s
                 entries.append(Entry(path, FILE, bool(status.st_mode & stat.S_IXUSR), "", status.st_size))
         except OSError as error:
             raise unreadable(found.path, error) from error
+    if leftovers:
+        entries = _without_emptied(entries, leftovers.thinned)
     # A file that a `!` rule lets back brings the directories above it along.
     known = {entry.path for entry in entries}
     above = {parent for path in known for parent in parents(path)}
@@ -132,6 +154,18 @@ def read_manifest(root: Path, rules: IgnoreRules | None = None, skip: Sequence[s
         check_size(entries, limit_mb, root)
     real_root = os.path.realpath(root)
     return [_with_content(real_root, entry) if entry.kind == FILE else entry for entry in entries]
+
+
+def _without_emptied(entries: list[Entry], thinned: set[str]) -> list[Entry]:
+    """Return the entries without the directories that have nothing in them any more, since all of it was left out."""
+    holding: set[str] = set()
+    kept = []
+    # What is in a directory comes before it.
+    for entry in sorted(entries, key=lambda entry: entry.path, reverse=True):
+        if entry.kind != DIRECTORY or entry.path in holding or entry.path not in thinned:
+            kept.append(entry)
+            holding.update(parents(entry.path))
+    return kept
 
 
 def parents(path: str) -> Iterator[str]:

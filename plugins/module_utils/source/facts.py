@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.settings import Settings
+from .beside import read_files
 from .errors import SourceError
 from .model import GoProject
 from .origin import read_origin
@@ -44,10 +45,12 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         "local_modules": sorted({module.directory or "." for module in project.local_modules if module.has_go_mod}),
         # A profile beside the main package changes how every package is compiled: https://go.dev/doc/pgo
         "profiled": (root / project.module_dir / project.main_package / "default.pgo").is_file(),
+        "packages": ["" if path == "." else path for path in project.packages],
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings.run_tests else ())}),
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),
         "embedded_files": list(project.embedded_files),
+        "files": read_files(root, settings),
         "origin": read_origin(root),
     }
 

@@ -56,6 +56,7 @@ class GoProject:
         https://go.dev/ref/mod#workspaces. "." is root itself; None without one.
     has_requirements: a `require` directive names a module that is not in the source.
     local_modules: the other modules that the build takes from directories.
+    packages: the directories of the main package and of the packages of the source that it needs, relative to root, "." for root itself.
     std_imports: standard-library packages imported by the main package and the packages of the source it needs, sorted.
     third_party_imports: packages of modules that are not in the source imported by the same, sorted. When vendored, only
         those vendor/ has.
@@ -73,6 +74,7 @@ class GoProject:
     work_dir: str | None
     has_requirements: bool
     local_modules: tuple[LocalModule, ...]
+    packages: tuple[str, ...]
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
     cgo_files: tuple[str, ...]

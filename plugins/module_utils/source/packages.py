@@ -59,6 +59,7 @@ def argument(directory: str) -> str:
 class Gathered:
     """What a set of packages needs, those of the module that they import included."""
 
+    packages: frozenset[str]
     std: frozenset[str]
     third_party: frozenset[str]
     cgo_files: tuple[str, ...]
@@ -187,6 +188,7 @@ class Module:
                             known.add(target)
                             pending.append(target)
         return Gathered(
+            packages=frozenset(known),
             std=frozenset(path for path, (kind, _target) in resolved.items() if kind == "std"),
             third_party=frozenset(path for path, (kind, _target) in resolved.items() if kind == "third-party"),
             cgo_files=tuple(sorted(cgo_files)),

@@ -204,6 +204,12 @@ def _gather(main: Module, package: str, tested: Iterable[str], sources: _Sources
     return list(found.items())
 
 
+def _directories(root: str, module: Module, found: Gathered) -> Iterator[str]:
+    """Yield the directories of packages of a module, relative to the root of the source."""
+    for package in found.packages:
+        yield posixpath.normpath(posixpath.join(os.path.relpath(module.path, root), package))
+
+
 def _embeds(root: str, module: Module, found: Gathered) -> Iterator[Embed]:
     """Yield what packages of a module embed, relative to the root of the source."""
     for package, file, pattern in found.patterns:
@@ -295,6 +301,7 @@ def read_project(
         work_dir=(modules.work_dir or ".") if modules.work else None,
         has_requirements=bool(requires - {modules.mod.module, *(other.path for other in local)}),
         local_modules=local,
+        packages=tuple(sorted({path for module, found in gathered for path in _directories(base, module, found)})),
         std_imports=tuple(sorted({path for _module, found in gathered for path in found.std})),
         third_party_imports=tuple(third_party),
         cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),

@@ -81,7 +81,7 @@ def assemble(
 
     :param raw: what the stages know. All of it is optional: the keys of `facts`; "timeline" [{"stage", "seconds",
         "steps": [{"instruction", "cached", "seconds"}]}]; "deploy" {"action", "container", "outage_seconds", ...};
-        "failure" {"stage", "message", "remedy", "evidence", "still_runs"}; "url": of the health check on the host;
+        "failure" {"stage", "message", "remedy", "evidence", "still_runs"}; "ask": the command that asks the service;
         "commands" [{"title", "command"}]; "unchanged": the content digest of the image that runs, of a run that found
         nothing to do and checked nothing: what the report before says of this very image stays; "checked_at": when the
         checks of such a run were made, where there is no report before.
@@ -109,7 +109,7 @@ def assemble(
     document["budgets"] = [_budget(result) for result in checks if result.get("amount") is not None]
     document["checks"] = checks
     document["timeline"] = [_stage(stage) for stage in raw.get("timeline") or ()]
-    document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("url") or "", failure is not None)
+    document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("ask") or "", failure is not None)
     document["gaps"] = list(raw.get("gaps") or ())
     document["changes"] = changes(document, previous)
     document["summary"] = summary(document)
@@ -156,12 +156,12 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     return {"stage": str(stage.get("stage") or ""), "seconds": float(stage.get("seconds") or 0.0), "steps": steps}
 
 
-def commands(service: str, url: str, failed: bool) -> list[dict[str, str]]:
-    """The commands to try the service with, on its host; url: of its health check there, "" where it publishes no port."""
+def commands(service: str, ask: str, failed: bool) -> list[dict[str, str]]:
+    """The commands to try the service with, on its host; ask: the one that asks the service, "" where nothing on the host can."""
     name = shlex.quote(service)
     found = []
-    if url:
-        found.append({"title": "Ask the service", "command": f"curl -fsS {shlex.quote(url)}"})
+    if ask:
+        found.append({"title": "Ask the service", "command": ask})
     found += [
         {"title": "Follow its log", "command": f"docker logs --follow --tail 20 {name}"},
         {"title": "See its health", "command": f"docker inspect --format '{{{{json .State.Health}}}}' {name}"},

@@ -47,8 +47,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def listener(answer: bytes | None = b"", family: int = socket.AF_INET) -> Iterator[int]:
-    """Listen on a port and answer each connection with bytes and an end; None answers nothing. Yield the port."""
+def listener(answer: bytes | None = b"", family: int = socket.AF_INET, *, waits: bool = True) -> Iterator[int]:
+    """Listen on a port and answer each connection with bytes and an end; None answers nothing. waits: for a request. Yield the port."""
     with socket.socket(family) as server:
         server.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         server.listen()
@@ -58,7 +58,8 @@ def listener(answer: bytes | None = b"", family: int = socket.AF_INET) -> Iterat
                 while True:
                     connection, _address = server.accept()
                     if answer is not None:
-                        connection.recv(4096)
+                        if waits:
+                            connection.recv(4096)
                         connection.sendall(answer)
                         connection.close()
 
@@ -74,6 +75,9 @@ REMEDIES = {
     "exec /usr/local/bin/api: exec format error": "GOARCH",
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
     "/bin/sh: wget: not found": "BusyBox",
+    "health test: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
+    "health test: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
+    'health test: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
     "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
     "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
     "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
@@ -85,6 +89,12 @@ REMEDIES = {
     "Usage of api:": "go_service_args",
     "open /srv/config.yml: permission denied": "go_service_volumes",
     "dial tcp: lookup db on 127.0.0.11:53: no such host": "go_service_network",
+    "log: open files: no such file or directory": "go_service_directories",
+    "log: cannot read directory 'files': open ./files: no such file or directory": "go_service_workdir",
+    "log: stat data/cats: no such file or directory": "go_service_files",
+    "log: open templates/page.html: no such file or directory": "go_service_files",
+    "log: mkdir files: read-only file system": "go_service_directories",
+    "log: open /data/x: no such file or directory": "Read the log lines",
     "panic: runtime error": "Read the log lines",
 }
 
@@ -178,18 +188,25 @@ def test_the_engine_tests_each_interval_or_not_at_all() -> None:
         (None, "timed out"),
     ],
 )
-def test_what_counts_as_an_http_answer(answer: bytes | None, expected: str) -> None:
+def test_what_counts_as_an_http_answer(settings: Settings, answer: bytes | None, expected: str) -> None:
     with listener(answer) as port:
-        assert proofs.http_answers("127.0.0.1", port, "/health", timeout=0.3).strip() == expected
+        assert proofs.answers(settings(), "127.0.0.1", port, timeout=0.3).strip() == expected
 
 
-def test_a_refused_connection_is_told_apart() -> None:
-    assert proofs.http_answers("127.0.0.1", free_port(), "/") == "refused"
+@pytest.mark.parametrize(("answer", "expected"), [(b"\0\0\0 anything", ""), (b"", "the connection is closed at once"), (None, "")])
+def test_what_counts_where_a_command_tests_the_health(settings: Settings, answer: bytes | None, expected: str) -> None:
+    with listener(answer, waits=False) as port:
+        assert proofs.answers(settings(health_command=["/x"]), "127.0.0.1", port) == expected
 
 
-def test_an_answer_over_ipv6() -> None:
+@pytest.mark.parametrize("changes", [{}, {"health_scheme": "https"}, {"health_command": ["/x"]}], ids=["http", "https", "command"])
+def test_a_refused_connection_is_told_apart(settings: Settings, changes: dict[str, Any]) -> None:
+    assert proofs.answers(settings(**changes), "127.0.0.1", free_port()) == "refused"
+
+
+def test_an_answer_over_ipv6(settings: Settings) -> None:
     with listener(b"HTTP/1.1 200 OK\r\n\r\n", socket.AF_INET6) as port:
-        assert proofs.http_answers("::1", port, "/") == ""
+        assert proofs.answers(settings(), "::1", port) == ""
 
 
 class Publishers:
@@ -424,7 +441,7 @@ def test_a_swap_replaces_and_answers(clean: Engine, web: str, service: Settings)
     assert names(clean) == ["utest-web"]
     assert clean.container("utest-web")["Id"] == second.container_id
     assert clean.container(first.container_id) is None
-    assert proofs.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+    assert proofs.answers(service(), "127.0.0.1", int(publish.rpartition(":")[2])) == ""
 
 
 @pytest.mark.engine
@@ -445,7 +462,7 @@ def test_a_swap_that_fails_brings_the_very_same_container_back(
     found = clean.container("utest-web")
     assert (found["Id"], found["State"]["Running"], found["HostConfig"]["RestartPolicy"]["Name"]) == (old, True, "always")
     assert names(clean) == ["utest-web"]
-    assert proofs.http_answers("127.0.0.1", int(publish.rpartition(":")[2]), "/health") == ""
+    assert proofs.answers(service(), "127.0.0.1", int(publish.rpartition(":")[2])) == ""
 
 
 @pytest.mark.engine

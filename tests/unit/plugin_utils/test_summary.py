@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,23 @@ def told(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict
 def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
     assert settings(publish=publish).url == url
     lines = told(settings(publish=publish, health_path="/up"))
-    assert [line.split()[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
+    assert [shlex.split(line)[-1] for line in lines if "curl" in line] == ([f"{url}/up"] if url else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"publish": "0.0.0.0:80"}, "curl -fsS http://127.0.0.1:80/health"),
+        ({"publish": "[::]:8080"}, "curl -fsS 'http://[::1]:8080/health'"),
+        ({"health_path": "/a?b=c"}, "curl -fsS 'http://127.0.0.1:8080/a?b=c'"),
+        ({"health_scheme": "https", "health_headers": {"X-A": "$b"}}, "curl -fsS -k -H 'X-A: $b' https://127.0.0.1:8080/health"),
+        ({"health_command": ["/x", "a b"], "publish": ""}, "docker exec cat-server /x 'a b'"),
+        ({"publish": ""}, ""),
+    ],
+)
+def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command: str) -> None:
+    """It asks as the health test does, and is safe to paste."""
+    assert settings(**changes).try_command("-fsS") == command
 
 
 @pytest.mark.parametrize(
@@ -191,4 +208,4 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
     assert report["failure"] == FAILURE
-    assert report["url"] == "http://127.0.0.1:8080/health"
+    assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import references
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File, Publication
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -35,23 +35,45 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "build_timeout": ("60", 60, 0),
     "dockerignore": (["/web", "!web/dist"], ("/web", "!web/dist"), ["../x"]),
     "context_limit_mb": ("0.5", 0.5, "nan"),
+    "workdir": ("/app/", "/app", "app"),
+    "files": (
+        [{"src": "web/./templates", "dest": "t"}, {"src": "a.toml", "owner": "app"}],
+        (File("web/templates", "t", "root"), File("a.toml", "a.toml", "app")),
+        [{"src": "../x"}],
+    ),
+    "directories": (["files", "/data/"], ("files", "/data"), ["a b"]),
     "packages": (["tzdata", "curl>=8.0-r1"], ("tzdata", "curl>=8.0-r1"), ["a;id"]),
+    "image_labels": ({"com.example/team": 1}, {"com.example/team": "1"}, {"a b": "1"}),
     "user": ("_web-1", "_web-1", "app:app"),
     "uid": ("10001", 10001, 0),
     "numeric_user": (False, False, "maybe"),
     "port": (65535, 65535, 65536),
     "publish": ("[::1]:443", Endpoint("::1", 443), "localhost:443"),
+    "publish_more": (
+        ["127.0.0.1:9100:9101", "[::1]:80:8080", "90:91"],
+        (
+            Publication(Endpoint("127.0.0.1", 9100), 9101),
+            Publication(Endpoint("::1", 80), 8080),
+            Publication(Endpoint("0.0.0.0", 90), 91),
+        ),
+        ["9100"],
+    ),
     "health_path": ("/-/ready?full=1", "/-/ready?full=1", "health"),
     "health_host": ("[::1]", "[::1]", "a b"),
+    "health_scheme": ("https", "https", "ftp"),
+    "health_headers": ({"X-Probe": 1}, {"X-Probe": "1"}, {"X Probe": "1"}),
+    "health_command": (["/usr/local/bin/api", "health"], ("/usr/local/bin/api", "health"), "api health"),
     "health_interval": ("1m30s", 90.0, "30"),
     "health_timeout": ("1.5s", 1.5, "0s"),
     "health_start_period": ("500ms", 0.5, "soon"),
     "health_retries": (1, 1, 101),
     "args": (["-dir", 5], ("-dir", "5"), "-dir /srv"),
     "env": ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "debug"}, {"1A": "x"}),
+    "secret_files": ({"tls.key": "a\nb\n", "n": 1}, {"tls.key": "a\nb\n", "n": "1"}, {"../x": "a"}),
     "volumes": (["/srv:/srv:ro", "data:/data"], ("/srv:/srv:ro", "data:/data"), ["srv"]),
     "labels": ({"com.example/team": "x"}, {"com.example/team": "x"}, ["team"]),
     "network": ("backend", "backend", "a b"),
+    "networks": (["backend"], ("backend",), ["a b"]),
     "restart_policy": ("no", "no", False),
     "memory": ("6m", 6 << 20, "5m"),
     "cpus": (0.5, 0.5, 0),
@@ -63,6 +85,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "log_max_size": ("1G", 10**9, "big"),
     "log_max_file": (1, 1, 0),
     "stop_timeout": (0, 0, 3601),
+    "stop_signal": ("SIGQUIT", "SIGQUIT", "SIGKILL"),
     "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
     "start_timeout": (0.5, 0.5, 0),
     "stable_seconds": (0, 0.0, -1),
@@ -138,7 +161,8 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# The content of a file may have lines.
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "secret_files"])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
@@ -368,3 +392,26 @@ def test_values_that_do_not_go_together(raw: dict[str, Any], changes: dict[str, 
 @pytest.mark.parametrize("changes", [{"numeric_user": True, "uid": 10001}, {"network": "host", "publish": ""}])
 def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -> None:
     assert variables.check_variables({**raw, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"network": "none", "publish": "", "publish_more": ["9:9"]},
+            "go_service_publish_more is set, but a container in the network 'none'",
+        ),
+        ({"network": "host", "publish": "", "networks": ["backend"]}, "go_service_networks is set, but a container in the network 'host'"),
+        ({"networks": ["host"]}, "go_service_networks has host, which goes with no other network"),
+        ({"publish_more": ["127.0.0.1:8080:9100"]}, "have 127.0.0.1:8080 more than once"),
+        ({"publish_more": ["9:1", "9:2"]}, "have 0.0.0.0:9 more than once"),
+        ({"health_headers": {"authorization": "x"}}, "go_service_health_headers has authorization, whose value everybody could read"),
+        ({"health_command": ["/x"], "health_scheme": "https"}, "go_service_health_command is set, and so is"),
+        ({"image_labels": {"go-service.kind": "x"}}, "which this role gives to its images itself"),
+        ({"image_labels": {"org.opencontainers.image.version": "x"}}, "which this role gives to its images itself"),
+    ],
+)
+def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        settings(**changes)
+    assert words in str(caught.value)

@@ -25,7 +25,13 @@ TYPES = {
     "list of str": "tuple[str, ...]",
     "dict": "Mapping[str, str]",
 }
-READ = {"publish": "Endpoint | None", "uid": "int | None", "budget": "Budget"}
+READ = {
+    "publish": "Endpoint | None",
+    "publish_more": "tuple[Publication, ...]",
+    "files": "tuple[File, ...]",
+    "uid": "int | None",
+    "budget": "Budget",
+}
 MODULES = ["prepare", "deploy", "unlock", "remove"]
 
 
@@ -77,7 +83,7 @@ def test_a_setting_has_the_type_that_the_specs_declare(specs: Mapping[str, Any],
         expected = READ.get(field.name) or TYPES[declared]
     assert field.type == expected
     if field.name in [*settings.DURATIONS, *settings.SIZES, *READ]:
-        assert declared in ("str", "raw", "dict")
+        assert declared in ("str", "raw", "dict", "list of str", "list of dict")
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(settings.Budget), ids=lambda field: field.name)

@@ -80,6 +80,20 @@ def test_two_stages_and_only_the_binary_crosses(generate: Generate) -> None:
             ["8080"],
             id="health",
         ),
+        pytest.param(
+            {},
+            {"health_scheme": "https", "health_headers": {"X-Probe": 'a "b" $c'}},
+            ['"--spider", "--no-check-certificate", "--header=X-Probe: a \\"b\\" $c", "https://localhost:8080/health"]'],
+            ["http://"],
+            id="health by TLS, with a header",
+        ),
+        pytest.param(
+            {},
+            {"health_command": ["/usr/local/bin/api", "health"]},
+            ['CMD ["/usr/local/bin/api", "health"]'],
+            ["wget"],
+            id="health command",
+        ),
         pytest.param({}, {"ldflags": ""}, ['-ldflags=""'], ["-w"], id="no flags"),
         pytest.param(
             {}, {"build_tags": ["a", "b.c"]}, ['GOFLAGS="-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b.c"'], [], id="tags"
@@ -250,6 +264,18 @@ LINTED = {
     "packages without versions": ({}, {"packages": ["tzdata", "ca-certificates"], "version": "1.2", "health_host": "127.0.0.1"}),
     # hadolint takes the quote after a backslash for a part of the value, even if that backslash is escaped itself.
     "environment": ({}, {"build_env": {f"V{n}": v for n, v in enumerate(HOSTILE) if "\\" not in v}, "build_args": {"REV": "1"}}),
+    "files, directories and the rest": (
+        {"files": [{"src": "web", "dest": "/app/web", "owner": "root", "kind": "directory"}]},
+        {
+            "workdir": "/app",
+            "directories": ["files", "/data"],
+            "image_labels": {"com.example.team": "a"},
+            "publish_more": ["127.0.0.1:9100:9100"],
+            "stop_signal": "SIGQUIT",
+            "health_scheme": "https",
+            "health_headers": {"X-Probe": "yes"},
+        },
+    ),
     "requirements": ({"has_requirements": True, "module_packages": ["example.org/x"], "module_dir": "a/b"}, {}),
     "vendored": ({"has_requirements": True, "vendored": True, "module_packages": ["example.org/x"], "std_packages": ["fmt"]}, {}),
 }

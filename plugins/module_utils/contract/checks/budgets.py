@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...common.places import below
 from ...common.text import count, megabytes, seconds
 from ..evidence.model import Evidence
 from ..expected import Expected
@@ -50,22 +51,25 @@ def image_size(evidence: Evidence, expected: Expected) -> Outcome:
 
 @GROUP.check(
     "image-overhead",
-    "Weight beside base, packages and binary",
+    "Weight beside base, packages, binary and files",
     severity="medium",
     remedy="Look at the layers in the report for what else was copied or written, and keep it out of the final stage.",
     rules=("CIS 4.3", "Dockle DKL-LI-0003"),
 )
 @needs_layers
-def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
-    """The bytes of the layers above the base that are neither the binary nor belong to an installed package; an account
-    costs a few kilobytes. Limit: 1 MB."""
+def image_overhead(evidence: Evidence, expected: Expected) -> Outcome:
+    """The bytes of the layers above the base that are neither the binary nor belong to an installed package or to
+    go_service_files; an account costs a few kilobytes. Limit: 1 MB."""
     if not evidence.base.matches:
         return skipped(no_base(evidence))
     owned = package_paths(evidence)
     size = sum(
         entry.size
         for entry in evidence.added_entries()
-        if entry.path not in owned and not matches(entry.path, PACKAGE_MANAGER_PATHS) and not is_binary(evidence, entry)
+        if entry.path not in owned
+        and not matches(entry.path, PACKAGE_MANAGER_PATHS)
+        and not is_binary(evidence, entry)
+        and not below(entry.path, expected.files)
     )
     if size > MAX_OVERHEAD:
         heaviest = sorted(evidence.added_entries(), key=lambda entry: -entry.size)
@@ -80,16 +84,18 @@ def image_overhead(evidence: Evidence, _expected: Expected) -> Outcome:
     severity="low",
     remedy="Bring several RUN steps of the final stage together in one.",
 )
-def image_layers(evidence: Evidence, _expected: Expected) -> Outcome:
-    """The layers above the base: one for the account, the packages, the working directory and the binary. Limit: 4."""
+def image_layers(evidence: Evidence, expected: Expected) -> Outcome:
+    """The layers above the base: one for the account, the packages, the working directory and the binary, which are 4,
+    one for the directories of go_service_directories, and one for each of go_service_files."""
     if not evidence.base.matches:
         return skipped(no_base(evidence))
     total = len(evidence.image.layers)
     own = total - sum(layer.in_base for layer in evidence.image.layers)
     measured = f"{count(own, 'layer')} above the base, {total} in all"
-    limit = f"{MAX_LAYERS_ABOVE_BASE} above the base"
-    if own > MAX_LAYERS_ABOVE_BASE:
-        return failed(measured, limit, f"{own - MAX_LAYERS_ABOVE_BASE} more than the Dockerfile needs")
+    most = MAX_LAYERS_ABOVE_BASE + bool(expected.directories) + len(expected.files)
+    limit = f"{most} above the base"
+    if own > most:
+        return failed(measured, limit, f"{own - most} more than the Dockerfile needs")
     return passed(measured, limit)
 
 

@@ -76,16 +76,38 @@ def config_healthcheck(evidence: Evidence, expected: Expected) -> Outcome:
     "config-port",
     "Exposed port",
     severity="low",
-    remedy="Set go_service_port to the port the service listens on; the Dockerfile exposes that one alone.",
+    remedy="Set go_service_port to the port the service listens on; the Dockerfile exposes that one, and those of go_service_publish_more.",
     rules=("CIS 5.9",),
 )
 def config_port(evidence: Evidence, expected: Expected) -> Outcome:
-    """The image's EXPOSE is go_service_port over TCP; a base image's own ports count too."""
+    """The image's EXPOSE is go_service_port and the ports of go_service_publish_more, over TCP; a base image's own ports
+    count too."""
     exposed = sorted(evidence.image.config.get("ExposedPorts") or {})
-    limit = f"{expected.port}/tcp"
-    measured = listed(exposed) or "none"
-    if exposed != [limit]:
-        return failed(measured, limit, "other ports are exposed" if limit in exposed else "the port is not exposed")
+    wanted = sorted({f"{port}/tcp" for port in (expected.port, *(more.port for more in expected.publish_more))})
+    limit, measured = listed(wanted), listed(exposed) or "none"
+    if exposed != wanted:
+        return failed(measured, limit, "other ports are exposed" if set(wanted) <= set(exposed) else "the port is not exposed")
+    return passed(measured, limit)
+
+
+@GROUP.check(
+    "config-stop-signal",
+    "Stop signal",
+    severity="low",
+    remedy="Set go_service_stop_signal and build the image with this role.",
+)
+def config_stop_signal(evidence: Evidence, expected: Expected) -> Outcome:
+    """The signal that ends the service is go_service_stop_signal, in the image and in the container; where none is asked
+    for, it is the base image's, or SIGTERM."""
+    config = (evidence.container or {}).get("Config") or {}
+    found = {
+        place: held.get("StopSignal") or "SIGTERM" for place, held in (("image", evidence.image.config), ("container", config)) if held
+    }
+    measured = listed(dict.fromkeys(found.values())) or "SIGTERM"
+    limit = expected.stop_signal or measured
+    wrong = [place for place, held in found.items() if held != limit]
+    if expected.stop_signal and wrong:
+        return failed(measured, limit, f"it is another one in the {' and the '.join(wrong)}")
     return passed(measured, limit)
 
 
@@ -187,6 +209,22 @@ def config_command(evidence: Evidence, _expected: Expected) -> Outcome:
     if not words or words[0] != evidence.binary_path:
         return failed(measured, evidence.binary_path, "process 1 is not the binary")
     return passed(measured, evidence.binary_path)
+
+
+@GROUP.check(
+    "config-workdir",
+    "Working directory",
+    severity="low",
+    remedy="Set go_service_workdir and build the image with this role.",
+)
+def config_workdir(evidence: Evidence, expected: Expected) -> Outcome:
+    """The image's WORKDIR is go_service_workdir, where relative paths begin, and the container begins there as well."""
+    container = (evidence.container or {}).get("Config") or {}
+    found = evidence.image.config.get("WorkingDir") or "/"
+    in_use = container.get("WorkingDir") or found
+    if found != expected.workdir or in_use != found:
+        return failed(listed(dict.fromkeys((found, in_use))), expected.workdir, "it is another directory than the one asked for")
+    return passed(found, expected.workdir)
 
 
 @GROUP.check(

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable
 
 from ...common import credentials
+from ...common.places import below
 from ...common.text import count, listed
 from ..evidence import image_archive
 from ..evidence.image_archive import FileEntry
@@ -180,6 +181,39 @@ def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
 
 
 @GROUP.check(
+    "files-beside",
+    "Files beside the binary",
+    severity="high",
+    remedy="Correct go_service_files and go_service_directories, and build the image with this role.",
+    rules=("OWASP #8",),
+)
+@needs_layers
+def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
+    """What go_service_files and go_service_directories ask for is in the image, with the owner that was asked for: what
+    belongs to root may not be written by the service's user."""
+    uid, gid = evidence.user_ids
+    limit = f"{count(len(expected.files), 'path')} and {count(len(expected.directories), 'directory', 'directories')}"
+    wrong = []
+    for place, owner in expected.files.items():
+        inside = [entry for path, entry in evidence.files.items() if below(path, [place]) and not in_base(evidence, entry)]
+        if place not in evidence.files:
+            wrong.append(f"{place} is missing")
+        elif owner == "root":
+            wrong += [f"{entry.path} can be written to by the service" for entry in inside if _writable(entry, uid, gid)]
+        else:
+            wrong += [f"{entry.path} belongs to {entry.uid}" for entry in inside if entry.uid != uid]
+    for place in expected.directories:
+        found = evidence.files.get(place)
+        if found is None or found.type != image_archive.DIRECTORY:
+            wrong.append(f"{place} is no directory of the image")
+        elif found.uid != uid:
+            wrong.append(f"{place} belongs to {found.uid}, not to the service's user ({uid})")
+    if wrong:
+        return failed(count(len(wrong), "difference"), limit, listed(wrong))
+    return passed(limit, limit)
+
+
+@GROUP.check(
     "files-differences",
     "Differences from the base",
     severity="medium",
@@ -187,20 +221,20 @@ def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
     rules=("CIS 4.3", "Dockle DKL-LI-0003"),
 )
 @needs_layers
-def files_differences(evidence: Evidence, _expected: Expected) -> Outcome:
-    """Against the base, the layers add the binary, the account files, the working directory /srv and what installed
-    packages own, and change or remove nothing else."""
+def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
+    """Against the base, the layers add the binary, the account files, the working directory, what go_service_files and
+    go_service_directories ask for and what installed packages own, and change or remove nothing else."""
     if not evidence.base.matches:
         return skipped(no_base(evidence))
-    allowed = (evidence.binary_path, "/srv", *_ACCOUNT_FILES)
+    allowed = (evidence.binary_path, expected.workdir, *expected.directories, *_ACCOUNT_FILES)
     owned = package_paths(evidence)
     if evidence.added_packages:
         allowed += PACKAGE_MANAGER_PATHS
-    parents = {parent for path in (*allowed, *owned) for parent in _parents(path)}
+    parents = {parent for path in (*allowed, *expected.files, *owned) for parent in _parents(path)}
     changed = []
     for path, entry in evidence.files.items():
         new = path not in evidence.base_files
-        if in_base(evidence, entry) or path in owned or matches(path, allowed):
+        if in_base(evidence, entry) or path in owned or matches(path, allowed) or (new and below(path, expected.files)):
             continue
         if new and path in _MOUNT_POINTS and not entry.size:
             continue
@@ -221,6 +255,12 @@ def _parents(path: str) -> Iterable[str]:
     while parent not in ("", "/"):
         yield parent
         parent = posixpath.dirname(parent)
+
+
+def _writable(entry: FileEntry, uid: int | None, gid: int | None) -> bool:
+    """Say whether the mode bits let the service's user write; a symbolic link has none that count."""
+    owner = entry.uid == uid and entry.mode & 0o200
+    return entry.type != image_archive.SYMLINK and bool(owner or (entry.gid == gid and entry.mode & 0o020) or entry.mode & 0o002)
 
 
 def _raises_privileges(entry: FileEntry) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from ...common.places import SECRETS
+from ...common.settings import Publication
 from ...common.text import count, listed, megabytes
 from ..evidence.model import Evidence
 from ..expected import Expected
@@ -368,6 +370,28 @@ def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
 
 
 @GROUP.check(
+    "runtime-secret-files",
+    "Secrets as files",
+    severity="high",
+    remedy="Create the container with this role, which mounts them by go_service_secret_files.",
+    rules=("OWASP #12",),
+)
+@needs_container
+def runtime_secret_files(evidence: Evidence, expected: Expected) -> Outcome:
+    """Below /run/secrets the files of go_service_secret_files are mounted, each by itself and read-only, and nothing else."""
+    mounts = (evidence.container or {}).get("Mounts") or []
+    found = {mount["Destination"]: mount for mount in mounts if f"{mount.get('Destination')}/".startswith(f"{SECRETS}/")}
+    wanted = {posixpath.join(SECRETS, name) for name in expected.secret_files}
+    limit = count(len(wanted), "file")
+    wrong = [f"{place} is missing" for place in sorted(wanted - set(found))]
+    wrong += [f"{place} was not asked for" for place in sorted(set(found) - wanted)]
+    wrong += [f"{place} can be written to" for place, mount in sorted(found.items()) if mount.get("RW")]
+    if wrong:
+        return failed(count(len(found), "file"), limit, listed(wrong))
+    return passed(count(len(found), "file"), limit)
+
+
+@GROUP.check(
     "runtime-devices",
     "Devices from the host",
     severity="high",
@@ -394,7 +418,7 @@ def runtime_devices(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_container
 def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:
-    """The container's only published port is go_service_publish. An address that stands for every interface is a
+    """What the container publishes is go_service_publish and go_service_publish_more, and nothing else. An address that stands for every interface is a
     warning: the Engine opens it past most host firewalls. Skipped for a candidate, which has no host port by design."""
     host = _host(evidence)
     actual = sorted(
@@ -404,16 +428,35 @@ def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:
     )
     measured = listed(actual) or "none"
     if host.get("PublishAllPorts"):
-        return failed("all ports", "one port at the most", "every exposed port is published")
+        return failed("all ports", "those that were asked for", "every exposed port is published")
     if expected.candidate and not actual:
         return skipped("a candidate has no host port by design; the service's own container is checked after the swap")
-    wanted = [] if expected.publish is None or expected.candidate else [f"{expected.publish} -> {expected.port}/tcp"]
+    asked = (*((Publication(expected.publish, expected.port),) if expected.publish else ()), *expected.publish_more)
+    wanted = [] if expected.candidate else sorted(f"{published.endpoint} -> {published.port}/tcp" for published in asked)
     limit = listed(wanted) or "none"
     if actual != wanted:
         return failed(measured, limit, "other addresses are published than asked for")
-    if expected.publish and expected.publish.address in ("0.0.0.0", "::"):
+    if any(published.endpoint.address in ("0.0.0.0", "::") for published in asked):
         return warned(measured, limit, "it is open on every interface of the host, also past most host firewalls")
     return passed(measured, limit)
+
+
+@GROUP.check(
+    "runtime-networks",
+    "Networks",
+    severity="medium",
+    remedy="Set go_service_network and go_service_networks to what the service needs, and run again.",
+    rules=("CIS 5.9",),
+)
+@needs_container
+def runtime_networks(evidence: Evidence, expected: Expected) -> Outcome:
+    """The container is in go_service_network and in those of go_service_networks, and in no other."""
+    settings = (evidence.container or {}).get("NetworkSettings") or {}
+    actual = sorted(settings.get("Networks") or [_host(evidence).get("NetworkMode") or ""])
+    wanted = sorted(set(expected.networks))
+    if actual != wanted:
+        return failed(listed(actual), listed(wanted), "they are others than those that were asked for")
+    return passed(listed(actual), listed(wanted))
 
 
 def _address(address: str) -> str:

@@ -21,7 +21,13 @@ from ansible_collections.proven.go_service.plugins.plugin_utils.builders import 
 
 Settings = Callable[..., settings_of.Settings]
 HIDDEN = 'p4$s "w/rd&+ü\\'
-SECRET = {"env": {"A": HIDDEN}, "build_env": {"B": "builder-key"}, "build_args": {"C": "c-argument"}, "labels": {"d": "d-label-x"}}
+SECRET = {
+    "env": {"A": HIDDEN},
+    "build_env": {"B": "builder-key"},
+    "build_args": {"C": "c-argument"},
+    "labels": {"d": "d-label-x"},
+    "secret_files": {"e.txt": "first-line\nsecond-line\n"},
+}
 
 
 # How values travel
@@ -29,7 +35,7 @@ SECRET = {"env": {"A": HIDDEN}, "build_env": {"B": "builder-key"}, "build_args":
 
 def test_what_everybody_may_see_has_names_alone(settings: Settings) -> None:
     shown = secrets.conceal(settings(**SECRET))
-    assert [list(getattr(shown, kind)) for kind in secrets.SECRET] == [["A"], ["B"], ["C"], ["d"]]
+    assert [list(getattr(shown, kind)) for kind in secrets.SECRET] == [["A"], ["B"], ["C"], ["d"], ["e.txt"]]
     assert not [value for value in ("p4", "builder-key", "c-arg", "d-label") if value in json.dumps(shown.as_json())]
 
 
@@ -226,3 +232,9 @@ def test_long_lines_are_cut_once_with_a_count() -> None:
     assert len(cut) < 1010 and cut.count("x") + int(cut.split("(and ")[1].split()[0]) == 5000
     assert text.visible(cut) == cut
     assert text.visible({"a": ["\x07", 1, None]}) == {"a": ["\\x07", 1, None]}
+
+
+def test_each_line_of_a_file_is_a_secret(settings: Callable[..., Settings]) -> None:
+    """Programs quote a line of what they read, not the file."""
+    hidden = secrets.secret_values(settings(secret_files={"key": "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----\n"}).as_json())
+    assert secrets.mask("cannot parse MIIEvQIBADANBgkq at line 2", hidden) == "cannot parse *** at line 2"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint, Publication
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge, rules
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model, scanners
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES
@@ -266,6 +266,42 @@ VIOLATIONS = {
         {"files-differences"},
         "+ /etc/motd, - /home, ~ /bin/busybox",
     ),
+    "file that was asked for is missing": (
+        lambda: GOOD,
+        {"files": {"/srv/templates": "root"}},
+        {"files-beside"},
+        "/srv/templates is missing",
+    ),
+    "file that the service may write": (
+        lambda: samples.good_evidence(samples.Layer().directory("/srv/pages").add("/srv/pages/a", uid=1000, mode=0o644)),
+        {"files": {"/srv/pages": "root"}},
+        {"files-beside"},
+        "/srv/pages/a can be written to by the service",
+    ),
+    "file that belongs to another user": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page", uid=0)),
+        {"files": {"/srv/page": "app"}},
+        {"files-beside"},
+        "/srv/page belongs to 0",
+    ),
+    "file beside what was asked for": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page").add("/srv/pages")),
+        {"files": {"/srv/page": "root"}},
+        {"files-differences"},
+        "/srv/pages",
+    ),
+    "asked for in the place of the base's": (
+        lambda: samples.good_evidence(samples.Layer().add("/bin/busybox", "changed", mode=0o755)),
+        {"files": {"/bin": "root"}},
+        {"files-differences"},
+        "~ /bin/busybox",
+    ),
+    "directory of another user": (
+        lambda: samples.good_evidence(samples.Layer().directory("/data")),
+        {"directories": ("/data", "/more")},
+        {"files-beside"},
+        "/data belongs to 0, not to the service's user (1000), /more is no directory",
+    ),
     "binary writable for all": (
         lambda: samples.good_evidence(replace_binary=samples.binary_layer(mode=0o757, uid=0, gid=0)),
         {},
@@ -294,6 +330,40 @@ VIOLATIONS = {
         "switches the health check off",
     ),
     "another port": (lambda: GOOD, {"port": 9090}, {"config-port", "runtime-publish"}, "not exposed"),
+    "further port that is not published": (
+        lambda: samples.good_evidence(config={"ExposedPorts": {"8080/tcp": {}, "9100/tcp": {}}}),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 9100), 9100),)},
+        {"runtime-publish"},
+        "other addresses",
+    ),
+    "further port that is not exposed": (
+        lambda: in_container(
+            PortBindings={
+                "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": p} for p in ("8080", "81")],
+                "9/tcp": [{"HostIp": "::1", "HostPort": "9"}],
+            }
+        ),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 81), 8080), Publication(Endpoint("::1", 9), 9))},
+        {"config-port"},
+        "not exposed",
+    ),
+    "another network": (lambda: GOOD, {"networks": ("bridge", "backend")}, {"runtime-networks"}, "they are others"),
+    "secret file that is not mounted": (lambda: GOOD, {"secret_files": ("key",)}, {"runtime-secret-files"}, "/run/secrets/key is missing"),
+    "secret file that can be written to": (
+        lambda: replace(
+            GOOD, container={**samples.container_record(), "Mounts": [{"Source": "/x", "Destination": "/run/secrets/key", "RW": True}]}
+        ),
+        {"secret_files": ("key",)},
+        {"runtime-secret-files"},
+        "can be written to",
+    ),
+    "another working directory": (lambda: GOOD, {"workdir": "/app"}, {"config-workdir"}, "it is another directory"),
+    "another stop signal": (
+        lambda: replace(samples.good_evidence(config={"StopSignal": "SIGQUIT"}), container=samples.container_record()),
+        {"stop_signal": "SIGQUIT"},
+        {"config-stop-signal"},
+        "another one in the container",
+    ),
     "further port": (
         lambda: samples.good_evidence(config={"ExposedPorts": {"8080/tcp": {}, "22/tcp": {}}}),
         {},
@@ -400,7 +470,7 @@ VIOLATIONS = {
     "no process limit": (lambda: in_container(PidsLimit=None), {}, {"runtime-pids-limit"}, "no limit"),
     "other memory limit": (lambda: in_container(Memory=1 << 30), {}, {"runtime-memory-limit"}, "another limit"),
     "no processor limit": (lambda: in_container(NanoCpus=0), {}, {"runtime-cpu-limit"}, "no limit"),
-    "host network": (lambda: in_container(NetworkMode="host"), {}, {"runtime-host-namespaces"}, "network"),
+    "host network": (lambda: in_container(NetworkMode="host"), {"networks": ("host",)}, {"runtime-host-namespaces"}, "network"),
     "host processes": (lambda: in_container(PidMode="host", UTSMode="host"), {}, {"runtime-host-namespaces"}, "process, UTS"),
     "socket": (
         lambda: replace(

@@ -1,0 +1,48 @@
+"""Paths in the image: what the service's own files and directories are called there, and where they may lie."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+# Directories of the system, in which a service has nothing of its own, but for `_OWN`.
+_SYSTEM = (
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var/run",
+    "/var/tmp",
+)
+# What a service may have there, with its name.
+_OWN = ("/etc/{}", "/usr/share/{}", "/usr/local/share/{}", "/usr/local/etc/{}", "/usr/lib/{}", "/usr/local/lib/{}")
+# Secrets as files: common with Docker's own and Kubernetes.
+SECRETS = "/run/secrets"
+
+
+def absolute(workdir: str, path: str) -> str:
+    """Return a path of the image as an absolute one; a relative one begins in the working directory."""
+    return posixpath.normpath(posixpath.join(workdir, path))
+
+
+def below(path: str, directories: Iterable[str]) -> str:
+    """Return the first of these directories that a path is, or lies in, "" for none."""
+    return next((directory for directory in directories if f"{path}/".startswith(f"{directory.rstrip('/')}/")), "")
+
+
+def system_place(path: str, name: str) -> str:
+    """Return the directory of the system that an absolute path of the image is, lies in, or holds, "" for none; name: of the service."""
+    if path == "/":
+        return "/"
+    if below(path, (own.format(name) for own in _OWN)):
+        return ""
+    return below(path, _SYSTEM) or next((system for system in _SYSTEM if below(system, [path]) and system.count("/") > 1), "")
