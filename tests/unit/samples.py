@@ -16,9 +16,12 @@ from typing import IO, Any
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, image_archive, model
 from ansible_collections.proven.go_service.plugins.module_utils.contract.expected import Expected
 
+# What makes checked settings from changes to the defaults.
+Settings = Callable[..., dict[str, Any]]
 BINARY = "/usr/local/bin/cat-server"
 HEALTH = ("wget", "--no-verbose", "--tries=1", "--spider", "http://localhost:8080/health")
 DIGEST = "c0ffee" + "0" * 58
+IMAGE_DIGEST = "sha256:" + "0123456789abcdef" * 4
 SOURCE_DATE = "2026-11-01T10:00:00Z"
 BUILD_TEXT = (
     "path\texample.com/cat-server\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import text
 from ansible_collections.proven.go_service.plugins.plugin_utils import summary
+from samples import Settings
 
-Settings = Callable[..., dict[str, Any]]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
 WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}

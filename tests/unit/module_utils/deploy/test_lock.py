@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import settings
@@ -37,12 +35,6 @@ def lock(engine: Engine, tmp_path: Path) -> Iterator[Lock]:
     clear(engine)
     yield Lock(engine, NAME, tmp_path)
     clear(engine)
-
-
-@pytest.fixture(scope="module")
-def prepare(plugin: Callable[[str], ModuleType]) -> ModuleType:
-    """Return what tells whether a controller is gone."""
-    return plugin("plugin_utils.turn")
 
 
 def plant(engine: Engine, volume: str, **fields: object) -> None:
@@ -188,42 +180,6 @@ def test_the_lock_of_a_run_that_is_known_to_be_gone_is_taken_over(lock: Lock) ->
 # Whether a controller is gone
 
 
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen]:
-    """Return a process that lives until it is killed."""
-    with subprocess.Popen(["sleep", "60"]) as process:
-        yield process
-        process.kill()
-
-
-def test_a_killed_controller_is_gone(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
-    controller = f"{prepare.machine()}|{sleeper.pid}|{prepare.process_start(sleeper.pid)}"
-    assert not prepare.is_dead(controller)
-    sleeper.send_signal(signal.SIGKILL)
-    sleeper.wait()
-    assert prepare.is_dead(controller)
-
-
-def test_a_controller_is_told_from_a_later_process_of_the_same_number(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
-    start = prepare.process_start(sleeper.pid)
-    assert start.isdigit()
-    assert prepare.is_dead(f"{prepare.machine()}|{sleeper.pid}|{int(start) - 1}")
-
-
-@pytest.mark.parametrize("controller", ["", "elsewhere|1|2", "elsewhere/0/boot|999999999|2", "a|b", "a|b|c|d"])
-def test_a_controller_elsewhere_is_not_judged(prepare: ModuleType, controller: str) -> None:
-    assert not prepare.is_dead(controller)
-
-
-def test_a_garbled_controller_of_this_machine_is_not_judged(prepare: ModuleType) -> None:
-    assert not prepare.is_dead(f"{prepare.machine()}|x|1")
-
-
-def test_a_controller_names_the_process_above_the_worker(prepare: ModuleType) -> None:
-    machine, pid, start = prepare.controller_identity().split("|")
-    assert (machine, pid, start) == (prepare.machine(), str(os.getppid()), prepare.process_start(os.getppid()))
-
-
 # The kernel lock
 
 HOLD = """
@@ -278,47 +234,9 @@ def test_work_that_fails_ends_the_kernel_lock() -> None:
 # How an action waits for its turn
 
 
-def held_by(prepare: ModuleType, **fields: object) -> dict[str, object]:
-    """Return what a module tells of a lock that is held."""
-    return {
-        "locked": {
-            "token": "t1",
-            "owner": "alice",
-            "controller": "elsewhere|1|2",
-            "host": "web",
-            "since": "for 3 s",
-            "by_hand": "x",
-            **fields,
-        }
-    }
-
-
-def test_one_machine_under_two_names_of_an_inventory_is_refused_at_once(prepare: ModuleType) -> None:
-    me = prepare.identity("b")
-    began = time.monotonic()
-    with pytest.raises(Failure, match=r"^a and b of the inventory are one machine") as caught:
-        prepare.wait_for(lambda lock: held_by(prepare, controller=me["controller"], host="a"), me, "api", 60, pytest.fail)
-    assert time.monotonic() - began < 1
-    assert caught.value.stage == "lock"
-
-
-def test_locks_of_ended_runs_and_of_an_earlier_part_of_this_run_are_taken_over(prepare: ModuleType) -> None:
-    me = prepare.identity("a")
-    gone = f"{prepare.machine()}|999999999|2"
-    left = [held_by(prepare, token="t1", controller=gone), held_by(prepare, token="t2", controller=me["controller"], host="a")]
-    seen = []
-
-    def work(lock: dict[str, object]) -> dict[str, object]:
-        seen.append(list(lock.get("dead", [])))
-        return left.pop(0) if left else {"changed": True}
-
-    assert prepare.wait_for(work, me, "api", 60, pytest.fail) == {"changed": True}
-    assert seen == [[], ["t1"], ["t1", "t2"]]
-
-
-def test_a_run_that_does_not_end_is_waited_for_and_then_named(prepare: ModuleType) -> None:
-    told: list[str] = []
-    with pytest.raises(Failure, match=r"alice, for 3 s; this run waited for 0\.1 s \(go_service_lock_timeout\)") as caught:
-        prepare.wait_for(lambda lock: held_by(prepare), prepare.identity("a"), "api", 0.1, told.append)
-    assert told == ["Waiting for another run on this host: alice, for 3 s already."]
-    assert "free the lock on the host: x" in caught.value.remedy
+@pytest.mark.parametrize(
+    ("age", "words"), [(0.4, "for 0 s"), (75, "for 75 s"), (-4995, "since a time that the host's clock has not reached")]
+)
+def test_no_time_is_told_that_cannot_be(age: float, words: str) -> None:
+    assert locks.since(age).startswith(words)
+    assert "-" not in locks.since(age)

@@ -1,0 +1,53 @@
+"""Settings as text become numbers, and what is none is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", None),
+        ("8080", ("0.0.0.0", 8080)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("0.0.0.0:65535", ("0.0.0.0", 65535)),
+        ("[::]:80", ("::", 80)),
+        ("[0:0::1]:80", ("::1", 80)),
+    ],
+)
+def test_publish(value: str, expected: Any) -> None:
+    assert settings.parse_publish(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "65536", "127.0.0.1:", ":", "1.2.3:80", "256.0.0.1:80", "127.0.0.1:80/udp", "127.0.0.1:80-90", "-1"]
+)
+def test_wrong_publish(value: str) -> None:
+    with pytest.raises(settings.Rejected):
+        settings.parse_publish(value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1ms", 10**6), ("1.5s", 1_500_000_000), ("1m30s", 90 * 10**9), ("1h", 3600 * 10**9)])
+def test_durations(text: str, expected: int) -> None:
+    assert settings.parse_duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["30", "s", "30 s", "30s\n", "-1s", "1d", "1s1", "0s", "0.5ms", "1..5s", "99999999h", ""])
+def test_wrong_durations(text: str) -> None:
+    with pytest.raises(settings.Rejected):
+        settings.parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("64m", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("7b", 7), ("7", 7)])
+def test_sizes(text: str, expected: int) -> None:
+    assert settings.parse_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["64mb", "1.5g", "64 m", "-1m", "m", "64m\n", "8589934592g"])
+def test_wrong_sizes(text: str) -> None:
+    with pytest.raises(settings.Rejected):
+        settings.parse_size(text)
