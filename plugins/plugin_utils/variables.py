@@ -179,28 +179,24 @@ def _mapping_of(name: re.Pattern | None, take_value: Callable[[Any], Any], *, se
     return take
 
 
-def _duration(value: Any) -> str:
-    text = _text(value)
-    parse_duration(text)
-    return text
+def _written(parse: Callable[[str], Any]) -> Callable[[Any], str]:
+    """Return what takes a text that can be read so, as it is written."""
+
+    def take(value: Any) -> str:
+        text = _text(value)
+        parse(text)
+        return text
+
+    return take
 
 
-def _size(value: Any) -> str:
-    text = _text(value)
-    parse_size(text)
-    return text
+_duration, _size, _publish = _written(parse_duration), _written(parse_size), _written(parse_publish)
 
 
 def _memory(value: Any) -> str:
     text = _size(value)
     if parse_size(text) < _SMALLEST_MEMORY:
         raise Rejected("is out of range; the Engine takes 6m or more")
-    return text
-
-
-def _publish(value: Any) -> str:
-    text = _text(value)
-    parse_publish(text)
     return text
 
 

@@ -173,6 +173,14 @@ def calls_of(settings: dict[str, Any], policy: str, image: str) -> int:
     return engine.calls
 
 
+def serving(engine: Memory, old: str) -> dict[str, Any]:
+    """Insist that one healthy container serves, the old one or a good new one, and return it."""
+    (record,) = engine.records.values()
+    assert state(engine) == [("utest-web", True)]
+    assert record["Id"] == old or record["Config"]["Image"] == "good"
+    return record
+
+
 def state(engine: Memory) -> list[tuple[str, bool]]:
     """Return (name, running) of all containers."""
     return sorted((record["Name"][1:], record["State"]["Running"]) for record in engine.records.values())

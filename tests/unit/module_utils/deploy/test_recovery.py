@@ -11,7 +11,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import na
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import recovery
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from deploys import VARIANTS, Killed, Memory, calls_of, names, running_service, state, swap
+from deploys import VARIANTS, Killed, Memory, calls_of, names, running_service, serving, state, swap
 from plays import SERVE
 from samples import Settings
 
@@ -46,9 +46,7 @@ def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: 
             swap(engine, fast(), image)
         engine.at = None
         recovery.recover(engine, fast())
-        assert state(engine) == [("utest-web", True)], f"call {number}"
-        (record,) = engine.records.values()
-        assert record["Id"] == old or record["Config"]["Image"] == "good"
+        serving(engine, old)
         assert recovery.recover(engine, fast()) == []
 
 
