@@ -7,7 +7,7 @@ import copy
 import itertools
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
@@ -47,6 +47,25 @@ def names(engine: Engine) -> list[str]:
     return sorted(container["Names"][0].lstrip("/") for container in engine.containers(name="utest-web"))
 
 
+class Volumes:
+    """Keeps empty volumes with labels as an Engine does."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, str]] = {}
+
+    def volumes(self, label: str, value: str) -> list[dict[str, Any]]:
+        """Return those that carry a label."""
+        return [{"Name": name, "Labels": labels} for name, labels in sorted(self._kept.items()) if labels.get(label) == value]
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make one; one that is there already stays as it is."""
+        self._kept.setdefault(name, dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove one; one that is not there is as good."""
+        self._kept.pop(name, None)
+
+
 class Killed(BaseException):
     """The run is gone: nothing after this happens."""
 
@@ -55,7 +74,7 @@ class Memory:
     """An Engine in memory that keeps the real one's rules as far as a swap depends on them: names are unique, what is not there is Missing.
 
     It counts the calls, and at call number `at` raises `error`, before the call takes effect or after it; from there on always, if `lasting`.
-    The image "bad" never passes its health test.
+    The image "bad" never passes its health test. done: what was done to containers, by their ids, in order.
     """
 
     api_version = (1, 41)
@@ -63,6 +82,7 @@ class Memory:
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self.calls = 0
+        self.done: list[tuple[Any, ...]] = []
         self._ids = itertools.count(1)
         self.at: int | None = None
         self.error: BaseException = EngineError("broken")
@@ -124,9 +144,11 @@ class Memory:
         return self._call(effect)
 
     def start(self, name: str) -> None:
+        self.done.append(("start", name))
         self._call(lambda: self._get(name)["State"].update(Running=True, Status="running"))
 
     def stop(self, name: str, timeout: int) -> None:
+        self.done.append(("stop", name, timeout))
         self._call(lambda: self._get(name)["State"].update(Running=False, Status="exited"))
 
     def rename(self, name: str, new_name: str) -> None:
@@ -137,13 +159,19 @@ class Memory:
         self._call(effect)
 
     def set_restart_policy(self, name: str, policy: dict[str, Any]) -> None:
+        self.done.append(("restart", name, policy["Name"]))
         self._call(lambda: self._get(name)["HostConfig"].update(RestartPolicy=policy))
 
     def remove(self, name: str) -> None:
         found = self._find(name)
         self._call(lambda: self.records.pop(found["Id"]) if found else None)
 
+    def run_unheard(self, name: str, command: list[str]) -> None:
+        self.done.append(("said", name, command[-1]))
+
     def run_in(self, name: str, command: list[str], timeout: float) -> tuple[int, str]:
+        self.done.append(("tested", name, timeout, *command))
+
         def effect() -> tuple[int, str]:
             found = self._find(name)
             return (0, "") if found and found["State"]["Running"] and found["Config"]["Image"] != "bad" else (1, "sick")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import samples
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
@@ -86,6 +87,14 @@ def problems(document):
     """What the schema finds wrong."""
     validator = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
     return [f"{list(error.path)}: {error.message}" for error in validator.iter_errors(json.loads(json.dumps(document)))]
+
+
+def checked(**verdicts: str) -> list[dict[str, Any]]:
+    """Checks with these verdicts by their ids; `_` stands for a hyphen."""
+    return [
+        {"id": name, "verdict": verdict, "group": judge.CHECKS[name].group, "severity": judge.CHECKS[name].severity}
+        for name, verdict in ((name.replace("_", "-"), verdict) for name, verdict in verdicts.items())
+    ]
 
 
 class Page(HTMLParser):
