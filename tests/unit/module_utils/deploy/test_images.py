@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import images
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.ownership import Record
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.history import History
 
 NAME = "api"
 COPY = f"COPY file:1 in /usr/local/bin/{NAME} "
@@ -95,11 +95,11 @@ def store() -> Store:
     return Store()
 
 
-def ours(store: Store, identity: str, record: Record | None = None) -> bool:
+def ours(store: Store, identity: str, past: History | None = None) -> bool:
     """Say whether an image is held to be of the service."""
     image = store.image(identity)
     assert image is not None
-    return images.is_ours(store, image, NAME, record or Record(NAME, []))
+    return images.is_ours(store, image, NAME, past or History(NAME))
 
 
 def test_an_image_is_ours_by_its_own_last_instruction(store: Store) -> None:
@@ -142,10 +142,10 @@ def test_labels_that_do_not_go_with_the_instructions_are_foreign(store: Store, l
     assert not ours(store, made)
 
 
-def test_an_image_of_the_record_is_ours_whatever_it_says_of_itself(store: Store) -> None:
+def test_an_image_of_the_history_is_ours_whatever_it_says_of_itself(store: Store) -> None:
     made = store.add(["FROM scratch"], {})
     assert not ours(store, made)
-    assert ours(store, made, Record(NAME, [], {"x": {"id": made, "proven": False}}))
+    assert ours(store, made, History(NAME, {"x": {"id": made, "proven": False}}))
 
 
 STAGES: dict[str, tuple[tuple[str, ...], bool]] = {
@@ -185,12 +185,12 @@ def test_of_an_images_tags_those_alone_are_ours_that_the_role_gives(store: Store
 @pytest.mark.parametrize("tag", ["latest", "previous", "wanted"])
 def test_a_tag_that_a_run_needs_and_somebody_else_has_is_refused(store: Store, tag: str) -> None:
     store.ours(1, f"{NAME}:{tag_of(1)}", f"{NAME}:latest")
-    images.refuse_foreign_images(store, NAME, Record(NAME, []), "wanted", "unheard-of")
+    images.refuse_foreign_images(store, NAME, History(NAME), "wanted", "unheard-of")
     foreign = store.add(["FROM scratch"], {}, f"{NAME}:unneeded")
-    images.refuse_foreign_images(store, NAME, Record(NAME, []), "wanted")
+    images.refuse_foreign_images(store, NAME, History(NAME), "wanted")
     store.tag(foreign, NAME, tag)
     with pytest.raises(Failure) as caught:
-        images.refuse_foreign_images(store, NAME, Record(NAME, []), "wanted")
+        images.refuse_foreign_images(store, NAME, History(NAME), "wanted")
     assert f"{NAME}:{tag} is held by an image that this role did not make: id {foreign[7:19]}, made 2026-01-02T00:00:00" in str(
         caught.value
     )
@@ -201,35 +201,35 @@ def test_a_tag_that_a_run_needs_and_somebody_else_has_is_refused(store: Store, t
 def test_what_an_earlier_version_built_is_adopted_once(store: Store) -> None:
     made = store.ours(1)
     store.ours(2, after=("ENV A=b",))
-    record = Record(NAME, [])
-    images.adopt(store, NAME, record)
-    assert record.images == {tag_of(1): {"id": made, "proven": True}}
+    past = History(NAME)
+    images.adopt(store, NAME, past)
+    assert past.images == {tag_of(1): {"id": made, "proven": True}}
     store.ours(3)
-    images.adopt(store, NAME, record)
-    assert list(record.images) == [tag_of(1)]
-    known = Record(NAME, [], {})
+    images.adopt(store, NAME, past)
+    assert list(past.images) == [tag_of(1)]
+    known = History(NAME, {})
     images.adopt(store, NAME, known)
     assert known.images == {}
 
 
-def recorded(store: Store, *proven: bool) -> tuple[Record, list[str]]:
-    """Make images, the oldest first, and return the record that knows them, and their ids."""
+def recorded(store: Store, *proven: bool) -> tuple[History, list[str]]:
+    """Make images, the oldest first, and return the history that knows them, and their ids."""
     made = [store.ours(number) for number in range(len(proven))]
-    return Record(NAME, [], {tag_of(n): {"id": made[n], "proven": good} for n, good in enumerate(proven)}), made
+    return History(NAME, {tag_of(n): {"id": made[n], "proven": good} for n, good in enumerate(proven)}), made
 
 
 def test_the_newest_proven_image_is_offered_first(store: Store) -> None:
-    record, made = recorded(store, True, False, True, True, True)
-    assert record.images is not None
+    past, made = recorded(store, True, False, True, True, True)
+    assert past.images is not None
     # Its tag was given to another image of ours since.
     store.tag(made[0], NAME, tag_of(3))
-    record.images[tag_of(4)]["id"] = ""
-    record.images["gone"] = {"id": "sha256:0", "proven": True}
-    assert images.returnable(store, NAME, record) == [tag_of(4), tag_of(2), tag_of(0)]
+    past.images[tag_of(4)]["id"] = ""
+    past.images["gone"] = {"id": "sha256:0", "proven": True}
+    assert images.returnable(store, NAME, past) == [tag_of(4), tag_of(2), tag_of(0)]
 
 
 def test_latest_moves_to_the_new_image_and_previous_to_the_one_before(store: Store) -> None:
-    _record, made = recorded(store, True, True)
+    _past, made = recorded(store, True, True)
     assert images.promote(store, NAME, made[0])
     assert store.image(f"{NAME}:previous") is None
     assert not images.promote(store, NAME, made[0])
@@ -242,33 +242,33 @@ def test_latest_moves_to_the_new_image_and_previous_to_the_one_before(store: Sto
 )
 def test_as_many_proven_images_are_kept_as_were_asked_for(store: Store, keep: int, left: list[int]) -> None:
     """The running one is among them, and one that never proved takes no other's place."""
-    record, made = recorded(store, True, True, True, True, True, False)
-    removed = images.prune(store, NAME, keep, made[4], record)
+    past, made = recorded(store, True, True, True, True, True, False)
+    removed = images.prune(store, NAME, keep, made[4], past)
     assert sorted(store.made) == sorted(made[number] for number in left)
     assert sorted(removed) == sorted(f"{NAME}:{tag_of(number)}" for number in range(6) if number not in left)
-    assert sorted(record.images or {}) == sorted(tag_of(number) for number in left)
+    assert sorted(past.images or {}) == sorted(tag_of(number) for number in left)
 
 
 def test_what_is_in_use_or_has_a_moving_tag_or_one_of_somebody_elses_stays(store: Store) -> None:
-    record, made = recorded(store, True, True, True, True, True)
+    past, made = recorded(store, True, True, True, True, True)
     store.tag(made[0], NAME, "previous")
     store.tag(made[4], NAME, "latest")
     store.tag(made[1], NAME, "mine")
     store.used.add(made[2])
-    assert images.prune(store, NAME, 1, made[4], record) == [f"{NAME}:{tag_of(3)}", f"{NAME}:{tag_of(1)}"]
+    assert images.prune(store, NAME, 1, made[4], past) == [f"{NAME}:{tag_of(3)}", f"{NAME}:{tag_of(1)}"]
     assert store.made[made[1]]["RepoTags"] == [f"{NAME}:mine"]
     assert sorted(store.made) == sorted(made[number] for number in (0, 1, 2, 4))
     # What could not be removed is still known, and goes another time.
-    assert sorted(record.images or {}) == sorted(tag_of(number) for number in (0, 2, 4))
+    assert sorted(past.images or {}) == sorted(tag_of(number) for number in (0, 2, 4))
 
 
 def test_images_without_a_name_go_and_of_builder_stages_the_newest_stays(store: Store) -> None:
-    record, made = recorded(store, True)
+    past, made = recorded(store, True)
     running, lost, foreign = store.ours(7), store.ours(8), store.ours(9, after=("ENV A=b",))
     for identity in (running, lost, foreign):
         store.made[identity]["RepoTags"] = []
     stages = [store.stage(f"COPY dir:{number} in /src/ ") for number in range(3)]
     strange = store.stage("RUN touch x", "COPY dir:9 in /src/ ")
-    assert images.prune(store, NAME, 2, running, record) == [stages[1][7:19], stages[0][7:19], lost[7:19]]
+    assert images.prune(store, NAME, 2, running, past) == [stages[1][7:19], stages[0][7:19], lost[7:19]]
     assert sorted(store.made) == sorted([made[0], running, foreign, stages[2], strange])
-    assert list(record.images or {}) == [tag_of(0)]
+    assert list(past.images or {}) == [tag_of(0)]

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, ownership
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, judgement
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy
 from plays import RUNTIME
@@ -119,6 +119,6 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
             assert reasons in ([], ["the container is restarting"], ["the container is exited"])
             assert "has restarted the container since it was proven" in judgement.restarted(found, {})
     assert seen == {True, False}, "seen while it runs, and between two runs"
-    record = ownership.Record("utest-web", [])
-    assert deploy.keep(clean, wanted, body, image_id, record) is None
-    assert record.container == {}
+    past = history.History("utest-web")
+    assert deploy.keep(clean, wanted, body, image_id, past) is None
+    assert past.container == {}

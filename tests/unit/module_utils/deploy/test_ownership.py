@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Path:
 def record(place: Path, **fields: Any) -> None:
     """Write a record into the directory."""
     place.mkdir(exist_ok=True)
-    (place / "record.json").write_text(json.dumps({"service": NAME, "trees": [], "images": {}, **fields}))
+    (place / "record.json").write_text(json.dumps({"service": NAME, "trees": [], **fields}))
 
 
 def refused(place: Path) -> Failure:
@@ -76,13 +76,9 @@ def test_a_claim_makes_the_directories_above_and_closes_one_that_was_open(tmp_pa
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
-def test_a_claim_keeps_what_else_the_record_holds(place: Path) -> None:
-    known = ownership.claim(place, NAME, "context")
-    known.images = {"1": {"id": "sha256:1", "proven": True}}
-    known.container = {"id": "x", "restarts": 2}
-    known.save(place)
-    ownership.claim(place, NAME, "source")
-    assert ownership.look(place, NAME) == ownership.Record(NAME, ["context", "source"], known.images, known.container)
+def test_the_record_of_an_earlier_version_which_knew_more_is_read(place: Path) -> None:
+    record(place, trees=["context"], images={"1": {"id": "sha256:1", "proven": True}}, container={"id": "x"})
+    assert ownership.look(place, NAME) == ownership.Record(NAME, ["context"])
 
 
 # What an earlier version left without a record
@@ -112,7 +108,6 @@ def test_what_an_earlier_version_made_is_adopted(place: Path, make: Callable[[Pa
     assert ownership.look(place, NAME).trees == trees
     assert not (place / "record.json").exists()
     assert ownership.claim(place, NAME).trees == trees
-    assert ownership.look(place, NAME).images is None, "they are still to be looked for"
 
 
 def tree(place: Path, name: str, dockerfile: str = "") -> None:
@@ -164,6 +159,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "did not make it: context",
     ),
     "a garbled record": (lambda place: (tree(place, "context"), (place / "record.json").write_text("{")), "did not make it: context"),
+    "a record without trees": (
+        lambda place: (tree(place, "context"), (place / "record.json").write_text('{"service": "api"}')),
+        "did not make it: context",
+    ),
+    "a record that is a list": (
+        lambda place: (tree(place, "context"), (place / "record.json").write_text("[]")),
+        "did not make it: context",
+    ),
     "a record that is a link": (
         lambda place: (
             record(place.with_name("x"), trees=["context"]),
