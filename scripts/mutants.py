@@ -64,7 +64,7 @@ SUBJECTS = (
     Subject(f"{DEPLOY}/swap.py", further=(f"{DEPLOY}/test_recovery.py",), engine=(f"{DEPLOY}/test_swap.py",)),
     Subject(f"{DEPLOY}/images.py"),
     Subject(f"{DEPLOY}/ownership.py"),
-    Subject("module_utils/image/ignore.py", further=("module_utils/image/test_context.py",)),
+    Subject("module_utils/image/ignore.py"),
     Subject("module_utils/common/settings.py", further=("plugin_utils/test_variables.py",)),
     Subject("module_utils/common/secrets.py"),
     Subject("plugin_utils/variables.py"),
