@@ -278,3 +278,28 @@ def test_no_setting_shows_the_password_of_an_address(raw: dict[str, Any]) -> Non
 def test_a_version_that_is_an_option_or_more_than_a_name_is_refused(raw: dict[str, Any], version: str) -> None:
     with pytest.raises(variables.InputError, match="go_service_source_version"):
         variables.check_variables({**raw, "source_version": version})
+
+
+# Variable -> the least and the most that it takes, and what is beyond.
+ENDS: dict[str, tuple[Any, Any, Any, Any]] = {
+    "build_timeout": (1, 86400, 0, 86401),
+    "port": (1, 65535, 0, 65536),
+    "uid": (1, 60000, 0, 60001),
+    "health_retries": (1, 100, 0, 101),
+    "pids_limit": (1, 4194304, 0, 4194305),
+    "log_max_file": (1, 1000, 0, 1001),
+    "stop_timeout": (0, 3600, -1, 3601),
+    "keep_images": (1, 1000, 0, 1001),
+    "lock_timeout": (0, 86400, -1, 86401),
+    "stable_seconds": (0, 999_999_999, -0.1, 1e9),
+    "start_timeout": (0.001, 999_999_999, 0, 1e9),
+}
+
+
+@pytest.mark.parametrize(("name", "ends"), ENDS.items(), ids=ENDS)
+def test_a_range_is_taken_to_its_ends_and_no_further(name: str, ends: tuple[Any, Any, Any, Any]) -> None:
+    low, high, below, above = ends
+    assert [variables.FIELDS[name](value) for value in (low, high)] == [low, high]
+    for value in (below, above):
+        with pytest.raises(settings.Rejected, match="is out of range"):
+            variables.FIELDS[name](value)
