@@ -2,6 +2,7 @@
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
+#   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file; ARGS="--only lock")
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
@@ -13,14 +14,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all lint sanity unit scenarios bench against matrix docs clean
+.PHONY: help build test test-all lint sanity mutants unit scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
+SAMPLE ?= 20
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
+MUTANTS := $(VENV)/mutants/bin/cosmic-ray
 GALAXY := $(VENV)/galaxy-importer/.ready
 SCENARIOS ?= default alternative contract lifecycle
 
@@ -66,6 +69,11 @@ $(CHECKOV): requirements-checkov.txt | $(READY)
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
+$(MUTANTS): requirements-mutants.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/mutants
+	$(VENV)/mutants/bin/pip install --quiet --disable-pip-version-check --requirement requirements-mutants.txt
+	@touch $@
+
 $(GALAXY): requirements-galaxy.txt | $(READY)
 	$(PYTHON) -m venv --clear $(VENV)/galaxy-importer
 	$(VENV)/galaxy-importer/bin/pip install --quiet --disable-pip-version-check --requirement requirements-galaxy.txt
@@ -76,7 +84,7 @@ build: $(READY)
 
 test: lint unit scenarios
 
-test-all: test sanity
+test-all: test sanity mutants
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -90,6 +98,10 @@ lint: $(READY)
 
 sanity: $(READY) $(GALAXY)
 	scripts/sanity.sh
+
+mutants: $(READY) $(MUTANTS)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	$(VENV)/mutants/bin/python scripts/mutants.py --sample $(SAMPLE) $(ARGS)
 
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
+# The sources of small services.
+SERVICES = PROJECT / "tests/services"
+# An image with BusyBox that every test machine has, and the command by which it serves as a service does.
+RUNTIME = "stand-in/runtime:1.37.0"
+SERVE = "exec httpd -f -p 8080 -h /srv"
 
 
 def environment(**given: str | Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 import yaml
-from plays import PROJECT, ansible_playbook, environment
+from plays import PROJECT, RUNTIME, ansible_playbook, environment
 
 NAME = "canary-of-secrets"
 LOG_SOCKET = "/dev/log"
@@ -228,7 +228,7 @@ def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
     (source / ".env").write_text(f"KEY={SECRETS['file']}\n")
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
-    runtime = "alpine:3.24" if builder_image.startswith("golang:") else "stand-in/runtime:1.37.0"
+    runtime = "alpine:3.24" if builder_image.startswith("golang:") else RUNTIME
     service = Canary(
         tmp_path,
         {

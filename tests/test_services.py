@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import PROJECT, changed, free_port, get, left_on_engine, play
+from plays import SERVICES, changed, free_port, get, left_on_engine, play
 
-SERVICES = PROJECT / "tests" / "services"
 MODULE, VERSION = "example.org/greeting", "v1.2.0"
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import changed, free_port, get, left_on_engine, play
-from test_services import SERVICES
+from plays import SERVICES, changed, free_port, get, left_on_engine, play
 
 OLDEST = "3.9"
 

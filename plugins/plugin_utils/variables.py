@@ -16,9 +16,10 @@ from ..module_utils.common.names import LABELS, OWN_LABELS
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Publication, Settings
+from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, SIZES, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from ..module_utils.source.address import fault_of
 from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
@@ -453,6 +454,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "stop_timeout": _integer(0, 3600, " of seconds"),
     "stop_signal": _matching(_SIGNAL, 'write a signal that a program can heed, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "deploy_strategy": _choice(DEPLOY_STRATEGIES),
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
     "keep_images": _integer(1, 1000),
@@ -530,6 +532,9 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append(
             f"go_service_publish and go_service_publish_more have {', '.join(twice)} more than once. Choose another port of the host."
         )
+    fault = fault_of(source) if settings.get("source_type") == "git" else ""
+    if fault:
+        problems.append(f"go_service_source (not shown) {fault}.")
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is '{settings['publish']}', but a container in the network {settings['network']!r} publishes no port. "

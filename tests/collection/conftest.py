@@ -7,25 +7,23 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from plays import environment, run
+from plays import PROJECT, environment, run
 from projects import Project, new_project
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a git repository of its own, in a path with a blank, with the checkout as it would be committed now."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=PROJECT, capture_output=True, check=False
     )
     if listed.returncode:
         pytest.skip("the project is in no git repository here, so that nobody knows what belongs to it")
     place = tmp_path_factory.mktemp("clone") / "check out"
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_symlink() or (ROOT / name).exists():
+        if (PROJECT / name).is_symlink() or (PROJECT / name).exists():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name, follow_symlinks=False)
+            shutil.copy2(PROJECT / name, place / name, follow_symlinks=False)
     author = ("-c", "user.name=tests", "-c", "user.email=tests@example.org")
     for command in (("init", "--quiet"), ("add", "--all"), (*author, "commit", "--quiet", "--message", "As it is now")):
         subprocess.run(["git", *command], cwd=place, check=True)

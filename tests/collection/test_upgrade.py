@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import changed, environment, free_port, get, left_on_engine, run
+from plays import PROJECT, changed, environment, free_port, get, left_on_engine, run
 from projects import Project
 
-ROOT = Path(__file__).resolve().parents[2]
 # The last version whose roles carried their plugins themselves.
 ROLES_ALONE = "bd73f7b2d2f1c79126162fee6c590c0659fe9c3e"
 
 
 def unpack(revision: str, directory: Path) -> Path:
     """Write an earlier version of the project to a directory; skip the test where it cannot be had, or cannot run here."""
-    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=False)
+    archive = subprocess.run(["git", "archive", revision], cwd=PROJECT, capture_output=True, check=False)
     if archive.returncode:
         pytest.skip(f"{revision} is not in this clone, which needs its whole history (git fetch --unshallow)")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as opened:

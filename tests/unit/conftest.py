@@ -19,20 +19,20 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
-from plays import PROJECT as ROOT
+from plays import PROJECT, RUNTIME, SERVE
 
-ROLE = ROOT / "roles/go_service"
+ROLE = PROJECT / "roles/go_service"
 
 # As Ansible's commands do before they run a plugin: the checkout is found under its collection's name.
-init_plugin_loader([str(ROOT / "collections")])
+init_plugin_loader([str(PROJECT / "collections")])
 
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 
-RUNTIME = "stand-in/runtime:1.37.0"
 # The Go facts of a service like the example.
-PROJECT = {
+GO_FACTS = {
     "module_path": "example.com/cat-server",
     "module_dir": ".",
     "go_directive": "1.24",
@@ -62,17 +62,27 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"ansible_collections.proven.go_service.plugins.{name}")
 
 
-def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
-    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+def start_module(name: str, directory: Path, **arguments: Any) -> subprocess.Popen[str]:
+    """Start a module of the collection as Ansible would on this machine; directory: where its arguments are written."""
     file = directory / "arguments.json"
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, default=Settings.as_json))
     start = (
-        f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'collections')!r}); "
+        f"import runpy, sys; sys.path.insert(0, {str(PROJECT / 'collections')!r}); "
         f"sys.argv[1:] = [{str(file)!r}]; runpy.run_module('ansible_collections.proven.go_service.plugins.modules.{name}', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+    return subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result_of(module: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the result of a module that was started."""
+    output, errors = module.communicate()
+    assert output, errors
+    return json.loads(output)
+
+
+def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
+    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+    return result_of(start_module(name, directory, **arguments))
 
 
 @pytest.fixture(scope="session")
@@ -115,10 +125,16 @@ def settings(raw: dict[str, Any]) -> Callable[..., Settings]:
     return make
 
 
+@pytest.fixture
+def wanted(settings: Callable[..., Settings]) -> Settings:
+    """Return the role's settings."""
+    return settings()
+
+
 @pytest.fixture(scope="session")
 def project() -> dict[str, Any]:
     """Return the Go facts of a service like the example."""
-    return dict(PROJECT)
+    return dict(GO_FACTS)
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +149,7 @@ def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, str]]
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
         wanted = settings(**changes)
-        return action._generate(wanted, {**PROJECT, **(project or {})}, [wanted.builder_image, wanted.runtime_image], ignored)
+        return action._generate(wanted, {**GO_FACTS, **(project or {})}, [wanted.builder_image, wanted.runtime_image], ignored)
 
     return make
 
@@ -209,3 +225,29 @@ def web(client: Callable[..., str]) -> str:
     """
     client("build", "-q", "-t", "utest-web:1", "-", stdin=dockerfile)
     return "utest-web:1"
+
+
+@pytest.fixture
+def service(settings: Callable[..., Settings]) -> Callable[..., Settings]:
+    """Return what makes the settings of a small service that starts at once and stops at once."""
+
+    def make(command: str = SERVE, **changes: Any) -> Settings:
+        quick = {"name": "utest-web", "publish": "", "stop_timeout": 0, "stable_seconds": 0, "start_timeout": 5, "args": [command]}
+        return settings(**{**quick, **changes})
+
+    return make
+
+
+@pytest.fixture
+def clean(engine: Engine) -> Iterator[Engine]:
+    """Return the Engine, without containers of the service before and after."""
+
+    def empty() -> None:
+        for made in engine.containers(name="utest-web"):
+            engine.remove(made["Id"])
+        for held in engine.volumes(LABEL_LOCK, "utest-web"):
+            engine.remove_volume(held["Name"])
+
+    empty()
+    yield engine
+    empty()

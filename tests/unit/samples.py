@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import IO, Any
 
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as settings_of
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, image_archive, model
 from ansible_collections.proven.go_service.plugins.module_utils.contract.expected import Expected
 
+# What makes checked settings from changes to the defaults.
+Settings = Callable[..., settings_of.Settings]
 BINARY = "/usr/local/bin/cat-server"
 HEALTH = ("wget", "--no-verbose", "--tries=1", "--spider", "http://localhost:8080/health")
 DIGEST = "c0ffee" + "0" * 58
+IMAGE_DIGEST = "sha256:" + "0123456789abcdef" * 4
 SOURCE_DATE = "2026-11-01T10:00:00Z"
 BUILD_TEXT = (
     "path\texample.com/cat-server\n"

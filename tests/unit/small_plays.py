@@ -12,10 +12,8 @@ from typing import Any
 
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
-from plays import PROJECT, ansible_playbook, environment
+from plays import PROJECT, RUNTIME, SERVE, ansible_playbook, environment
 
-RUNTIME = "stand-in/runtime:1.37.0"
-SERVE = "exec httpd -f -p 8080 -h /srv"
 # A small image that is not built by the role runs as its service where every check is waived.
 ALL_WAIVED = {name: "this test is about something else" for name in judge.CHECKS}
 # Settings of a service that starts at once, from an image that `service_image` makes.

@@ -7,7 +7,21 @@ from collections.abc import Iterable, Mapping
 from ..common.failure import Problem
 from ..common.stages import INPUT
 from ..common.text import did_you_mean
-from .checks import binary, budgets, configuration, dockerfile, files, identity, runtime, supply_chain
+from .checks import (
+    binary,
+    budgets,
+    configuration,
+    confinement,
+    dockerfile,
+    files,
+    host,
+    identity,
+    limits,
+    privileges,
+    publishing,
+    restart,
+    supply_chain,
+)
 from .evidence.model import Evidence
 from .expected import Expected
 from .names import FAIL, PASS, WARN
@@ -20,7 +34,12 @@ _GROUPS = (
     identity.GROUP,
     files.GROUP,
     configuration.GROUP,
-    runtime.GROUP,
+    privileges.GROUP,
+    confinement.GROUP,
+    limits.GROUP,
+    host.GROUP,
+    publishing.GROUP,
+    restart.GROUP,
     dockerfile.GROUP,
     supply_chain.GROUP,
 )

@@ -124,7 +124,7 @@ class Check:
 
 
 class Group:
-    """The checks of one group, in the order of the report. key: one of GROUPS."""
+    """Checks of one group, in the order of the report; a file each, and several files where a group is large. key: one of GROUPS."""
 
     def __init__(self, key: str) -> None:
         self.key = key

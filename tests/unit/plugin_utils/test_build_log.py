@@ -2,65 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
-import subprocess
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
-from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose
-from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
 from ansible_collections.proven.go_service.plugins.plugin_utils.builders import buildx, docker_image
-
-CLASSIC = """Step 1/4 : FROM golang:1.27-alpine3.24 AS build
- ---> 9bb7d82aa6a9
-Step 2/4 : LABEL go-service.kind="builder"
- ---> Using cache
- ---> 5f0c2b6f7a51
-Step 3/4 : RUN go build fmt
-{cached} ---> 1c2d3e4f5a6b
-Step 4/4 : COPY . /src/
- ---> 7a6b5c4d3e2f
-Successfully built 7a6b5c4d3e2f
-"""
-BUILDKIT = """#5 [build 1/4] FROM docker.io/library/golang:1.27-alpine3.24
-#5 DONE 0.0s
-#6 [build 2/4] RUN go build fmt
-{cached}
-#7 [build 3/4] RUN go build -ldflags="-w -s" -o /out/cat-server .
-#7 0.512 # example.com/cat-server
-#7 0.513 ./main.go:12:2: undefined: foo
-#7 ERROR: process "/bin/sh -c go build -ldflags=\\"-w -s\\" -o /out/cat-server ." did not complete successfully: exit code: 1
-------
- > [build 3/4] RUN go build -ldflags="-w -s" -o /out/cat-server .:
-0.513 ./main.go:12:2: undefined: foo
-------
-ERROR: failed to solve: process "/bin/sh -c go build" did not complete successfully: exit code: 1
-"""
-
-
-def failed(*lines: str) -> str:
-    """Return the message of docker_image for a step that printed lines."""
-    log = [
-        "Step 1/2 : FROM golang:1.27",
-        "",
-        " ---> 9bb7d82aa6a9",
-        "Step 2/2 : RUN go build .",
-        "",
-        " ---> Running in 0c1d2e3f4a5b",
-        *lines,
-    ]
-    return f"Error building api - code: 1, message: The command '/bin/sh -c go build .' returned a non-zero code: 1, logs: {log!r}"
-
-
-def classic(message: str) -> Failure:
-    """Return the failure of a build by docker_image that ended with a message."""
-    return docker_image.failure({"failed": True, "msg": message})
+from build_logs import BUILDKIT, CLASSIC, classic, failed
 
 
 def test_steps() -> None:
@@ -161,43 +109,6 @@ def test_a_failure_of_the_sources_own_module_names_what_is_missing(printed: str,
     assert remedy in failure.remedy
 
 
-def test_an_image_that_went_to_another_store_than_the_engines() -> None:
-    failure = buildx.failure({"image": {}, "stderr": "WARNING: No output specified with docker-container driver."})
-    assert "docker buildx use default" in failure.remedy
-
-
-@pytest.mark.parametrize(("driver", "refused"), [("docker", False), ("docker-container", True), ("remote", True)])
-def test_a_builder_with_a_store_of_its_own_is_refused_before_it_builds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, refused: bool
-) -> None:
-    """By what `docker buildx inspect` prints of the builder in use."""
-    client = tmp_path / "docker"
-    client.write_text(f"#!/bin/sh\nprintf 'Name:          mine\\nDriver:        {driver}\\n\\nNodes:\\n'\n")
-    client.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(Failure, match=f"has the driver {driver}") if refused else contextlib.nullcontext():
-        assert choose(None, "buildx") == {"name": "buildx", "reason": ""}
-
-
-def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:
-    failure = classic(failed(*(f"\x1b[91mline {number}\x1b[0m" for number in range(100)), "Removing intermediate container 0c1d"))
-    assert failure.evidence == [f"line {number}" for number in range(70, 100)]
-
-
-def test_lines_of_an_earlier_step_do_not_count() -> None:
-    log = ["Step 1/2 : RUN go test ./...", "ok\texample.com/x", "no test files", "Step 2/2 : RUN go build .", "./a.go:1:1: oops"]
-    failure = classic(f"Error building api - code: 1, message: returned a non-zero code: 1, logs: {log!r}")
-    assert failure.evidence == ["./a.go:1:1: oops"]
-    assert "Correct the source" in failure.remedy
-
-
-def test_a_failed_build_of_buildkit() -> None:
-    failure = buildx.failure({"failed": True, "msg": "Building api:latest failed", "stderr": BUILDKIT.format(cached="#6 CACHED")})
-    assert failure.message == 'the build failed at: RUN go build -ldflags="-w -s" -o /out/cat-server .'
-    assert failure.evidence == ["# example.com/cat-server", "./main.go:12:2: undefined: foo"]
-    assert "Correct the source" in failure.remedy
-
-
 @pytest.mark.parametrize(
     ("builder", "message", "output", "words"),
     [
@@ -210,25 +121,3 @@ def test_a_build_that_fails_before_its_first_step(builder: ModuleType, message: 
     failure = builder.failure({"failed": True, "msg": message, "stderr": output})
     assert words in "\n".join([failure.message, *failure.evidence])
     assert failure.remedy
-
-
-@pytest.mark.engine
-def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
-    """The message of community.docker's own module, whose form is nowhere promised."""
-    (tmp_path / "Dockerfile").write_text('FROM stand-in/runtime:1.37.0\nRUN printf "it\'s\\n ./x.go:1:2: \\"broken\\"" >&2; exit 3\n')
-    arguments = {"name": "utest-fail", "source": "build", "build": {"path": str(tmp_path)}}
-    (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
-    module = "ansible_collections.community.docker.plugins.modules.docker_image"
-    command = [sys.executable, "-m", module, str(tmp_path / "arguments.json")]
-    done = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-    failure = classic(done["msg"])
-    assert failure.message.startswith("the build failed at: RUN printf ")
-    assert failure.evidence[0] == "it's"
-    assert failure.evidence[1].strip() == './x.go:1:2: "broken"'
-
-
-def test_a_build_that_the_engine_left_says_so() -> None:
-    failure = docker_image.failure({"stdout": CLASSIC.format(cached="")})
-    assert failure.message == "the build broke off at: COPY . /src/"
-    assert "docker info" in failure.remedy
-    assert docker_image.failure({"image": {}}).message == "the build broke off"

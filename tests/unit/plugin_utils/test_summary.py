@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.plugin_utils import summary
+from samples import Settings
 
-Settings = Callable[..., typed.Settings]
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
 WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
@@ -66,7 +65,7 @@ def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command
         (["x"], {"action": "created"}, "cat-server is healthy: a new container runs."),
         (["x"], {"action": "replaced", "outage_seconds": 0.84}, "a new container took over, 0.8 s after the old one was told to stop."),
         (["x"], {"action": "kept"}, "cat-server is healthy: its container was as it should be."),
-        (["x"], {"action": "proven"}, "cat-server is healthy: its container was proven again, since the Engine had restarted it."),
+        (["x"], {"action": "proven"}, "cat-server is healthy: its container was proven again: x."),
         (["a", "b"], {}, "cat-server would be deployed: a; b."),
         (["a"], {"action": "would deploy"}, "cat-server would be deployed: a."),
     ],

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import references
+from ansible_collections.proven.go_service.plugins.module_utils.common import secrets
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File, Publication
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
-
-DIGEST = "sha256:" + "0123456789abcdef" * 4
+from samples import IMAGE_DIGEST as DIGEST
 
 # Variable -> (accepted value, what it becomes), rejected value.
 EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
@@ -87,6 +86,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "stop_timeout": (0, 0, 3601),
     "stop_signal": ("SIGQUIT", "SIGQUIT", "SIGKILL"),
     "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
+    "deploy_strategy": ("recreate", "recreate", "rolling"),
     "start_timeout": (0.5, 0.5, 0),
     "stable_seconds": (0, 0.0, -1),
     "keep_images": (1, 1, 0),
@@ -161,7 +161,6 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-# The content of a file may have lines.
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "secret_files"])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
@@ -195,119 +194,6 @@ def test_a_boolean_is_neither_a_text_nor_a_number(raw: dict[str, Any], name: str
 @pytest.mark.parametrize("value", [0, 65536, -1, True, "8080\n", " 8080", "0x50", "80.0", 8080.0, "", None, "٨٠"])
 def test_wrong_ports(raw: dict[str, Any], value: Any) -> None:
     assert "from 1 to 65535" in problem(raw, port=value)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("", None),
-        ("8080", Endpoint("0.0.0.0", 8080)),
-        ("127.0.0.1:1", Endpoint("127.0.0.1", 1)),
-        ("0.0.0.0:65535", Endpoint("0.0.0.0", 65535)),
-        ("[::]:80", Endpoint("::", 80)),
-        ("[0:0::1]:80", Endpoint("::1", 80)),
-    ],
-)
-def test_publish(value: str, expected: Any) -> None:
-    assert units.parse_publish(value) == expected
-
-
-@pytest.mark.parametrize(
-    "value", ["0", "65536", "127.0.0.1:", ":", "1.2.3:80", "256.0.0.1:80", "127.0.0.1:80/udp", "127.0.0.1:80-90", "-1"]
-)
-def test_wrong_publish(value: str) -> None:
-    with pytest.raises(units.Rejected):
-        units.parse_publish(value)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("1ms", 0.001), ("1.5s", 1.5), ("1m30s", 90.0), ("1h", 3600.0)])
-def test_durations(text: str, expected: float) -> None:
-    assert units.parse_duration(text) == expected
-
-
-@pytest.mark.parametrize("text", ["30", "s", "30 s", "30s\n", "-1s", "1d", "1s1", "0s", "0.5ms", "1..5s", "99999999h", ""])
-def test_wrong_durations(text: str) -> None:
-    with pytest.raises(units.Rejected):
-        units.parse_duration(text)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("64m", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("7b", 7), ("7", 7)])
-def test_sizes(text: str, expected: int) -> None:
-    assert units.parse_size(text) == expected
-
-
-@pytest.mark.parametrize("text", ["64mb", "1.5g", "64 m", "-1m", "m", "64m\n", "8589934592g"])
-def test_wrong_sizes(text: str) -> None:
-    with pytest.raises(units.Rejected):
-        units.parse_size(text)
-
-
-@pytest.mark.parametrize(
-    "reference",
-    [
-        "alpine",
-        "alpine:3.24",
-        "library/alpine:3.24",
-        "registry.example.com/base/alpine:3.24",
-        "localhost:5000/alpine",
-        f"alpine:3.24@{DIGEST}",
-        "a__b/c-d.e:V1_2",
-    ],
-)
-def test_image_references(reference: str) -> None:
-    assert references.is_image_reference(reference)
-
-
-@pytest.mark.parametrize(
-    "reference",
-    [
-        "",
-        "Alpine",
-        "alpine:3.24\n",
-        "alpine:3.24\nUSER root",
-        "alpine:",
-        "alpine:-1",
-        "a b",
-        "alpine@sha256:12",
-        f"alpine@{DIGEST}0",
-        "/alpine",
-        "alpine//x",
-        "https://x/alpine",
-        "a..b",
-        "-alpine",
-        "alpine:" + "x" * 129,
-    ],
-)
-def test_wrong_image_references(reference: str) -> None:
-    assert not references.is_image_reference(reference)
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts", "listed"),
-    [
-        ("alpine", ("alpine", "", ""), "alpine:latest"),
-        ("docker.io/library/alpine:3.24", ("docker.io/library/alpine", "3.24", ""), "alpine:3.24"),
-        ("library/alpine:3.24", ("library/alpine", "3.24", ""), "alpine:3.24"),
-        ("localhost:5000/alpine", ("localhost:5000/alpine", "", ""), "localhost:5000/alpine:latest"),
-        (
-            "registry.example.com/library/alpine:1",
-            ("registry.example.com/library/alpine", "1", ""),
-            "registry.example.com/library/alpine:1",
-        ),
-        ("index.docker.io/user/app", ("index.docker.io/user/app", "", ""), "user/app:latest"),
-        (f"alpine:3.24@{DIGEST}", ("alpine", "3.24", DIGEST), f"alpine@{DIGEST}"),
-    ],
-)
-def test_parts_of_an_image_reference(reference: str, parts: tuple[str, str, str], listed: str) -> None:
-    assert references.parts_of(reference) == parts
-    assert references.canonical(reference) == listed == references.canonical(listed)
-
-
-@pytest.mark.parametrize(
-    ("repo_digests", "digest"), [([f"alpine@{DIGEST}", "alpine@sha256:2"], DIGEST), ([], "sha256:1"), (None, "sha256:1")]
-)
-def test_the_digest_of_an_image(repo_digests: list[str] | None, digest: str) -> None:
-    assert references.digest_of(repo_digests, "sha256:1") == digest
 
 
 @pytest.mark.parametrize(
@@ -415,3 +301,53 @@ def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[s
     with pytest.raises(variables.InputError) as caught:
         settings(**changes)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"A": ["hunter2x"]}, 7]
+)
+@pytest.mark.parametrize("name", secrets.SECRET)
+def test_wrong_input_is_told_without_its_value(raw: dict[str, Any], name: str, value: Any) -> None:
+    with pytest.raises(variables.InputError) as told:
+        variables.check_variables({**raw, name: value})
+    assert f"go_service_{name}" in str(told.value)
+    assert "hunter2" not in str(told.value) and "7" not in str(told.value)
+
+
+def test_no_setting_shows_the_password_of_an_address(raw: dict[str, Any]) -> None:
+    hidden = "https://user:hunter2@host/x.git"
+    for change in ({"source": hidden}, {"source": f"{hidden}\n", "source_type": "git"}):
+        with pytest.raises(variables.InputError) as caught:
+            variables.check_variables({**raw, **change})
+        assert "hunter2" not in str(caught.value) and "go_service_source" in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["--orphan=x", "a b", "a..b", "a~1", "-x", "a:b"])
+def test_a_version_that_is_an_option_or_more_than_a_name_is_refused(raw: dict[str, Any], version: str) -> None:
+    with pytest.raises(variables.InputError, match="go_service_source_version"):
+        variables.check_variables({**raw, "source_version": version})
+
+
+# Variable -> the least and the most that it takes, and what is beyond.
+ENDS: dict[str, tuple[Any, Any, Any, Any]] = {
+    "build_timeout": (1, 86400, 0, 86401),
+    "port": (1, 65535, 0, 65536),
+    "uid": (1, 60000, 0, 60001),
+    "health_retries": (1, 100, 0, 101),
+    "pids_limit": (1, 4194304, 0, 4194305),
+    "log_max_file": (1, 1000, 0, 1001),
+    "stop_timeout": (0, 3600, -1, 3601),
+    "keep_images": (1, 1000, 0, 1001),
+    "lock_timeout": (0, 86400, -1, 86401),
+    "stable_seconds": (0, 999_999_999, -0.1, 1e9),
+    "start_timeout": (0.001, 999_999_999, 0, 1e9),
+}
+
+
+@pytest.mark.parametrize(("name", "ends"), ENDS.items(), ids=ENDS)
+def test_a_range_is_taken_to_its_ends_and_no_further(name: str, ends: tuple[Any, Any, Any, Any]) -> None:
+    low, high, below, above = ends
+    assert [variables.FIELDS[name](value) for value in (low, high)] == [low, high]
+    for value in (below, above):
+        with pytest.raises(units.Rejected, match="is out of range"):
+            variables.FIELDS[name](value)

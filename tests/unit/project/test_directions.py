@@ -70,7 +70,7 @@ def test_no_room_is_left_out() -> None:
 
 def test_importing_a_part_never_changes_what_another_part_knows() -> None:
     count = "from ansible_collections.proven.go_service.plugins.module_utils.contract import judge; print(len(judge.CHECKS))"
-    before = "from ansible_collections.proven.go_service.plugins.module_utils.contract.checks import runtime; "
+    before = "from ansible_collections.proven.go_service.plugins.module_utils.contract.checks import limits; "
     answers = {
         subprocess.run([sys.executable, "-c", code], cwd=PLUGINS.parent / "collections", capture_output=True, text=True, check=True).stdout
         for code in (count, before + count)

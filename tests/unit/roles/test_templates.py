@@ -18,9 +18,9 @@ from ansible_collections.proven.go_service.plugins.module_utils.engine.client im
 from ansible_collections.proven.go_service.plugins.module_utils.image.dockerfile import with_values, without_values
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
 from ansible_collections.proven.go_service.plugins.module_utils.source import errors
+from plays import RUNTIME
 
 Generate = Callable[..., dict[str, str]]
-RUNTIME = "stand-in/runtime:1.37.0"
 INSTRUCTIONS = {"FROM", "LABEL", "ENV", "ARG", "WORKDIR", "RUN", "COPY", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT"}
 
 

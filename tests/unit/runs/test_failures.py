@@ -5,11 +5,8 @@ Each fault is caused for real, in one play with a host for each, which are all t
 
 from __future__ import annotations
 
-import errno
 import json
 import socketserver
-import subprocess
-import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -20,17 +17,15 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
-from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed, folded
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence.image_archive import ArchiveError
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership, signals
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.candidate import prove_candidate
-from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.proven.go_service.plugins.modules import deploy as deploy_module
+from deploys import Memory, listener
 from small_plays import QUICK, SERVE, digest_of, play, service_image
-from test_deploy import Memory, listener
 
 GOOD = "{{ top }}/source"
 FROM_SOURCE = {"go_service_source": GOOD, "go_service_image_tag": ""}
@@ -262,11 +257,12 @@ def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
         def tag(self, *_words: str) -> None:
             raise EngineError("tagging good: no space left on device")
 
-    monkeypatch.setattr(deploy_module.RunningService, "approve", lambda _self, _id: None)
+    monkeypatch.setattr(deploy_module.RunningService, "approve", lambda _self, _id, _seconds: None)
     wanted = settings(name="utest-web", publish="", stable_seconds=0)
     progress, known = Progress(stages.SWAP, UNTOUCHED), {"verify": {"facts": {"checks": [], "gaps": []}}}
+    params = {"settings": wanted, "image": "good", "earlier": False}
     with pytest.raises(EngineError) as caught:
-        deploy_module.put_in_place(Tagless(), wanted, "good", ownership.Record("utest-web", []), progress=progress, known=known)
+        deploy_module.put_in_place(Tagless(), params, history.History("utest-web", {}), progress=progress, known=known)
     failure = Failure.of(caught.value, progress.stage, progress.still_runs)
     assert (failure.stage, known["deploy"]["action"]) == (stages.TAGS, "created")
     assert failure.still_runs.endswith("of good runs and is healthy.")
@@ -274,40 +270,6 @@ def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
 
 
 # One class
-
-
-ERRORS = [
-    (Failure("port", "m", "r", "s", ["e"]), "port", "m", "r"),
-    (Problem("m", "r"), "look", "m", "r"),
-    (EngineUnreachable("gone"), "engine", "gone", "Start the Engine"),
-    (EngineError("x: write: no space left on device"), "look", "x", "Free space"),
-    (ArchiveError("no manifest"), "look", "no manifest", "Run again."),
-    (OSError(errno.ENOSPC, "No space left on device", "/x"), "look", "/x: No space left on device", "Free space"),
-    (OSError(errno.EACCES, "Permission denied", "/x"), "look", "/x: Permission denied", "become"),
-    (OSError(errno.EROFS, "Read-only file system", "/x"), "look", "/x: Read-only", "go_service_work_dir"),
-    (tarfile.ReadError("bad checksum"), "look", "an archive cannot be read: bad checksum", "Run again"),
-    (KeyError("Id"), "look", "unexpected: KeyError: 'Id'", "-vvv"),
-]
-
-
-@pytest.mark.parametrize(("error", "stage", "message", "remedy"), ERRORS, ids=[type(case[0]).__name__ for case in ERRORS])
-def test_whatever_is_raised_becomes_one_failure(error: Exception, stage: str, message: str, remedy: str) -> None:
-    failure = Failure.of(error, "look", "The old one.")
-    assert failure.stage == stage and message in failure.message and remedy in failure.remedy
-    assert failure.still_runs == ("s" if isinstance(error, Failure) else "The old one.")
-    again = Failure.from_dict(json.loads(json.dumps(failure.as_dict())))
-    assert (again.as_dict(), again.text("api")) == (failure.as_dict(), failure.text("api"))
-
-
-@pytest.mark.parametrize("verbosity", [0, 2, 3])
-def test_only_an_unexpected_error_shows_its_traceback_and_only_at_vvv(verbosity: int) -> None:
-    try:
-        {}["Id"]
-    except KeyError as error:
-        told = failed(error, "api", Progress("swap", "The old one."), verbosity)
-    assert ("test_failures.py" in str(told.get("traceback"))) == (verbosity == 3)
-    assert told["msg"].startswith("api: unexpected: KeyError: 'Id'\nWhat still runs: The old one.\nWhat to do: ")
-    assert "traceback" not in failed(Problem("m"), "api", Progress("swap", "x"), verbosity)
 
 
 def test_a_module_of_the_role_that_meets_a_bug_says_so_with_what_still_runs(module: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
@@ -320,85 +282,4 @@ def test_a_module_of_the_role_that_meets_a_bug_says_so_with_what_still_runs(modu
 # Evidence
 
 
-@pytest.mark.parametrize(
-    ("lines", "shown"),
-    [
-        (["boom"] * 20, ["boom (20 times)"]),
-        (["a", "b", "b", "a"], ["a", "b (2 times)", "a"]),
-        (["2026/11/25 15:16:43 listen: no", "2026/11/25 15:16:44 listen: no"], ["2026/11/25 15:16:44 listen: no (2 times)"]),
-        (["log: 2026-11-25T15:16:43.123Z no", "log: 2026-11-25T15:16:44.5+01:00 no"], ["log: 2026-11-25T15:16:44.5+01:00 no (2 times)"]),
-        (["try 1", "try 2"], ["try 1", "try 2"]),
-        (["\x1b[31mred\x1b[0m", "red"], ["red (2 times)"]),
-        (["a\x07"], ["a\\x07"]),
-        (["FAIL\tx"], ["FAIL\tx"]),
-    ],
-    ids=range(8),
-)
-def test_lines_that_say_the_same_are_one_with_their_number(lines: list[str], shown: list[str]) -> None:
-    assert Failure("candidate", "m", "r", "s", lines).evidence == Problem("m", evidence=lines).evidence == folded(lines) == shown
-    assert folded(shown) == shown
-
-
-@pytest.mark.engine
-def test_what_a_service_said_before_it_repeated_itself_is_still_shown(engine: Engine, web: str, settings: Callable[..., Settings]) -> None:
-    command = "echo cause; for i in $(seq 100); do echo again; done; exit 3"
-    wanted = settings(name="utest-web", publish="", stable_seconds=0, args=[command])
-    with pytest.raises(Failure) as caught:
-        prove_candidate(engine, wanted, web, str)
-    assert [line for line in caught.value.evidence if line.startswith("log: ")] == ["log: cause", "log: again (100 times)"]
-
-
 # Who ended a container
-
-
-def ended(engine: Engine, web: str, command: str, *kill: str, memory: int = 0) -> tuple[str, str]:
-    """Run a command in a container until it ends, or is killed by what is named, and return what is said of its end."""
-    made = engine.create("utest-ended", {"Image": web, "Cmd": [command], "HostConfig": {"Memory": memory, "MemorySwap": memory}})
-    try:
-        engine.start(made)
-        if kill:
-            pid = str(engine.container(made)["State"]["Pid"])
-            subprocess.run([word.format(pid=pid, id=made) for word in kill], check=True, capture_output=True)
-        subprocess.run(["docker", "wait", made], check=True, capture_output=True)
-        found = engine.container(made)
-        return signals.who_ended(engine, found, found["State"]["ExitCode"])
-    finally:
-        engine.remove(made)
-
-
-@pytest.mark.engine
-@pytest.mark.parametrize(
-    ("command", "kill", "words"),
-    [
-        ("sleep 60", ["docker", "kill", "{id}"], "through the Engine by signal 9 (SIGKILL)"),
-        ("sleep 60", ["docker", "stop", "-t", "0", "{id}"], "through the Engine by signal 9 (SIGKILL)"),
-        ("trap 'exit 0' TERM; while :; do sleep 0.1; done", ["docker", "stop", "{id}"], "through the Engine by signal 15 (SIGTERM)"),
-        ("exec sleep 60", ["kill", "-9", "{pid}"], "by signal 9 (SIGKILL, exit code 137); it is not known by whom"),
-        ("exit 3", [], ""),
-        ("exit 200", [], ""),
-        ("exit 139", [], "it was ended by signal 11 (SIGSEGV, exit code 139)"),
-    ],
-    ids=["docker kill", "docker stop, at once", "docker stop, obeyed", "kill", "exit", "no signal", "a crash"],
-)
-def test_an_end_by_a_signal_names_who_sent_it_as_far_as_that_is_known(
-    engine: Engine, web: str, command: str, kill: list[str], words: str
-) -> None:
-    how, remedy = ended(engine, web, command, *kill)
-    assert (words in how) and bool(how) == bool(words), how
-    assert "memory" not in how + remedy or "not known" in how, "nothing but a guess, and called one"
-
-
-@pytest.mark.engine
-@pytest.mark.skipif(not signals.kernel_log(), reason="the kernel's log may not be read")
-def test_an_end_by_the_memory_limit_is_known_though_the_engine_does_not_say_so(engine: Engine, web: str) -> None:
-    how, remedy = ended(engine, web, "exec tail /dev/zero", memory=8 << 20)
-    assert "killed by its memory limit of 8 MiB (exit code 137)" in how
-    assert "go_service_memory" in remedy
-
-
-@pytest.mark.parametrize(
-    ("age", "words"), [(0.4, "for 0 s"), (75, "for 75 s"), (-4995, "since a time that the host's clock has not reached")]
-)
-def test_no_time_is_told_that_cannot_be(age: float, words: str) -> None:
-    assert locks.since(age).startswith(words)
-    assert "-" not in locks.since(age)

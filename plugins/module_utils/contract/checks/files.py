@@ -174,7 +174,7 @@ def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
     if entry.uid != uid or not entry.mode & 0o200:
         return passed(measured, limit)
     owner = "it belongs to the service's user, as the design's COPY --chown asks"
-    read_only = ((evidence.container or {}).get("HostConfig") or {}).get("ReadonlyRootfs")
+    read_only = evidence.host_config.get("ReadonlyRootfs")
     if evidence.container is not None and not read_only:
         return warned(measured, limit, f"{owner}, and the root file system is writable")
     return passed(measured, limit, f"{owner}; the read-only root file system protects it")

@@ -189,6 +189,11 @@ class Evidence:
         return self.executable.elf
 
     @property
+    def host_config(self) -> dict[str, Any]:
+        """What the container was created with on the host's side; empty without a container."""
+        return (self.container or {}).get("HostConfig") or {}
+
+    @property
     def account(self) -> Account | None:
         """The account that USER names (root's without one), None where the image has no such account."""
         user = self.image.user.partition(":")[0] or "root"

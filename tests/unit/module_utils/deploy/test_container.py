@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
 from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import container
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from plays import RUNTIME
+from samples import Settings
 
-Settings = Callable[..., typed.Settings]
 OLD, NEW = (1, 41), (1, 44)
-IMAGE = "stand-in/runtime:1.37.0"
 
 
 def test_the_hardening_of_the_defaults(settings: Settings) -> None:
@@ -58,13 +60,13 @@ def test_the_hardening_of_the_defaults(settings: Settings) -> None:
     ],
 )
 def test_published_ports(settings: Settings, publish: str, bindings: Any) -> None:
-    host = containers.create_body(settings(publish=publish, port=9000), IMAGE, OLD)["HostConfig"]
+    host = containers.create_body(settings(publish=publish, port=9000), RUNTIME, OLD)["HostConfig"]
     assert host.get("PortBindings") == (bindings and {"9000/tcp": bindings})
 
 
 def test_a_start_interval_where_the_engine_knows_it(settings: Settings) -> None:
-    assert "Healthcheck" not in containers.create_body(settings(), IMAGE, OLD)
-    check = containers.create_body(settings(health_interval="1m30s"), IMAGE, NEW)["Healthcheck"]
+    assert "Healthcheck" not in containers.create_body(settings(), RUNTIME, OLD)
+    check = containers.create_body(settings(health_interval="1m30s"), RUNTIME, NEW)["Healthcheck"]
     assert check == {
         "Interval": 90 * 10**9,
         "Timeout": 3 * 10**9,
@@ -77,8 +79,8 @@ def test_a_start_interval_where_the_engine_knows_it(settings: Settings) -> None:
 @pytest.mark.parametrize("version", [OLD, NEW])
 def test_a_candidate_is_the_service_without_port_and_restarts(settings: Settings, version: tuple[int, int]) -> None:
     wanted = settings(args=["-x"], env={"A": "b"}, volumes=["/srv:/srv:ro"], memory="64m", labels={"team": "x"})
-    service = containers.create_body(wanted, IMAGE, version)
-    candidate = containers.candidate_body(wanted, IMAGE, version)
+    service = containers.create_body(wanted, RUNTIME, version)
+    candidate = containers.candidate_body(wanted, RUNTIME, version)
     assert "PortBindings" not in candidate["HostConfig"]
     assert candidate["HostConfig"]["RestartPolicy"]["Name"] == "no"
     assert candidate["Labels"][common_names.LABEL_KIND] == "candidate"
@@ -95,12 +97,12 @@ def test_a_candidate_is_the_service_without_port_and_restarts(settings: Settings
 
 def test_own_labels_cannot_be_overwritten(settings: Settings) -> None:
     mine = {common_names.LABEL_NAME: "x", common_names.LABEL_KIND: "y", common_names.LABEL_CONFIG: "z"}
-    labels = containers.create_body(settings(labels=mine), IMAGE, OLD)["Labels"]
+    labels = containers.create_body(settings(labels=mine), RUNTIME, OLD)["Labels"]
     assert (labels[common_names.LABEL_NAME], labels[common_names.LABEL_KIND]) == ("cat-server", "service")
     assert labels[common_names.LABEL_CONFIG] != "z"
 
 
-def config_hash(settings: typed.Settings, image: str = IMAGE) -> str:
+def config_hash(settings: typed.Settings, image: str = RUNTIME) -> str:
     """Return the hash that the service's container is labelled with."""
     return containers.create_body(settings, image, OLD)["Labels"][common_names.LABEL_CONFIG]
 
@@ -167,7 +169,7 @@ def test_a_real_container_has_all_of_it_and_a_later_change_shows(engine: Engine,
     wanted = settings(
         name="utest-drift", args=["sleep", "60"], publish="127.0.0.1:58080", memory="64m", cpus=0.5, tmpfs={"/run": "size=1m"}
     )
-    body = containers.create_body(wanted, IMAGE, engine.api_version)
+    body = containers.create_body(wanted, RUNTIME, engine.api_version)
     made = engine.create("utest-drift", body)
     found = engine.container(made)
     assert containers.drift(body, found) == []
@@ -189,8 +191,24 @@ def test_a_real_container_has_all_of_it_and_a_later_change_shows(engine: Engine,
 
 
 def test_drift_without_published_ports(settings: Settings) -> None:
-    body = containers.create_body(settings(publish=""), IMAGE, OLD)
+    body = containers.create_body(settings(publish=""), RUNTIME, OLD)
     inspected = {"HostConfig": {**body["HostConfig"], "PortBindings": {}}}
     assert containers.drift(body, inspected) == []
     inspected["HostConfig"]["PortBindings"] = {"8080/tcp": [{"HostIp": "", "HostPort": "1"}]}
     assert len(containers.drift(body, inspected)) == 1
+
+
+def test_a_container_that_an_earlier_version_made_is_not_made_anew(settings: Settings) -> None:
+    body, other = (container.create_body(settings(env={"PIN": pin}), "a:b", (1, 41)) for pin in ("4711", "4712"))
+    # As that version made the label.
+    labels = {name: value for name, value in body["Labels"].items() if name != "go-service.config"}
+    made = hashlib.sha256(json.dumps({**body, "Labels": labels}, sort_keys=True).encode()).hexdigest()[:16]
+    there = {"Config": {"Labels": {**labels, "go-service.config": made}}}
+    assert container.is_made_by(body, there) and not container.is_made_by(other, there)
+    # Without any secret value nothing else is hashed than it did.
+    plain = container.create_body(settings(), "a:b", (1, 41))
+    labels = {name: value for name, value in plain["Labels"].items() if name != "go-service.config"}
+    assert (
+        plain["Labels"]["go-service.config"]
+        == hashlib.sha256(json.dumps({**plain, "Labels": labels}, sort_keys=True).encode()).hexdigest()[:16]
+    )

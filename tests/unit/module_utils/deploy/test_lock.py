@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
@@ -19,35 +18,37 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import lo
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock, Locked, LockLost, working
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
+from deploys import Volumes
 from plays import PROJECT
 
 NAME = "utest-lock"
 
 
-def clear(engine: Engine) -> None:
+def clear(store: Any) -> None:
     """Take all locks of the service away."""
-    for volume in engine.volumes(locks.LABEL_LOCK, NAME):
-        engine.remove_volume(volume["Name"])
+    for volume in store.volumes(locks.LABEL_LOCK, NAME):
+        store.remove_volume(volume["Name"])
+
+
+@pytest.fixture(params=["in memory", pytest.param("on the Engine", marks=pytest.mark.engine)])
+def store(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return what a lock is kept in: an Engine, and what keeps volumes as one does."""
+    kept = Volumes() if request.param == "in memory" else request.getfixturevalue("engine")
+    clear(kept)
+    yield kept
+    clear(kept)
 
 
 @pytest.fixture
-def lock(engine: Engine, tmp_path: Path) -> Iterator[Lock]:
+def lock(store: Any, tmp_path: Path) -> Lock:
     """Return a lock that nobody holds."""
-    clear(engine)
-    yield Lock(engine, NAME, tmp_path)
-    clear(engine)
+    return Lock(store, NAME, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def prepare(plugin: Callable[[str], ModuleType]) -> ModuleType:
-    """Return what tells whether a controller is gone."""
-    return plugin("plugin_utils.turn")
-
-
-def plant(engine: Engine, volume: str, **fields: object) -> None:
+def plant(store: Any, volume: str, **fields: object) -> None:
     """Take the lock as another host, kernel or run would have done."""
     holder = {"token": "t1", "owner": "alice", "controller": "a", "boot": locks.boot_id(), "taken": time.time(), **fields}
-    engine.create_volume(volume, {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: json.dumps(holder)})
+    store.create_volume(volume, {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: json.dumps(holder)})
 
 
 def test_a_lock_is_taken_and_given_back(lock: Lock, tmp_path: Path) -> None:
@@ -61,8 +62,8 @@ def test_a_lock_is_taken_and_given_back(lock: Lock, tmp_path: Path) -> None:
     assert lock.holder() is None and list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_of_another_run_is_refused_and_told(engine: Engine, lock: Lock) -> None:
-    plant(engine, f"{NAME}-lock-t1", taken=time.time() - 75)
+def test_a_lock_of_another_run_is_refused_and_told(store: Any, lock: Lock) -> None:
+    plant(store, f"{NAME}-lock-t1", taken=time.time() - 75)
     with pytest.raises(Locked) as caught:
         lock.take("t2", "bob", "b")
     assert caught.value.holder.token == "t1"
@@ -73,12 +74,12 @@ def test_a_lock_of_another_run_is_refused_and_told(engine: Engine, lock: Lock) -
     assert lock.holder().token == "t1"
 
 
-def test_two_users_of_one_engine_wait_for_each_other(engine: Engine, lock: Lock, tmp_path: Path) -> None:
+def test_two_users_of_one_engine_wait_for_each_other(store: Any, lock: Lock, tmp_path: Path) -> None:
     """Each has a work directory of his own."""
     lock.take("t1", "alice", "a")
     with pytest.raises(Locked):
-        Lock(engine, NAME, tmp_path / "bob").take("t2", "bob", "b")
-    assert Lock(engine, f"{NAME}-other", tmp_path / "bob").holder() is None
+        Lock(store, NAME, tmp_path / "bob").take("t2", "bob", "b")
+    assert Lock(store, f"{NAME}-other", tmp_path / "bob").holder() is None
 
 
 RACE = """
@@ -96,8 +97,10 @@ except Locked:
 """
 
 
-def test_of_runs_that_come_at_one_moment_one_at_most_gets_the_lock(engine: Engine, lock: Lock) -> None:
+@pytest.mark.engine
+def test_of_runs_that_come_at_one_moment_one_at_most_gets_the_lock(engine: Engine) -> None:
     """A stale lock lies there as well, which all of them want to take over."""
+    clear(engine)
     plant(engine, f"{NAME}-lock-old", boot="another", token="old")
     start = str(time.time() + 2.5)
     path = {**os.environ, "PYTHONPATH": str(PROJECT / "collections")}
@@ -109,20 +112,21 @@ def test_of_runs_that_come_at_one_moment_one_at_most_gets_the_lock(engine: Engin
     assert sorted(set(said)) in (["held", "locked"], ["locked"]) and said.count("held") <= 1, said
     left = [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)]
     assert left == [f"{NAME}-lock-r{number}" for number in range(4) if said[number] == "held"] or "held" not in said
+    clear(engine)
 
 
 STALE = {"the host was started anew": {"boot": "another"}, "it is older than any run": {"taken": time.time() - locks.STALE_AFTER - 10}}
 
 
 @pytest.mark.parametrize("fields", STALE.values(), ids=STALE)
-def test_a_stale_lock_is_taken_over_and_told(engine: Engine, lock: Lock, fields: dict[str, object]) -> None:
-    plant(engine, f"{NAME}-lock-t1", **fields)
+def test_a_stale_lock_is_taken_over_and_told(store: Any, lock: Lock, fields: dict[str, object]) -> None:
+    plant(store, f"{NAME}-lock-t1", **fields)
     assert lock.holder() is None
     with pytest.raises(LockLost, match="gone; another run took over"):
         lock.ensure_held("t1")
     assert lock.take("t2", "bob", "b") == "alice"
     assert lock.holder().token == "t2"
-    assert [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-lock-t2"]
+    assert [volume["Name"] for volume in store.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-lock-t2"]
 
 
 @pytest.mark.parametrize("stale", [False, True])
@@ -149,14 +153,14 @@ def test_no_build_can_outlast_its_lock() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"token": "t1"}', '{"token": 1, "unknown": 2}', "\x00\xff"])
-def test_an_unreadable_lock_is_as_none_and_stays(engine: Engine, lock: Lock, tmp_path: Path, content: str) -> None:
+def test_an_unreadable_lock_is_as_none_and_stays(store: Any, lock: Lock, tmp_path: Path, content: str) -> None:
     (tmp_path / "lock").write_bytes(content.encode("latin-1"))
-    engine.create_volume(f"{NAME}-foreign", {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: content.replace("\0", "")})
+    store.create_volume(f"{NAME}-foreign", {locks.LABEL_LOCK: NAME, locks.LABEL_HOLDER: content.replace("\0", "")})
     assert lock.holder() is None
     assert lock.take("t2", "bob", "b") == ""
     assert lock.holder().token == "t2"
     lock.release("t2")
-    assert [volume["Name"] for volume in engine.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-foreign"]
+    assert [volume["Name"] for volume in store.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-foreign"]
 
 
 def test_a_link_in_the_locks_place_is_not_followed(lock: Lock, tmp_path: Path) -> None:
@@ -184,43 +188,44 @@ def test_the_lock_of_a_run_that_is_known_to_be_gone_is_taken_over(lock: Lock) ->
     assert lock.holder().token == "t2"
 
 
-# Whether a controller is gone
+def test_of_two_that_come_at_one_moment_the_one_that_sees_the_other_steps_back(tmp_path: Path) -> None:
+    class Meanwhile(Volumes):
+        """Another run takes the lock between the first look and the volume."""
+
+        def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+            if name.endswith("t2"):
+                plant(self, f"{NAME}-lock-t1")
+            super().create_volume(name, labels)
+
+    store = Meanwhile()
+    with pytest.raises(Locked, match="alice holds the lock"):
+        Lock(store, NAME, tmp_path).take("t2", "bob", "b")
+    assert [volume["Name"] for volume in store.volumes(locks.LABEL_LOCK, NAME)] == [f"{NAME}-lock-t1"]
+    assert Lock(Meanwhile(), NAME, tmp_path).take("t2", "bob", "b", dead=["t1"]) == "alice"
 
 
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen]:
-    """Return a process that lives until it is killed."""
-    with subprocess.Popen(["sleep", "60"]) as process:
-        yield process
-        process.kill()
+def test_a_lock_that_grew_stale_is_not_given_back_as_ones_own(lock: Lock, store: Any) -> None:
+    plant(store, f"{NAME}-lock-t1", boot="another")
+    assert not lock.release("t1")
+    assert store.volumes(locks.LABEL_LOCK, NAME) == []
 
 
-def test_a_killed_controller_is_gone(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
-    controller = f"{prepare.machine()}|{sleeper.pid}|{prepare.process_start(sleeper.pid)}"
-    assert not prepare.is_dead(controller)
-    sleeper.send_signal(signal.SIGKILL)
-    sleeper.wait()
-    assert prepare.is_dead(controller)
+def test_a_host_that_tells_no_boot_is_one_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(locks, "_BOOT_ID", tmp_path / "none")
+    lock = Lock(Volumes(), NAME, tmp_path)
+    lock.take("t1", "alice", "a")
+    lock.keep("t1")
 
 
-def test_a_controller_is_told_from_a_later_process_of_the_same_number(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
-    start = prepare.process_start(sleeper.pid)
-    assert start.isdigit()
-    assert prepare.is_dead(f"{prepare.machine()}|{sleeper.pid}|{int(start) - 1}")
-
-
-@pytest.mark.parametrize("controller", ["", "elsewhere|1|2", "elsewhere/0/boot|999999999|2", "a|b", "a|b|c|d"])
-def test_a_controller_elsewhere_is_not_judged(prepare: ModuleType, controller: str) -> None:
-    assert not prepare.is_dead(controller)
-
-
-def test_a_garbled_controller_of_this_machine_is_not_judged(prepare: ModuleType) -> None:
-    assert not prepare.is_dead(f"{prepare.machine()}|x|1")
-
-
-def test_a_controller_names_the_process_above_the_worker(prepare: ModuleType) -> None:
-    machine, pid, start = prepare.controller_identity().split("|")
-    assert (machine, pid, start) == (prepare.machine(), str(os.getppid()), prepare.process_start(os.getppid()))
+@pytest.mark.parametrize(("age", "stale"), [(locks.STALE_AFTER - 60, False), (locks.STALE_AFTER + 60, True), (-7200, False)])
+def test_a_lock_is_stale_when_it_is_older_than_any_run(lock: Lock, store: Any, tmp_path: Path, age: float, stale: bool) -> None:
+    plant(store, f"{NAME}-lock-t1", taken=time.time() - age)
+    assert (lock.holder() is None) is stale
+    clear(store)
+    file = tmp_path / "lock"
+    file.write_text(json.dumps({"token": "t1", "owner": "alice", "controller": "a", "boot": locks.boot_id(), "taken": time.time()}))
+    os.utime(file, (time.time() - age,) * 2)
+    assert (lock.holder() is None) is stale
 
 
 # The kernel lock
@@ -277,47 +282,9 @@ def test_work_that_fails_ends_the_kernel_lock() -> None:
 # How an action waits for its turn
 
 
-def held_by(prepare: ModuleType, **fields: object) -> dict[str, object]:
-    """Return what a module tells of a lock that is held."""
-    return {
-        "locked": {
-            "token": "t1",
-            "owner": "alice",
-            "controller": "elsewhere|1|2",
-            "host": "web",
-            "since": "for 3 s",
-            "by_hand": "x",
-            **fields,
-        }
-    }
-
-
-def test_one_machine_under_two_names_of_an_inventory_is_refused_at_once(prepare: ModuleType) -> None:
-    me = prepare.identity("b")
-    began = time.monotonic()
-    with pytest.raises(Failure, match=r"^a and b of the inventory are one machine") as caught:
-        prepare.wait_for(lambda lock: held_by(prepare, controller=me["controller"], host="a"), me, "api", 60, pytest.fail)
-    assert time.monotonic() - began < 1
-    assert caught.value.stage == "lock"
-
-
-def test_locks_of_ended_runs_and_of_an_earlier_part_of_this_run_are_taken_over(prepare: ModuleType) -> None:
-    me = prepare.identity("a")
-    gone = f"{prepare.machine()}|999999999|2"
-    left = [held_by(prepare, token="t1", controller=gone), held_by(prepare, token="t2", controller=me["controller"], host="a")]
-    seen = []
-
-    def work(lock: dict[str, object]) -> dict[str, object]:
-        seen.append(list(lock.get("dead", [])))
-        return left.pop(0) if left else {"changed": True}
-
-    assert prepare.wait_for(work, me, "api", 60, pytest.fail) == {"changed": True}
-    assert seen == [[], ["t1"], ["t1", "t2"]]
-
-
-def test_a_run_that_does_not_end_is_waited_for_and_then_named(prepare: ModuleType) -> None:
-    told: list[str] = []
-    with pytest.raises(Failure, match=r"alice, for 3 s; this run waited for 0\.1 s \(go_service_lock_timeout\)") as caught:
-        prepare.wait_for(lambda lock: held_by(prepare), prepare.identity("a"), "api", 0.1, told.append)
-    assert told == ["Waiting for another run on this host: alice, for 3 s already."]
-    assert "free the lock on the host: x" in caught.value.remedy
+@pytest.mark.parametrize(
+    ("age", "words"), [(0.4, "for 0 s"), (75, "for 75 s"), (-4995, "since a time that the host's clock has not reached")]
+)
+def test_no_time_is_told_that_cannot_be(age: float, words: str) -> None:
+    assert locks.since(age).startswith(words)
+    assert "-" not in locks.since(age)

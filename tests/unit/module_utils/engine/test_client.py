@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
+import http.server
+import importlib.util
+import json
 import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine import client as engines
-from ansible_collections.proven.go_service.plugins.module_utils.engine import records
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable, Missing
-from relays import Relay
+from engines import Module
+from plays import PROJECT, RUNTIME
+from relays import Relay, TlsRelay
 
 Client = Callable[..., str]
-IMAGE = "stand-in/runtime:1.37.0"
 
 
 # What the Engine answers
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("1970-01-01T00:00:00Z", 0.0),
-        ("1970-01-01T00:01:00.5Z", 60.5),
-        ("1970-01-01T00:00:01.123456789Z", 1.123456789),
-        ("1970-01-01T02:00:00+02:00", 0.0),
-        ("2026-03-01T12:00:00.000000001-05:00", 1772384400.000000001),
-    ],
-)
-def test_times(text: str, seconds: float) -> None:
-    assert records.parse_time(text) == pytest.approx(seconds, abs=1e-6)
-
-
-@pytest.mark.parametrize("text", ["", "now", "2026-03-01T12:00:00", "0001-01-01T00:00:00Zx"])
-def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a time of the Engine|Invalid isoformat"):
-        records.parse_time(text)
 
 
 def frame(stream: int, payload: bytes) -> bytes:
@@ -63,22 +51,6 @@ def test_multiplexed_output(raw: bytes, payload: bytes) -> None:
     assert engines.demultiplex(raw) == payload
 
 
-@pytest.mark.parametrize(
-    ("check", "command"),
-    [
-        (None, None),
-        ({}, None),
-        ({"Test": []}, None),
-        ({"Test": ["NONE"]}, None),
-        ({"Test": ["CMD"]}, None),
-        ({"Test": ["CMD", "wget", "-q"]}, ["wget", "-q"]),
-        ({"Test": ["CMD-SHELL", "wget -q || exit 1"]}, ["/bin/sh", "-c", "wget -q || exit 1"]),
-    ],
-)
-def test_the_command_of_a_health_check(check: object, command: list[str] | None) -> None:
-    assert records.health_test({"Config": {"Healthcheck": check}}) == command
-
-
 # The real Engine
 
 
@@ -86,7 +58,7 @@ def test_the_command_of_a_health_check(check: object, command: list[str] | None)
 def sleeper(engine: Engine) -> Iterator[str]:
     """Return the id of a running container that logs and waits."""
     body = {
-        "Image": IMAGE,
+        "Image": RUNTIME,
         "Cmd": ["/bin/sh", "-c", "echo out; echo err >&2; exec sleep 60"],
         "Labels": {"go-service.name": "utest-sleeper", "go-service.kind": "service"},
         "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "58081"}]}},
@@ -139,7 +111,7 @@ def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
     assert not engine.container(sleeper)["State"]["Running"]
     assert engine.run_in(sleeper, ["true"], 1)[0] == -1
     with pytest.raises(EngineError, match="utest-renamed"):
-        engine.create("utest-renamed", {"Image": IMAGE})
+        engine.create("utest-renamed", {"Image": RUNTIME})
     engine.remove(sleeper)
     assert engine.container(sleeper) is None
 
@@ -148,7 +120,7 @@ def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
 def test_the_exit_code_of_a_container_that_runs_again(engine: Engine) -> None:
     """It ends with 7 in its first life, and in its second one the Engine's record says 0."""
     again = "test -e /tmp/second && exec sleep 60; touch /tmp/second; exit 7"
-    body = {"Image": IMAGE, "Cmd": ["sh", "-c", again], "HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    body = {"Image": RUNTIME, "Cmd": ["sh", "-c", again], "HostConfig": {"RestartPolicy": {"Name": "always"}}}
     container = engine.create("utest-restarted", body)
     try:
         engine.start(container)
@@ -209,7 +181,7 @@ def test_archives_are_streams(engine: Engine, sleeper: str) -> None:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             return [member.name for member in archive]
 
-    assert "manifest.json" in engine.read_image(IMAGE, names)
+    assert "manifest.json" in engine.read_image(RUNTIME, names)
     assert "bin/busybox" in engine.read_files(sleeper, names)
     for missing in (engine.read_image, engine.read_files):
         with pytest.raises(Missing, match="utest-none"):
@@ -218,7 +190,7 @@ def test_archives_are_streams(engine: Engine, sleeper: str) -> None:
 
 @pytest.mark.engine
 def test_an_image_in_use_stays(engine: Engine, client: Client) -> None:
-    client("build", "-q", "-t", "utest-used", "-", stdin=f"FROM {IMAGE}\nLABEL a=b\n")
+    client("build", "-q", "-t", "utest-used", "-", stdin=f"FROM {RUNTIME}\nLABEL a=b\n")
     made = engine.create("utest-user", {"Image": "utest-used", "Cmd": ["true"]})
     assert not engine.remove_image("utest-used")
     engine.tag("utest-used", "utest-used", "other")
@@ -278,3 +250,323 @@ def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_p
     with pytest.raises(EngineUnreachable, match="the Engine did not come back within 0 s"):
         engine.version()
     assert time.monotonic() - began < 5
+
+
+WEB = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("host", ["ssh://-oProxyCommand=x", "ssh://h;touch${IFS}x", "ssh://h x", "ssh://h\n", "ssh://"])
+def test_what_no_shell_may_see(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(EngineUnreachable, match="is no address"):
+        Engine()
+
+
+def test_an_address_nobody_listens_at(module: Module, tmp_path: Path) -> None:
+    for docker_host, status in [(f"unix://{tmp_path}/none", "absent"), ("tcp://127.0.0.1:1", "unusable")]:
+        found = module("engine_info", tmp_path, docker_host=docker_host)
+        assert (found["status"], found["docker_host"], found["images"], found["server"]) == (status, docker_host, [], {})
+        assert docker_host in found["message"]
+
+
+def test_an_engine_that_comes_is_waited_for(engine: Engine, module: Module, tmp_path: Path) -> None:
+    assert engine
+    starter = f"import sys, time; sys.path.insert(0, {str(PROJECT / 'tests/unit')!r}); import relays; time.sleep(1); relays.Relay({str(tmp_path / 'e')!r}); time.sleep(30)"
+    with subprocess.Popen([sys.executable, "-c", starter]) as later:
+        try:
+            assert module("engine_info", tmp_path, docker_host=f"unix://{tmp_path}/e", wait=20)["status"] == "ready"
+        finally:
+            later.kill()
+
+
+def test_a_socket_that_accepts_and_never_answers(module: Module, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute"))
+        mute.listen()
+        began = time.monotonic()
+        found = module("engine_info", tmp_path, docker_host=f"unix://{tmp_path}/mute", timeout=1)
+    assert found["status"] == "silent"
+    assert time.monotonic() - began < 10
+
+
+def test_a_socket_of_somebody_else(unprivileged: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root can make a socket that belongs to another user")
+    os.seteuid(0)
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(unprivileged / "closed"))
+        closed.listen()
+        os.chmod(unprivileged / "closed", 0o600)
+        os.seteuid(65534)
+        with pytest.raises(EngineUnreachable, match="permission denied") as failure:
+            Engine(f"unix://{unprivileged}/closed")
+    assert failure.value.status == "denied"
+
+
+def test_the_library_is_missing(engine: Engine, module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine
+    (tmp_path / "docker.py").write_text("raise ImportError('No module named docker')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = module("engine_info", tmp_path)
+    assert (found["status"], found["library"]) == ("no_library", False)
+    for word in (sys.executable, "python3-docker", "pip install docker", "ansible_python_interpreter"):
+        assert word in found["message"]
+    # What is to be installed depends on it.
+    assert module("engine_info", tmp_path, docker_host=f"unix://{tmp_path}/none")["status"] == "absent"
+
+
+class OtherEngine(http.server.BaseHTTPRequestHandler):
+    """Says which API it speaks, and nothing else."""
+
+    api = "1.40"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.server.heard += self.path.encode() + b"\n"
+        body = json.dumps({"ApiVersion": self.api, "Version": "x"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        """Return nothing: a socket of the file system has no address."""
+        return ""
+
+    def log_message(self, *words: object) -> None:
+        """Keep quiet."""
+
+
+def test_an_engine_that_is_too_old(tmp_path: Path) -> None:
+    relay = Relay(tmp_path / "old", OtherEngine)
+    with pytest.raises(EngineUnreachable, match=r"speaks API 1\.40 at most, and 1\.41 is needed: upgrade it to 20\.10 or newer"):
+        Engine(f"unix://{tmp_path}/old")
+    relay.end()
+
+
+def test_an_engine_that_is_newer_than_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came with newer APIs, such as the start interval of 1.44, is in reach of an old library."""
+    monkeypatch.setattr(OtherEngine, "api", "1.99")
+    relay = Relay(tmp_path / "new", OtherEngine)
+    engine = Engine(f"unix://{tmp_path}/new")
+    engine.version()
+    engine.stats("x")
+    assert engine.api_version == (1, 99)
+    assert relay.heard.split() == [b"/version", b"/v1.99/version", b"/v1.99/containers/x/stats?stream=0&one-shot=1"]
+    relay.end()
+
+
+def test_a_library_that_cannot_speak_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("paramiko"):
+        pytest.skip("paramiko is installed here")
+    with pytest.raises(EngineUnreachable, match=f"{re.escape(sys.executable)} -m pip install paramiko"):
+        Engine("ssh://root@127.0.0.1:1")
+
+
+def use(engine: Engine) -> None:
+    """Have all that is asked of an Engine done: short answers, streams, a command that answers and one that does not."""
+    container = engine.create("utest-address", {"Image": RUNTIME, "Cmd": ["sh", "-c", "echo here; exec sleep 60"]})
+    try:
+        engine.start(container)
+        assert engine.run_in(container, ["echo", "fine"], 10) == (0, "fine")
+        began = time.monotonic()
+        assert engine.run_in(container, ["sleep", "20"], 0.5) == (-1, "no answer within 0.5 s")
+        assert time.monotonic() - began < 3
+        assert engine.logs(container) == ["here"]
+        assert engine.stats(container)["id"] == container
+        assert engine.read_image(RUNTIME, lambda stream: len(stream.read())) > 1_000_000
+        engine.stop(container, 0)
+        assert engine.last_exit(engine.container(container)) == 137
+    finally:
+        engine.remove(container)
+
+
+def seen_by_docker_modules(options: Mapping[str, Any], directory: Path) -> bool:
+    """Say whether a module of community.docker finds the tests' image by these options."""
+    (directory / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {"name": RUNTIME, **options}}))
+    command = [sys.executable, "-m", "ansible_collections.community.docker.plugins.modules.docker_image_info", directory / "arguments.json"]
+    # Certificate authorities of the web take the place of the Engine's there.
+    environment = {name: value for name, value in os.environ.items() if name not in WEB and not name.startswith("DOCKER_")}
+    done = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout)
+    return bool(done.get("images"))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with two CAs (right, wrong), each a directory with ca.pem and a client's cert.pem and key.pem; the right one has also
+    those of a server at 127.0.0.1 and of one called engine.example."""
+    root = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=root, check=True, capture_output=True)
+
+    for ca in ("right", "wrong"):
+        (root / ca).mkdir()
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *curve, "-keyout", f"{ca}/ca-key.pem", "-out", f"{ca}/ca.pem", "-subj", f"/CN={ca}", "-days", "2")
+        for name, subject, extension in [
+            ("", "client", "extendedKeyUsage=clientAuth"),
+            ("server-", "127.0.0.1", "subjectAltName=IP:127.0.0.1"),
+            ("named-", "engine.example", "subjectAltName=DNS:engine.example"),
+        ]:
+            (root / "extensions").write_text(extension)
+            openssl("req", *curve, "-keyout", f"{ca}/{name}key.pem", "-out", "request", "-subj", f"/CN={subject}")
+            signer = ["-CA", f"{ca}/ca.pem", "-CAkey", f"{ca}/ca-key.pem", "-CAcreateserial", "-extfile", "extensions", "-days", "2"]
+            openssl("x509", "-req", "-in", "request", "-out", f"{ca}/{name}cert.pem", *signer)
+    return root
+
+
+@pytest.fixture(params=["server-"])
+def tls(engine: Engine, certificates: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsRelay]:
+    """Yield a port that speaks TLS, which DOCKER_HOST names."""
+    assert engine
+    right = certificates / "right"
+    relay = TlsRelay(right / f"{request.param}cert.pem", right / f"{request.param}key.pem", right / "ca.pem")
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{relay.server_address[1]}")
+    yield relay
+    relay.end()
+
+
+@pytest.mark.engine
+def test_tls(tls: TlsRelay, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates / "right"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "wrong/ca.pem"))
+    engine = Engine()
+    use(engine)
+    assert tls.heard.count(b"/exec/") >= 3
+    assert seen_by_docker_modules(engine.address.options, tmp_path)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("verify", "path", "words"),
+    [
+        ("TLS_VERIFY", "wrong", "certificate verify failed"),
+        ("TLS", "wrong", "alert|reset|closed|EOF"),
+        ("TLS_VERIFY", "none", "certificate verify failed"),
+        ("", "right", "aborted|reset|closed|without response"),
+    ],
+)
+def test_tls_with_wrong_certificates(
+    *,
+    tls: TlsRelay,
+    certificates: Path,
+    module: Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verify: str,
+    path: str,
+    words: str,
+) -> None:
+    if verify:
+        monkeypatch.setenv(f"DOCKER_{verify}", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates / path))
+    found = module("engine_info", tmp_path)
+    assert (found["status"], tls.heard) == ("unusable", b"")
+    assert re.search(words, found["message"])
+
+
+@pytest.mark.engine
+def test_tls_without_proof_of_the_engine(tls: TlsRelay, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").symlink_to(certificates / "wrong/ca.pem")
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).symlink_to(certificates / "right" / name)
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_TLS", "1")
+    assert Engine().version()["Version"]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("tls", ["named-"], indirect=True)
+def test_tls_by_another_name(tls: TlsRelay, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates / "right"))
+    with pytest.raises(EngineUnreachable, match=r"engine\.example|doesn't match|IP address mismatch"):
+        Engine()
+    monkeypatch.setenv("DOCKER_TLS_HOSTNAME", "engine.example")
+    engine = Engine()
+    assert engine.version()["Version"]
+    assert seen_by_docker_modules(engine.address.options, tmp_path)
+    monkeypatch.setenv("DOCKER_TLS_HOSTNAME", "another.example")
+    with pytest.raises(EngineUnreachable, match=r"engine\.example|doesn't match|mismatch"):
+        Engine()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("own", "words"), [(True, ""), (False, "alert|reset|closed|EOF")])
+def test_tls_of_a_context(
+    *,
+    tls: TlsRelay,
+    certificates: Path,
+    context: Callable[[str, str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: bool,
+    words: str,
+) -> None:
+    """With the client's certificate, and without one, which this Engine refuses."""
+    right = certificates / "right"
+    mine = f",cert={right}/cert.pem,key={right}/key.pem" if own else ""
+    host = os.environ["DOCKER_HOST"]
+    monkeypatch.delenv("DOCKER_HOST")
+    context("secure", f"host={host},ca={right}/ca.pem{mine}")
+    monkeypatch.setenv("DOCKER_CONTEXT", "secure")
+    if own:
+        engine = Engine()
+        assert (engine.address.docker_host, engine.address.verify) == (host, True)
+        assert engine.version()["Version"]
+        assert seen_by_docker_modules(engine.address.options, tmp_path)
+    else:
+        with pytest.raises(EngineUnreachable, match=words):
+            Engine()
+    assert bool(tls.heard) is own
+
+
+@pytest.fixture
+def ssh(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the address of the Engine by an ssh server of the test's own."""
+    assert engine
+    if not Path("/usr/sbin/sshd").exists() or os.getuid():
+        pytest.skip("an ssh server of the test's own needs /usr/sbin/sshd (Debian: openssh-server) and root")
+    pytest.importorskip("paramiko", reason="the Docker SDK speaks ssh only where paramiko is installed")
+    for name in ("host", "client"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    Path("/run/sshd").mkdir(exist_ok=True)
+    (tmp_path / "sshd").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/client.pub\nStrictModes no\n"
+        f"PermitRootLogin prohibit-password\nUsePAM no\nPidFile none\nSetEnv PATH={os.environ['PATH']}\n"
+    )
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {(tmp_path / 'host.pub').read_text()}")
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin/ssh"
+    options = f"-o IdentityFile={tmp_path}/client -o IdentitiesOnly=yes -o UserKnownHostsFile={tmp_path}/known -o BatchMode=yes"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F none {options} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(tmp_path / "sshd")], stderr=subprocess.DEVNULL) as server:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as attempt:
+                if not attempt.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.05)
+        yield f"ssh://root@127.0.0.1:{port}"
+        server.kill()
+
+
+@pytest.mark.engine
+def test_ssh(ssh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", ssh)
+    engine = Engine()
+    assert engine.address.docker_host == ssh
+    use(engine)
+
+
+@pytest.mark.engine
+def test_ssh_to_where_nobody_is(ssh: str, module: Module, tmp_path: Path) -> None:
+    found = module("engine_info", tmp_path, docker_host=ssh.rpartition(":")[0] + ":1", timeout=5)
+    assert found["status"] == "unusable"

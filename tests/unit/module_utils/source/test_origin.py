@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import secrets
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
-from ansible_collections.proven.go_service.plugins.module_utils.source import address, origin
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.module_utils.source import origin
+from go_trees import SERVER
 
 HOOKS = [
     "applypatch-msg",
@@ -221,75 +222,123 @@ def test_a_tree_that_names_files_outside_of_the_source_opens_none(
 # Addresses
 
 
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("https://git.example.com/api.git", "https://git.example.com/api.git"),
-        ("https://git.example.com:8443/a/b%20c.git", "https://git.example.com:8443/a/b%20c.git"),
-        ("https://user:secret@git.example.com/x.git", "https://git.example.com/x.git"),
-        ("https://user:p@ss-secret@git.example.com/x.git", "https://git.example.com/x.git"),
-        ("https://secret@git.example.com/x.git", "https://git.example.com/x.git"),
-        ("https://git.example.com/x.git?private_token=secret", "https://git.example.com/x.git"),
-        ("https://git.example.com/x.git#secret", "https://git.example.com/x.git"),
-        ("ssh://git@git.example.com:2222/x.git", "ssh://git.example.com:2222/x.git"),
-        ("ssh://git@[2001:db8::1]:22/x.git", "ssh://[2001:db8::1]:22/x.git"),
-        ("git@git.example.com:team/x.git", "git.example.com:team/x.git"),
-        ("git.example.com:team/x.git", "git.example.com:team/x.git"),
-        # What cuts an address at the wrong place.
-        ("https://user:sec/ret@git.example.com/x.git", ""),
-        ("https://secret/part@git.example.com/x.git", ""),
-        ("https://secret?part@git.example.com/x.git", ""),
-        ("https://secret#part@git.example.com/x.git", ""),
-        ("https://user:1/secret@git.example.com/x.git", ""),
-        ("https://user:12%2Fsecret%40git.example.com/x.git", ""),
-        ("https://git.example.com/x.git;token=secret", ""),
-        ("https://git.example.com/secret%40x", ""),
-        ("https:\\\\user:secret@git.example.com/x.git", ""),
-        ("https://user:secret@", ""),
-        ("user:secret@git.example.com:x.git", ""),
-        ("secret:x@git.example.com", ""),
-        ("https://git.example.com/a\nb", ""),
-        ("https://git.example.com/\x1b[31m", ""),
-        ("ext::sh -c secret", ""),
-        ("file:///home/secret/x.git", ""),
-        ("/home/secret/x.git", ""),
-        ("../secret.git", ""),
-        ("", ""),
-    ],
-)
-def test_an_address_shows_neither_user_nor_password_nor_query(given: str, shown: str) -> None:
-    assert address.shown_address(given) == shown
+@pytest.fixture
+def git(go_module: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return what runs git in the go_module, which is a repository with one commit."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+        return subprocess.run(
+            ["git", "-C", str(go_module), *identity, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    run("init", "-q")
+    run("add", ".")
+    run("commit", "-q", "-m", "x", "--date", "2026-01-02T03:04:05Z")
+    return run
+
+
+def test_the_origin_of_a_clean_repository(go_module: Path, git: Callable[..., str]) -> None:
+    git("remote", "add", "origin", "https://alice:secret@git.example.com/api.git")
+    assert origin.read_origin(go_module) == {
+        "revision": git("rev-parse", "HEAD"),
+        "date": git("log", "-1", "--format=%cI").replace("Z", "+00:00"),
+        "url": "https://git.example.com/api.git",
+    }
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("kind", "dirty"),
     [
-        "https://user:hunter2@host/x.git",
-        "https://hunter2@host/x.git",
-        "https://user:p@ss-hunter2@host/x.git",
-        "https://user:hunter2/y@host/x.git",
-        "https://host/x.git?token=hunter2",
-        "https://user:hunter2%21@host/x.git",
+        ("nothing", False),
+        ("other content", True),
+        ("removed", True),
+        ("execute bit", True),
+        ("a link in its place", True),
+        ("a pipe in its place", True),
+        ("line ends of another system", False),
+        ("only its time", False),
     ],
 )
-def test_what_git_says_of_an_address_tells_no_password(settings: Callable[..., Settings], plugin: Callable[[str], Any], given: str) -> None:
-    secret = given.partition("//")[2].rpartition("@")[0].partition(":")[2] or "hunter2"
-    said = {"msg": "Failed to download", "stderr": f"fatal: unable to access '{given}/': for {secret}"}
-    shown = settings(source=address.shown_address(given) or address.HIDDEN, source_type="git")
-    told = plugin("action.fetch").explain(secrets.mask(said, secrets.secret_values(vars(shown), given)), shown, "Nothing.").text("api")
-    assert "hunter2" not in told
-    assert "the source cannot be fetched from" in told and "unable to access" in told
+def test_an_edit_of_any_kind_is_seen(go_module: Path, git: Callable[..., str], kind: str, dirty: bool) -> None:
+    file = go_module / "main.go"
+    changes: dict[str, Callable[[], object]] = {
+        "nothing": lambda: None,
+        "other content": lambda: file.write_text(SERVER.replace("lib.H", "lib.G")),
+        "removed": file.unlink,
+        "execute bit": lambda: file.chmod(0o755),
+        "a link in its place": lambda: (file.rename(go_module / "x"), file.symlink_to("x")),
+        "a pipe in its place": lambda: (file.unlink(), os.mkfifo(file)),
+        "line ends of another system": lambda: file.write_bytes(SERVER.replace("\n", "\r\n").encode()),
+        "only its time": lambda: os.utime(file, (1, 1)),
+    }
+    (go_module / "link").symlink_to("main.go")
+    git("add", ".")
+    git("commit", "-q", "-m", "y")
+    changes[kind]()
+    assert origin.read_origin(go_module)["revision"] == git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
 
 
-def test_no_setting_shows_the_password_of_an_address(raw: dict[str, Any]) -> None:
-    hidden = "https://user:hunter2@host/x.git"
-    for change in ({"source": hidden}, {"source": f"{hidden}\n", "source_type": "git"}):
-        with pytest.raises(variables.InputError) as caught:
-            variables.check_variables({**raw, **change})
-        assert "hunter2" not in str(caught.value) and "go_service_source" in str(caught.value)
+def test_large_content_that_is_kept_elsewhere_is_no_edit(go_module: Path, git: Callable[..., str]) -> None:
+    content = b"large\n" * 1000
+    (go_module / "large").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(content).hexdigest()}\nsize {len(content)}\n"
+    )
+    git("add", ".")
+    git("commit", "-q", "-m", "y")
+    (go_module / "large").write_bytes(content)
+    assert not origin.read_origin(go_module)["revision"].endswith("-dirty")
 
 
-@pytest.mark.parametrize("version", ["--orphan=x", "a b", "a..b", "a~1", "-x", "a:b"])
-def test_a_version_that_is_an_option_or_more_than_a_name_is_refused(raw: dict[str, Any], version: str) -> None:
-    with pytest.raises(variables.InputError, match="go_service_source_version"):
-        variables.check_variables({**raw, "source_version": version})
+@pytest.mark.parametrize("way", ["packed", "detached", "worktree", "sha256"])
+def test_any_repository_is_read(go_module: Path, git: Callable[..., str], tmp_path: Path, way: str) -> None:
+    where = go_module
+    if way == "packed":
+        git("gc", "-q")
+        assert not list((go_module / ".git/refs/heads").iterdir())
+    elif way == "detached":
+        git("checkout", "-q", "--detach")
+    elif way == "worktree":
+        where = tmp_path / "elsewhere"
+        git("worktree", "add", "-q", str(where))
+    else:
+        shutil.rmtree(go_module / ".git")
+        git("init", "-q", "--object-format=sha256")
+        git("add", ".")
+        git("commit", "-q", "-m", "x")
+    assert origin.read_origin(where)["revision"] == git("rev-parse", "HEAD")
+
+
+def test_a_git_file_that_points_to_a_foreign_repository_tells_nothing(go_module: Path, git: Callable[..., str], tmp_path: Path) -> None:
+    git("remote", "add", "origin", "https://git.example.com/private.git")
+    other = tmp_path / "other"
+    other.mkdir()
+    for line in (f"gitdir: {go_module}/.git", "gitdir: /etc/shadow", "gitdir: ", "x", "gitdir: \0"):
+        (other / ".git").write_text(line)
+        assert origin.read_origin(other) == {"revision": "", "date": "", "url": ""}
+
+
+def test_the_origin_of_an_edited_repository(go_module: Path, git: Callable[..., str]) -> None:
+    (go_module / "untracked").touch()
+    assert not origin.read_origin(go_module)["revision"].endswith("-dirty")
+    (go_module / "main.go").write_text(SERVER + "\n")
+    assert origin.read_origin(go_module)["revision"] == git("rev-parse", "HEAD") + "-dirty"
+    assert origin.read_origin(go_module)["url"] == ""
+
+
+def test_edits_elsewhere_in_a_repository_do_not_count(go_module: Path, git: Callable[..., str]) -> None:
+    (go_module / "api").mkdir()
+    (go_module / "api/main.go").write_text(SERVER)
+    git("add", ".")
+    git("commit", "-q", "-m", "y")
+    (go_module / "main.go").write_text(SERVER + "\n")
+    assert not origin.read_origin(go_module / "api")["revision"].endswith("-dirty")
+
+
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "/nonexistent"])
+def test_a_source_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert origin.read_origin(tmp_path) == {"revision": "", "date": "", "url": ""}

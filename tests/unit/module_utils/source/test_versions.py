@@ -1,93 +1,86 @@
-"""One range of versions: what is declared, what is installed and what was tested say the same."""
+"""The Go that a module asks for, and the Go that a builder has."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-from plays import PROJECT
-
-PYTHONS = ("3.11", "3.12", "3.13")
-REQUIRES = SpecifierSet(yaml.safe_load((PROJECT / "meta/runtime.yml").read_text())["requires_ansible"])
-OLDEST = next(Version(spec.version) for spec in REQUIRES if spec.operator == ">=")
-DEPENDENCIES = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["dependencies"]
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
+from ansible_collections.proven.go_service.plugins.module_utils.source import errors, facts, versions
+from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
+from ansible_collections.proven.go_service.plugins.module_utils.source.versions import check_go_version
+from go_trees import MAIN, MOD, read
 
 
-def pins(python: str) -> Mapping[str, Version]:
-    """Return what requirements.txt installs on a Python: package -> version."""
-    lines = (PROJECT / "requirements.txt").read_text().splitlines()
-    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    chosen = [
-        one for one in found if one.marker is None or one.marker.evaluate({"python_version": python, "python_full_version": f"{python}.0"})
-    ]
-    assert all(re.fullmatch(r"==[^*]+", str(one.specifier)) for one in chosen)
-    assert len({one.name for one in chosen}) == len(chosen)
-    return {one.name: Version(str(one.specifier)[2:]) for one in chosen}
+@pytest.mark.parametrize(
+    ("directive", "builder", "enough"),
+    [
+        ("1.27", "1.27rc1", True),
+        ("1.27", "1.27.0", True),
+        ("1.27.0", "1.27rc1", False),
+        ("1.27rc2", "1.27rc1", False),
+        ("1.27rc1", "1.27beta2", False),
+        ("1.27.3", "1.27.3", True),
+        ("1.27.10", "1.27.9", False),
+        ("1.27.4", "go1.27.3", False),
+        ("1.28", "1.27.3", False),
+        ("1.27.3", "1.27", True),
+        ("1.28", "1.27", False),
+        ("1.9", "1.10", True),
+        ("1.20", "1.20.0", True),
+        ("1.20.1", "1.20", True),
+        ("1.27.3", "1.27.3-custom", True),
+        ("1.27", "2.0", True),
+        ("", "1.14", True),
+    ],
+)
+def test_go_version(tmp_path: Path, directive: str, builder: str, enough: bool) -> None:
+    go = f"go {directive}\n" if directive else ""
+    project = read(tmp_path, {"go.mod": f"module app\n{go}toolchain go1.99.0\n", "main.go": MAIN})
+    if enough:
+        check_go_version(project, builder)
+        return
+    with pytest.raises(SourceError) as caught:
+        check_go_version(project, builder)
+    assert caught.value.variable == "go_service_builder_image"
+    assert f"needs Go {directive} or newer" in caught.value.message
+    assert builder.removeprefix("go") in caught.value.message
 
 
-def table() -> list[dict[str, str]]:
-    """Return the rows of the README's table of what was tested."""
-    text = (PROJECT / "README.md").read_text().partition("<!-- BEGIN MATRIX -->")[2].partition("<!-- END MATRIX -->")[0]
-    head, _rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
-    return [dict(zip(head, row)) for row in rows]
+@pytest.mark.parametrize("builder", ["", "latest", "alpine", "1.27.3.1", "1.027"])
+def test_go_version_that_is_none(tmp_path: Path, builder: str) -> None:
+    project = read(tmp_path, {"go.mod": MOD, "main.go": MAIN})
+    with pytest.raises(SourceError, match="not understood"):
+        check_go_version(project, builder)
 
 
-@pytest.mark.parametrize("python", PYTHONS)
-def test_every_python_has_its_line(python: str) -> None:
-    """It is in the range, and both packages are pinned to the same release."""
-    installed = pins(python)
-    assert installed["ansible-core"] in REQUIRES
-    # ansible 12 is ansible-core 2.19, 13 is 2.20, and so on.
-    assert installed["ansible-core"].minor == installed["ansible"].major + 7
+@pytest.mark.parametrize(
+    ("reference", "version"),
+    [
+        ("golang:1.27-alpine3.24", "1.27"),
+        ("golang:1.27.3", "1.27.3"),
+        ("golang:1.27rc1-alpine", "1.27rc1"),
+        ("registry.example.com:5000/mirror/golang:1.27.3-alpine@sha256:" + "0" * 64, "1.27.3"),
+        ("stand-in/go-builder:1.27.3", "1.27.3"),
+        ("builders/go:go1.27", "1.27"),
+        ("golang:alpine", ""),
+        ("golang:1-alpine", ""),
+        ("golang", ""),
+        ("registry:5000/golang", ""),
+        ("golang@sha256:" + "0" * 64, ""),
+    ],
+)
+def test_the_go_version_of_a_builder(reference: str, version: str) -> None:
+    assert versions.builder_version(reference) == version
 
 
-def test_the_oldest_line_is_where_the_range_begins() -> None:
-    oldest = min(pins(python)["ansible-core"] for python in PYTHONS)
-    assert oldest.release[:2] == OLDEST.release[:2]
-
-
-def test_collections_are_asked_for_once() -> None:
-    """requirements.yml asks for the range that an installed collection depends on."""
-    asked = yaml.safe_load((PROJECT / "requirements.yml").read_text())["collections"]
-    assert {one["name"]: SpecifierSet(one["version"]) for one in asked} == {name: SpecifierSet(spec) for name, spec in DEPENDENCIES.items()}
-
-
-@pytest.mark.parametrize("role", sorted(path.name for path in (PROJECT / "roles").iterdir()))
-def test_roles_begin_where_the_collection_does(role: str) -> None:
-    meta = yaml.safe_load((PROJECT / f"roles/{role}/meta/main.yml").read_text())
-    assert Version(meta["galaxy_info"]["min_ansible_version"]).release[:2] == OLDEST.release[:2]
-
-
-def test_the_documents_show_what_was_tested() -> None:
-    """`make matrix` ran on each Python with what is pinned for it now, and with collections of the range."""
-    rows = table()
-    assert [".".join(row["Python"].split(".")[:2]) for row in rows] == list(PYTHONS)
-    for row, python in zip(rows, PYTHONS):
-        assert Version(row["ansible-core"]) == pins(python)["ansible-core"]
-        assert Version(row["community.docker"]) in SpecifierSet(DEPENDENCIES["community.docker"])
-
-
-@pytest.mark.parametrize(("there", "named", "anew"), [("3.10", True, True), (None, True, False), ("3.10", False, False)])
-def test_an_environment_of_another_python_is_made_anew(tmp_path: Path, there: str | None, named: bool, anew: bool) -> None:
-    """Where PYTHON names another version; without a name the environment goes on. None: it is of the very version that is named."""
-    python = tmp_path / "bin/python"
-    python.parent.mkdir()
-    if there:
-        python.write_text(f"#!/bin/sh\necho {there}\n")
-        python.chmod(0o755)
-    else:
-        python.symlink_to(sys.executable)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
-    command = ["make", "--dry-run", f"VENV={tmp_path}", f"{tmp_path}/.ready", *([f"PYTHON={sys.executable}"] if named else [])]
-    told = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True).stdout
-    assert (f"{tmp_path} is of Python {there}; it is made anew with {sys.executable}." in told) == anew
-    assert (f"rm -rf {tmp_path}\n" in told.partition("-m venv")[0]) == anew
+def test_a_module_too_new_for_the_builder_is_refused(go_module: Path, settings: Callable[..., Settings]) -> None:
+    (go_module / "go.mod").write_text("module example.com/api\n\ngo 1.99\n")
+    with pytest.raises(errors.SourceError) as caught:
+        facts.project_facts(go_module, settings())
+    assert "1.99" in caught.value.message and "go_service_builder_image" in caught.value.message + caught.value.remedy
+    found = facts.project_facts(go_module, settings(builder_image="golang:alpine"))
+    with pytest.raises(errors.SourceError, match=r"1\.99"):
+        versions.check_builder(found, "1.27.3")
+    versions.check_builder(found, "1.99.1")

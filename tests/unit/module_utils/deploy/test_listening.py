@@ -1,6 +1,4 @@
-"""What a run says of a service that cannot be proven is measured: where it listens, what the Engine refused. Its log's words come last."""
-
-# ruff: noqa: F401, F811 - fixtures of another file
+"""Where a service listens is measured, and said where it cannot be proven."""
 
 from __future__ import annotations
 
@@ -9,22 +7,16 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening, remedies
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.container import create_body
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
-from test_deploy import clean, service
-
-Service = Callable[..., typed.Settings]
+from samples import Settings
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: {0} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0
@@ -77,6 +69,8 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
 
 # The service's command and settings -> what is said of it, what to do, and what must not be said. {tls}: a port of this host that speaks TLS.
 REFUSED_BY_OTHERS = "echo 'dial tcp 10.0.0.5:5432: connect: connection refused'; "
+
+
 LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]] = {
     "on another port": (
         REFUSED_BY_OTHERS + "exec httpd -f -p 127.0.0.1:5678 -h /srv",
@@ -143,7 +137,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
 def test_where_a_service_listens_is_measured(  # noqa: PLR0917
     clean: Engine,
     web: str,
-    service: Service,
+    service: Settings,
     tls_port: int,
     monkeypatch: pytest.MonkeyPatch,
     case: tuple[Any, ...],
@@ -163,56 +157,3 @@ def test_where_a_service_listens_is_measured(  # noqa: PLR0917
     assert [word for word in words if word not in told] == []
     assert [word for word in remedy if word not in caught.value.remedy] == []
     assert [word for word in never if word in caught.value.remedy] == []
-
-
-# What the Engine refuses -> the variable that has to be named, and one that must not be.
-REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
-    "cpus": ({"cpus": 512}, "go_service_cpus (512", "go_service_args"),
-    "pids": ({"pids_limit": 9_999_999_999}, "go_service_pids_limit (9999999999)", "go_service_args"),
-    "memory": ({"memory": 1 << 20}, "go_service_memory (1m)", "go_service_args"),
-    "a capability": ({"cap_add": ["NONSENSE"]}, "go_service_cap_add", "go_service_cap_drop"),
-    "a dropped capability": ({"cap_drop": ["NONSENSE"]}, "go_service_cap_drop", "go_service_cap_add"),
-    "an option of tmpfs": ({"tmpfs": {"/tmp": "foo"}}, "go_service_tmpfs", "go_service_volumes"),
-    "a size of tmpfs": ({"tmpfs": {"/tmp": "size=bogus"}}, "go_service_tmpfs", "go_service_volumes"),
-    "a mode of a volume": ({"volumes": ["utest-a:/data:zz"]}, "go_service_volumes", "go_service_tmpfs"),
-    "two volumes at one place": ({"volumes": ["utest-a:/data", "utest-b:/data"]}, "go_service_volumes", "go_service_tmpfs"),
-    "a volume and tmpfs at one place": ({"volumes": ["utest-a:/tmp"]}, "go_service_volumes", "go_service_args"),
-    "a file over a directory": ({"volumes": ["/etc/passwd:/etc"]}, "go_service_volumes", "go_service_tmpfs"),
-    "a size of the log": ({"log_max_size": 0}, "go_service_log_max_size (0)", "go_service_args"),
-    "a number of logs": ({"log_max_file": 0}, "go_service_log_max_size", "go_service_args"),
-    "a network": ({"network": "utest-none"}, "go_service_network (utest-none)", "go_service_args"),
-}
-
-
-@pytest.mark.engine
-@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_the_engine_refuses_names_the_variable(
-    clean: Engine, client: Callable[..., str], web: str, service: Service, case: Any
-) -> None:
-    """Settings that the check of the input may not know to be wrong on this host; the Engine's own words are shown."""
-    changes, named, other = case
-    try:
-        with pytest.raises(Failure) as caught:
-            candidates.prove_candidate(clean, replace(service(), **changes), web, str)
-    finally:
-        client("volume", "rm", "-f", "utest-a", "utest-b")
-    assert named in caught.value.remedy, caught.value.message
-    assert other not in caught.value.remedy
-
-
-@pytest.mark.engine
-def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Service) -> None:
-    with pytest.raises(Failure) as caught:
-        wanted = replace(service(), cpus=512)
-        swaps.swap(clean, wanted, create_body(wanted, web, clean.api_version))
-    assert "go_service_cpus (512" in caught.value.remedy
-
-
-def test_a_secret_value_that_the_engine_refuses_is_not_told(settings: Service) -> None:
-    told = remedies.refused("invalid environment variable: KEY", replace(settings(), env={"KEY": "hunter2"}), "")
-    assert "go_service_env" in told
-    assert "hunter2" not in told
-
-
-def test_words_that_name_nothing_keep_the_general_remedy(settings: Service) -> None:
-    assert remedies.refused("the Engine is out of order", settings(), "Run again.") == "Run again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.source import fa
 from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
 
 SECRET = "root:$6$canary:1:2:3"
+
+
 TREE = {
     "go.mod": "module example.com/app\n\ngo 1.22\n",
     "main.go": 'package main\n\nimport (\n\t_ "embed"\n\t"example.com/app/lib"\n)\n\n//go:embed static\nvar s string\n\nfunc main() { lib.F() }\n',
@@ -83,7 +86,11 @@ IRREGULAR: dict[str, Callable[[Path], object]] = {
     "dangling link": lambda path: path.symlink_to("nowhere"),
     "link to itself": lambda path: path.symlink_to(path.name),
 }
+
+
 PASSED_OVER = [("main.go", kind) for kind in ("directory", "dangling link", "link to itself")]
+
+
 READ = ["go.mod", "go.work", "main.go", "lib/lib.go", "vendor/modules.txt", "default.pgo", "static/page.html", ".dockerignore"]
 
 
@@ -173,20 +180,6 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_followed(source: Path)
         transfer.write_archive(source, entries, source.parent / "archive")
 
 
-def test_a_file_that_grows_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "log").write_text("one line")
-    real = manifest.open_beneath
-
-    def grown(root: str, path: str) -> object:
-        with open(tmp_path / "log", "a", encoding="utf-8") as log:
-            log.write("another")
-        return real(root, path)
-
-    monkeypatch.setattr(manifest, "open_beneath", grown)
-    with pytest.raises(ContextError, match="log changed while the source was read"):
-        manifest.read_manifest(tmp_path)
-
-
 def test_a_text_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     sparse(tmp_path / "go.mod")
     with pytest.raises(files.Refused) as caught:
@@ -199,3 +192,14 @@ def test_no_descriptor_is_left_open(source: Path, read: Callable[[Path], object]
     before = len(os.listdir("/proc/self/fd"))
     read(source)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("broken")
+
+    (tmp_path / "f").write_text("old")
+    with pytest.raises(OSError, match="broken"):
+        files.write_file(tmp_path / "f", Broken(), 0o644)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("f", "old")]

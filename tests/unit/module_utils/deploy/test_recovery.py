@@ -1,0 +1,101 @@
+"""What a killed run leaves behind is finished or undone by the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import Any
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import recovery
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from deploys import VARIANTS, Killed, Memory, calls_of, names, running_service, serving, state, swap
+from plays import SERVE
+from samples import Settings
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("changes", "finished"),
+    [({"command": SERVE}, True), ({"command": "exit 3"}, False), ({"command": SERVE, "deploy_strategy": "recreate"}, False)],
+)
+def test_a_real_swap_that_was_killed_is_finished_or_undone(
+    clean: Engine, web: str, service: Settings, changes: dict[str, Any], finished: bool
+) -> None:
+    """It is finished where the new container proves healthy, and was proven by a candidate before."""
+    old = swap(clean, service(), web).container_id
+    clean.rename(old, "utest-web-set-aside")
+    clean.stop(old, 0)
+    wanted = service(**changes, start_timeout=1)
+    new = clean.create("utest-web", containers.create_body(wanted, web, clean.api_version))
+    clean.start(new)
+    clean.create("utest-web-next", containers.create_body(wanted, web, clean.api_version))
+    told = recovery.recover(clean, wanted)
+    found = clean.container("utest-web")
+    assert (found["Id"], found["State"]["Running"]) == (new if finished else old, True)
+    assert names(clean) == ["utest-web"]
+    done = "Finished an interrupted swap" if finished else "Undid an interrupted swap"
+    assert [sentence.partition(":")[0] for sentence in told] == [done, "Removed the leftover container utest-web-next."]
+    assert recovery.recover(clean, wanted) == []
+
+
+@pytest.mark.parametrize(("policy", "image", "after"), VARIANTS)
+def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: str, image: str, after: bool) -> None:
+    for number in range(calls_of(fast(), policy, image)):
+        engine, old = running_service(fast(), policy)
+        engine.at, engine.after, engine.error = number, after, Killed()
+        with pytest.raises(Killed):
+            swap(engine, fast(), image)
+        engine.at = None
+        recovery.recover(engine, fast())
+        serving(engine, old)
+        assert recovery.recover(engine, fast()) == []
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, policy: str) -> None:
+    for number, second in itertools.product(range(calls_of(fast(), policy, "bad")), range(12)):
+        engine, _old = running_service(fast(), policy)
+        engine.at, engine.error = number, Killed()
+        with pytest.raises(Killed):
+            swap(engine, fast(), "bad")
+        engine.calls, engine.at = 0, second
+        with contextlib.suppress(Killed):
+            recovery.recover(engine, fast())
+        engine.at = None
+        recovery.recover(engine, fast())
+        assert state(engine) == [("utest-web", True)], f"calls {number}, {second}"
+
+
+def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast: Settings) -> None:
+    """Killed while the old container took its time to stop: the next run comes before it has stopped."""
+
+    class Stopping(Memory):
+        stopping = ""
+        looks = 0
+
+        def container(self, name: str) -> dict[str, Any] | None:
+            if name == self.stopping:
+                self.looks += 1
+                if self.looks == 5:
+                    super().stop(name, 0)
+            return super().container(name)
+
+    engine = Stopping()
+    engine.stopping = old = swap(engine, fast(), "good").container_id
+    engine.rename(old, common_names.set_aside_name(fast().name))
+    recovery.recover(engine, fast(stop_timeout=60))
+    found = engine.container(fast().name)
+    assert engine.looks == 5
+    assert found is not None
+    assert (found["Id"], found["State"]["Running"]) == (old, True)
+
+
+def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
+    engine, _old = running_service(fast(), "unless-stopped")
+    engine.create("utest-web-next", {"Image": "good", "Labels": {common_names.LABEL_NAME: "utest"}, "HostConfig": {}})
+    assert recovery.leftovers(engine, "utest-web") == []
+    assert recovery.recover(engine, fast()) == []
+    assert len(engine.records) == 2

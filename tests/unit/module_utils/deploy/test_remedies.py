@@ -1,0 +1,106 @@
+"""What the last words of a service mean, and which variable the Engine refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.container import create_body
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from samples import Settings
+
+REMEDIES = {
+    "open /data/x.db: read-only file system": "go_service_tmpfs",
+    "exec /usr/local/bin/api: exec format error": "GOARCH",
+    'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
+    "/bin/sh: wget: not found": "BusyBox",
+    "health test: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
+    "health test: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
+    'health test: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
+    "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
+    "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
+    "log: memory usage: 5 %": "Read the log lines",
+    "log: wget: server returned error: HTTP/1.1 404 Not Found": "Read the log lines",
+    "wget: server returned error: HTTP/1.1 404 Not Found": "go_service_health_path",
+    "wget: server returned error: HTTP/1.1 503 Settings Unavailable": "answers the health check with an error",
+    "flag provided but not defined: -listen": "go_service_args",
+    "Usage of api:": "go_service_args",
+    "open /srv/config.yml: permission denied": "go_service_volumes",
+    "dial tcp: lookup db on 127.0.0.11:53: no such host": "go_service_network",
+    "log: open files: no such file or directory": "go_service_directories",
+    "log: cannot read directory 'files': open ./files: no such file or directory": "go_service_workdir",
+    "log: stat data/cats: no such file or directory": "go_service_files",
+    "log: open templates/page.html: no such file or directory": "go_service_files",
+    "log: mkdir files: read-only file system": "go_service_directories",
+    "log: open /data/x: no such file or directory": "Read the log lines",
+    "panic: runtime error": "Read the log lines",
+}
+
+
+@pytest.mark.parametrize(("line", "word"), REMEDIES.items())
+def test_a_remedy_for_the_last_words(line: str, word: str) -> None:
+    assert word in remedies.remedy_for(["log: started", line])
+
+
+def test_without_last_words_there_is_a_general_remedy() -> None:
+    assert "go_service_args" in remedies.remedy_for([])
+
+
+# What the Engine refuses -> the variable that has to be named, and one that must not be.
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "cpus": ({"cpus": 512}, "go_service_cpus (512", "go_service_args"),
+    "pids": ({"pids_limit": 9_999_999_999}, "go_service_pids_limit (9999999999)", "go_service_args"),
+    "memory": ({"memory": 1 << 20}, "go_service_memory (1m)", "go_service_args"),
+    "a capability": ({"cap_add": ["NONSENSE"]}, "go_service_cap_add", "go_service_cap_drop"),
+    "a dropped capability": ({"cap_drop": ["NONSENSE"]}, "go_service_cap_drop", "go_service_cap_add"),
+    "an option of tmpfs": ({"tmpfs": {"/tmp": "foo"}}, "go_service_tmpfs", "go_service_volumes"),
+    "a size of tmpfs": ({"tmpfs": {"/tmp": "size=bogus"}}, "go_service_tmpfs", "go_service_volumes"),
+    "a mode of a volume": ({"volumes": ["utest-a:/data:zz"]}, "go_service_volumes", "go_service_tmpfs"),
+    "two volumes at one place": ({"volumes": ["utest-a:/data", "utest-b:/data"]}, "go_service_volumes", "go_service_tmpfs"),
+    "a volume and tmpfs at one place": ({"volumes": ["utest-a:/tmp"]}, "go_service_volumes", "go_service_args"),
+    "a file over a directory": ({"volumes": ["/etc/passwd:/etc"]}, "go_service_volumes", "go_service_tmpfs"),
+    "a size of the log": ({"log_max_size": 0}, "go_service_log_max_size (0)", "go_service_args"),
+    "a number of logs": ({"log_max_file": 0}, "go_service_log_max_size", "go_service_args"),
+    "a network": ({"network": "utest-none"}, "go_service_network (utest-none)", "go_service_args"),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_what_the_engine_refuses_names_the_variable(
+    clean: Engine, client: Callable[..., str], web: str, service: Settings, case: Any
+) -> None:
+    """Settings that the check of the input may not know to be wrong on this host; the Engine's own words are shown."""
+    changes, named, other = case
+    try:
+        with pytest.raises(Failure) as caught:
+            candidates.prove_candidate(clean, replace(service(), **changes), web, str)
+    finally:
+        client("volume", "rm", "-f", "utest-a", "utest-b")
+    assert named in caught.value.remedy, caught.value.message
+    assert other not in caught.value.remedy
+
+
+@pytest.mark.engine
+def test_what_the_engine_refuses_in_the_services_place_names_the_variable(clean: Engine, web: str, service: Settings) -> None:
+    with pytest.raises(Failure) as caught:
+        wanted = replace(service(), cpus=512)
+        swaps.swap(clean, wanted, create_body(wanted, web, clean.api_version))
+    assert "go_service_cpus (512" in caught.value.remedy
+
+
+def test_a_secret_value_that_the_engine_refuses_is_not_told(settings: Settings) -> None:
+    told = remedies.refused("invalid environment variable: KEY", replace(settings(), env={"KEY": "hunter2"}), "")
+    assert "go_service_env" in told
+    assert "hunter2" not in told
+
+
+def test_words_that_name_nothing_keep_the_general_remedy(settings: Settings) -> None:
+    assert remedies.refused("the Engine is out of order", settings(), "Run again.") == "Run again."

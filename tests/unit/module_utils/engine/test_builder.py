@@ -1,0 +1,85 @@
+"""Which builder builds, and on which Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from engines import Module, docker
+from plays import PROJECT, RUNTIME, ansible_playbook, environment
+from relays import Relay
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("chosen", ["DOCKER_CONTEXT", "currentContext"])
+@pytest.mark.parametrize("builder", ["docker_image", "buildx"])
+def test_the_image_is_built_on_the_engine_that_a_context_names(
+    *,
+    engine: Engine,
+    module: Module,
+    context: Callable[[str, str], None],
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    builder: str,
+) -> None:
+    """community.docker's modules know no contexts: the role hands them the address. The relay hears the build."""
+    if builder == "buildx" and docker("buildx", "version").returncode:
+        pytest.skip("this machine has no docker buildx")
+    relay = Relay(tmp_path / "e")
+    context("relay", f"host=unix://{tmp_path}/e")
+    if chosen == "DOCKER_CONTEXT":
+        monkeypatch.setenv("DOCKER_CONTEXT", "relay")
+    else:
+        (config / "config.json").write_text('{"currentContext": "relay"}')
+    connection = module("engine_info", tmp_path)["connection"]
+    assert connection["docker_host"] == f"unix://{tmp_path}/e"
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/Dockerfile").write_text(f"FROM {RUNTIME}\nLABEL a={tmp_path.name}\n")
+    settings = {"name": "utest-built", "build_timeout": 60, "build_network": "default", "builder": builder}
+    plan = {
+        "image": f"utest-built:{builder}-{chosen.lower()}",
+        "context": str(tmp_path / "source"),
+        "engine": {"connection": connection},
+        "builder": {"name": builder},
+    }
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [str(PROJECT / "roles/go_service/vars/main.yml")],
+        "vars": {"ansible_python_interpreter": sys.executable},
+        "tasks": [
+            {
+                "ansible.builtin.include_tasks": str(PROJECT / "roles/go_service/tasks/stages/build.yml"),
+                "vars": {"__go_service_record": {"settings": settings, "plan": plan}},
+            }
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    relay.heard = b""
+    ran = ansible_playbook("-i", "localhost,", "-c", "local", tmp_path / "play.yml", cwd=PROJECT, env=environment())
+    relay.end()
+    assert ran.returncode == 0, ran.stdout
+    assert b"POST /v1" in relay.heard and b"/build?" in relay.heard
+    assert engine.image(plan["image"])["Config"]["Labels"]["a"] == tmp_path.name
+
+
+@pytest.mark.parametrize(("driver", "refused"), [("docker", False), ("docker-container", True), ("remote", True)])
+def test_a_builder_with_a_store_of_its_own_is_refused_before_it_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, refused: bool
+) -> None:
+    """By what `docker buildx inspect` prints of the builder in use."""
+    client = tmp_path / "docker"
+    client.write_text(f"#!/bin/sh\nprintf 'Name:          mine\\nDriver:        {driver}\\n\\nNodes:\\n'\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(Failure, match=f"has the driver {driver}") if refused else contextlib.nullcontext():
+        assert choose(None, "buildx") == {"name": "buildx", "reason": ""}

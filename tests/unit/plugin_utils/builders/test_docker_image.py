@@ -1,0 +1,47 @@
+"""Why a build by the classic builder failed, from its log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.plugin_utils.builders import docker_image
+from build_logs import CLASSIC, classic, failed
+
+
+def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:
+    failure = classic(failed(*(f"\x1b[91mline {number}\x1b[0m" for number in range(100)), "Removing intermediate container 0c1d"))
+    assert failure.evidence == [f"line {number}" for number in range(70, 100)]
+
+
+def test_lines_of_an_earlier_step_do_not_count() -> None:
+    log = ["Step 1/2 : RUN go test ./...", "ok\texample.com/x", "no test files", "Step 2/2 : RUN go build .", "./a.go:1:1: oops"]
+    failure = classic(f"Error building api - code: 1, message: returned a non-zero code: 1, logs: {log!r}")
+    assert failure.evidence == ["./a.go:1:1: oops"]
+    assert "Correct the source" in failure.remedy
+
+
+@pytest.mark.engine
+def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
+    """The message of community.docker's own module, whose form is nowhere promised."""
+    (tmp_path / "Dockerfile").write_text('FROM stand-in/runtime:1.37.0\nRUN printf "it\'s\\n ./x.go:1:2: \\"broken\\"" >&2; exit 3\n')
+    arguments = {"name": "utest-fail", "source": "build", "build": {"path": str(tmp_path)}}
+    (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    module = "ansible_collections.community.docker.plugins.modules.docker_image"
+    command = [sys.executable, "-m", module, str(tmp_path / "arguments.json")]
+    done = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    failure = classic(done["msg"])
+    assert failure.message.startswith("the build failed at: RUN printf ")
+    assert failure.evidence[0] == "it's"
+    assert failure.evidence[1].strip() == './x.go:1:2: "broken"'
+
+
+def test_a_build_that_the_engine_left_says_so() -> None:
+    failure = docker_image.failure({"stdout": CLASSIC.format(cached="")})
+    assert failure.message == "the build broke off at: COPY . /src/"
+    assert "docker info" in failure.remedy
+    assert docker_image.failure({"image": {}}).message == "the build broke off"
