@@ -99,6 +99,10 @@ deploy:
     container_id: {description: "The service's container.", type: str}
     old_id: {description: "The container that was replaced.", type: str}
     outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
+    ended:
+      description: How the container that was there before ended, where the Engine had restarted it, and its last log lines.
+      type: list
+      elements: str
     seconds: {description: "How long it took.", type: float}
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
@@ -117,33 +121,47 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
+from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
+from ..module_utils.common.secrets import mask, secret_values
+from ..module_utils.common.text import visible
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
 from ..module_utils.deploy import ownership
-from ..module_utils.deploy.candidate import prove_candidate
+from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
-from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
+from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
-from ..module_utils.deploy.proof import NotProven, prove_service
+from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.record.facts import with_checks
 from ..module_utils.record.verification import Broken, verify
 
 
+# How many log lines of a container that was restarted are told.
+SHOWN_LINES = 5
+
+
 class RunningService:
     """The service's own container, held to the checks that a candidate, without a host port, cannot show. results: the last ones."""
 
-    def __init__(self, engine: Engine, settings: dict) -> None:
+    def __init__(self, engine: Engine, settings: dict, watch: Watch) -> None:
+        """watch: of the candidate that runs on beside it."""
         self._engine = engine
         self._settings = settings
+        self._watch = watch
         self._expected = Expected.from_settings(settings)
         self.results: list[CheckResult] = []
+
+    def accept(self, container_id: str) -> None:
+        """Approve a new container whose candidate has lasted; raise NotProven otherwise."""
+        self.approve(container_id)
+        self._watch.check()
 
     def approve(self, container_id: str) -> None:
         """Hold a container to the contract; raise NotProven where it breaks it."""
@@ -162,14 +180,22 @@ def keep(engine: Engine, settings: dict, body: dict, image_id: str, record: owne
     found = refuse_foreign(engine, settings["name"])
     if not found or shortcomings(engine, found, body, image_id):
         return None
-    if not restarted(found, record.container):
+    if not unproven(engine, found, record.container):
         return Swap("kept", found["Id"], "", 0.0)
     try:
-        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
+        # One that the Engine did restart has to run for as long as the Engine itself asks of a start.
+        longer = SETTLED - runs_for(found) if restarted(found, record.container) else 0
+        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"], longer=longer)
     except NotProven:
         return None
     record.container = {"id": found["Id"], "restarts": found["RestartCount"]}
     return Swap("proven", found["Id"], "", 0.0)
+
+
+def _told(ended: NotProven, settings: dict) -> list[str]:
+    """Return how the container that was there before ended, and its last words, fit to be shown."""
+    words = [line for line in ended.evidence if line.startswith("log: ")][-SHOWN_LINES:]
+    return visible(mask([ended.message, *words], secret_values(settings)))
 
 
 def put_in_place(engine: Engine, settings: dict, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
@@ -178,7 +204,12 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
     image = engine.image(reference)
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
-    service = RunningService(engine, settings)
+    found = refuse_foreign(engine, settings["name"])
+    if not found or not found["State"]["Running"]:
+        # What no container of the service shared with it so far, the new one may not be able to share either.
+        drop_candidate(engine, settings)
+    service = RunningService(engine, settings, Watch(engine, settings))
+    ended = how_it_ended(engine, found) if found and restarted(found, record.container) else None
     body = create_body(settings, reference, engine.api_version)
     done = keep(engine, settings, body, image["Id"], record)
     if done:
@@ -188,7 +219,7 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
             message = f"the service's container {done.container_id[:12]}: {failure.message}"
             raise Failure(stages.CONTRACT, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
     else:
-        done = swap(engine, settings, body, service.approve)
+        done = swap(engine, settings, body, service.accept)
         record.container = {"id": done.container_id, "restarts": 0}
     progress.at(stages.TAGS, f"The container {done.container_id[:12]} of {reference} runs and is healthy.")
     known["verify"] = with_checks(known["verify"], [result.as_dict() for result in service.results])
@@ -197,6 +228,7 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
         "container_id": done.container_id,
         "old_id": done.old_id,
         "outage_seconds": done.outage_seconds,
+        "ended": _told(ended, settings) if ended else [],
         "seconds": round(time.monotonic() - began, 2),
         "promoted": False,
         "pruned": [],
@@ -231,19 +263,23 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         built = note(engine, record, reference)
         record.save(directory)
         try:
-            known["verify"] = verify(engine, params, prove_candidate)
-        except Broken as broken:
-            known["verify"] = broken.verified
-            raise
-        built["proven"] = True
-        record.save(directory)
-        if params["prove_only"]:
-            return False
-        progress.at(stages.SWAP)
-        put_in_place(engine, settings, reference, record, progress=progress, known=known)
-        record.save(directory)
-        # For the report of a run that finds nothing to do.
-        write_text(directory / "report.json", json.dumps(known["verify"]), 0o600)
+            try:
+                known["verify"] = verify(engine, params, prove_candidate)
+            except Broken as broken:
+                known["verify"] = broken.verified
+                raise
+            built["proven"] = True
+            record.save(directory)
+            if params["prove_only"]:
+                return False
+            progress.at(stages.SWAP)
+            with whole():
+                put_in_place(engine, settings, reference, record, progress=progress, known=known)
+                record.save(directory)
+                # For the report of a run that finds nothing to do.
+                write_text(directory / "report.json", json.dumps(known["verify"]), 0o600)
+        finally:
+            drop_candidate(engine, settings)
     done = known["deploy"]
     return done["action"] in ("created", "replaced") or done["promoted"] or bool(done["pruned"])
 

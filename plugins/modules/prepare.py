@@ -125,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import read_own, write_text
+from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
@@ -132,7 +133,7 @@ from ..module_utils.common.settings import contract_terms
 from ..module_utils.deploy import ownership
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
-from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
+from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.port import check_port
 from ..module_utils.deploy.recovery import leftovers, recover
@@ -359,7 +360,8 @@ class Preparation:
         if not plan["image_id"]:
             return
         reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
-        plan["deploy"] += reasons or filter(None, [restarted(found, self.record.container)])
+        told = restarted(found, self.record.container) if reasons else unproven(engine, found, self.record.container)
+        plan["deploy"] += [*reasons, *filter(None, [told])]
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
@@ -498,7 +500,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             refuse_foreign(engine, preparation.name)
             preparation.claim(engine)
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
-            done += recover(engine, settings)
+            with whole():
+                done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()

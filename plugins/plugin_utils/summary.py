@@ -38,7 +38,7 @@ def _headline(plan: Mapping[str, Any], settings: Mapping[str, Any], deploy: Mapp
         "created": f"{name} is healthy: a new container runs.",
         "replaced": f"{name} is healthy: a new container took over, {outage:.1f} s after the old one was told to stop.",
         "kept": f"{name} is healthy: its container was as it should be.",
-        "proven": f"{name} is healthy: its container was proven again, since the Engine had restarted it.",
+        "proven": f"{name} is healthy: its container was proven again: {'; '.join(plan['deploy'])}.",
     }
     return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
 
@@ -133,6 +133,10 @@ def text(record: Mapping[str, Any]) -> str:
     for check in written["checks"]:
         if check["verdict"] in ("warn", "fail"):
             lines.append(_row("", f"{check['verdict']}: {check['title']}: {check['measured']}, {check['reason']}"))
+    if deploy.get("ended"):
+        how, *words = deploy["ended"]
+        lines.append(_row("before", f"the container that was there: {how}"))
+        lines += [_row("", word) for word in words]
     if deploy.get("pruned"):
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
     address = url(settings)

@@ -185,10 +185,13 @@ def listens_inside_only(engine: Engine, container_id: str, settings: Mapping[str
     )
 
 
-def prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any], *, restarts: int = 0) -> None:
-    """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
-    timeout = parse_duration(settings["health_timeout"]) / 1e9
-    prove_by_test(engine, container_id, timeout, settings["start_timeout"], settings["stable_seconds"], restarts=restarts)
+def prove_service(engine: Engine, container_id: str, settings: Mapping[str, Any], *, restarts: int = 0, longer: float = 0) -> None:
+    """Prove the service's own container, on the host too; raise NotProven otherwise.
+
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for.
+    """
+    timeout, stable = parse_duration(settings["health_timeout"]) / 1e9, max(settings["stable_seconds"], longer)
+    prove_by_test(engine, container_id, timeout, settings["start_timeout"], stable, restarts=restarts)
     published = parse_publish(settings["publish"])
     if published:
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(published[0], published[0])

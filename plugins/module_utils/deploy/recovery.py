@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.names import failed_name, set_aside_name, temporary_names
+from ..common.names import failed_name, next_name, set_aside_name, temporary_names
 from ..engine.client import Engine
 from .judgement import is_ours
 from .proof import NotProven, prove_service
@@ -46,7 +46,9 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)
-    if failed_name(name) in remaining and current and is_ours(engine, current, name) and not current["State"]["Running"]:
+    # Of a container that the Engine kept starting the swap stops it first.
+    begun = {failed_name(name), next_name(name)}.intersection(remaining)
+    if begun and current and is_ours(engine, current, name) and not (current["State"]["Running"] or current["State"].get("Dead")):
         engine.start(current["Id"])
         done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
     for leftover in remaining:

@@ -25,7 +25,7 @@ from ..common.settings import parse_duration
 from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
-from .judgement import refuse_foreign
+from .judgement import ends_again_and_again, refuse_foreign
 from .port import check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
 from .remedies import refused
@@ -52,6 +52,10 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
     name = settings["name"]
     old = refuse_foreign(engine, name)
     check_port(engine, settings, old)
+    if old and old["State"].get("Dead"):
+        # Of a removal that failed; the Engine neither starts nor changes it any more.
+        engine.remove(old["Id"])
+        old = None
     engine.remove(next_name(name))
     try:
         new_id = engine.create(next_name(name), body)
@@ -60,7 +64,7 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
     began = time.monotonic()
     try:
         if old:
-            engine.rename(old["Id"], set_aside_name(name))
+            _set_aside(engine, settings, old["Id"])
         engine.rename(new_id, name)
         if old:
             # With "always" the Engine would start it again beside the new one when its daemon is restarted; stopped on purpose
@@ -92,6 +96,15 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
             still_runs = f"The new container {new_id[:12]} runs and is healthy; the old one is kept as {set_aside_name(name)}."
             raise Failure(SWAP, error.message, "Run again: the next run removes the old container.", still_runs) from error
     return Swap("replaced" if old else "created", new_id, old["Id"] if old else "", round(outage, 3))
+
+
+def _set_aside(engine: Engine, settings: Mapping[str, Any], old_id: str) -> None:
+    """Give the old container its other name; one that the Engine is about to start again cannot be renamed before it is stopped."""
+    try:
+        engine.rename(old_id, set_aside_name(settings["name"]))
+    except EngineError:
+        engine.stop(old_id, settings["stop_timeout"])
+        engine.rename(old_id, set_aside_name(settings["name"]))
 
 
 def _announce(engine: Engine, container_id: str) -> None:
@@ -144,14 +157,22 @@ def undo(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | N
         timeout = parse_duration(settings["health_timeout"]) / 1e9
         prove_by_test(engine, old["Id"], timeout, settings["start_timeout"], 0, restarts=restarts)
     except NotProven as failure:
-        if health(old).get("Status") == "unhealthy":
+        was = _ailment(old)
+        if was:
             _drop(engine, new_id)
-            return f"The earlier container {old['Id'][:12]} is back as it was: running, but unhealthy ({failure.message})."
+            return f"The earlier container {old['Id'][:12]} is back as it was: {was} ({failure.message})."
         raise _stuck(engine, name, old["Id"], new_id, failure.message) from failure
     except Exception as error:
         raise _stuck(engine, name, old["Id"], new_id, Failure.of(error, ROLLBACK, "").message) from error
     _drop(engine, new_id)
     return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
+
+
+def _ailment(container: Mapping[str, Any]) -> str:
+    """Return what was wrong with a running container, "" where nothing was."""
+    if ends_again_and_again(container):
+        return "it ends each time that the Engine starts it"
+    return "running, but unhealthy" if health(container).get("Status") == "unhealthy" else ""
 
 
 def _drop(engine: Engine, container_id: str) -> None:

@@ -297,6 +297,8 @@ def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Se
     assert candidate["Id"] == proof.container_id and candidate["State"]["Running"]
     assert not candidate["HostConfig"]["PortBindings"]
     assert 0 < proof.start_seconds < 2.6
+    assert names(clean) == ["utest-web-candidate"]
+    candidates.drop_candidate(clean, service())
     assert names(clean) == []
 
 

@@ -1,0 +1,322 @@
+"""Whatever state the service's container is in: another version takes its place, the earlier one does, it is removed, or it comes back as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate, ownership, swap
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
+from conftest import result_of, start_module
+from small_plays import ALL_WAIVED, RUNTIME, SERVE
+
+Client = Callable[..., str]
+Settings = Callable[..., dict[str, Any]]
+NAME = "utest-states"
+NETWORK = "utest-states-network"
+VERSIONS = {version: hashlib.sha256(version.encode()).hexdigest() for version in ("old", "running", "new")}
+TAG = {version: digest[:12] for version, digest in VERSIONS.items()}
+
+
+@pytest.fixture
+def versions(client: Client, web: str) -> str:
+    """Make three images of a service as the role makes them, where they are not there, and return its name."""
+    for version, digest in VERSIONS.items():
+        lines = [
+            f"FROM {web}",
+            f"LABEL go-service.name={NAME} go-service.kind=image",
+            f"COPY --from={RUNTIME} /bin/busybox /usr/local/bin/{NAME}",
+            f"LABEL go-service.digest={digest}",
+        ]
+        client("build", "-q", "-t", f"{NAME}:{TAG[version]}", "-", stdin="\n".join(lines) + "\n")
+    return NAME
+
+
+@pytest.fixture
+def wanted(settings: Settings, tmp_path: Path, versions: str) -> Settings:
+    """Return what makes the service's settings."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        quick = {
+            "name": versions,
+            "publish": "",
+            "stop_timeout": 0,
+            "stable_seconds": 0,
+            "start_timeout": 5,
+            "args": [SERVE],
+            "waivers": ALL_WAIVED,
+            "builder_image": RUNTIME,
+            "runtime_image": RUNTIME,
+            "work_dir": str(tmp_path / "work"),
+        }
+        return settings(**{**quick, **changes})
+
+    return make
+
+
+def play(engine: Engine, wanted: dict[str, Any], prove_only: bool = False) -> dict[str, Any]:
+    """Do what the role's two modules do for an image that is named by its tag; return the result of the second."""
+    identity = {"token": "t", "owner": "a test", "controller": ""}
+    params = {
+        **{name: "" for name in ("source_root", "manifest", "dockerfile", "dockerignore", "archive", "unfetched", "source_date")},
+        **{name: [] for name in ("base_images", "delete")},
+        **{name: {} for name in ("project", "build")},
+        "mode": "stage",
+        "places": True,
+        "hold": False,
+        "prove_only": prove_only,
+        "bases": [RUNTIME, RUNTIME],
+        "settings": wanted,
+    }
+    plan = prepare.run(SimpleNamespace(check_mode=False), {**params, "lock": identity}, Progress("", ""))["plan"]
+    known: dict[str, Any] = {}
+    lock = Lock(engine, wanted["name"], service_directory(wanted))
+    try:
+        deploy.run(engine, {**params, "image": plan["image"], "lock": "t"}, lock, Progress("", ""), known)
+    finally:
+        lock.release("t")
+    return known
+
+
+def wait_until(true: Callable[[], Any]) -> None:
+    """Wait for something that is to come."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stands(engine: Engine) -> dict[str, Any]:
+    """Return the service's container, the only one of any of its names, proven healthy."""
+    (listed,) = engine.containers(name=NAME)
+    found = engine.container(listed["Id"])
+    assert found is not None
+    assert (found["Name"], found["State"]["Status"]) == (f"/{NAME}", "running")
+    assert engine.run_in(found["Id"], ["wget", "-q", "--spider", "http://localhost:8080/health"], 5)[0] == 0
+    return found
+
+
+@pytest.fixture
+def in_state(engine: Engine, client: Client, wanted: Settings) -> Iterator[Callable[[str], str]]:
+    """Return what deploys a version after an earlier one, brings its container to a state, and returns its id."""
+    def make(state: str) -> str:
+        body = containers.create_body(wanted(**SETTINGS.get(state, {})), f"{NAME}:{TAG['running']}", engine.api_version)
+        body = {**body, **BODY.get(state, {})}
+        if state == "on a network that is gone":
+            client("network", "create", NETWORK)
+        made = engine.create(NAME, body)
+        engine.tag(f"{NAME}:{TAG['running']}", NAME, "latest")
+        engine.tag(f"{NAME}:{TAG['old']}", NAME, "previous")
+        directory = service_directory(wanted())
+        if state == "made by an earlier version":
+            (directory / "context").mkdir(parents=True)
+            (directory / "context/Dockerfile").write_text(f"# Dockerfile of {NAME}, written by the Ansible role go_service: 1\n")
+            (directory / "report.json").write_text("{}")
+        else:
+            images = {TAG[version]: {"id": engine.image(f"{NAME}:{TAG[version]}")["Id"], "proven": True} for version in ("old", "running")}
+            ownership.claim(directory, NAME)
+            ownership.Record(NAME, [], images, {"id": made, "restarts": 0}).save(directory)
+        if state != "created":
+            engine.start(made)
+        STATES[state](engine, client, made)
+        return made
+
+    yield make
+    for made in engine.containers(name=NAME):
+        engine.remove(made["Id"])
+    subprocess.run(["docker", "network", "rm", NETWORK], capture_output=True, check=False)
+
+
+def status(engine: Engine, made: str) -> dict[str, Any]:
+    """Return the state of a container."""
+    return (engine.container(made) or {"State": {}})["State"]
+
+
+def kill_the_layer(engine: Engine, client: Client, made: str) -> None:
+    """Let the Engine fail to remove a container, which is dead then."""
+    layer = client("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", made)
+    if subprocess.run(["chattr", "+i", layer], capture_output=True, check=False).returncode:
+        pytest.skip("the file system of this machine's Engine knows no immutable files, or this is not root")
+    subprocess.run(["docker", "rm", "--force", made], capture_output=True, check=False)
+    subprocess.run(["chattr", "-i", layer], check=True)
+    assert status(engine, made)["Dead"]
+
+
+def forget_the_image(engine: Engine, client: Client, made: str) -> None:
+    """Take away the image of a container that has stopped."""
+    engine.stop(made, 0)
+    for reference in (f"{NAME}:latest", f"{NAME}:{TAG['running']}"):
+        client("rmi", "--force", reference)
+    assert engine.image(f"{NAME}:{TAG['running']}") is None
+
+
+def forget_the_network(_engine: Engine, client: Client, made: str) -> None:
+    """Take away the network of a container that runs."""
+    client("network", "disconnect", "--force", NETWORK, made)
+    client("network", "rm", NETWORK)
+
+
+CRASHES = {"args": ["sleep 0.2; echo boom; exit 3"]}
+SETTINGS = {"crash-looping": CRASHES, "restarting": CRASHES, "unhealthy": {"args": ["sleep 600"]}, "on a network that is gone": {"network": NETWORK}}
+BODY = {"unhealthy": {"Healthcheck": {"Interval": 100_000_000, "Timeout": 1_000_000_000, "Retries": 1}}}
+STATES: dict[str, Callable[[Engine, Client, str], Any]] = {
+    "created": lambda engine, client, made: None,
+    "running": lambda engine, client, made: None,
+    "crash-looping": lambda engine, client, made: wait_until(lambda: engine.container(made)["RestartCount"] > 2 and not status(engine, made)["Restarting"]),
+    "restarting": lambda engine, client, made: wait_until(lambda: engine.container(made)["RestartCount"] > 2 and status(engine, made)["Restarting"]),
+    "unhealthy": lambda engine, client, made: wait_until(lambda: status(engine, made)["Health"]["Status"] == "unhealthy"),
+    "paused": lambda engine, client, made: client("pause", made),
+    "exited": lambda engine, client, made: engine.stop(made, 0),
+    "dead": kill_the_layer,
+    "without its image": forget_the_image,
+    "on a network that is gone": forget_the_network,
+    "made by an earlier version": lambda engine, client, made: None,
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", STATES)
+def test_a_container_in_any_state_is_replaced(engine: Engine, wanted: Settings, in_state: Callable[[str], str], state: str) -> None:
+    made = in_state(state)
+    done = play(engine, wanted(image_tag=TAG["new"]))
+    found = stands(engine)
+    assert (done["deploy"]["container_id"], found["Config"]["Image"]) == (found["Id"], f"{NAME}:{TAG['new']}")
+    assert engine.container(made) is None
+    if state in ("crash-looping", "restarting"):
+        how, *words = done["deploy"]["ended"]
+        assert how.startswith("it exited with code 3 and was restarted ") and "log: boom" in words[-1]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", STATES)
+def test_a_service_in_any_state_is_rolled_back(engine: Engine, wanted: Settings, in_state: Callable[[str], str], state: str) -> None:
+    in_state(state)
+    play(engine, wanted(image_tag="previous"))
+    assert stands(engine)["Config"]["Image"] == f"{NAME}:{TAG['old']}"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", STATES)
+def test_a_container_in_any_state_is_removed(engine: Engine, wanted: Settings, in_state: Callable[[str], str], state: str) -> None:
+    made = in_state(state)
+    removal = remove.Removal(NAME, service_directory(wanted()))
+    removal._remove_image = lambda *_arguments: None
+    removal.from_engine(engine, False)
+    assert removal.removed["containers"] == [NAME]
+    assert engine.container(made) is None
+
+
+# What runs again where a new version fails in the service's place.
+BACK = {
+    "created": "back as it was: stopped",
+    "running": "runs again and is healthy",
+    "crash-looping": "back as it was: it ends each time that the Engine starts it",
+    "restarting": "back as it was: it ends each time that the Engine starts it",
+    "unhealthy": "back as it was: running, but unhealthy",
+    "paused": "runs again and is healthy",
+    "exited": "back as it was: stopped",
+    "without its image": "back as it was: stopped",
+    "made by an earlier version": "runs again and is healthy",
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", BACK)
+def test_a_container_in_any_state_comes_back_where_the_new_one_fails(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str], state: str
+) -> None:
+    made = in_state(state)
+    bad = wanted(args=["exit 4"], start_timeout=0.5)
+    with pytest.raises(Failure, match="failed in the service's place") as caught:
+        swap.swap(engine, bad, containers.create_body(bad, f"{NAME}:{TAG['new']}", engine.api_version))
+    assert BACK[state] in caught.value.still_runs
+    (listed,) = engine.containers(name=NAME)
+    assert (listed["Id"], listed["Names"]) == (made, [f"/{NAME}"])
+
+
+# What comes in the way of a swap
+
+# A service that lets nobody else have its data.
+LOCKING = f"exec 9>/data/lock; flock -n 9 || {{ echo 'open /data/lock: resource temporarily unavailable'; exit 9; }}; {SERVE}"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["candidate", "set-aside"])
+def test_a_signal_ends_a_deploy_before_its_swap_or_after_it(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str], tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    """It takes no more than a candidate along; a swap that was begun is brought to its end."""
+    made = in_state("running")
+    slow = wanted(image_tag=TAG["new"], args=[f"sleep 1; {SERVE}"])
+    lock = Lock(engine, NAME, service_directory(slow))
+    lock.take("t", "a test", "")
+    reference = f"{NAME}:{TAG['new']}"
+    working = start_module("deploy", tmp_path, settings=slow, image=reference, bases=[RUNTIME, RUNTIME], lock="t")
+    wait_until(lambda: engine.container(f"{NAME}-{moment}"))
+    working.send_signal(number)
+    told = result_of(working)
+    assert told["failed"] and f"the run was ended by the signal {number.name}" in told["msg"]
+    finished = moment == "set-aside"
+    found = stands(engine)
+    assert (found["Id"] == made) == (not finished)
+    assert found["Config"]["Image"] == (reference if finished else f"{NAME}:{TAG['running']}")
+    assert (f"The container {found['Id'][:12]} of {reference} runs" if finished else "Nothing that ran before was touched") in told["msg"]
+    assert lock.holder() is None
+    assert engine.image(f"{NAME}:latest")["Id"] == found["Image"]
+
+
+@pytest.mark.engine
+def test_a_candidate_that_ends_while_the_new_container_proves_itself_brings_the_old_one_back(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str]
+) -> None:
+    """A service that crashes some seconds after its start, which the candidate started before the new container."""
+    made = in_state("running")
+
+    def crash() -> None:
+        wait_until(lambda: engine_of_the_thread.container(f"{NAME}-set-aside"))
+        engine_of_the_thread.stop(f"{NAME}-candidate", 0)
+
+    engine_of_the_thread = Engine()
+    crashing = threading.Thread(target=crash)
+    crashing.start()
+    with pytest.raises(Failure, match="its candidate, which ran on beside it, did not last: it was ended") as caught:
+        play(engine, wanted(image_tag=TAG["new"], stable_seconds=1.5))
+    crashing.join()
+    assert caught.value.still_runs == f"The very same earlier container {made[:12]} runs again and is healthy."
+    assert stands(engine)["Id"] == made
+
+
+@pytest.mark.engine
+def test_a_candidate_never_runs_beside_the_first_container(engine: Engine, wanted: Settings, tmp_path: Path) -> None:
+    """What both would lock they have not shared yet: the candidate is gone before the service's own container starts."""
+    done = play(engine, wanted(image_tag=TAG["new"], args=[LOCKING], volumes=[f"{tmp_path}:/data"]))
+    assert done["deploy"]["action"] == "created"
+    assert stands(engine)["Id"] == done["deploy"]["container_id"]
+
+
+@pytest.mark.engine
+def test_a_container_that_was_renamed_by_hand_is_left_alone(engine: Engine, client: Client, wanted: Settings, in_state: Callable[[str], str]) -> None:
+    """It is no longer the service's: whoever gave it another name wanted to keep it."""
+    made = in_state("running")
+    client("rename", NAME, f"{NAME}-kept")
+    done = play(engine, wanted(image_tag=TAG["new"]))
+    removal = remove.Removal(NAME, service_directory(wanted()))
+    removal._remove_image = lambda *_arguments: None
+    removal.from_engine(engine, False)
+    assert (done["deploy"]["action"], removal.removed["containers"]) == ("created", [NAME])
+    assert (engine.container(made)["Name"], status(engine, made)["Status"]) == (f"/{NAME}-kept", "running")
+    assert [line for line in removal.stays if f"The container {NAME}-kept stays" in line]
