@@ -13,7 +13,6 @@ from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .container import drift, is_made_by
 
-
 # How long a container has to run until the Engine counts its start as one that succeeded, in seconds (moby, restartmanager).
 SETTLED = 10.0
 

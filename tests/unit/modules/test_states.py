@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate, ownership, swap
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, swap
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
@@ -112,6 +112,7 @@ def stands(engine: Engine) -> dict[str, Any]:
 @pytest.fixture
 def in_state(engine: Engine, client: Client, wanted: Settings) -> Iterator[Callable[[str], str]]:
     """Return what deploys a version after an earlier one, brings its container to a state, and returns its id."""
+
     def make(state: str) -> str:
         body = containers.create_body(wanted(**SETTINGS.get(state, {})), f"{NAME}:{TAG['running']}", engine.api_version)
         body = {**body, **BODY.get(state, {})}
@@ -127,8 +128,7 @@ def in_state(engine: Engine, client: Client, wanted: Settings) -> Iterator[Calla
             (directory / "report.json").write_text("{}")
         else:
             images = {TAG[version]: {"id": engine.image(f"{NAME}:{TAG[version]}")["Id"], "proven": True} for version in ("old", "running")}
-            ownership.claim(directory, NAME)
-            ownership.Record(NAME, [], images, {"id": made, "restarts": 0}).save(directory)
+            history.History(NAME, images, {"id": made, "restarts": 0}).save(engine)
         if state != "created":
             engine.start(made)
         STATES[state](engine, client, made)
@@ -137,6 +137,8 @@ def in_state(engine: Engine, client: Client, wanted: Settings) -> Iterator[Calla
     yield make
     for made in engine.containers(name=NAME):
         engine.remove(made["Id"])
+    for volume in history.volumes(engine, NAME):
+        engine.remove_volume(volume)
     subprocess.run(["docker", "network", "rm", NETWORK], capture_output=True, check=False)
 
 
@@ -170,13 +172,22 @@ def forget_the_network(_engine: Engine, client: Client, made: str) -> None:
 
 
 CRASHES = {"args": ["sleep 0.2; echo boom; exit 3"]}
-SETTINGS = {"crash-looping": CRASHES, "restarting": CRASHES, "unhealthy": {"args": ["sleep 600"]}, "on a network that is gone": {"network": NETWORK}}
+SETTINGS = {
+    "crash-looping": CRASHES,
+    "restarting": CRASHES,
+    "unhealthy": {"args": ["sleep 600"]},
+    "on a network that is gone": {"network": NETWORK},
+}
 BODY = {"unhealthy": {"Healthcheck": {"Interval": 100_000_000, "Timeout": 1_000_000_000, "Retries": 1}}}
 STATES: dict[str, Callable[[Engine, Client, str], Any]] = {
     "created": lambda engine, client, made: None,
     "running": lambda engine, client, made: None,
-    "crash-looping": lambda engine, client, made: wait_until(lambda: engine.container(made)["RestartCount"] > 2 and not status(engine, made)["Restarting"]),
-    "restarting": lambda engine, client, made: wait_until(lambda: engine.container(made)["RestartCount"] > 2 and status(engine, made)["Restarting"]),
+    "crash-looping": lambda engine, client, made: wait_until(
+        lambda: engine.container(made)["RestartCount"] > 2 and not status(engine, made)["Restarting"]
+    ),
+    "restarting": lambda engine, client, made: wait_until(
+        lambda: engine.container(made)["RestartCount"] > 2 and status(engine, made)["Restarting"]
+    ),
     "unhealthy": lambda engine, client, made: wait_until(lambda: status(engine, made)["Health"]["Status"] == "unhealthy"),
     "paused": lambda engine, client, made: client("pause", made),
     "exited": lambda engine, client, made: engine.stop(made, 0),
@@ -257,7 +268,7 @@ LOCKING = f"exec 9>/data/lock; flock -n 9 || {{ echo 'open /data/lock: resource 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["candidate", "set-aside"])
 def test_a_signal_ends_a_deploy_before_its_swap_or_after_it(
-    engine: Engine, wanted: Settings, in_state: Callable[[str], str], tmp_path: Path, number: signal.Signals, moment: str
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str], number: signal.Signals, moment: str
 ) -> None:
     """It takes no more than a candidate along; a swap that was begun is brought to its end."""
     made = in_state("running")
@@ -265,7 +276,7 @@ def test_a_signal_ends_a_deploy_before_its_swap_or_after_it(
     lock = Lock(engine, NAME, service_directory(slow))
     lock.take("t", "a test", "")
     reference = f"{NAME}:{TAG['new']}"
-    working = start_module("deploy", tmp_path, settings=slow, image=reference, bases=[RUNTIME, RUNTIME], lock="t")
+    working = start_module("deploy", Path(slow["work_dir"]).parent, settings=slow, image=reference, bases=[RUNTIME, RUNTIME], lock="t")
     wait_until(lambda: engine.container(f"{NAME}-{moment}"))
     working.send_signal(number)
     told = result_of(working)
@@ -309,7 +320,9 @@ def test_a_candidate_never_runs_beside_the_first_container(engine: Engine, wante
 
 
 @pytest.mark.engine
-def test_a_container_that_was_renamed_by_hand_is_left_alone(engine: Engine, client: Client, wanted: Settings, in_state: Callable[[str], str]) -> None:
+def test_a_container_that_was_renamed_by_hand_is_left_alone(
+    engine: Engine, client: Client, wanted: Settings, in_state: Callable[[str], str]
+) -> None:
     """It is no longer the service's: whoever gave it another name wanted to keep it."""
     made = in_state("running")
     client("rename", NAME, f"{NAME}-kept")
