@@ -134,7 +134,7 @@ from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, Locked, working
-from ..module_utils.deploy.port import check_port
+from ..module_utils.deploy.port import check_port, refuse_beside
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -259,7 +259,9 @@ class Preparation:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
         if plan["deploy"] and self.params["places"]:
-            check_port(engine, self.settings, engine.container(self.name))
+            running = engine.container(self.name)
+            refuse_beside(engine, self.settings, running)
+            check_port(engine, self.settings, running)
         if self.past.report.get("digest") == plan["digest"]:
             plan["last_report"] = self.past.report
         if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
@@ -367,7 +369,9 @@ class Preparation:
         }
         if not plan["image_id"]:
             return
-        reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
+        reasons = shortcomings(
+            engine, found, create_body(settings, plan["image"], engine.api_version, engine.image(plan["image_id"])), plan["image_id"]
+        )
         told = restarted(found, self.past.container) if reasons else unproven(engine, found, self.past.container)
         plan["deploy"] += [*reasons, *filter(None, [told])]
         latest = engine.image(f"{self.name}:latest")

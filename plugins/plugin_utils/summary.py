@@ -11,6 +11,7 @@ from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask, secret_values
+from ..module_utils.common.settings import RECREATE
 from ..module_utils.common.stages import ROLE
 from ..module_utils.common.text import url, visible
 
@@ -126,6 +127,8 @@ def text(record: Mapping[str, Any]) -> str:
     verified = record["verify"] or plan["last_report"]
     if verified.get("start_seconds"):
         lines.append(_row("start", f"{verified['start_seconds']:.2f} s until healthy"))
+    if deploy.get("strategy") == RECREATE:
+        lines.append(_row("strategy", "recreate: it was proven in the service's place, without a candidate beside the old container"))
     counts = {verdict: number for verdict, number in written["counts"].items() if number}
     if counts:
         told = ", ".join(f"{number} {_VERDICTS[verdict]}" for verdict, number in counts.items())

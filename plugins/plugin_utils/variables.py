@@ -13,7 +13,7 @@ from typing import Any
 from ..module_utils.common.failure import Problem
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
+from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, Rejected, parse_duration, parse_publish, parse_size
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 
@@ -354,6 +354,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "budget_warn_only": _list_of(_choice(BUDGETS)),
     "waivers": _mapping_of(None, _reason),
     "keep_images": _integer(1, 1000),
+    "deploy_strategy": _choice(DEPLOY_STRATEGIES),
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
     "lock_timeout": _integer(0, 86400, " of seconds"),

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# How a new version takes the place of the old one (go_service_deploy_strategy).
+DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 _DURATION = re.compile(r"\A(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+\Z")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SIZE = re.compile(r"\A([0-9]+)([bkmg]?)\Z", re.I)

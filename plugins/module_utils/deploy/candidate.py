@@ -7,6 +7,7 @@ costs nobody a second.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -16,10 +17,16 @@ from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
 from ..engine.records import health, health_test
 from .container import candidate_body
+from .port import refuse_beside
 from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
 from .remedies import refused, remedy_for
 
 T = TypeVar("T")
+# What a program says that another one keeps from its data (flock(2), SQLite, bbolt, Badger, LevelDB).
+_LOCKED = re.compile(
+    r"resource temporarily unavailable|is locked|already locked|\block(?:ed)? by|another (?:process|instance)|acquire .*\block|already in use by|: timeout$",
+    re.I,
+)
 
 
 def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
@@ -35,13 +42,15 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
         )
     if health_test(record) is None:
         raise NoHealthCheck(image)
+    old = engine.container(settings["name"])
+    refuse_beside(engine, settings, old)
     again, passed = True, False
     try:
         while True:
             engine.remove(name)
             interruptions = engine.interruptions
             try:
-                proof = _healthy_candidate(engine, settings, image)
+                proof = _healthy_candidate(engine, settings, image, record)
                 found = look(proof.container_id)
                 proven = prove_by_engine(engine, proof.container_id, 0, settings["stable_seconds"], proof)
                 passed = True
@@ -52,13 +61,35 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
                     again = False
                     continue
                 message = f"the candidate of {image} failed: {failure.message}"
-                raise Failure(CANDIDATE, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
+                raise Failure(CANDIDATE, message, _remedy(failure, settings, old), UNTOUCHED, failure.evidence) from failure
     except EngineError as error:
         remedy = refused(error.message, settings, error.remedy)
         raise Failure(error.stage or CANDIDATE, error.message, remedy, UNTOUCHED) from error
     finally:
         if not passed:
             drop_candidate(engine, settings)
+
+
+def _shared(settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> list[str]:
+    """Return what both a candidate and the running old container may write to: paths of the host, and names of volumes."""
+    if not old or not old["State"]["Running"]:
+        return []
+    held = {mount.get("Name") or mount.get("Source") for mount in old.get("Mounts") or [] if mount.get("RW")}
+    wanted = [volume.split(":") for volume in settings["volumes"]]
+    return [source for source, _target, *options in wanted if source in held and "ro" not in ",".join(options).split(",")]
+
+
+def _remedy(failure: NotProven, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> str:
+    """Return what to do about a candidate that failed; one may have failed for what the old container has open."""
+    shared = ", ".join(_shared(settings, old))
+    if not shared:
+        return failure.remedy
+    recreate = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back where the new one fails."
+    if any(_LOCKED.search(line) for line in failure.evidence):
+        return f"The running container has {shared} open, and the service lets nobody else have its data. {recreate}"
+    return (
+        f"{failure.remedy} The running container has {shared} mounted too; a service that lets nobody else have its data needs: {recreate}"
+    )
 
 
 def drop_candidate(engine: Engine, settings: Mapping[str, Any]) -> None:
@@ -91,9 +122,9 @@ class Watch:
             raise failure
 
 
-def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str) -> Proof:
-    """Make a candidate and wait until it is healthy; raise NotProven otherwise."""
-    container_id = engine.create(candidate_name(settings["name"]), candidate_body(settings, image, engine.api_version))
+def _healthy_candidate(engine: Engine, settings: Mapping[str, Any], image: str, record: Mapping[str, Any]) -> Proof:
+    """Make a candidate of an image, which the Engine has a record of, and wait until it is healthy; raise NotProven otherwise."""
+    container_id = engine.create(candidate_name(settings["name"]), candidate_body(settings, image, engine.api_version, record))
     try:
         engine.start(container_id)
     except EngineError:

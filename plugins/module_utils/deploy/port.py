@@ -12,15 +12,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.settings import parse_publish
+from ..common.settings import CANDIDATE, parse_publish
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
 
+# The network in which a container has the host's own ports.
+HOST = "host"
+
+
+def _wanted(settings: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return address and port of the host that the service is to have, None for none."""
+    return ("0.0.0.0", settings["port"]) if settings["network"] == HOST else parse_publish(settings["publish"])
+
+
+def refuse_beside(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    """Raise Failure where a candidate would listen on the host's own ports, and the old container has the one it needs.
+
+    It could not listen there, and one that goes on all the same would be proven by the answers of the old container.
+    """
+    if settings["network"] != HOST or settings["deploy_strategy"] != CANDIDATE:
+        return
+    if _addresses(old, settings["port"]):
+        raise Failure(
+            PORT,
+            f"go_service_network is host, so that a candidate cannot have the port {settings['port']} beside the running container {settings['name']}",
+            "Set go_service_deploy_strategy: recreate: the old container is stopped first, and comes back where the new one fails.",
+            UNTOUCHED,
+        )
+    check_port(engine, settings, None)
+
 
 def check_port(engine: Engine, settings: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
     """Raise Failure where the host port is taken by anything but the service's own old container."""
-    published = parse_publish(settings["publish"])
+    published = _wanted(settings)
     if not published:
         return
     address, port = published
@@ -53,13 +78,16 @@ def _taken(engine: Engine, settings: Mapping[str, Any], address: str, port: int,
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
     at = "" if held == address else f" at {held}"
     message = f"the host port {address}:{port} is taken{at} by {holder}"
-    return Failure(PORT, message, "Stop it, or choose another port in go_service_publish.", UNTOUCHED)
+    variable = "go_service_port" if settings["network"] == HOST else "go_service_publish"
+    return Failure(PORT, message, f"Stop it, or choose another port in {variable}.", UNTOUCHED)
 
 
 def _addresses(container: Mapping[str, Any] | None, port: int) -> set[str]:
     """Return the host addresses at which a running container has a host port."""
     if not container or not container["State"]["Running"]:
         return set()
+    if (container.get("HostConfig") or {}).get("NetworkMode") == HOST:
+        return {"0.0.0.0", "::"}
     bindings = ((container.get("HostConfig") or {}).get("PortBindings") or {}).values()
     found = {binding.get("HostIp") or "" for bound in bindings for binding in bound or [] if binding.get("HostPort") == str(port)}
     return found | ({"0.0.0.0", "::"} if found & {"", "0.0.0.0"} else set())

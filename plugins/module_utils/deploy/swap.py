@@ -26,7 +26,7 @@ from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
 from .judgement import ends_again_and_again, refuse_foreign
-from .port import check_port
+from .port import HOST, check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
 from .remedies import refused
 
@@ -44,10 +44,11 @@ class Swap:
     outage_seconds: float
 
 
-def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], approve: Callable[[str], None] | None = None) -> Swap:
+def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], approve: Callable[[str, float], None] | None = None) -> Swap:
     """Put a new container in the service's place; raise Failure with the very same old one running again otherwise.
 
-    body: its create body; approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
+    body: its create body; approve: called with the new container's id, and with how long it took until healthy, when it is healthy and answers;
+    raises NotProven or Failure where it is not as it should be.
     """
     name = settings["name"]
     old = refuse_foreign(engine, name)
@@ -73,18 +74,23 @@ def swap(engine: Engine, settings: Mapping[str, Any], body: Mapping[str, Any], a
                 engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
             began = time.monotonic()
             engine.stop(old["Id"], settings["stop_timeout"])
+            if settings["network"] == HOST:
+                # Which of the host's own ports the old container had, and which somebody else has, is known only now.
+                check_port(engine, settings, None)
         engine.start(new_id)
+        started = time.monotonic()
         _announce(engine, new_id)
         timeout = parse_duration(settings["health_timeout"]) / 1e9
         prove_by_test(engine, new_id, timeout, settings["start_timeout"], 0)
-        outage = time.monotonic() - began
+        healthy = time.monotonic()
+        outage = healthy - began
         prove_service(engine, new_id, settings)
         if approve:
-            approve(new_id)
+            approve(new_id, round(healthy - started, 3))
     except Exception as error:
         # Whatever it was, an error of the role's own too: the service comes back first.
         cause = Failure.of(error, SWAP, "")
-        evidence = cause.evidence if isinstance(error, NotProven) else _late_evidence(engine, new_id)
+        evidence = cause.evidence if isinstance(error, (NotProven, Failure)) else _late_evidence(engine, new_id)
         remedy = refused(cause.message, settings, cause.remedy) if isinstance(error, EngineError) else cause.remedy
         still_runs = undo(engine, settings, old, new_id)
         message = f"the new container of {body['Image']} failed in the service's place: {cause.message}"
@@ -117,7 +123,9 @@ def _announce(engine: Engine, container_id: str) -> None:
     for network in networks.values():
         if network.get("Gateway"):
             # To the port that discards; whether anybody is there makes no difference. An image without wget loses that second.
-            engine.run_unheard(container_id, ["wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"])
+            engine.run_unheard(
+                container_id, ["env", "http_proxy=", "wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"]
+            )
 
 
 def _late_evidence(engine: Engine, container_id: str) -> list[str]:

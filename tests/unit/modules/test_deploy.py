@@ -269,7 +269,7 @@ def clean(engine: Engine) -> Iterator[Engine]:
     empty()
 
 
-def swap(engine: Any, wanted: dict[str, Any], image: str, approve: Callable[[str], None] | None = None) -> swaps.Swap:
+def swap(engine: Any, wanted: dict[str, Any], image: str, approve: Callable[[str, float], None] | None = None) -> swaps.Swap:
     """Put a new container of an image in the service's place."""
     return swaps.swap(engine, wanted, containers.create_body(wanted, image, engine.api_version), approve)
 
@@ -477,7 +477,8 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
     old = swap(clean, service(publish=publish), web).container_id
     judged = []
 
-    def disapprove(container_id: str) -> None:
+    def disapprove(container_id: str, start_seconds: float) -> None:
+        assert 0 < start_seconds < 5
         judged.append(container_id)
         raise proofs.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
 
@@ -643,6 +644,7 @@ class Memory:
     """
 
     api_version = (1, 41)
+    interruptions = 0
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}

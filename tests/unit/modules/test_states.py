@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -21,6 +22,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock impo
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
 from conftest import result_of, start_module
+from plays import free_port
 from small_plays import ALL_WAIVED, RUNTIME, SERVE
 
 Client = Callable[..., str]
@@ -105,7 +107,7 @@ def stands(engine: Engine) -> dict[str, Any]:
     found = engine.container(listed["Id"])
     assert found is not None
     assert (found["Name"], found["State"]["Status"]) == (f"/{NAME}", "running")
-    assert engine.run_in(found["Id"], ["wget", "-q", "--spider", "http://localhost:8080/health"], 5)[0] == 0
+    assert engine.run_in(found["Id"], ["env", "http_proxy=", "wget", "-q", "--spider", "http://localhost:8080/health"], 5)[0] == 0
     return found
 
 
@@ -333,3 +335,162 @@ def test_a_container_that_was_renamed_by_hand_is_left_alone(
     assert (done["deploy"]["action"], removal.removed["containers"]) == ("created", [NAME])
     assert (engine.container(made)["Name"], status(engine, made)["Status"]) == (f"/{NAME}-kept", "running")
     assert [line for line in removal.stays if f"The container {NAME}-kept stays" in line]
+
+
+# A service that is told of a proxy
+
+PROXY = "http://127.0.0.1:9"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
+@pytest.mark.parametrize("by", ["go_service_env", "image"])
+def test_the_health_check_asks_no_proxy(engine: Engine, client: Client, wanted: Settings, variable: str, by: str) -> None:
+    """Neither the Engine's own test nor the role's asks the one that the service is told of; there is nobody at this one."""
+    changes: dict[str, Any] = {"args": [f'test "${variable}" = {PROXY} && {SERVE}']}
+    if by == "image":
+        dockerfile = f"FROM {NAME}:{TAG['new']}\nENV {variable}={PROXY}\n"
+        client("build", "-q", "-t", f"{NAME}:proxy", "-", stdin=dockerfile + f"LABEL go-service.digest={VERSIONS['new']}\n")
+        changes["image_tag"] = "proxy"
+    else:
+        changes.update(image_tag=TAG["new"], env={variable: PROXY})
+    try:
+        done = play(engine, wanted(**changes, health_interval="1s"))
+        found = stands(engine)
+        assert found["Id"] == done["deploy"]["container_id"]
+        command = found["Config"]["Healthcheck"]["Test"]
+        assert command[:3] == ["CMD", "env", f"{variable}="] and "wget" in command
+        assert play(engine, wanted(**changes, health_interval="1s"))["deploy"]["action"] == "kept"
+    finally:
+        for made in engine.containers(name=NAME):
+            engine.remove(made["Id"])
+        engine.remove_image(f"{NAME}:proxy")
+
+
+def test_a_service_without_a_proxy_keeps_the_check_of_its_image(settings: Settings) -> None:
+    image = {"Config": {"Env": ["PATH=/bin", "PORT=8080", "http_proxy="], "Healthcheck": {"Test": ["CMD-SHELL", "wget x || exit 1"]}}}
+    plain = containers.create_body(settings(), "a:b", (1, 41))
+    assert containers.create_body(settings(), "a:b", (1, 41), image) == plain
+    asked = containers.create_body(settings(env={"HTTPS_PROXY": PROXY}), "a:b", (1, 41), image)
+    assert asked["Healthcheck"] == {"Test": ["CMD", "env", "HTTPS_PROXY=", "/bin/sh", "-c", "wget x || exit 1"]}
+
+
+# The strategy "recreate": the old container is stopped first
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """Return a directory of the host that a service locks."""
+    (tmp_path / "data").mkdir()
+    return f"{tmp_path / 'data'}:/data"
+
+
+@pytest.mark.engine
+def test_a_service_that_locks_its_data_is_told_of_recreate_and_updated_by_it(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str], data: str
+) -> None:
+    in_state("exited")
+    locks = {"args": [LOCKING], "volumes": [data]}
+    first = play(engine, wanted(image_tag=TAG["old"], **locks))["deploy"]["container_id"]
+    with pytest.raises(Failure, match="exited with code 9") as caught:
+        play(engine, wanted(image_tag=TAG["new"], **locks))
+    assert data.partition(":")[0] in caught.value.remedy and "go_service_deploy_strategy: recreate" in caught.value.remedy
+    assert stands(engine)["Id"] == first
+    with pytest.raises(Failure, match="exited with code 4") as caught:
+        play(engine, wanted(image_tag=TAG["new"], **{**locks, "args": ["exit 4"]}))
+    assert "a service that lets nobody else have its data needs: Set go_service_deploy_strategy" in caught.value.remedy
+    done = play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", **locks))
+    found = stands(engine)
+    assert (done["deploy"]["strategy"], done["deploy"]["old_id"], done["deploy"]["container_id"]) == ("recreate", first, found["Id"])
+    assert done["verify"]["start_seconds"] > 0
+    assert {check["verdict"] for check in done["verify"]["facts"]["checks"] if check["group"] == "runtime"} <= {
+        "pass",
+        "warn",
+        "waived",
+        "skip",
+    }
+    again = play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", **locks))
+    assert (again["deploy"]["action"], stands(engine)["Id"]) == ("kept", found["Id"])
+    play(engine, wanted(image_tag="previous", deploy_strategy="recreate", **locks))
+    assert stands(engine)["Config"]["Image"] == f"{NAME}:{TAG['old']}"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("fault", ["it ends", "it breaks the contract"])
+def test_with_recreate_the_very_same_old_container_comes_back(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str], fault: str
+) -> None:
+    made = in_state("running")
+    changes = {
+        "it ends": {"args": ["echo boom; exit 4"]},
+        # Only a container that has started shows it.
+        "it breaks the contract": {"waivers": {**ALL_WAIVED}, "budget": {"start_seconds": 0.001}, "args": [f"sleep 0.3; {SERVE}"]},
+    }[fault]
+    if fault == "it breaks the contract":
+        del changes["waivers"]["start-time"]
+    words = {"it ends": "it exited with code 4", "it breaks the contract": "breaks the contract"}[fault]
+    with pytest.raises(Failure, match="failed in the service's place") as caught:
+        play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", **changes))
+    assert words in caught.value.message
+    assert caught.value.still_runs == f"The very same earlier container {made[:12]} runs again and is healthy."
+    assert stands(engine)["Id"] == made
+    assert caught.value.evidence
+
+
+@pytest.mark.engine
+def test_with_recreate_an_image_that_breaks_the_contract_stops_nothing(
+    engine: Engine, wanted: Settings, in_state: Callable[[str], str]
+) -> None:
+    made = in_state("running")
+    started = status(engine, made)["StartedAt"]
+    waived = {name: reason for name, reason in ALL_WAIVED.items() if name != "binary-static"}
+    with pytest.raises(Failure, match="breaks the contract") as caught:
+        play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", waivers=waived))
+    assert "Nothing that ran before was touched" in caught.value.still_runs
+    assert (stands(engine)["Id"], status(engine, made)["StartedAt"]) == (made, started)
+
+
+@pytest.mark.engine
+def test_with_recreate_a_proof_alone_touches_nothing(engine: Engine, wanted: Settings, in_state: Callable[[str], str]) -> None:
+    made = in_state("running")
+    started = status(engine, made)["StartedAt"]
+    known = play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate"), prove_only=True)
+    assert known["verify"]["verdict"] in ("pass", "warn") and "deploy" not in known
+    assert (stands(engine)["Id"], status(engine, made)["StartedAt"]) == (made, started)
+
+
+@pytest.mark.engine
+def test_on_the_hosts_network_nothing_is_proven_by_the_answers_of_another(
+    engine: Engine, client: Client, wanted: Settings, tmp_path: Path
+) -> None:
+    """A service that goes on where it cannot listen, while the old container, or somebody else, answers at its port."""
+    port = free_port()
+    lines = [
+        f"FROM {NAME}:{TAG['new']}",
+        f"HEALTHCHECK CMD wget -q --spider http://localhost:{port}/health",
+        f"LABEL go-service.digest={VERSIONS['new']}",
+    ]
+    client("build", "-q", "-t", f"{NAME}:host", "-", stdin="\n".join(lines) + "\n")
+    on_host = {"image_tag": "host", "port": port, "network": "host", "args": [f"httpd -f -p {port} -h /srv"]}
+    stubborn = {**on_host, "args": [f"httpd -f -p {port} -h /srv; sleep 600"]}
+    try:
+        first = play(engine, wanted(**on_host))["deploy"]["container_id"]
+        for prove_only in (False, True):
+            with pytest.raises(Failure, match=f"a candidate cannot have the port {port} beside") as caught:
+                play(engine, wanted(**stubborn), prove_only)
+            assert "Set go_service_deploy_strategy: recreate" in caught.value.remedy
+        assert engine.container(NAME)["Id"] == first
+        done = play(engine, wanted(deploy_strategy="recreate", **stubborn))
+        assert done["deploy"]["old_id"] == first
+        engine.stop(NAME, 0)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("0.0.0.0", port))
+            other.listen()
+            with pytest.raises(Failure, match=rf"the host port 0\.0\.0\.0:{port} is taken by"):
+                play(engine, wanted(deploy_strategy="recreate", **on_host))
+    finally:
+        engine.remove(NAME)
+        engine.remove_image(f"{NAME}:host")
+        for volume in history.volumes(engine, NAME):
+            engine.remove_volume(volume)
