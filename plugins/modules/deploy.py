@@ -135,6 +135,7 @@ from ..module_utils.contract.names import FAIL
 from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
 from ..module_utils.deploy.container import create_body
+from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
@@ -254,7 +255,7 @@ def put_in_place(
         "promoted": False,
         "pruned": [],
     }
-    known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"])
+    known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"], past, back=params["earlier"])
     known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"], past)
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
@@ -294,6 +295,9 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
         built = note(engine, past, reference)
         past.save(engine)
+        image = engine.image(reference) or {"Id": ""}
+        params = {**params, "earlier": is_earlier(settings, image, built), "settings": as_proven(settings, image, built)}
+        settings = params["settings"]
         image_alone = None
         try:
             try:
@@ -301,7 +305,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                     image_alone = judge_alone(engine, params, known)
                 else:
                     known["verify"] = verify(engine, params, prove_candidate)
-                    built["proven"] = True
+                    built.update({"proven": True, "with": built_with(settings)})
                     past.save(engine)
             except Broken as broken:
                 known["verify"] = broken.verified
@@ -311,7 +315,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             progress.at(stages.SWAP)
             with whole():
                 put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
-                built["proven"] = True
+                built.update({"proven": True, "with": built_with(settings)})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
                 past.save(engine)

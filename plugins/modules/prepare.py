@@ -131,7 +131,8 @@ from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
 from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.container import create_body
-from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
+from ..module_utils.deploy.earlier import as_proven
+from ..module_utils.deploy.images import PREVIOUS, adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.port import check_port, refuse_beside
@@ -221,6 +222,7 @@ class Preparation:
             "deploy": [],
             "leftovers": [],
             "container": {},
+            "health_path": self.settings["health_path"],
             "engine": {},
             "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
@@ -322,13 +324,21 @@ class Preparation:
                 fixed = f"{self.name}:{plan['digest'][:TAG_LENGTH]}"
                 if plan["digest"] and fixed in (image.get("RepoTags") or []):
                     plan["image"] = fixed
+                noted = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
+                self.settings = as_proven(self.settings, image, noted)
+                plan["health_path"] = self.settings["health_path"]
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
-            known = returnable(engine, self.name, self.past)
+            running = (engine.container(self.name) or {}).get("Image")
+            known = [
+                tag for tag in returnable(engine, self.name, self.past) if (engine.image(f"{self.name}:{tag}") or {}).get("Id") != running
+            ]
             raise Failure(
                 stages.IMAGE,
-                f"there is no image {plan['image']} on this host",
+                f"no image of {self.name} was in service before the one that runs"
+                if reference == PREVIOUS
+                else f"there is no image {plan['image']} on this host",
                 f"Set go_service_image_tag to a tag that is there: {', '.join(known)}."
                 if known
                 else "No image of this service is there to go back to; build one (playbooks/build.yml).",

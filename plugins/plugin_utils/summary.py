@@ -95,7 +95,7 @@ def report(record: Mapping[str, Any]) -> dict[str, Any]:
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,
         "failure": dict(record["failure"]) or None,
-        "endpoint": {"publish": settings["publish"], "health_path": settings["health_path"]},
+        "endpoint": {"publish": settings["publish"], "health_path": plan.get("health_path") or settings["health_path"]},
     }
     if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
@@ -144,6 +144,6 @@ def text(record: Mapping[str, Any]) -> str:
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
     address = url(settings)
     if address:
-        lines.append(_row("try it", f"curl {address}{settings['health_path']}"))
+        lines.append(_row("try it", f"curl {address}{plan.get('health_path') or settings['health_path']}"))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

@@ -43,7 +43,7 @@ class Broken(Failure):
 def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module deploy.
+    :param params: the options of the module deploy, and `earlier`: whether the image was proven before and is returned to.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
@@ -64,11 +64,12 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
 
 
 def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -> Evidence:
-    """Return what can be known of an image, and of a container of it where one is given; params: the options of the module deploy."""
+    """Return what can be known of an image, and of a container of it where one is given; params: as `verify` takes them."""
     settings, reference = params["settings"], params["image"]
     base = _base_of(engine, reference) or params["bases"][1]
     try:
-        return collect(engine, reference, container_id, base_image_ref=base, binary_path=f"/usr/local/bin/{settings['name']}")
+        binary = f"/usr/local/bin/{settings['name']}"
+        return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary, earlier=params["earlier"])
     except (ArchiveError, tarfile.TarError, OSError) as error:
         raise Failure.of(error, CONTRACT, UNTOUCHED) from error
 

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, swap
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, proof, swap
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
@@ -494,3 +494,129 @@ def test_on_the_hosts_network_nothing_is_proven_by_the_answers_of_another(
         engine.remove_image(f"{NAME}:host")
         for volume in history.volumes(engine, NAME):
             engine.remove_volume(volume)
+
+
+# The way back
+
+BASE = f"{NAME}-base:1"
+WAYS = {
+    "old": {"port": 8080, "health_path": "/health", "user": "app"},
+    "running": {"port": 8080, "health_path": "/health", "user": "app"},
+    "new": {
+        "port": 9090,
+        "health_path": "/other",
+        "user": "svc",
+        "health_interval": "7s",
+        "health_retries": 9,
+        "budget": {"image_mb": 0.1},
+    },
+}
+# What images without a Go program in them break.
+_LOOKED_AT = ("config-", "user-", "file-", "runtime-", "image-size")
+NO_GO = {name: reason for name, reason in ALL_WAIVED.items() if not name.startswith(_LOOKED_AT) or name == "config-command"}
+
+
+def role_like(client: Client, version: str, **changes: Any) -> None:
+    """Make an image as the role makes them, for the settings of a version."""
+    way = {**WAYS[version], **changes}
+    lines = [
+        f"FROM {BASE}",
+        f"RUN adduser -D -H -s /sbin/nologin {way['user']}",
+        f"LABEL go-service.name={NAME} go-service.kind=image org.opencontainers.image.title={NAME} org.opencontainers.image.base.name={BASE}",
+        f"LABEL org.opencontainers.image.version=1 org.opencontainers.image.base.digest=sha256:{'0' * 64}",
+        f"ENV PORT={way['port']}",
+        f"EXPOSE {way['port']}",
+        f"USER {way['user']}",
+        f"HEALTHCHECK --interval={way.get('health_interval', '30s')} --timeout=3s --start-period=5s --retries={way.get('health_retries', 3)} "
+        f"CMD wget --no-verbose --tries=1 --spider http://localhost:{way['port']}{way['health_path']}",
+        'ENTRYPOINT ["/bin/sh", "-c"]',
+        f"COPY --from={RUNTIME} --chown={way['user']}:{way['user']} /bin/busybox /usr/local/bin/{NAME}",
+        f"LABEL go-service.digest={VERSIONS[version]}",
+    ]
+    client("build", "-q", "-t", f"{NAME}:{TAG[version]}", "-", stdin="\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def ways(engine: Engine, client: Client) -> Iterator[None]:
+    """Make a base, and images on it as the role makes them; take away what they leave."""
+    client(
+        "build",
+        "-q",
+        "-t",
+        BASE,
+        "-",
+        stdin=f"FROM {RUNTIME}\nRUN mkdir -p /srv && echo ok >/srv/health && echo ok >/srv/other && chmod u+s /bin/busybox\n",
+    )
+    for version in WAYS:
+        role_like(client, version)
+    yield
+    for made in engine.containers(name=NAME):
+        engine.remove(made["Id"])
+    for volume in history.volumes(engine, NAME):
+        engine.remove_volume(volume)
+    for tag in (*TAG.values(), "latest", "previous"):
+        engine.remove_image(f"{NAME}:{tag}")
+    engine.remove_image(BASE)
+
+
+def forgotten(engine: Engine, directory: Path) -> None:
+    """Let the history be that of a version of the role that kept nothing of what an image was built with."""
+    past = history.read(engine, NAME, directory)
+    for known in (past.images or {}).values():
+        known.pop("with", None)
+        known.pop("turn", None)
+    past.save(engine)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("ways")
+@pytest.mark.parametrize("knows", [True, False], ids=["of this version", "of an earlier version"])
+def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client: Client, wanted: Settings, knows: bool) -> None:
+    """The bad version came with another port, health check, user and budget, and since then the base has been renewed under its name."""
+    publish = f"127.0.0.1:{free_port()}"
+    common = {"args": ["exec httpd -f -p $PORT -h /srv"], "waivers": NO_GO, "runtime_image": BASE, "publish": publish}
+    history.History(NAME, {}).save(engine)
+    play(engine, wanted(image_tag=TAG["running"], **common, **WAYS["running"]))
+    bad = {**common, **WAYS["new"]}
+    play(engine, wanted(image_tag=TAG["new"], **{**bad, "waivers": {**NO_GO, "image-size": "It grew."}}))
+    assert proof.http_answers("127.0.0.1", int(publish.partition(":")[2]), "/other") == ""
+    if not knows:
+        forgotten(engine, service_directory(wanted()))
+    client("build", "-q", "-t", BASE, "-", stdin=f"FROM {RUNTIME}\nRUN echo renewed >/etc/renewed\n")
+    done = play(engine, wanted(image_tag="previous", **bad))
+    found = stands(engine)
+    assert found["Config"]["Image"] == f"{NAME}:{TAG['running']}"
+    assert list(found["HostConfig"]["PortBindings"]) == ["8080/tcp"]
+    assert proof.http_answers("127.0.0.1", int(publish.partition(":")[2]), "/health") == ""
+    base = next(check for check in done["verify"]["facts"]["checks"] if check["id"] == "config-base")
+    assert (base["verdict"], base["reason"]) == ("pass", f"it was proven before, on what {BASE} was then")
+    assert play(engine, wanted(image_tag=TAG["running"], **bad))["deploy"]["action"] == "kept"
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("ways")
+def test_an_image_that_was_never_proven_is_judged_by_todays_variables(engine: Engine, wanted: Settings) -> None:
+    common = {"args": ["exec httpd -f -p $PORT -h /srv"], "waivers": NO_GO, "runtime_image": BASE}
+    history.History(NAME, {}).save(engine)
+    with pytest.raises(Failure, match="breaks the contract") as caught:
+        play(engine, wanted(image_tag=TAG["running"], **common, **{**WAYS["running"], "user": "other"}))
+    assert "USER is app, not other" in str(caught.value.evidence)
+
+
+@pytest.mark.engine
+def test_each_rollback_goes_further_back(engine: Engine, wanted: Settings, in_state: Callable[[str], str]) -> None:
+    in_state("running")
+    history.History(NAME, {}).save(engine)
+    for reference in ("latest", "previous"):
+        engine.remove_image(f"{NAME}:{reference}")
+    for version in ("old", "running", "new"):
+        play(engine, wanted(image_tag=TAG[version]))
+    for version in ("running", "old"):
+        play(engine, wanted(image_tag="previous"))
+        assert stands(engine)["Config"]["Image"] == f"{NAME}:{TAG[version]}"
+    with pytest.raises(Failure, match="no image of utest-states was in service before the one that runs") as caught:
+        play(engine, wanted(image_tag="previous"))
+    assert TAG["new"] in caught.value.remedy and TAG["running"] in caught.value.remedy and TAG["old"] not in caught.value.remedy
+    play(engine, wanted(image_tag=TAG["new"]))
+    play(engine, wanted(image_tag="previous"))
+    assert stands(engine)["Config"]["Image"] == f"{NAME}:{TAG['old']}"
