@@ -31,7 +31,7 @@ BUILT_WITH = (
     "budget",
     "waivers",
 )
-_ADDRESS = re.compile(r"http://(\[[^\]]+\]|[^/:\[]+):(\d+)(/.*)")
+_ADDRESS = re.compile(r"https?://(\[[^\]]+\]|[^/:\[\s]+):\d+(/\S*)")
 
 
 def built_with(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def _configured(image: Mapping[str, Any]) -> dict[str, Any]:
     exposed = [port.partition("/")[0] for port in config.get("ExposedPorts") or {} if port.endswith("/tcp")]
     if len(exposed) == 1:
         found["port"] = int(exposed[0])
-    address = _ADDRESS.fullmatch(((health_test(image) or [""])[-1]).strip())
+    address = _ADDRESS.search(" ".join(health_test(image) or []))
     if address:
-        found.update(health_host=address[1], health_path=address[3])
+        found.update(health_host=address[1], health_path=address[2])
     check = config.get("Healthcheck") or {}
     times = {"health_interval": "Interval", "health_timeout": "Timeout", "health_start_period": "StartPeriod"}
     found.update({name: f"{check[key] / 1_000_000}ms" for name, key in times.items() if check.get(key)})

@@ -18,7 +18,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.failure i
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, proof, swap
-from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import Lock
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK, Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
 from conftest import result_of, start_module
@@ -33,18 +33,30 @@ VERSIONS = {version: hashlib.sha256(version.encode()).hexdigest() for version in
 TAG = {version: digest[:12] for version, digest in VERSIONS.items()}
 
 
+def build(client: Client, tag: str, version: str, *own: str, base: str) -> None:
+    """Make an image of a version of the service, with instructions of its own, as the role makes them."""
+    lines = [
+        f"FROM {base}",
+        f"LABEL go-service.name={NAME} go-service.kind=image",
+        *own,
+        f"COPY --from={RUNTIME} /bin/busybox /usr/local/bin/{NAME}",
+        f"LABEL go-service.digest={VERSIONS[version]}",
+    ]
+    client("build", "-q", "-t", f"{NAME}:{tag}", "-", stdin="\n".join(lines) + "\n")
+
+
 @pytest.fixture
-def versions(client: Client, web: str) -> str:
-    """Make three images of a service as the role makes them, where they are not there, and return its name."""
-    for version, digest in VERSIONS.items():
-        lines = [
-            f"FROM {web}",
-            f"LABEL go-service.name={NAME} go-service.kind=image",
-            f"COPY --from={RUNTIME} /bin/busybox /usr/local/bin/{NAME}",
-            f"LABEL go-service.digest={digest}",
-        ]
-        client("build", "-q", "-t", f"{NAME}:{TAG[version]}", "-", stdin="\n".join(lines) + "\n")
-    return NAME
+def versions(engine: Engine, client: Client, web: str) -> Iterator[str]:
+    """Make three images of a service, where they are not there, and yield its name; take away what a test leaves of it beside them."""
+    for version, tag in TAG.items():
+        build(client, tag, version, base=web)
+    yield NAME
+    for made in engine.containers(name=NAME):
+        engine.remove(made["Id"])
+    for volume in [*history.volumes(engine, NAME), *(lock["Name"] for lock in engine.volumes(LABEL_LOCK, NAME))]:
+        engine.remove_volume(volume)
+    for tag in ("latest", "previous", "other"):
+        engine.remove_image(f"{NAME}:{tag}")
 
 
 @pytest.fixture
@@ -78,7 +90,7 @@ def play(engine: Engine, wanted: dict[str, Any], prove_only: bool = False) -> di
         **{name: {} for name in ("project", "build")},
         "mode": "stage",
         "places": True,
-        "hold": False,
+        "hold": True,
         "prove_only": prove_only,
         "bases": [RUNTIME, RUNTIME],
         "settings": wanted,
@@ -137,10 +149,6 @@ def in_state(engine: Engine, client: Client, wanted: Settings) -> Iterator[Calla
         return made
 
     yield make
-    for made in engine.containers(name=NAME):
-        engine.remove(made["Id"])
-    for volume in history.volumes(engine, NAME):
-        engine.remove_volume(volume)
     subprocess.run(["docker", "network", "rm", NETWORK], capture_output=True, check=False)
 
 
@@ -349,22 +357,16 @@ def test_the_health_check_asks_no_proxy(engine: Engine, client: Client, wanted: 
     """Neither the Engine's own test nor the role's asks the one that the service is told of; there is nobody at this one."""
     changes: dict[str, Any] = {"args": [f'test "${variable}" = {PROXY} && {SERVE}']}
     if by == "image":
-        dockerfile = f"FROM {NAME}:{TAG['new']}\nENV {variable}={PROXY}\n"
-        client("build", "-q", "-t", f"{NAME}:proxy", "-", stdin=dockerfile + f"LABEL go-service.digest={VERSIONS['new']}\n")
-        changes["image_tag"] = "proxy"
+        build(client, "other", "new", f"ENV {variable}={PROXY}", base="utest-web:1")
+        changes["image_tag"] = "other"
     else:
         changes.update(image_tag=TAG["new"], env={variable: PROXY})
-    try:
-        done = play(engine, wanted(**changes, health_interval="1s"))
-        found = stands(engine)
-        assert found["Id"] == done["deploy"]["container_id"]
-        command = found["Config"]["Healthcheck"]["Test"]
-        assert command[:3] == ["CMD", "env", f"{variable}="] and "wget" in command
-        assert play(engine, wanted(**changes, health_interval="1s"))["deploy"]["action"] == "kept"
-    finally:
-        for made in engine.containers(name=NAME):
-            engine.remove(made["Id"])
-        engine.remove_image(f"{NAME}:proxy")
+    done = play(engine, wanted(**changes))
+    found = stands(engine)
+    assert found["Id"] == done["deploy"]["container_id"]
+    command = found["Config"]["Healthcheck"]["Test"]
+    assert command[:3] == ["CMD", "env", f"{variable}="] and "wget" in command
+    assert play(engine, wanted(**changes))["deploy"]["action"] == "kept"
 
 
 def test_a_service_without_a_proxy_keeps_the_check_of_its_image(settings: Settings) -> None:
@@ -443,7 +445,7 @@ def test_with_recreate_an_image_that_breaks_the_contract_stops_nothing(
 ) -> None:
     made = in_state("running")
     started = status(engine, made)["StartedAt"]
-    waived = {name: reason for name, reason in ALL_WAIVED.items() if name != "binary-static"}
+    waived = {name: reason for name, reason in ALL_WAIVED.items() if name != "config-labels"}
     with pytest.raises(Failure, match="breaks the contract") as caught:
         play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", waivers=waived))
     assert "Nothing that ran before was touched" in caught.value.still_runs
@@ -465,35 +467,24 @@ def test_on_the_hosts_network_nothing_is_proven_by_the_answers_of_another(
 ) -> None:
     """A service that goes on where it cannot listen, while the old container, or somebody else, answers at its port."""
     port = free_port()
-    lines = [
-        f"FROM {NAME}:{TAG['new']}",
-        f"HEALTHCHECK CMD wget -q --spider http://localhost:{port}/health",
-        f"LABEL go-service.digest={VERSIONS['new']}",
-    ]
-    client("build", "-q", "-t", f"{NAME}:host", "-", stdin="\n".join(lines) + "\n")
-    on_host = {"image_tag": "host", "port": port, "network": "host", "args": [f"httpd -f -p {port} -h /srv"]}
+    build(client, "other", "new", f"HEALTHCHECK CMD wget -q --spider http://localhost:{port}/health", base="utest-web:1")
+    on_host = {"image_tag": "other", "port": port, "network": "host", "args": [f"httpd -f -p {port} -h /srv"]}
     stubborn = {**on_host, "args": [f"httpd -f -p {port} -h /srv; sleep 600"]}
-    try:
-        first = play(engine, wanted(**on_host))["deploy"]["container_id"]
-        for prove_only in (False, True):
-            with pytest.raises(Failure, match=f"a candidate cannot have the port {port} beside") as caught:
-                play(engine, wanted(**stubborn), prove_only)
-            assert "Set go_service_deploy_strategy: recreate" in caught.value.remedy
-        assert engine.container(NAME)["Id"] == first
-        done = play(engine, wanted(deploy_strategy="recreate", **stubborn))
-        assert done["deploy"]["old_id"] == first
-        engine.stop(NAME, 0)
-        with socket.socket() as other:
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            other.bind(("0.0.0.0", port))
-            other.listen()
-            with pytest.raises(Failure, match=rf"the host port 0\.0\.0\.0:{port} is taken by"):
-                play(engine, wanted(deploy_strategy="recreate", **on_host))
-    finally:
-        engine.remove(NAME)
-        engine.remove_image(f"{NAME}:host")
-        for volume in history.volumes(engine, NAME):
-            engine.remove_volume(volume)
+    first = play(engine, wanted(**on_host))["deploy"]["container_id"]
+    for prove_only in (False, True):
+        with pytest.raises(Failure, match=f"a candidate cannot have the port {port} beside") as caught:
+            play(engine, wanted(**stubborn), prove_only)
+        assert "Set go_service_deploy_strategy: recreate" in caught.value.remedy
+    assert engine.container(NAME)["Id"] == first
+    done = play(engine, wanted(deploy_strategy="recreate", **stubborn))
+    assert done["deploy"]["old_id"] == first
+    engine.stop(NAME, 0)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("0.0.0.0", port))
+        other.listen()
+        with pytest.raises(Failure, match=rf"the host port 0\.0\.0\.0:{port} is taken by"):
+            play(engine, wanted(deploy_strategy="recreate", **on_host))
 
 
 # The way back
@@ -519,10 +510,9 @@ NO_GO = {name: reason for name, reason in ALL_WAIVED.items() if not name.startsw
 def role_like(client: Client, version: str, **changes: Any) -> None:
     """Make an image as the role makes them, for the settings of a version."""
     way = {**WAYS[version], **changes}
-    lines = [
-        f"FROM {BASE}",
+    own = [
         f"RUN adduser -D -H -s /sbin/nologin {way['user']}",
-        f"LABEL go-service.name={NAME} go-service.kind=image org.opencontainers.image.title={NAME} org.opencontainers.image.base.name={BASE}",
+        f"LABEL org.opencontainers.image.title={NAME} org.opencontainers.image.base.name={BASE}",
         f"LABEL org.opencontainers.image.version=1 org.opencontainers.image.base.digest=sha256:{'0' * 64}",
         f"ENV PORT={way['port']}",
         f"EXPOSE {way['port']}",
@@ -530,14 +520,12 @@ def role_like(client: Client, version: str, **changes: Any) -> None:
         f"HEALTHCHECK --interval={way.get('health_interval', '30s')} --timeout=3s --start-period=5s --retries={way.get('health_retries', 3)} "
         f"CMD wget --no-verbose --tries=1 --spider http://localhost:{way['port']}{way['health_path']}",
         'ENTRYPOINT ["/bin/sh", "-c"]',
-        f"COPY --from={RUNTIME} --chown={way['user']}:{way['user']} /bin/busybox /usr/local/bin/{NAME}",
-        f"LABEL go-service.digest={VERSIONS[version]}",
     ]
-    client("build", "-q", "-t", f"{NAME}:{TAG[version]}", "-", stdin="\n".join(lines) + "\n")
+    build(client, TAG[version], version, *own, base=BASE)
 
 
 @pytest.fixture
-def ways(engine: Engine, client: Client) -> Iterator[None]:
+def ways(engine: Engine, client: Client, versions: str) -> Iterator[None]:
     """Make a base, and images on it as the role makes them; take away what they leave."""
     client(
         "build",
@@ -545,15 +533,14 @@ def ways(engine: Engine, client: Client) -> Iterator[None]:
         "-t",
         BASE,
         "-",
-        stdin=f"FROM {RUNTIME}\nRUN mkdir -p /srv && echo ok >/srv/health && echo ok >/srv/other && chmod u+s /bin/busybox\n",
+        stdin=f"FROM {RUNTIME}\nRUN mkdir -p /srv && echo ok >/srv/health && echo ok >/srv/other && cp /bin/busybox /bin/su-like && chmod u+s /bin/su-like\n",
     )
+    assert versions == NAME
     for version in WAYS:
         role_like(client, version)
     yield
     for made in engine.containers(name=NAME):
         engine.remove(made["Id"])
-    for volume in history.volumes(engine, NAME):
-        engine.remove_volume(volume)
     for tag in (*TAG.values(), "latest", "previous"):
         engine.remove_image(f"{NAME}:{tag}")
     engine.remove_image(BASE)
