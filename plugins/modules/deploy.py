@@ -125,7 +125,7 @@ from ..module_utils.common.failure import UNTOUCHED, Failure, NoHealthCheck, Pro
 from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.secrets import mask, secret_values
-from ..module_utils.common.settings import RECREATE
+from ..module_utils.common.settings import RECREATE, contract_terms
 from ..module_utils.common.text import visible
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import observe, of_container
@@ -271,6 +271,19 @@ def note(engine: Engine, past: history.History, reference: str) -> dict:
     return past.images[tag]
 
 
+def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
+    """Prove an image by a candidate, or judge it as it lies there where its container is to be proven in the service's place; return what is known
+    of it then. What was measured is under `verify`, of an image that breaks the contract too."""
+    try:
+        if params["settings"]["deploy_strategy"] == RECREATE:
+            return judge_alone(engine, params, known)
+        known["verify"] = verify(engine, params, prove_candidate)
+    except Broken as broken:
+        known["verify"] = broken.verified
+        raise
+    return None
+
+
 def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
     """Hold an image to the contract as it lies there, before its container is proven in the service's place; return what is known of it."""
     began = time.monotonic()
@@ -296,25 +309,30 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         built = note(engine, past, reference)
         past.save(engine)
         image = engine.image(reference) or {"Id": ""}
-        params = {**params, "earlier": is_earlier(settings, image, built), "settings": as_proven(settings, image, built)}
+        params = {
+            **params,
+            "terms": contract_terms(settings),
+            "earlier": is_earlier(settings, image, built),
+            "settings": as_proven(settings, image, built),
+        }
         settings = params["settings"]
-        image_alone = None
+        was_proven = built.get("proven", False)
         try:
-            try:
-                if settings["deploy_strategy"] == RECREATE:
-                    image_alone = judge_alone(engine, params, known)
-                else:
-                    known["verify"] = verify(engine, params, prove_candidate)
-                    built.update({"proven": True, "with": built_with(settings)})
-                    past.save(engine)
-            except Broken as broken:
-                known["verify"] = broken.verified
-                raise
+            image_alone = prove(engine, params, known)
+            if not image_alone:
+                built.update({"proven": True, "with": built_with(settings)})
+                past.save(engine)
             if params["prove_only"]:
                 return False
             progress.at(stages.SWAP)
             with whole():
-                put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
+                try:
+                    put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
+                except Failure:
+                    # One that failed when it came into service first is none to return to.
+                    built["proven"] = was_proven
+                    past.save(engine)
+                    raise
                 built.update({"proven": True, "with": built_with(settings)})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]

@@ -266,7 +266,7 @@ class Preparation:
             check_port(engine, self.settings, running)
         if self.past.report.get("digest") == plan["digest"]:
             plan["last_report"] = self.past.report
-        if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
+        if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.params["settings"]):
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan

@@ -13,7 +13,6 @@ from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import LABEL_DIGEST, OCI
 from ..common.references import digest_of
 from ..common.secrets import mask, secret_values
-from ..common.settings import contract_terms
 from ..common.stages import CONTRACT
 from ..common.text import visible
 from ..contract import judge
@@ -43,7 +42,8 @@ class Broken(Failure):
 def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module deploy, and `earlier`: whether the image was proven before and is returned to.
+    :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `terms`: what is asked of it,
+        as one word.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
@@ -101,7 +101,7 @@ def judged(
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
-        "terms": contract_terms(settings),
+        "terms": params["terms"],
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "start_seconds": start_seconds,
         "seconds": round(time.monotonic() - began, 2),

@@ -319,6 +319,12 @@ def test_a_candidate_that_ends_while_the_new_container_proves_itself_brings_the_
     crashing.join()
     assert caught.value.still_runs == f"The very same earlier container {made[:12]} runs again and is healthy."
     assert stands(engine)["Id"] == made
+    past = history.read(engine, NAME, service_directory(wanted()))
+    assert {tag: known["proven"] for tag, known in (past.images or {}).items()} == {
+        TAG["old"]: True,
+        TAG["running"]: True,
+        TAG["new"]: False,
+    }
 
 
 @pytest.mark.engine
