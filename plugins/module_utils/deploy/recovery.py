@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import failed_name, next_name, set_aside_name, temporary_names
+from ..common.settings import RECREATE
 from ..engine.client import Engine
 from .judgement import is_ours
 from .proof import NotProven, prove_service
@@ -22,7 +23,8 @@ def leftovers(engine: Engine, name: str) -> list[str]:
 def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     """Finish or undo what a killed run left behind; return what was done, as sentences.
 
-    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again.
+    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again, and so it is with the
+    strategy "recreate".
     """
     name = settings["name"]
     done = []
@@ -30,7 +32,8 @@ def recover(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     if aside and is_ours(engine, aside, name):
         current = engine.container(name)
         finished = None
-        if current and current["State"]["Running"]:
+        # Without a candidate nothing has held the new container to the contract yet.
+        if current and current["State"]["Running"] and settings["deploy_strategy"] != RECREATE:
             with contextlib.suppress(NotProven):
                 prove_service(engine, current["Id"], settings)
                 finished = current
