@@ -534,16 +534,17 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
 
 @pytest.mark.engine
 @pytest.mark.parametrize(
-    ("command", "strategy", "finished"), [(SERVE, "candidate", True), ("exit 3", "candidate", False), (SERVE, "recreate", False)]
+    ("changes", "finished"),
+    [({"command": SERVE}, True), ({"command": "exit 3"}, False), ({"command": SERVE, "deploy_strategy": "recreate"}, False)],
 )
 def test_a_real_swap_that_was_killed_is_finished_or_undone(
-    clean: Engine, web: str, service: Settings, command: str, strategy: str, finished: bool
+    clean: Engine, web: str, service: Settings, changes: dict[str, Any], finished: bool
 ) -> None:
     """It is finished where the new container proves healthy, and was proven by a candidate before."""
     old = swap(clean, service(), web).container_id
     clean.rename(old, "utest-web-set-aside")
     clean.stop(old, 0)
-    wanted = service(command, start_timeout=1, deploy_strategy=strategy)
+    wanted = service(**changes, start_timeout=1)
     new = clean.create("utest-web", containers.create_body(wanted, web, clean.api_version))
     clean.start(new)
     clean.create("utest-web-next", containers.create_body(wanted, web, clean.api_version))
