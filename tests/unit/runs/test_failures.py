@@ -23,8 +23,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import st
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed, folded
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence.image_archive import ArchiveError
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, signals
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.candidate import prove_candidate
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ansible_collections.proven.go_service.plugins.modules import deploy as deploy_module
