@@ -16,7 +16,7 @@ from ..module_utils.common.names import LABELS, OWN_LABELS
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, SIZES, Budget, Endpoint, File, Publication, Settings
+from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, SIZES, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 from .units import Rejected, parse_duration, parse_publish, parse_size
@@ -453,6 +453,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "stop_timeout": _integer(0, 3600, " of seconds"),
     "stop_signal": _matching(_SIGNAL, 'write a signal that a program can heed, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
+    "deploy_strategy": _choice(DEPLOY_STRATEGIES),
     "start_timeout": _number(0, " of seconds"),
     "stable_seconds": _number(0, " of seconds", or_equal=True),
     "keep_images": _integer(1, 1000),

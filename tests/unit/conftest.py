@@ -62,17 +62,27 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"ansible_collections.proven.go_service.plugins.{name}")
 
 
-def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
-    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+def start_module(name: str, directory: Path, **arguments: Any) -> subprocess.Popen[str]:
+    """Start a module of the collection as Ansible would on this machine; directory: where its arguments are written."""
     file = directory / "arguments.json"
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, default=Settings.as_json))
     start = (
         f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'collections')!r}); "
         f"sys.argv[1:] = [{str(file)!r}]; runpy.run_module('ansible_collections.proven.go_service.plugins.modules.{name}', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+    return subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result_of(module: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the result of a module that was started."""
+    output, errors = module.communicate()
+    assert output, errors
+    return json.loads(output)
+
+
+def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
+    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
+    return result_of(start_module(name, directory, **arguments))
 
 
 @pytest.fixture(scope="session")

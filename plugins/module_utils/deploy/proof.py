@@ -205,9 +205,13 @@ def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -
     return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
 
 
-def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0) -> None:
-    """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
-    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, settings.stable_seconds, restarts=restarts)
+def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:
+    """Prove the service's own container, on the host too; raise NotProven otherwise.
+
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for.
+    """
+    stable = max(settings.stable_seconds, longer)
+    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)
     if settings.publish:
         problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:

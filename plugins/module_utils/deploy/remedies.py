@@ -28,7 +28,7 @@ _REMEDIES = (
     ),
     (
         _TEST,
-        r"wget: (?:not found|executable file)|\"wget\": executable file not found",
+        r"wget: (?:not found|executable file)|\"wget\": executable file not found|env: .*\bwget\b",
         "The runtime image has no wget, which the health check runs. Choose a go_service_runtime_image that has BusyBox.",
     ),
     (

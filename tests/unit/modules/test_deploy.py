@@ -288,7 +288,7 @@ def clean(engine: Engine) -> Iterator[Engine]:
     empty()
 
 
-def swap(engine: Any, wanted: typed.Settings, image: str, approve: Callable[[str], None] | None = None) -> swaps.Swap:
+def swap(engine: Any, wanted: typed.Settings, image: str, approve: Callable[[str, float], None] | None = None) -> swaps.Swap:
     """Put a new container of an image in the service's place."""
     return swaps.swap(engine, wanted, containers.create_body(wanted, image, engine.api_version), approve)
 
@@ -316,6 +316,8 @@ def test_a_candidate_is_proven_and_measured(clean: Engine, web: str, service: Se
     assert candidate["Id"] == proof.container_id and candidate["State"]["Running"]
     assert not candidate["HostConfig"]["PortBindings"]
     assert 0 < proof.start_seconds < 2.6
+    assert names(clean) == ["utest-web-candidate"]
+    candidates.drop_candidate(clean, service())
     assert names(clean) == []
 
 
@@ -494,7 +496,8 @@ def test_a_service_that_is_not_as_it_should_be_is_taken_back(clean: Engine, web:
     old = swap(clean, service(publish=publish), web).container_id
     judged = []
 
-    def disapprove(container_id: str) -> None:
+    def disapprove(container_id: str, start_seconds: float) -> None:
+        assert 0 < start_seconds < 5
         judged.append(container_id)
         raise proofs.NotProven("it is healthy, but breaks the contract", "Do what each line says.", ["Published address: ..."])
 
@@ -549,14 +552,18 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("command", "finished"), [(SERVE, True), ("exit 3", False)])
+@pytest.mark.parametrize(
+    ("changes", "finished"),
+    [({"command": SERVE}, True), ({"command": "exit 3"}, False), ({"command": SERVE, "deploy_strategy": "recreate"}, False)],
+)
 def test_a_real_swap_that_was_killed_is_finished_or_undone(
-    clean: Engine, web: str, service: Settings, command: str, finished: bool
+    clean: Engine, web: str, service: Settings, changes: dict[str, Any], finished: bool
 ) -> None:
+    """It is finished where the new container proves healthy, and was proven by a candidate before."""
     old = swap(clean, service(), web).container_id
     clean.rename(old, "utest-web-set-aside")
     clean.stop(old, 0)
-    wanted = service(command, start_timeout=1)
+    wanted = service(**changes, start_timeout=1)
     new = clean.create("utest-web", containers.create_body(wanted, web, clean.api_version))
     clean.start(new)
     clean.create("utest-web-next", containers.create_body(wanted, web, clean.api_version))
@@ -660,6 +667,7 @@ class Memory:
     """
 
     api_version = (1, 41)
+    interruptions = 0
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}

@@ -66,7 +66,7 @@ def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command
         (["x"], {"action": "created"}, "cat-server is healthy: a new container runs."),
         (["x"], {"action": "replaced", "outage_seconds": 0.84}, "a new container took over, 0.8 s after the old one was told to stop."),
         (["x"], {"action": "kept"}, "cat-server is healthy: its container was as it should be."),
-        (["x"], {"action": "proven"}, "cat-server is healthy: its container was proven again, since the Engine had restarted it."),
+        (["x"], {"action": "proven"}, "cat-server is healthy: its container was proven again: x."),
         (["a", "b"], {}, "cat-server would be deployed: a; b."),
         (["a"], {"action": "would deploy"}, "cat-server would be deployed: a."),
     ],

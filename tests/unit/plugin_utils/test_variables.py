@@ -87,6 +87,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "stop_timeout": (0, 0, 3601),
     "stop_signal": ("SIGQUIT", "SIGQUIT", "SIGKILL"),
     "image_tag": ("3f2a91c07b6e", "3f2a91c07b6e", "a" * 129),
+    "deploy_strategy": ("recreate", "recreate", "rolling"),
     "start_timeout": (0.5, 0.5, 0),
     "stable_seconds": (0, 0.0, -1),
     "keep_images": (1, 1, 0),

@@ -24,8 +24,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.failure i
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence.image_archive import ArchiveError
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, signals
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import lock as locks
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership, signals
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.candidate import prove_candidate
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ansible_collections.proven.go_service.plugins.modules import deploy as deploy_module
@@ -262,11 +262,12 @@ def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
         def tag(self, *_words: str) -> None:
             raise EngineError("tagging good: no space left on device")
 
-    monkeypatch.setattr(deploy_module.RunningService, "approve", lambda _self, _id: None)
+    monkeypatch.setattr(deploy_module.RunningService, "approve", lambda _self, _id, _seconds: None)
     wanted = settings(name="utest-web", publish="", stable_seconds=0)
     progress, known = Progress(stages.SWAP, UNTOUCHED), {"verify": {"facts": {"checks": [], "gaps": []}}}
+    params = {"settings": wanted, "image": "good", "earlier": False}
     with pytest.raises(EngineError) as caught:
-        deploy_module.put_in_place(Tagless(), wanted, "good", ownership.Record("utest-web", []), progress=progress, known=known)
+        deploy_module.put_in_place(Tagless(), params, history.History("utest-web", {}), progress=progress, known=known)
     failure = Failure.of(caught.value, progress.stage, progress.still_runs)
     assert (failure.stage, known["deploy"]["action"]) == (stages.TAGS, "created")
     assert failure.still_runs.endswith("of good runs and is healthy.")
