@@ -275,7 +275,7 @@ def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
     """Prove an image by a candidate, or judge it as it lies there where its container is to be proven in the service's place; return what is known
     of it then. What was measured is under `verify`, of an image that breaks the contract too."""
     try:
-        if params["settings"]["deploy_strategy"] == RECREATE:
+        if params["settings"].deploy_strategy == RECREATE:
             return judge_alone(engine, params, known)
         known["verify"] = verify(engine, params, prove_candidate)
     except ContractBroken as broken:

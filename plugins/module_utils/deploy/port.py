@@ -38,7 +38,7 @@ def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | N
     if _addresses(old, settings.port):
         raise Failure(
             PORT,
-            f"go_service_network is host, so that a candidate cannot have the port {settings.port} beside the running container {settings['name']}",
+            f"go_service_network is host, so that a candidate cannot have the port {settings.port} beside the running container {settings.name}",
             "Set go_service_deploy_strategy: recreate: the old container is stopped first, and comes back where the new one fails.",
             UNTOUCHED,
         )

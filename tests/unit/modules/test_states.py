@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
@@ -26,7 +27,7 @@ from plays import free_port
 from small_plays import ALL_WAIVED, RUNTIME, SERVE
 
 Client = Callable[..., str]
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 NAME = "utest-states"
 NETWORK = "utest-states-network"
 VERSIONS = {version: hashlib.sha256(version.encode()).hexdigest() for version in ("old", "running", "new")}
@@ -63,7 +64,7 @@ def versions(engine: Engine, client: Client, web: str) -> Iterator[str]:
 def wanted(settings: Settings, tmp_path: Path, versions: str) -> Settings:
     """Return what makes the service's settings."""
 
-    def make(**changes: Any) -> dict[str, Any]:
+    def make(**changes: Any) -> typed.Settings:
         quick = {
             "name": versions,
             "publish": "",
@@ -81,7 +82,7 @@ def wanted(settings: Settings, tmp_path: Path, versions: str) -> Settings:
     return make
 
 
-def play(engine: Engine, wanted: dict[str, Any], prove_only: bool = False) -> dict[str, Any]:
+def play(engine: Engine, wanted: typed.Settings, prove_only: bool = False) -> dict[str, Any]:
     """Do what the role's two modules do for an image that is named by its tag; return the result of the second."""
     identity = {"token": "t", "owner": "a test", "controller": ""}
     params = {
@@ -89,15 +90,15 @@ def play(engine: Engine, wanted: dict[str, Any], prove_only: bool = False) -> di
         **{name: [] for name in ("base_images", "delete")},
         **{name: {} for name in ("project", "build")},
         "mode": "stage",
-        "places": True,
-        "hold": True,
+        "deploy_follows": True,
+        "keep_lock": True,
         "prove_only": prove_only,
         "bases": [RUNTIME, RUNTIME],
         "settings": wanted,
     }
     plan = prepare.run(SimpleNamespace(check_mode=False), {**params, "lock": identity}, Progress("", ""))["plan"]
     known: dict[str, Any] = {}
-    lock = Lock(engine, wanted["name"], service_directory(wanted))
+    lock = Lock(engine, wanted.name, service_directory(wanted))
     try:
         deploy.run(engine, {**params, "image": plan["image"], "lock": "t"}, lock, Progress("", ""), known)
     finally:

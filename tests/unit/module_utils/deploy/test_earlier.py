@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import health_command
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.contract.expected import Expected
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import earlier
 
-Settings = Callable[..., dict[str, Any]]
+Settings = Callable[..., typed.Settings]
 KNOWN = {"id": "sha256:1", "proven": True}
 THEN = {
     "port": 8080,
@@ -34,19 +34,19 @@ NOW = {
 }
 
 
-def image_of(settings: dict[str, Any], **config: Any) -> dict[str, Any]:
+def image_of(settings: typed.Settings, **config: Any) -> dict[str, Any]:
     """Return what the Engine has of an image that the role built with these settings."""
     check = {"Interval": 90_000_000_000, "Timeout": 1_500_000, "StartPeriod": 2_000_000_000, "Retries": 7}
     whole = {
-        "ExposedPorts": {f"{settings['port']}/tcp": {}},
-        "User": settings["user"],
-        "Healthcheck": {"Test": ["CMD", *health_command(settings)], **check},
-        "Labels": {"org.opencontainers.image.base.name": settings["runtime_image"]},
+        "ExposedPorts": {f"{settings.port}/tcp": {}},
+        "User": settings.user,
+        "Healthcheck": {"Test": ["CMD", *settings.health_test], **check},
+        "Labels": {"org.opencontainers.image.base.name": settings.runtime_image},
     }
     return {"Id": "sha256:1", "Config": {**whole, **config}}
 
 
-def asked(settings: dict[str, Any]) -> Expected:
+def asked(settings: typed.Settings) -> Expected:
     """Return what the contract asks by settings."""
     return Expected.from_settings(settings)
 
@@ -72,19 +72,19 @@ def test_the_configuration_of_an_image_tells_what_it_was_built_with(settings: Se
 
 def test_a_user_with_a_number_is_told_by_it(settings: Settings) -> None:
     found = earlier.as_proven(settings(image_tag="1"), image_of(settings(**THEN), User="10001"), KNOWN)
-    assert (found["uid"], found["numeric_user"]) == (10001, True)
+    assert (found.uid, found.numeric_user) == (10001, True)
 
 
 def test_what_was_asked_of_an_image_is_kept_and_no_budget_stops_it(settings: Settings) -> None:
     kept = earlier.built_with(settings(**THEN, budget={"image_mb": 90}, waivers={"file-setuid": "Then."}, packages=["tzdata"]))
     now = settings(image_tag="1", **NOW, budget={"image_mb": 1}, waivers={"user-uid": "Now."})
     found = earlier.as_proven(now, image_of(settings(**THEN)), {**KNOWN, "with": kept})
-    assert (found["budget"]["image_mb"], found["waivers"], found["packages"]) == (
+    assert (found.budget.image_mb, found.waivers, found.packages) == (
         90,
         {"file-setuid": "Then.", "user-uid": "Now."},
-        ["tzdata"],
+        ("tzdata",),
     )
-    assert set(found["budget_warn_only"]) == set(found["budget"])
+    assert set(found.budget_warn_only) == set(typed.BUDGETS)
 
 
 @pytest.mark.parametrize(
