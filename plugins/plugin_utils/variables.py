@@ -16,6 +16,7 @@ from ..module_utils.common.secrets import SECRET, secret_values
 from ..module_utils.common.settings import BUDGETS, Rejected, parse_duration, parse_publish, parse_size
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from ..module_utils.source.address import fault_of
 
 PREFIX = "go_service_"
 
@@ -399,6 +400,9 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
+    fault = fault_of(source) if settings.get("source_type") == "git" else ""
+    if fault:
+        problems.append(f"go_service_source (not shown) {fault}.")
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is {settings['publish']!r}, but a container in the network {settings['network']!r} publishes no port. "
