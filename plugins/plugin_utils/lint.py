@@ -112,7 +112,7 @@ def lint(dockerfile: str, tools: Mapping[str, str]) -> dict[str, dict[str, Any]]
             continue
         try:
             found[name] = {"findings": _RUN[name](path, dockerfile), "problem": ""}
-        except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, subprocess.SubprocessError) as error:
             found[name] = {"findings": [], "problem": str(error)}
     return found
 

@@ -91,9 +91,10 @@ def _read(directory: Path, name: str) -> Record | None:
     """Return the record that lies in a directory, None where there is none that can be read, or it is another service's."""
     try:
         record = Record(**json.loads(read_own(directory / RECORD)))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return record if record.service == name else None
+    whole = isinstance(record.trees, list) and isinstance(record.images, (dict, type(None))) and isinstance(record.container, dict)
+    return record if whole and record.service == name else None
 
 
 def _adopted(directory: Path, name: str, present: list[str]) -> Record:

@@ -62,7 +62,7 @@ def fault_of(address: str) -> str:
     scheme, is_url, rest = bare.partition("://")
     if not is_url:
         first = bare.partition("/")[0]
-        if re.match(r"[A-Za-z0-9+.-]+::", first):
+        if re.match(r"[A-Za-z0-9+.-]+::|(?:https?|ftps?):", first, re.I):
             return _TRANSPORTS
         # user@host:path, or else a path of the host's.
         return _PLACE if "@" in (bare.partition(":")[2] if ":" in first else first) else ""

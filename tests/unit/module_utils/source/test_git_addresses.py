@@ -55,7 +55,8 @@ def test_usual_addresses_and_paths_are_taken(address: str) -> None:
         ("me:hunter2@example.com:x.git", "user@host:path"),
         ("me:hunter2@example.com/x.git", "user@host:path"),
         ("hunter2@example.com/x.git", "user@host:path"),
-        ("https:/me:hunter2@example.com/x.git", "https://user:password@host"),
+        ("https:/me:hunter2@example.com/x.git", "names no way"),
+        ("http:example.com/x.git?hunter2", "names no way"),
     ],
 )
 def test_an_address_that_would_show_a_secret_is_refused_without_being_quoted(raw: dict[str, Any], address: str, word: str) -> None:
