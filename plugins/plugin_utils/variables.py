@@ -19,6 +19,7 @@ from ..module_utils.common.secrets import SECRET, secret_values
 from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, SIZES, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from ..module_utils.source.address import fault_of
 from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
@@ -531,6 +532,9 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append(
             f"go_service_publish and go_service_publish_more have {', '.join(twice)} more than once. Choose another port of the host."
         )
+    fault = fault_of(source) if settings.get("source_type") == "git" else ""
+    if fault:
+        problems.append(f"go_service_source (not shown) {fault}.")
     if settings.get("network") in ("host", "none") and settings.get("publish"):
         problems.append(
             f"go_service_publish is '{settings['publish']}', but a container in the network {settings['network']!r} publishes no port. "
