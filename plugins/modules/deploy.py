@@ -160,14 +160,16 @@ def keep(engine: Engine, settings: dict, body: dict, image_id: str, past: histor
     found = refuse_foreign(engine, settings["name"])
     if not found or shortcomings(engine, found, body, image_id):
         return None
-    if not restarted(found, past.container):
-        return Swap("kept", found["Id"], "", 0.0)
-    try:
-        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
-    except NotProven:
-        return None
+    action = "kept"
+    if restarted(found, past.container):
+        try:
+            prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
+        except NotProven:
+            return None
+        action = "proven"
+    # Also of one that is kept: a run that was killed may have put it in its place before it could note it.
     past.container = {"id": found["Id"], "restarts": found["RestartCount"]}
-    return Swap("proven", found["Id"], "", 0.0)
+    return Swap(action, found["Id"], "", 0.0)
 
 
 def put_in_place(engine: Engine, settings: dict, reference: str, past: history.History, *, progress: Progress, known: dict) -> None:
@@ -242,6 +244,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         put_in_place(engine, settings, reference, past, progress=progress, known=known)
         # For the report of a run that finds nothing to do.
         past.report = known["verify"]
+        past.returning = ""
         past.save(engine)
     done = known["deploy"]
     return done["action"] in ("created", "replaced") or done["promoted"] or bool(done["pruned"])

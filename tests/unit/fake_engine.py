@@ -422,7 +422,12 @@ class Rules:
             ):
                 continue
             ports = [
-                {"IP": binding.get("HostIp") or "0.0.0.0", "PrivatePort": int(port.partition("/")[0]), "PublicPort": int(binding["HostPort"]), "Type": "tcp"}
+                {
+                    "IP": binding.get("HostIp") or "0.0.0.0",
+                    "PrivatePort": int(port.partition("/")[0]),
+                    "PublicPort": int(binding["HostPort"]),
+                    "Type": "tcp",
+                }
                 for port, bindings in (one["HostConfig"]["PortBindings"] or {}).items()
                 for binding in (bindings or [] if one["State"]["Running"] else [])
             ]
@@ -662,7 +667,9 @@ class Rules:
     def volume_remove(self, name: str, /, **_query: str) -> Answer:
         """DELETE /volumes/{name}."""
         self.volume_inspect(name)
-        users = [one["Id"] for one in self.state.containers.values() for bind in one["HostConfig"]["Binds"] or [] if bind.split(":")[0] == name]
+        users = [
+            one["Id"] for one in self.state.containers.values() for bind in one["HostConfig"]["Binds"] or [] if bind.split(":")[0] == name
+        ]
         if users:
             raise Refused(409, f"remove {name}: volume is in use - [{', '.join(users)}]")
         del self.state.volumes[name]
@@ -803,7 +810,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         content = answer.content()
-        head = [f"HTTP/1.1 {answer.status} {http.server.BaseHTTPRequestHandler.responses.get(answer.status, ('', ''))[0]}", f"Api-Version: {API}"]
+        head = [
+            f"HTTP/1.1 {answer.status} {http.server.BaseHTTPRequestHandler.responses.get(answer.status, ('', ''))[0]}",
+            f"Api-Version: {API}",
+        ]
         if answer.kind == RAW:
             # The connection itself is the stream, which has no length.
             head += [f"Content-Type: {RAW}", "Connection: close"]

@@ -52,7 +52,15 @@ def prove_candidate(engine: Engine, settings: Mapping[str, Any], image: str, loo
         remedy = refused(error.message, settings, error.remedy)
         raise Failure(error.stage or CANDIDATE, error.message, remedy, UNTOUCHED) from error
     finally:
-        with contextlib.suppress(EngineError):
+        _discard(engine, name)
+
+
+def _discard(engine: Engine, name: str) -> None:
+    """Remove a candidate. An Engine that refuses is asked once more, since nobody looks for it before the next run."""
+    with contextlib.suppress(EngineError):
+        try:
+            engine.remove(name)
+        except EngineError:
             engine.remove(name)
 
 

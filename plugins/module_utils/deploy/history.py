@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.files import read_own
-from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_WRITTEN
+from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_WRITTEN
 from ..engine.client import Engine
 
 
@@ -33,12 +33,15 @@ class History:
     images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for. An image's id is "" until it was built;
     only a proven one is kept to return to. container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
+    returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
+    one that was killed would come back to where that began. "" where no such run is on its way.
     """
 
     service: str
     images: dict[str, dict[str, Any]] | None = None
     container: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    returning: str = ""
 
     def save(self, engine: Engine) -> None:
         """Write the history, and remove what an earlier save wrote."""
@@ -51,6 +54,7 @@ class History:
                 LABEL_IMAGES: json.dumps(self.images),
                 LABEL_PROVEN: json.dumps(self.container),
                 LABEL_REPORT: base64.b64encode(zlib.compress(json.dumps(self.report).encode())).decode(),
+                LABEL_RETURNING: self.returning,
                 LABEL_WRITTEN: str(time.time_ns()),
             },
         )
@@ -74,7 +78,7 @@ def read(engine: Engine, name: str, directory: Path) -> History:
 
 def _parse(name: str, labels: Mapping[str, str]) -> History:
     report = json.loads(zlib.decompress(base64.b64decode(labels[LABEL_REPORT])))
-    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), report)
+    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), report, labels.get(LABEL_RETURNING, ""))
 
 
 def _of_an_earlier_version(name: str, directory: Path) -> History:

@@ -17,7 +17,8 @@ from ..engine.client import Engine
 from ..engine.records import parse_time
 from .history import History
 
-MOVING = ("latest", "previous")
+LATEST, PREVIOUS = "latest", "previous"
+MOVING = (LATEST, PREVIOUS)
 
 
 def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
@@ -101,12 +102,12 @@ def _recorded(engine: Engine, name: str, history: History) -> list[tuple[str, di
 
 def promote(engine: Engine, name: str, image_id: str) -> bool:
     """Move `latest` to an image and `previous` to the one that was latest; return whether a tag moved."""
-    latest = engine.image(f"{name}:latest")
+    latest = engine.image(f"{name}:{LATEST}")
     if latest and latest["Id"] == image_id:
         return False
     if latest:
-        engine.tag(latest["Id"], name, "previous")
-    engine.tag(image_id, name, "latest")
+        engine.tag(latest["Id"], name, PREVIOUS)
+    engine.tag(image_id, name, LATEST)
     return True
 
 

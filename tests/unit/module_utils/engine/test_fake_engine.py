@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import docker
 import pytest
@@ -21,7 +20,18 @@ SERVE = "exec httpd -f -p 8080 -h /srv"
 # What it runs, and what the fake makes of it.
 SERVICES = {"good": SERVE, "sick": "exec sleep 60", "exits": "exit 3"}
 STATE = ("Status", "Running", "Paused", "Restarting", "ExitCode", "Error")
-HOST = ("ReadonlyRootfs", "PidsLimit", "Memory", "NanoCpus", "RestartPolicy", "NetworkMode", "PortBindings", "CapDrop", "Binds", "SecurityOpt")
+HOST = (
+    "ReadonlyRootfs",
+    "PidsLimit",
+    "Memory",
+    "NanoCpus",
+    "RestartPolicy",
+    "NetworkMode",
+    "PortBindings",
+    "CapDrop",
+    "Binds",
+    "SecurityOpt",
+)
 
 Step = tuple[str, int, Any]
 
@@ -134,7 +144,10 @@ def life_of_a_container(ask: Asked, port: int) -> None:
     ask("POST /containers/utest-aside/update", {"RestartPolicy": {"Name": "unless-stopped"}}, read=sorted)
     ask("POST /containers/create", body(PortBindings=bindings), name="utest-b", read=sorted)
     ask("POST /containers/utest-b/start", read=None)
-    ask("GET /containers/utest-b/json", read=lambda found: (found["State"]["Status"], found["State"]["ExitCode"], bool(found["State"]["Error"])))
+    ask(
+        "GET /containers/utest-b/json",
+        read=lambda found: (found["State"]["Status"], found["State"]["ExitCode"], bool(found["State"]["Error"])),
+    )
     ask("POST /containers/utest-b/rename", name="utest-aside")
     ask("POST /containers/utest-aside/stop", t=0)
     ask("POST /containers/utest-aside/stop", t=0)
@@ -147,7 +160,12 @@ def life_of_a_container(ask: Asked, port: int) -> None:
     ask("POST /containers/utest-aside/start")
     for name in ("utest-aside", "utest-b", "utest-b"):
         ask(f"DELETE /containers/{name}", v=1, force=1)
-    for call in ("GET /containers/utest-a/json", "POST /containers/utest-a/start", "POST /containers/utest-a/stop", "POST /containers/utest-a/kill"):
+    for call in (
+        "GET /containers/utest-a/json",
+        "POST /containers/utest-a/start",
+        "POST /containers/utest-a/stop",
+        "POST /containers/utest-a/kill",
+    ):
         ask(call)
     ask("POST /containers/utest-a/rename", name="utest-b")
     ask("POST /containers/utest-a/update", {"RestartPolicy": {"Name": "no"}})
@@ -175,7 +193,10 @@ def containers_that_fail(ask: Asked) -> None:
     ask("POST /containers/utest-a/rename", name="utest-b")
     ask("DELETE /containers/utest-a")
     ask("POST /containers/utest-a/stop", t=0)
-    ask("GET /containers/utest-a/json", read=lambda found: (found["State"]["Status"], found["State"]["Running"], found["State"]["Restarting"]))
+    ask(
+        "GET /containers/utest-a/json",
+        read=lambda found: (found["State"]["Status"], found["State"]["Running"], found["State"]["Restarting"]),
+    )
     ask("POST /containers/utest-a/rename", name="utest-b")
     ask("DELETE /containers/utest-b", v=1, force=1)
     ask("POST /containers/create", body("sick"), name="utest-a", read=sorted)
@@ -199,7 +220,9 @@ def images(ask: Asked) -> None:
     def kinds(found: list[dict[str, str]]) -> list[str]:
         return [next(iter(entry)) for entry in found][:2]
 
-    image_id = ask("GET /images/utest-web:1/json", read=lambda found: (found["RepoTags"], found["Config"]["Labels"]["go-service.name"]))["Id"]
+    image_id = ask("GET /images/utest-web:1/json", read=lambda found: (found["RepoTags"], found["Config"]["Labels"]["go-service.name"]))[
+        "Id"
+    ]
     ask("GET /images/utest-none:1/json")
     ask("POST /images/utest-web:1/tag", repo="utest-web", tag="2")
     ask("POST /images/utest-web:1/tag", repo="utest-web", tag="2")
