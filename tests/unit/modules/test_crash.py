@@ -5,7 +5,7 @@ watched once, call by call. Then it is done again and again, with
 
 - its process killed wherever the Engine's state or the files on the host are others than before: what is left of a killed process are these
   alone, so that two calls between which neither changes are one case,
-- a signal before and after every single call,
+- a signal there,
 - every call answered by an error, by nothing until the client's patience ends, and by half an answer.
 
 Afterwards the operation is done once more, as by a user who runs the play again, and what there is then is looked at.
@@ -619,10 +619,10 @@ class Trial:
         return [] if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL else [f"not killed: {status}"]
 
     def interrupt(self, number: int, after: bool) -> list[str]:
-        """Get a signal at a call: what was begun is finished or undone before the process ends."""
+        """Get the signal of Ctrl-C at a call, whatever the module does then before it ends."""
         self.here.restore(self.saved)
-        forked(self.here, self.operation.act, number, signal.SIGINT if number % 2 else signal.SIGTERM, after=after)
-        return self._served({})
+        forked(self.here, self.operation.act, number, signal.SIGINT, after=after)
+        return []
 
     def arrived(self) -> bool:
         """Say whether all is done but to give the lock back."""
@@ -668,8 +668,8 @@ def faults_of(name: str, watched: Watched) -> list[Fault]:
     """Return what may become of each call: whatever changes nothing answers in one of the three ways, by turns, and every other call in all of them."""
     found = []
     for number in range(OPERATIONS[name].since, len(watched.asked)):
-        every = [Fault(number, "refuse"), Fault(number, "hold", after=True), Fault(number, "cut"), Fault(number, "refuse", after=True)]
-        found += every if number in watched.changing else every[number % 3 : number % 3 + 1]
+        every = [Fault(number, "refuse"), Fault(number, "hold", after=True), Fault(number, "cut")]
+        found += every if number in watched.changing else [every[number % 3]]
     return found
 
 
@@ -682,6 +682,10 @@ def attempt(name: str, part: int, parts: int) -> list[str]:
         tries: list[tuple[str, Callable[[], list[str]]]] = []
         tries += [
             (f"killed {'after' if after else 'before'} call {number}", partial(trial.kill, number, after))
+            for number, after in watched.kills
+        ]
+        tries += [
+            (f"interrupted {'after' if after else 'before'} call {number}", partial(trial.interrupt, number, after))
             for number, after in watched.kills
         ]
         tries += [(f"{fault}", partial(trial.break_off, fault)) for fault in faults_of(name, watched)]
