@@ -2,6 +2,7 @@
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
+#   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all lint sanity unit scenarios bench against matrix docs clean
+.PHONY: help build test test-all lint sanity unit soak scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -22,6 +23,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 GALAXY := $(VENV)/galaxy-importer/.ready
+EDITS ?= 200
 SCENARIOS ?= default alternative contract lifecycle
 
 export PATH := $(BIN):$(PATH)
@@ -76,7 +78,7 @@ build: $(READY)
 
 test: lint unit scenarios
 
-test-all: test sanity
+test-all: test sanity soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -94,6 +96,10 @@ sanity: $(READY) $(GALAXY)
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest tests $(ARGS)
+
+soak: $(READY)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	EDITS=$(EDITS) "$(BIN)"/python -m pytest tests/soak.py -s
 
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 scenarios: $(READY)

@@ -191,16 +191,18 @@ def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str
     found = refuse_foreign(engine, settings.name)
     if not found or shortcomings(engine, found, body, image_id):
         return None
-    if not unproven(engine, found, past.container):
-        return Swap("kept", found["Id"], "", 0.0)
-    try:
-        # One that the Engine did restart has to run for as long as the Engine itself asks of a start.
-        longer = SETTLED - runs_for(found) if restarted(found, past.container) else 0
-        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"], longer=longer)
-    except NotProven:
-        return None
+    action = "kept"
+    if unproven(engine, found, past.container):
+        try:
+            # One that the Engine did restart has to run for as long as the Engine itself asks of a start.
+            longer = SETTLED - runs_for(found) if restarted(found, past.container) else 0
+            prove_service(engine, found["Id"], settings, restarts=found["RestartCount"], longer=longer)
+        except NotProven:
+            return None
+        action = "proven"
+    # Also of one that is kept: a run that was killed may have put it in its place before it could note it.
     past.container = {"id": found["Id"], "restarts": found["RestartCount"]}
-    return Swap("proven", found["Id"], "", 0.0)
+    return Swap(action, found["Id"], "", 0.0)
 
 
 def _told(ended: NotProven, settings: Settings) -> list[str]:
@@ -337,6 +339,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                 built.update({"proven": True, "with": built_with(settings)})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
+                past.returning = ""
                 past.save(engine)
         finally:
             drop_candidate(engine, settings)

@@ -303,7 +303,7 @@ class Preparation:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
         if not self.params["dockerfile"]:
-            reference = self.settings.image_tag
+            reference = self._tag_to_return_to(engine)
         else:
             for base in self.params["base_images"]:
                 image = engine.image(base)
@@ -354,6 +354,11 @@ class Preparation:
                 else "No image of this service is there to go back to; build one (playbooks/build.yml).",
                 UNTOUCHED,
             )
+
+    def _tag_to_return_to(self, engine: Engine) -> str:
+        """Return the tag of the image to go back to: with `previous`, that of a run that was on its way and did not arrive."""
+        wanted, returning = self.settings.image_tag, self.past.returning
+        return returning if wanted == PREVIOUS and returning and engine.image(f"{self.name}:{returning}") else wanted
 
     def _compare_container(self, engine: Engine, plan: dict) -> None:
         settings = self.settings
@@ -429,6 +434,13 @@ class Preparation:
         if self.past.images is not None and tag not in self.past.images:
             self.past.images[tag] = {"id": "", "proven": False}
         self.past.save(engine)
+
+    def note_return(self, engine: Engine, plan: dict) -> None:
+        """Note in the history which image this run goes back to, before the tag that names it moves."""
+        tag = plan["image"].rpartition(":")[2]
+        if self.past.returning != tag:
+            self.past.returning = tag
+            self.past.save(engine)
 
     def stage(self) -> bool:
         """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
@@ -536,6 +548,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
                 plan.update(stage=[], staged=[])
                 preparation.note(engine, plan)
                 preparation.write_labels(engine, plan)
+            elif plan["deploy"] and settings.image_tag == PREVIOUS:
+                preparation.note_return(engine, plan)
         except BaseException:
             with contextlib.suppress(EngineError):
                 lock.release(identity["token"])

@@ -94,9 +94,13 @@ def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | Non
 
 
 def drop_candidate(engine: Engine, settings: Settings) -> None:
-    """Take the candidate away; one that stays is removed by the next run."""
+    """Take the candidate away. An Engine that refuses is asked once more, since nobody looks for it before the next run."""
+    name = candidate_name(settings.name)
     with contextlib.suppress(EngineError):
-        engine.remove(candidate_name(settings.name))
+        try:
+            engine.remove(name)
+        except EngineError:
+            engine.remove(name)
 
 
 class Watch:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.files import read_own
-from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_WRITTEN
+from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_WRITTEN
 from ..engine.client import Engine
 
 # What an earlier version called the parts of a report.
@@ -37,12 +37,15 @@ class History:
     only a proven one is kept to return to. Of one that was proven `with` has the settings that it was built with (deploy/earlier.py), and `turn`
     tells the order in which images were in service (deploy/images.py). container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
+    returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
+    one that was killed would come back to where that began. "" where no such run is on its way.
     """
 
     service: str
     images: dict[str, dict[str, Any]] | None = None
     container: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    returning: str = ""
 
     def save(self, engine: Engine) -> None:
         """Write the history, and remove what an earlier save wrote."""
@@ -55,6 +58,7 @@ class History:
                 LABEL_IMAGES: json.dumps(self.images),
                 LABEL_PROVEN: json.dumps(self.container),
                 LABEL_REPORT: base64.b64encode(zlib.compress(json.dumps(self.report).encode())).decode(),
+                LABEL_RETURNING: self.returning,
                 LABEL_WRITTEN: str(time.time_ns()),
             },
         )
@@ -78,7 +82,9 @@ def read(engine: Engine, name: str, directory: Path) -> History:
 
 def _parse(name: str, labels: Mapping[str, str]) -> History:
     report = zlib.decompress(base64.b64decode(labels[LABEL_REPORT]))
-    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report))
+    return History(
+        name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report), labels.get(LABEL_RETURNING, "")
+    )
 
 
 def _report(text: str | bytes) -> dict[str, Any]:
