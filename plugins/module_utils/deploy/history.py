@@ -17,7 +17,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from ..engine.client import Engine
 
 # What an earlier version called the parts of a report.
 _RENAMED = {"bill": "sbom", "terms": "demands"}
+# What anything that is no history ends in.
+_UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, zlib.error)
 
 
 @dataclass
@@ -75,7 +77,7 @@ def read(engine: Engine, name: str, directory: Path) -> History:
     """Return the history of a service on an Engine, an empty one where there is none; directory: where earlier versions kept it."""
     found = []
     for volume in engine.volumes(LABEL_HISTORY, name):
-        with contextlib.suppress(ValueError, KeyError, AttributeError, zlib.error):
+        with contextlib.suppress(*_UNREADABLE):
             found.append((int(volume["Labels"][LABEL_WRITTEN]), _parse(name, volume["Labels"])))
     return max(found, key=lambda one: one[0])[1] if found else _of_an_earlier_version(name, directory)
 
@@ -93,10 +95,10 @@ def _report(text: str | bytes) -> dict[str, Any]:
 
 def _of_an_earlier_version(name: str, directory: Path) -> History:
     history = History(name)
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(*_UNREADABLE):
         record = json.loads(read_own(directory / "record.json"))
         if record.get("service") == name:
-            history.images, history.container = record.get("images"), record.get("container") or {}
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+            history = _whole(replace(history, images=record.get("images"), container=record.get("container") or {}))
+    with contextlib.suppress(*_UNREADABLE):
         history.report = _report(read_own(directory / "report.json"))
     return history
