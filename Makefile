@@ -3,6 +3,7 @@
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file; ARGS="--only lock")
+#   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all lint sanity mutants unit scenarios bench against matrix docs clean
+.PHONY: help build test test-all lint sanity mutants unit soak scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -25,6 +26,7 @@ READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS := $(VENV)/mutants/bin/cosmic-ray
 GALAXY := $(VENV)/galaxy-importer/.ready
+EDITS ?= 200
 SCENARIOS ?= default alternative contract lifecycle
 
 export PATH := $(BIN):$(PATH)
@@ -84,7 +86,7 @@ build: $(READY)
 
 test: lint unit scenarios
 
-test-all: test sanity mutants
+test-all: test sanity mutants soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -106,6 +108,10 @@ mutants: $(READY) $(MUTANTS)
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest tests $(ARGS)
+
+soak: $(READY)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	EDITS=$(EDITS) "$(BIN)"/python -m pytest tests/soak.py -s
 
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 scenarios: $(READY)

@@ -1,8 +1,8 @@
 """Secrets never leave where they are needed: one of each kind is given to a service, and looked for in all that a run leaves anywhere.
 
-The service writes its secret to its own log. The runs succeed, and fail at each stage. What is looked through: what they print at -vvv
-with --diff, Ansible's log, the reports, facts, temporary and work directories, what modules send to the log socket, command lines and
-environments of all processes outside of containers, and what the Engine keeps.
+The service writes its secret to its own log. The runs succeed, and fail at each stage, in a check and for real. What is looked through: what
+they print at -vvv with --diff, for people and as JSON, what callbacks write of each task, Ansible's log, the reports, facts, temporary and work
+directories, what modules send to the log socket, command lines and environments of all processes outside of containers, and what the Engine keeps.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ LOG_SOCKET = "/dev/log"
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
-  roles: [proven.go_service.go_service]
+  tasks:
+    - ansible.builtin.import_role:
+        name: proven.go_service.go_service
+        tasks_from: {entry}
 """
+# How a run is printed.
+PEOPLE, MACHINES = "ansible.builtin.default", "ansible.posix.json"
 
 # A secret of each kind: no two have a part in common, and each has characters that encodings change.
 SECRETS = {
@@ -44,6 +49,10 @@ SECRETS = {
     "label": "Labelva6Pn<v 4",
     "file": "Besides3Rt%u,5",
     "address": "Address8Hd~t_6",
+    "query": "Queryval2Fj~s_7",
+    "token": "Tokenuse5Lb~r_8",
+    "remote": "Remoteof7Cx~q_9",
+    "login": "Loginpas1Vk'p:0",
 }
 
 
@@ -180,12 +189,13 @@ class Canary:
     variables: dict[str, Any]
     printed: str = ""
 
-    def play(self, **changes: Any) -> subprocess.CompletedProcess:
+    def play(self, entry: str = "main", printed: str = PEOPLE, check: bool = False, **changes: Any) -> subprocess.CompletedProcess:
         """Run the role with some variables; what is secret comes from a file, as from a vault."""
         (self.root / "given").mkdir(exist_ok=True)
         variables = {f"go_service_{name}": value for name, value in {**self.variables, **changes}.items()}
-        (self.root / "given/variables.yml").write_text(yaml.safe_dump(variables))
-        (self.root / "given/play.yml").write_text(PLAYBOOK)
+        logins = dict.fromkeys(("ansible_password", "ansible_become_password"), SECRETS["login"])
+        (self.root / "given/variables.yml").write_text(yaml.safe_dump({**variables, **logins}))
+        (self.root / "given/play.yml").write_text(PLAYBOOK.format(entry=entry))
         (self.root / "tmp").mkdir(exist_ok=True)
         env = environment(
             ANSIBLE_CONFIG=PROJECT / "ansible.cfg",
@@ -193,12 +203,18 @@ class Canary:
             ANSIBLE_INVENTORY=PROJECT / "inventory/local.yml",
             ANSIBLE_HOME=self.root / "ansible",
             ANSIBLE_LOG_PATH=self.root / "ansible.log",
+            ANSIBLE_STDOUT_CALLBACK=printed,
+            ANSIBLE_CALLBACKS_ENABLED="ansible.builtin.tree,ansible.builtin.junit",
+            ANSIBLE_CALLBACK_TREE_DIR=self.root / "tree",
+            JUNIT_OUTPUT_DIR=self.root / "junit",
             ANSIBLE_CACHE_PLUGIN="jsonfile",
             ANSIBLE_CACHE_PLUGIN_CONNECTION=self.root / "facts",
             TMPDIR=self.root / "tmp",
         )
         given = ("-e", f"@{self.root}/given/variables.yml")
-        done = ansible_playbook(self.root / "given/play.yml", "-vvv", "--diff", *given, cwd=PROJECT, env=env)
+        options = ("-vvv", "--diff", *(["--check"] if check else []))
+        done = ansible_playbook(self.root / "given/play.yml", *options, *given, cwd=PROJECT, env=env)
+        assert printed == PEOPLE or json.loads(done.stdout[done.stdout.index("\n{") :])["stats"], done.stdout[-3000:]
         self.printed += done.stdout + done.stderr
         return done
 
@@ -226,6 +242,8 @@ def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
     source = tmp_path / "given/source"
     shutil.copytree(PROJECT / "tests/services/canary", source)
     (source / ".env").write_text(f"KEY={SECRETS['file']}\n")
+    for arguments in (["init", "-q"], ["remote", "add", "origin", f"https://me:{SECRETS['remote']}@example.org/x?t={SECRETS['remote']}"]):
+        subprocess.run(["git", "-C", source, *arguments], check=True, capture_output=True)
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
     runtime = "alpine:3.24" if builder_image.startswith("golang:") else RUNTIME
@@ -282,10 +300,13 @@ def kept_by_the_engine() -> dict[str, set[str]]:
 
 def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.socket) -> None:
     with watching(log_socket) as watch:
+        looked = canary.play(printed=MACHINES, check=True)
+        assert looked.returncode == 0, looked.stdout[-4000:]
         first = canary.play()
         assert first.returncode == 0, first.stdout[-4000:]
-        kept = kept_by_the_engine()
-        assert kept == {"container": {"env", "label"}, "image": set(), "builder": {"build_env", "build_args"}}
+        kept = {"container": {"env", "label"}, "image": set(), "builder": {"build_env", "build_args"}}
+        assert kept_by_the_engine() == kept
+        assert (canary.root / f"work/{NAME}/context/Dockerfile").stat().st_mode & 0o077 == 0
         # Values that are part of everything destroy nothing.
         report = json.loads((canary.root / f"reports/localhost/{NAME}.json").read_text())
         assert report["verdict"] != "fail" and re.fullmatch("[0-9a-f]{64}", report["image"]["digest"])
@@ -295,7 +316,7 @@ def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.
         failures = [
             canary.failed("source", main_package="./nowhere"),
             canary.failed("build", source=str(telling)),
-            canary.failed("candidate", env={"SECRET": SECRETS["env"], "MODE": "exit"}),
+            canary.failed("candidate", printed=MACHINES, env={"SECRET": SECRETS["env"], "MODE": "exit"}),
             canary.failed("contract", budget={"image_mb": 0.001}),
             canary.failed("swap", env={"SECRET": SECRETS["env"], "MODE": "second"}),
         ]
@@ -305,6 +326,13 @@ def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.
             assert fetched.returncode == 0, fetched.stdout[-4000:]
             refused = canary.play(source=address.replace("me:", "somebody:"), source_type="git", source_version="nowhere")
             assert refused.returncode == 2 and f"http://{place}" in refused.stdout
+            unknown = canary.play(source=f"http://{SECRETS['token']}@{place}", source_type="git", printed=MACHINES)
+            assert unknown.returncode == 2 and "credential helper" in unknown.stdout
+            asked = canary.play(source=f"http://{place}?private_token={SECRETS['query']}", source_type="git")
+            assert asked.returncode == 2 and "has a query" in asked.stdout
+        assert kept_by_the_engine() == kept
+        removed = canary.play("remove", printed=MACHINES)
+        assert removed.returncode == 0, removed.stdout[-4000:]
     found = {
         "printed": told(canary.printed.encode()),
         "files": canary.leaks(),
@@ -323,4 +351,3 @@ def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.
     assert "\x1b" not in canary.printed and "\u202e" not in canary.printed
     modes = {path.name: path.stat().st_mode & 0o077 for path in (canary.root / "reports").rglob("*") if path.is_file()}
     assert modes and set(modes.values()) == {0}
-    assert (canary.root / f"work/{NAME}/context/Dockerfile").stat().st_mode & 0o077 == 0

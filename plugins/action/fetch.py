@@ -58,13 +58,31 @@ _OTHERWISE = (
     "Try it on the host as the user of this play (git ls-remote), correct go_service_source or go_service_source_version, run again."
 )
 
+# Git asks "Username for 'https://host'" and "Password for 'https://user@host'", with the path behind the host where it is configured so.
+_ASKPASS = """#!/bin/sh
+where=${{1#*\\'}}
+scheme=${{where%%://*}}
+where=${{where#*://}}
+where=${{where%%[/\\']*}}
+case "$scheme://${{where##*@}}" in {0}) ;; *) exit 1 ;; esac
+case "$1" in
+Username*) printf '%s\\n' {1} ;;
+*) printf '%s\\n' {2} ;;
+esac
+"""
 
-def askpass(held: str) -> str:
-    """Return a program that answers git's two questions, for the user and for the password, from what stood in an address."""
-    user, _colon, password = (urllib.parse.unquote(part) for part in held.partition(":"))
-    return (
-        f'#!/bin/sh\ncase "$1" in\nUsername*) printf "%s\\n" {shlex.quote(user)} ;;\n*) printf "%s\\n" {shlex.quote(password)} ;;\nesac\n'
-    )
+
+def askpass(address: str) -> str:
+    """Return a program that answers git's two questions, for the user and for the password, from what stands in an address.
+
+    It answers for the host of the address alone: a submodule, or where a server sends git on to, may be anywhere.
+    """
+    user, _colon, password = (urllib.parse.unquote(part) for part in credentials(address).partition(":"))
+    scheme, _slashes, rest = without_credentials(address).partition("://")
+    host = rest.partition("/")[0]
+    # A server that moves from http to https stays the same.
+    asked = sorted({f"{scheme}://{host}", f"https://{host}"})
+    return _ASKPASS.format("|".join(map(shlex.quote, asked)), shlex.quote(user), shlex.quote(password))
 
 
 def explain(result: dict[str, Any], settings: Settings, still_runs: str) -> Failure:
@@ -97,7 +115,7 @@ class ActionModule(StageAction):
             "force": True,
             "umask": "0077",
         }
-        with self._answering(credentials(address)) as answers:
+        with self._answering(address) as answers:
             self._task.environment = [*(self._task.environment or []), {**_NOTHING_OF_THE_CLONE, **answers}]
             fetched = self._execute_module(module_name="ansible.builtin.git", module_args=asked, task_vars=self._task_vars)
         result = mask(fetched, self.hidden())
@@ -110,14 +128,14 @@ class ActionModule(StageAction):
         return dict(visible(result))
 
     @contextlib.contextmanager
-    def _answering(self, held: str) -> Iterator[dict[str, str]]:
+    def _answering(self, address: str) -> Iterator[dict[str, str]]:
         """Yield the environment by which git gets user and password as long as the block runs, from a program that only its user can read."""
-        if not held:
+        if not credentials(address):
             yield {}
             return
         directory = self._make_tmp_path()
         try:
-            program = self._transfer_data(self._connection._shell.join_path(directory, "askpass"), askpass(held))
+            program = self._transfer_data(self._connection._shell.join_path(directory, "askpass"), askpass(address))
             self._fixup_perms2((directory, program))
             yield {"GIT_ASKPASS": program}
         finally:

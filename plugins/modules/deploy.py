@@ -13,6 +13,8 @@ description:
   - Holds the image and the candidate to the contract, the checks of docs/checks.md. A check that fails, and is not waived, fails the module.
   - Then sets the old container aside, starts the new one under the service's name and port, proves it by the image's own health check, and
     holds it to the contract's checks of the running service. Where that fails, the very same old container runs again before the module fails.
+  - With the strategy V(recreate) no candidate is started. The image is held to the contract as it lies there, the old container is stopped and set aside, and
+    the new one is proven and held to all of the contract in its place.
   - Afterwards moves the tags V(latest) and V(previous) and removes images beyond those kept.
   - The service's lock is given back in any case.
 attributes:
@@ -95,10 +97,15 @@ deploy:
   type: dict
   returned: success, unless O(prove_only=true)
   contains:
+    strategy: {description: "How the new version took the old one's place, V(candidate) or V(recreate).", type: str}
     action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be, V(proven) where it was proven again.", type: str}
     container_id: {description: "The service's container.", type: str}
     old_id: {description: "The container that was replaced.", type: str}
     outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
+    ended:
+      description: How the container that was there before ended, where the Engine had restarted it, and its last log lines.
+      type: list
+      elements: str
     seconds: {description: "How long it took.", type: float}
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
@@ -114,46 +121,69 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
-from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
+from ..module_utils.common.failure import UNTOUCHED, Failure, NoHealthCheck, Progress, ending
+from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
-from ..module_utils.common.settings import Settings
+from ..module_utils.common.secrets import mask, secret_values
+from ..module_utils.common.settings import RECREATE, Settings
+from ..module_utils.common.text import visible
 from ..module_utils.contract import judge
-from ..module_utils.contract.evidence.collect import of_container
+from ..module_utils.contract.evidence.collect import observe, of_container
+from ..module_utils.contract.evidence.model import Evidence
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
-from ..module_utils.contract.registry import CheckResult
 from ..module_utils.deploy import history, ownership, secret_files
-from ..module_utils.deploy.candidate import prove_candidate
+from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
 from ..module_utils.deploy.container import create_body
+from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
-from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
+from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
-from ..module_utils.deploy.proof import NotProven, prove_service
+from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.engine.records import health_test
 from ..module_utils.record.facts import with_checks
-from ..module_utils.record.verification import ContractBroken, verify
+from ..module_utils.record.verification import ContractBroken, examine, judged, verify
+
+# How many log lines of a container that was restarted are told.
+SHOWN_LINES = 5
 
 
 class RunningService:
-    """The service's own container, held to the checks that a candidate, without a host port, cannot show. results: the last ones."""
+    """The service's own container, held to what only it can show: to the checks that a candidate, without a host port, cannot, or to all of them
+    where there was no candidate. verified: what is known of image and container, as the result has it under `verify`.
+    """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, params: dict, verified: dict, image_alone: Evidence | None) -> None:
+        """params: of the module; verified: what was found before; image_alone: evidence of the image, where no candidate was proven."""
         self._engine = engine
-        self._settings = settings
-        self._expected = Expected.from_settings(settings)
-        self.results: list[CheckResult] = []
+        self._params = params
+        self._settings = params["settings"]
+        self._image_alone = image_alone
+        self._watch = Watch(engine, self._settings)
+        self.verified = verified
 
-    def approve(self, container_id: str) -> None:
-        """Hold a container to the contract; raise NotProven where it breaks it."""
-        found = of_container(self._engine, container_id)
-        self.results = judge.evaluate(found, self._expected, self._settings.waivers, "runtime")
-        if judge.verdict(self.results) == FAIL:
-            raise NotProven(
-                "it is healthy, but breaks the contract",
-                judge.REMEDY,
-                judge.failures(self.results),
-            )
+    def accept(self, container_id: str, start_seconds: float) -> None:
+        """Approve a new container whose candidate, if any, has lasted; raise NotProven or Failure otherwise."""
+        self.approve(container_id, start_seconds)
+        self._watch.check()
+
+    def approve(self, container_id: str, start_seconds: float | None = None) -> None:
+        """Hold a container to the contract; raise NotProven or ContractBroken where it breaks it. start_seconds: how long it took until healthy."""
+        if self._image_alone:
+            found = observe(self._engine, self._image_alone, container_id)
+            try:
+                self.verified = judged(self._engine, self._params, found, start_seconds, candidate=False, began=time.monotonic())
+            except ContractBroken as broken:
+                self.verified = broken.verified
+                raise
+            return
+        expected = Expected.from_settings(self._settings)
+        results = judge.evaluate(of_container(self._engine, container_id), expected, self._settings.waivers, "runtime")
+        self.verified = with_checks(self.verified, [result.as_dict() for result in results])
+        if judge.verdict(results) == FAIL:
+            raise NotProven("it is healthy, but breaks the contract", judge.REMEDY, judge.failures(results))
 
 
 def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str, past: history.History) -> Swap | None:
@@ -161,46 +191,73 @@ def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str
     found = refuse_foreign(engine, settings.name)
     if not found or shortcomings(engine, found, body, image_id):
         return None
-    if not restarted(found, past.container):
-        return Swap("kept", found["Id"], "", 0.0)
-    try:
-        prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
-    except NotProven:
-        return None
+    action = "kept"
+    if unproven(engine, found, past.container):
+        try:
+            # One that the Engine did restart has to run for as long as the Engine itself asks of a start.
+            longer = SETTLED - runs_for(found) if restarted(found, past.container) else 0
+            prove_service(engine, found["Id"], settings, restarts=found["RestartCount"], longer=longer)
+        except NotProven:
+            return None
+        action = "proven"
+    # Also of one that is kept: a run that was killed may have put it in its place before it could note it.
     past.container = {"id": found["Id"], "restarts": found["RestartCount"]}
-    return Swap("proven", found["Id"], "", 0.0)
+    return Swap(action, found["Id"], "", 0.0)
 
 
-def put_in_place(engine: Engine, settings: Settings, reference: str, past: history.History, *, progress: Progress, known: dict) -> None:
-    """Deploy a proven image; put what was done under `deploy`, and the results of the running service's checks to those of the image."""
+def _told(ended: NotProven, settings: Settings) -> list[str]:
+    """Return how the container that was there before ended, and its last words, fit to be shown."""
+    words = [line for line in ended.evidence if line.startswith("log: ")][-SHOWN_LINES:]
+    return visible(mask([ended.message, *words], secret_values(vars(settings))))
+
+
+def put_in_place(
+    engine: Engine, params: dict, past: history.History, *, progress: Progress, known: dict, image_alone: Evidence | None = None
+) -> None:
+    """Deploy an image; put what was done under `deploy`, and the results of the running service's checks to those of the image.
+
+    image_alone: evidence of an image that was not proven by a candidate.
+    """
     began = time.monotonic()
+    settings, reference = params["settings"], params["image"]
     image = engine.image(reference)
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
-    service = RunningService(engine, settings)
-    body = create_body(settings, reference, engine.api_version)
+    found = refuse_foreign(engine, settings.name)
+    if not found or not found["State"]["Running"]:
+        # What no container of the service shared with it so far, the new one may not be able to share either.
+        drop_candidate(engine, settings)
+    service = RunningService(engine, params, known["verify"], image_alone)
+    ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None
+    body = create_body(settings, reference, engine.api_version, image)
     done = leave_in_place(engine, settings, body, image["Id"], past)
     if done:
         try:
             service.approve(done.container_id)
-        except NotProven as failure:
+        except (NotProven, ContractBroken) as failure:
+            known["verify"] = service.verified
             message = f"the service's container {done.container_id[:12]}: {failure.message}"
             raise Failure(stages.CONTRACT, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
     else:
-        done = swap(engine, settings, body, service.approve)
+        try:
+            done = swap(engine, settings, body, service.accept)
+        finally:
+            known["verify"] = service.verified
         past.container = {"id": done.container_id, "restarts": 0}
     progress.at(stages.TAGS, f"The container {done.container_id[:12]} of {reference} runs and is healthy.")
-    known["verify"] = with_checks(known["verify"], [result.as_dict() for result in service.results])
+    known["verify"] = service.verified
     known["deploy"] = {
         "action": done.action,
+        "strategy": settings.deploy_strategy,
         "container_id": done.container_id,
         "old_id": done.old_id,
         "outage_seconds": done.outage_seconds,
+        "ended": _told(ended, settings) if ended else [],
         "seconds": round(time.monotonic() - began, 2),
         "promoted": False,
         "pruned": [],
     }
-    known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"])
+    known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"], past, back=params["earlier"])
     known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], past)
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
@@ -214,6 +271,29 @@ def note(engine: Engine, past: history.History, reference: str) -> dict:
     if past.images.get(tag, {}).get("id") != image["Id"]:
         past.images[tag] = {"id": image["Id"], "proven": False}
     return past.images[tag]
+
+
+def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
+    """Prove an image by a candidate, or judge it as it lies there where its container is to be proven in the service's place; return what is known
+    of it then. What was measured is under `verify`, of an image that breaks the contract too."""
+    try:
+        if params["settings"].deploy_strategy == RECREATE:
+            return judge_alone(engine, params, known)
+        known["verify"] = verify(engine, params, prove_candidate)
+    except ContractBroken as broken:
+        known["verify"] = broken.verified
+        raise
+    return None
+
+
+def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
+    """Hold an image to the contract as it lies there, before its container is proven in the service's place; return what is known of it."""
+    began = time.monotonic()
+    found = examine(engine, params)
+    known["verify"] = judged(engine, params, found, None, began=began)
+    if health_test(engine.image(params["image"]) or {}) is None:
+        raise NoHealthCheck(params["image"])
+    return found
 
 
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
@@ -230,23 +310,39 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
         built = note(engine, past, reference)
         past.save(engine)
+        image = engine.image(reference) or {"Id": ""}
+        params = {
+            **params,
+            "demands": settings.demands,
+            "earlier": is_earlier(settings, image, built),
+            "settings": as_proven(settings, image, built),
+        }
+        settings = params["settings"]
+        was_proven = built.get("proven", False)
         try:
             secret_files.write(engine, settings, reference)
-            try:
-                known["verify"] = verify(engine, params, prove_candidate)
-            except ContractBroken as broken:
-                known["verify"] = broken.verified
-                raise
-            built["proven"] = True
-            past.save(engine)
+            image_alone = prove(engine, params, known)
+            if not image_alone:
+                built.update({"proven": True, "with": built_with(settings)})
+                past.save(engine)
             if params["prove_only"]:
                 return False
             progress.at(stages.SWAP)
-            put_in_place(engine, settings, reference, past, progress=progress, known=known)
-            # For the report of a run that finds nothing to do.
-            past.report = known["verify"]
-            past.save(engine)
+            with whole():
+                try:
+                    put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
+                except Failure:
+                    # One that failed when it came into service first is none to return to.
+                    built["proven"] = was_proven
+                    past.save(engine)
+                    raise
+                built.update({"proven": True, "with": built_with(settings)})
+                # For the report of a run that finds nothing to do.
+                past.report = known["verify"]
+                past.returning = ""
+                past.save(engine)
         finally:
+            drop_candidate(engine, settings)
             with contextlib.suppress(EngineError, OSError):
                 secret_files.prune(engine, settings)
     done = known["deploy"]

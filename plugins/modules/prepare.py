@@ -124,16 +124,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
+from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import Settings
 from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.container import create_body
-from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
-from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
+from ..module_utils.deploy.earlier import as_proven
+from ..module_utils.deploy.images import PREVIOUS, adopt, refuse_foreign_images, returnable
+from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, Locked, working
-from ..module_utils.deploy.port import check_port
+from ..module_utils.deploy.port import check_port, refuse_beside
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -159,6 +161,11 @@ from ..module_utils.source.facts import find_source, project_facts
 NOT_BUILT = "the image is not built yet"
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
 LABELS_MARK = "# Where this image comes from.\n"
+
+
+def commands(settings: Settings) -> dict[str, str]:
+    """Return the commands by which a person asks the service: one that tells and fails where it is not well, and one to try it."""
+    return {"ask": settings.try_command("-fsS"), "try_it": settings.try_command()}
 
 
 def go_version(image: dict) -> str:
@@ -224,6 +231,7 @@ class Preparation:
             "deploy": [],
             "leftovers": [],
             "container": {},
+            **commands(self.settings),
             "engine": {},
             "files": len([entry for entry in self.entries if entry.kind == FILE]),
             "bytes": sum(entry.size for entry in self.entries),
@@ -263,10 +271,12 @@ class Preparation:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
         if plan["deploy"] and self.params["deploy_follows"]:
-            check_port(engine, self.settings, engine.container(self.name))
+            running = engine.container(self.name)
+            refuse_beside(engine, self.settings, running)
+            check_port(engine, self.settings, running)
         if self.past.report.get("digest") == plan["digest"]:
             plan["last_report"] = self.past.report
-        if not plan["deploy"] and plan["last_report"].get("demands") != self.settings.demands:
+        if not plan["deploy"] and plan["last_report"].get("demands") != self.params["settings"].demands:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
@@ -293,7 +303,7 @@ class Preparation:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
         if not self.params["dockerfile"]:
-            reference = self.settings.image_tag
+            reference = self._tag_to_return_to(engine)
         else:
             for base in self.params["base_images"]:
                 image = engine.image(base)
@@ -324,18 +334,31 @@ class Preparation:
                 fixed = f"{self.name}:{plan['digest'][:TAG_LENGTH]}"
                 if plan["digest"] and fixed in (image.get("RepoTags") or []):
                     plan["image"] = fixed
+                noted = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
+                self.settings = as_proven(self.settings, image, noted)
+                plan.update(commands(self.settings))
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
-            known = returnable(engine, self.name, self.past)
+            running = (engine.container(self.name) or {}).get("Image")
+            known = [
+                tag for tag in returnable(engine, self.name, self.past) if (engine.image(f"{self.name}:{tag}") or {}).get("Id") != running
+            ]
             raise Failure(
                 stages.IMAGE,
-                f"there is no image {plan['image']} on this host",
+                f"no image of {self.name} was in service before the one that runs"
+                if reference == PREVIOUS
+                else f"there is no image {plan['image']} on this host",
                 f"Set go_service_image_tag to a tag that is there: {', '.join(known)}."
                 if known
                 else "No image of this service is there to go back to; build one (playbooks/build.yml).",
                 UNTOUCHED,
             )
+
+    def _tag_to_return_to(self, engine: Engine) -> str:
+        """Return the tag of the image to go back to: with `previous`, that of a run that was on its way and did not arrive."""
+        wanted, returning = self.settings.image_tag, self.past.returning
+        return returning if wanted == PREVIOUS and returning and engine.image(f"{self.name}:{returning}") else wanted
 
     def _compare_container(self, engine: Engine, plan: dict) -> None:
         settings = self.settings
@@ -373,8 +396,11 @@ class Preparation:
         }
         if not plan["image_id"]:
             return
-        reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
-        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container), secret_files.gone(settings, plan["image"])])
+        reasons = shortcomings(
+            engine, found, create_body(settings, plan["image"], engine.api_version, engine.image(plan["image_id"])), plan["image_id"]
+        )
+        told = restarted(found, self.past.container) if reasons else unproven(engine, found, self.past.container)
+        plan["deploy"] += [*reasons, *filter(None, [told, secret_files.gone(settings, plan["image"])])]
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
@@ -408,6 +434,13 @@ class Preparation:
         if self.past.images is not None and tag not in self.past.images:
             self.past.images[tag] = {"id": "", "proven": False}
         self.past.save(engine)
+
+    def note_return(self, engine: Engine, plan: dict) -> None:
+        """Note in the history which image this run goes back to, before the tag that names it moves."""
+        tag = plan["image"].rpartition(":")[2]
+        if self.past.returning != tag:
+            self.past.returning = tag
+            self.past.save(engine)
 
     def stage(self) -> bool:
         """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
@@ -504,7 +537,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             refuse_foreign(engine, preparation.name)
             preparation.claim(engine)
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
-            done += recover(engine, settings)
+            with whole():
+                done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:
@@ -514,6 +548,8 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
                 plan.update(stage=[], staged=[])
                 preparation.note(engine, plan)
                 preparation.write_labels(engine, plan)
+            elif plan["deploy"] and settings.image_tag == PREVIOUS:
+                preparation.note_return(engine, plan)
         except BaseException:
             with contextlib.suppress(EngineError):
                 lock.release(identity["token"])

@@ -73,7 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.files import read_own
-from ..module_utils.common.names import KIND_BUILDER, LABEL_KIND, LABEL_NAME, service_directory
+from ..module_utils.common.names import KIND_BUILDER, KIND_SERVICE, LABEL_KIND, LABEL_NAME, service_directory
 from ..module_utils.deploy import history, images, ownership
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
@@ -142,6 +142,8 @@ class Removal:
                 if not check_mode:
                     engine.remove(container["Id"])
                 self.removed["containers"].append(container["Name"].lstrip("/"))
+            elif container and container["Config"]["Labels"].get(LABEL_KIND) == KIND_SERVICE:
+                self.stays.append(f"The container {container['Name'].lstrip('/')} stays: it has labels of {self._name}, but not its name.")
         for image in engine.images(name=self._name):
             given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
             shown = given[0] if given else image["Id"][7:19]

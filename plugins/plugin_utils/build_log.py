@@ -44,7 +44,7 @@ _REMEDIES = (
     ),
     (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
     (
-        r"^go: (?:module )?(\S+@\S+)[^\n]*? requires go ?>= ?([0-9][0-9.a-z]*)",
+        r"^go: (?:module )?((?!\S*go\.(?:mod|work)\b)\S+)[^\n]*? requires go ?>= ?([0-9][0-9.a-z]*)",
         "{0}, on which the source depends, needs Go {1}. Set go_service_builder_image to an image that has it, or require an older version of that module.",
     ),
     (
@@ -61,7 +61,7 @@ _REMEDIES = (
         "A module is private, and the builder may not read it. Vendor it (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
     ),
     (
-        r"^(?:WARNING|ERROR): [^\n]*https?://",
+        r"^(?:WARNING|ERROR): [^\n]*(?:https?://|temporary error|network error|DNS: |could not connect|TLS: |mentioned in index not found)",
         "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in go_service_build_args; or "
         "choose a go_service_runtime_image that has the packages, and empty go_service_packages.",
     ),
@@ -71,7 +71,15 @@ _REMEDIES = (
         "go_service_builder_image and go_service_runtime_image.",
     ),
     (
-        r"dial tcp|i/o timeout|proxyconnect|no such host|tls: failed|connection refused|Forbidden",
+        r"network (\S+) not found",
+        "The Engine has no network {0}. Set go_service_build_network to default, host, none or one that docker network ls shows.",
+    ),
+    (
+        r"unsupported GOOS/GOARCH|cmd/go: unsupported|unknown architecture",
+        "Go knows no such system or processor. Leave GOOS and GOARCH out of go_service_build_env: the image is for the host's own.",
+    ),
+    (
+        r"dial tcp|module lookup disabled by GOPROXY|i/o timeout|proxyconnect|no such host|tls: failed|connection refused|Forbidden",
         "The builder cannot download modules. Set GOPROXY in go_service_build_env, set go_service_build_network, or vendor them (go mod vendor).",
     ),
     (
@@ -103,7 +111,14 @@ _REMEDIES = (
         "The compiler ran out of memory. Give the host more of it, or compile one package at a time, with GOMAXPROCS: 1 in go_service_build_env.",
     ),
     (r"apk: not found", "The runtime base has no apk. Empty go_service_packages, or use an Alpine base."),
-    (r"unable to select packages|no such package", "Check the names in go_service_packages."),
+    (
+        r"unable to select packages|no such package|not a valid world dependency",
+        "Check the names and versions in go_service_packages: Alpine keeps the newest version of each release alone.",
+    ),
+    (
+        r"Unable to lock database|Failed to open apk database|adduser: [^\n]*(?:ermission denied|not permitted)",
+        "The runtime base works as another user than root, who may not add packages and users. Choose a go_service_runtime_image that works as root.",
+    ),
     (
         r"adduser: .*in use|already exists",
         "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid.",
@@ -152,7 +167,7 @@ def explain(head: str, instruction: str, printed: Iterable[str], project: Mappin
     """
     # A builder quotes the Dockerfile, with the values of build_env and build_args in it.
     head, instruction = without_values(head), without_values(instruction)
-    lines = [line for line in folded(map(without_values, printed)) if line][-_LINES:]
+    lines = folded(line for line in map(without_values, printed) if line.strip())[-_LINES:]
     text = "\n".join([*lines, head])
     remedy = _of_the_source(text, project or {})
     for pattern, words in () if remedy else _REMEDIES:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask, secret_values
-from ..module_utils.common.settings import Settings
+from ..module_utils.common.settings import RECREATE, Settings
 from ..module_utils.common.stages import ROLE
 from ..module_utils.common.text import visible
 
@@ -43,7 +43,7 @@ def _headline(plan: Mapping[str, Any], settings: Settings, deploy: Mapping[str, 
         "created": f"{name} is healthy: a new container runs.",
         "replaced": f"{name} is healthy: a new container took over, {outage:.1f} s after the old one was told to stop.",
         "kept": f"{name} is healthy: its container was as it should be.",
-        "proven": f"{name} is healthy: its container was proven again, since the Engine had restarted it.",
+        "proven": f"{name} is healthy: its container was proven again: {'; '.join(plan['deploy'])}.",
     }
     return actions.get(deploy.get("action", ""), f"{name} would be deployed: {'; '.join(plan['deploy'])}.")
 
@@ -99,7 +99,7 @@ def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
         "timeline": [stage for stage in stages if stage["seconds"] is not None],
         "deploy": record["deploy"] or None,
         "failure": dict(record["failure"]) or None,
-        "ask": settings.try_command("-fsS"),
+        "ask": plan.get("ask") or settings.try_command("-fsS"),
     }
     if not record["verify"]:
         document.update(unchanged=plan.get("digest", ""), checked_at=verified.get("checked_at"))
@@ -131,6 +131,8 @@ def text(record: Mapping[str, Any]) -> str:
     verified = record["verify"] or plan["last_report"]
     if verified.get("start_seconds"):
         lines.append(_row("start", f"{verified['start_seconds']:.2f} s until healthy"))
+    if deploy.get("strategy") == RECREATE:
+        lines.append(_row("strategy", "recreate: it was proven in the service's place, without a candidate beside the old container"))
     counts = {verdict: number for verdict, number in written["counts"].items() if number}
     if counts:
         told = ", ".join(f"{number} {_VERDICTS[verdict]}" for verdict, number in counts.items())
@@ -138,9 +140,13 @@ def text(record: Mapping[str, Any]) -> str:
     for check in written["checks"]:
         if check["verdict"] in ("warn", "fail"):
             lines.append(_row("", f"{check['verdict']}: {check['title']}: {check['measured']}, {check['reason']}"))
+    if deploy.get("ended"):
+        how, *words = deploy["ended"]
+        lines.append(_row("before", f"the container that was there: {how}"))
+        lines += [_row("", word) for word in words]
     if deploy.get("pruned"):
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
-    command = settings.try_command()
+    command = plan.get("try_it") or settings.try_command()
     if command:
         lines.append(_row("try it", command))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))

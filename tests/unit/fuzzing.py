@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -9,13 +10,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.common.text import visible
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect, image_archive
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 EXAMPLES = settings(
-    max_examples=150,
+    max_examples=200,
     deadline=2000,
     derandomize=True,
     database=None,
@@ -92,3 +96,103 @@ def make_tree(root: Path, tree: list[list[str]]) -> None:
         with suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
             root.joinpath(*parts[:-1]).mkdir(parents=True, exist_ok=True)
             root.joinpath(*parts).touch(exist_ok=False)
+
+
+LOG_WORDS = st.sampled_from(
+    [
+        "Step 3/9 : ",
+        'ENV TOKEN="hunter2\\" x"',
+        'ARG A="hunter2"',
+        "RUN go build",
+        "---> Using cache",
+        "\n",
+        "#7 ERROR: ",
+        "#7 [build 3/9] ",
+        "#7 0.1 ",
+        "#",
+        "message: ",
+        ", logs: [",
+        "']",
+        "go: ",
+        "a/b@v1 requires go >= ",
+        "main.go:1:2: undefined: x.Y",
+        "no required module provides package ",
+        "build constraints exclude all Go files in ",
+        "WARNING: ",
+        "https://",
+        "pattern ",
+        ": no matching files found",
+        "{0}",
+        "{",
+        "%s",
+        "\x1b[2J",
+        "\udce9",
+        "\r",
+        "go: " * 2000,
+        "a" * 5000,
+        "/pkg/mod/" * 500,
+    ]
+)
+
+
+LOG_TEXT = st.lists(st.one_of(LOG_WORDS, st.text(max_size=6)), max_size=20).map("".join)
+
+
+SOUP = st.text(st.one_of(st.sampled_from(":\n\t=> \"`'\\0x9²٣PVFR{}[]"), st.characters()), max_size=120)
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                "root:x:0:0:root:/root:/bin/sh",
+                "app:x:1000:1000::/:/sbin/nologin",
+                "a:x:²:9:::",
+                f"b:x:{'9' * 5000}:0:::",
+                "g:x:٣:a",
+                f"h:x:{'9' * 5000}:a",
+                "path\texample.com/app",
+                "mod\texample.com/app\t(devel)\t",
+                "dep\texample.com/lib\tv1\th1:x=",
+                "=>\t./lib\t\t",
+                'build\t"-ldf\\xlags"="\\U99999999"',
+                "P:tzdata",
+                "V:1",
+                "",
+                f"Uid:\t{'9' * 5000}\t0",
+            ]
+        ),
+        SOUP,
+    ),
+    max_size=12,
+).map("\n".join)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Config", "Layers", "rootfs", "diff_ids", "Results", "Vulnerabilities", "matches", "SchemaVersion", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def assert_shown(failure: Failure | None) -> None:
+    """Insist on a failure that can be shown."""
+    assert failure is not None
+    assert failure.message and failure.remedy.strip()
+    shown = visible(failure.text("app"))
+    assert "\x1b" not in shown
+    shown.encode()
+
+
+def read_all(content: bytes) -> None:
+    """Read an executable as the contract does; insist on an answer that is a fact or a problem."""
+    entry = image_archive.FileEntry("/usr/local/bin/app", image_archive.FILE, 0o755, 0, 0)
+    facts = collect.read_binary(entry, io.BytesIO(content))
+    assert facts.elf or facts.problem

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import stages
+from .interruption import Interrupted, heeding
 from .secrets import mask, reveal, secret_values
 from .settings import Settings
 from .text import spelled, visible
@@ -154,7 +155,7 @@ def failed(error: Exception, name: str, progress: Progress, verbosity: int, secr
 @contextlib.contextmanager
 def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the options of an Ansible module, its settings with the secret values that came beside them, and end the module with the failure that
-    its work raises. known: what the result holds all the same, as far as it was filled by then.
+    its work raises, or that a signal is. known: what the result holds all the same, as far as it was filled by then.
     """
     params = dict(module.params)
     secrets: tuple[str, ...] = ()
@@ -163,8 +164,11 @@ def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterato
         if "secrets" in params:
             params["settings"] = reveal(params["settings"], params["secrets"])
             secrets = secret_values(vars(params["settings"]))
-        yield params
-    except Exception as error:
+        with heeding():
+            yield params
+    except (Exception, Interrupted) as error:
+        if isinstance(error, Interrupted):
+            error = Problem(f"the run was ended by the signal {error.name}", "Run again: what was begun is finished or undone first.")
         result = failed(error, str(module.params["settings"].get("name")), progress, module._verbosity, secrets)
         del result["failed"]
         module.fail_json(**{**result, **known})

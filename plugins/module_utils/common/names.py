@@ -20,6 +20,7 @@ LABEL_HISTORY = "go-service.history"
 LABEL_IMAGES = "go-service.images"
 LABEL_PROVEN = "go-service.proven"
 LABEL_REPORT = "go-service.report"
+LABEL_RETURNING = "go-service.returning"
 LABEL_WRITTEN = "go-service.written"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."

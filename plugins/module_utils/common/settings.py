@@ -18,6 +18,8 @@ from .text import duration, size
 # What a user writes as Docker does, and is a number here; of a size what its "k" is: the Engine counts logs by another than memory.
 DURATIONS = ("health_interval", "health_timeout", "health_start_period")
 SIZES = {"memory": 1024, "log_max_size": 1000}
+# How a new version takes the place of the old one (go_service_deploy_strategy).
+DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class Settings:
     stop_timeout: int
     stop_signal: str
     image_tag: str
+    deploy_strategy: str
     start_timeout: float
     stable_seconds: float
     keep_images: int

@@ -1,29 +1,39 @@
-"""The candidate: a container that is proven before anything of the service is touched."""
+"""The candidate: a container that is proven before anything of the service is touched.
+
+It runs on beside the new container until that is proven as well, where it ran beside the old one: a crash in the first seconds is noticed, and
+costs nobody a second.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import TypeVar
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
 from ..common.names import candidate_name
 from ..common.settings import Settings
 from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
-from ..engine.records import health_test
+from ..engine.records import health, health_test
 from .container import candidate_body
+from .port import refuse_beside
 from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
-from .remedies import refused
+from .remedies import refused, remedy_for
 
 T = TypeVar("T")
+# What a program says that another one keeps from its data (flock(2), SQLite, bbolt, Badger, LevelDB).
+_LOCKED = re.compile(
+    r"resource temporarily unavailable|is locked|already locked|\block(?:ed)? by|another (?:process|instance)|acquire .*\block|already in use by|: timeout$",
+    re.I,
+)
 
 
 def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
-    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise Failure otherwise.
+    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise Failure otherwise, the candidate gone.
 
-    The candidate is gone in any case, and the service's own container is not touched. look: called with the candidate's id as soon as it is
-    healthy, while it has yet to stay so.
+    The service's own container is not touched. look: called with the candidate's id as soon as it is healthy, while it has yet to stay so.
     """
     name = candidate_name(settings.name)
     record = engine.image(image)
@@ -33,33 +43,93 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
         )
     if health_test(record) is None:
         raise NoHealthCheck(image)
-    again = True
+    old = engine.container(settings.name)
+    refuse_beside(engine, settings, old)
+    again, passed = True, False
     try:
         while True:
             engine.remove(name)
             interruptions = engine.interruptions
             try:
-                proof = _healthy_candidate(engine, settings, image)
+                proof = _healthy_candidate(engine, settings, image, record)
                 found = look(proof.container_id)
-                return prove_by_engine(engine, proof.container_id, 0, settings.stable_seconds, proof), found
+                proven = prove_by_engine(engine, proof.container_id, 0, settings.stable_seconds, proof)
+                passed = True
+                return proven, found
             except NotProven as failure:
                 # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
                     again = False
                     continue
                 message = f"the candidate of {image} failed: {failure.message}"
-                raise Failure(CANDIDATE, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
+                raise Failure(CANDIDATE, message, _remedy(failure, settings, old), UNTOUCHED, failure.evidence) from failure
     except EngineError as error:
         remedy = refused(error.message, settings, error.remedy)
         raise Failure(error.stage or CANDIDATE, error.message, remedy, UNTOUCHED) from error
     finally:
-        with contextlib.suppress(EngineError):
+        if not passed:
+            drop_candidate(engine, settings)
+
+
+def _shared(settings: Settings, old: Mapping[str, Any] | None) -> list[str]:
+    """Return what both a candidate and the running old container may write to: paths of the host, and names of volumes."""
+    if not old or not old["State"]["Running"]:
+        return []
+    held = {mount.get("Name") or mount.get("Source") for mount in old.get("Mounts") or [] if mount.get("RW")}
+    wanted = [volume.split(":") for volume in settings.volumes]
+    return [source for source, _target, *options in wanted if source in held and "ro" not in ",".join(options).split(",")]
+
+
+def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | None) -> str:
+    """Return what to do about a candidate that failed; one may have failed for what the old container has open."""
+    shared = ", ".join(_shared(settings, old))
+    if not shared:
+        return failure.remedy
+    recreate = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back where the new one fails."
+    if any(_LOCKED.search(line) for line in failure.evidence):
+        return f"The running container has {shared} open, and the service lets nobody else have its data. {recreate}"
+    return (
+        f"{failure.remedy} The running container has {shared} mounted too; a service that lets nobody else have its data needs: {recreate}"
+    )
+
+
+def drop_candidate(engine: Engine, settings: Settings) -> None:
+    """Take the candidate away. An Engine that refuses is asked once more, since nobody looks for it before the next run."""
+    name = candidate_name(settings.name)
+    with contextlib.suppress(EngineError):
+        try:
+            engine.remove(name)
+        except EngineError:
             engine.remove(name)
 
 
-def _healthy_candidate(engine: Engine, settings: Settings, image: str) -> Proof:
-    """Make a candidate and wait until it is healthy; raise NotProven otherwise."""
-    container_id = engine.create(candidate_name(settings.name), candidate_body(settings, image, engine.api_version))
+class Watch:
+    """What becomes of a proven candidate that runs on."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._name = candidate_name(settings.name)
+        self._interruptions = engine.interruptions
+
+    def check(self) -> None:
+        """Raise NotProven where the candidate has ended, or become unhealthy. An Engine that was away meanwhile may have ended it itself."""
+        container = self._engine.container(self._name)
+        if container is None or self._engine.interruptions > self._interruptions:
+            return
+        failure = None
+        if not container["State"]["Running"]:
+            failure = how_it_ended(self._engine, container)
+        elif health(container).get("Status") == "unhealthy":
+            evidence = last_words(self._engine, container)
+            failure = NotProven("it became unhealthy", remedy_for(evidence), evidence)
+        if failure:
+            failure.message = f"its candidate, which ran on beside it, did not last: {failure.message}"
+            raise failure
+
+
+def _healthy_candidate(engine: Engine, settings: Settings, image: str, record: Mapping[str, Any]) -> Proof:
+    """Make a candidate of an image, which the Engine has a record of, and wait until it is healthy; raise NotProven otherwise."""
+    container_id = engine.create(candidate_name(settings.name), candidate_body(settings, image, engine.api_version, record))
     try:
         engine.start(container_id)
     except EngineError:

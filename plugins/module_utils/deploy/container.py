@@ -14,12 +14,15 @@ from typing import Any
 from ..common.names import KIND_CANDIDATE, KIND_SERVICE, LABEL_CONFIG, LABEL_KIND, LABEL_NAME
 from ..common.secrets import fingerprint
 from ..common.settings import Settings
+from ..engine.records import health_test
 from . import secret_files
 
 # A health check's own start interval came with this API version (Engine 25).
 START_INTERVAL_API = (1, 44)
 # How often a candidate is probed. The first probe comes one interval after the start, so it bounds what a start is measured with.
 CANDIDATE_INTERVAL = 250_000_000
+# The variables that name a proxy, in both the cases that programs read.
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 def _nanoseconds(seconds: float) -> int:
@@ -50,10 +53,20 @@ def host_config(settings: Settings) -> dict[str, Any]:
     return config
 
 
-def create_body(settings: Settings, image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+def _past_proxies(settings: Settings, record: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a health check needs beside the image's where the container's environment names a proxy: BusyBox's wget would ask that
+    for the service itself, since it knows no exceptions (no_proxy). An empty value is none, for it as for other programs."""
+    given = ((record or {}).get("Config") or {}).get("Env") or []
+    environment = {**dict(variable.partition("=")[::2] for variable in given), **settings.env}
+    named = [f"{name}=" for name in PROXIES if environment.get(name)]
+    test = health_test(record or {}) or settings.health_test
+    return {"Test": ["CMD", "env", *named, *test]} if named else {}
+
+
+def create_body(settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the create body of the service's own container.
 
-    image: reference to create from. Where the Engine knows start intervals, the health check asks each second until the first
+    image: reference to create from; record: what the Engine has of it. Where the Engine knows start intervals, the health check asks each second until the first
     success within the start period, instead of waiting one full interval; everything else of it is the image's.
     """
     body: dict[str, Any] = {
@@ -85,15 +98,19 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int]) ->
             "StartPeriod": _nanoseconds(settings.health_start_period),
             "StartInterval": 1_000_000_000,
         }
+    past_proxies = _past_proxies(settings, record)
+    if past_proxies:
+        body["Healthcheck"] = {**body.get("Healthcheck", {}), **past_proxies}
     body["Labels"][LABEL_CONFIG] = config_hash(body)
     return body
 
 
-def candidate_body(settings: Settings, image: str, api_version: tuple[int, int]) -> dict[str, Any]:
+def candidate_body(settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the create body of a candidate: the service's, without host port and restarts, probed at a short interval."""
-    body = create_body(replace(settings, publish=None, publish_more=(), restart_policy="no"), image, api_version)
+    body = create_body(replace(settings, publish=None, publish_more=(), restart_policy="no"), image, api_version, record)
     body["Labels"][LABEL_KIND] = KIND_CANDIDATE
     body["Healthcheck"] = {
+        **_past_proxies(settings, record),
         "Interval": CANDIDATE_INTERVAL,
         "Timeout": _nanoseconds(settings.health_timeout),
         "Retries": settings.health_retries,

@@ -17,16 +17,18 @@ import secrets
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..common.files import read_own
-from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_WRITTEN
+from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_WRITTEN
 from ..engine.client import Engine
 
 # What an earlier version called the parts of a report.
 _RENAMED = {"bill": "sbom", "terms": "demands"}
+# What anything that is no history ends in.
+_UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, zlib.error)
 
 
 @dataclass
@@ -34,14 +36,18 @@ class History:
     """What was done for a service on an Engine.
 
     images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for. An image's id is "" until it was built;
-    only a proven one is kept to return to. container: the service's container as it was proven last, {"id", "restarts": how often the
+    only a proven one is kept to return to. Of one that was proven `with` has the settings that it was built with (deploy/earlier.py), and `turn`
+    tells the order in which images were in service (deploy/images.py). container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
+    returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
+    one that was killed would come back to where that began. "" where no such run is on its way.
     """
 
     service: str
     images: dict[str, dict[str, Any]] | None = None
     container: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    returning: str = ""
 
     def save(self, engine: Engine) -> None:
         """Write the history, and remove what an earlier save wrote."""
@@ -54,6 +60,7 @@ class History:
                 LABEL_IMAGES: json.dumps(self.images),
                 LABEL_PROVEN: json.dumps(self.container),
                 LABEL_REPORT: base64.b64encode(zlib.compress(json.dumps(self.report).encode())).decode(),
+                LABEL_RETURNING: self.returning,
                 LABEL_WRITTEN: str(time.time_ns()),
             },
         )
@@ -70,14 +77,16 @@ def read(engine: Engine, name: str, directory: Path) -> History:
     """Return the history of a service on an Engine, an empty one where there is none; directory: where earlier versions kept it."""
     found = []
     for volume in engine.volumes(LABEL_HISTORY, name):
-        with contextlib.suppress(ValueError, KeyError, AttributeError, zlib.error):
+        with contextlib.suppress(*_UNREADABLE):
             found.append((int(volume["Labels"][LABEL_WRITTEN]), _parse(name, volume["Labels"])))
     return max(found, key=lambda one: one[0])[1] if found else _of_an_earlier_version(name, directory)
 
 
 def _parse(name: str, labels: Mapping[str, str]) -> History:
     report = zlib.decompress(base64.b64decode(labels[LABEL_REPORT]))
-    return History(name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report))
+    return History(
+        name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report), labels.get(LABEL_RETURNING, "")
+    )
 
 
 def _report(text: str | bytes) -> dict[str, Any]:
@@ -86,10 +95,10 @@ def _report(text: str | bytes) -> dict[str, Any]:
 
 def _of_an_earlier_version(name: str, directory: Path) -> History:
     history = History(name)
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(*_UNREADABLE):
         record = json.loads(read_own(directory / "record.json"))
         if record.get("service") == name:
-            history.images, history.container = record.get("images"), record.get("container") or {}
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+            history = _whole(replace(history, images=record.get("images"), container=record.get("container") or {}))
+    with contextlib.suppress(*_UNREADABLE):
         history.report = _report(read_own(directory / "report.json"))
     return history

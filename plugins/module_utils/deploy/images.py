@@ -17,7 +17,7 @@ from ..engine.client import Engine
 from ..engine.records import parse_time
 from .history import History
 
-MOVING = ("latest", "previous")
+MOVING = LATEST, PREVIOUS = ("latest", "previous")
 
 
 def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
@@ -100,15 +100,45 @@ def _recorded(engine: Engine, name: str, history: History) -> list[tuple[str, di
     return sorted(found, key=lambda one: (-parse_time(one[2]["Created"]), one[2]["Id"]))
 
 
-def promote(engine: Engine, name: str, image_id: str) -> bool:
-    """Move `latest` to an image and `previous` to the one that was latest; return whether a tag moved."""
-    latest = engine.image(f"{name}:latest")
-    if latest and latest["Id"] == image_id:
+def promote(engine: Engine, name: str, image_id: str, history: History, *, back: bool = False) -> bool:
+    """Move `latest` to an image, and `previous` to the one that was in service before it; return whether a tag moved.
+
+    back: an earlier image is returned to. Those that came after it are then no longer before anything: the next return goes further back.
+    """
+    latest = engine.image(f"{name}:{LATEST}")
+    moves = latest is None or latest["Id"] != image_id
+    known = history.images or {}
+    own = next((tag for tag, entry in known.items() if entry["id"] == image_id), "")
+    if not any("turn" in entry for entry in known.values()):
+        _take_turns_from_tags(engine, name, known)
+    turn = known.get(own, {}).get("turn")
+    for entry in known.values():
+        if back and turn and entry.get("turn", 0) > turn:
+            del entry["turn"]
+    if own and not (turn and (back or not moves)):
+        known[own]["turn"] = 1 + max((entry.get("turn", 0) for entry in known.values()), default=0)
+    if not moves:
         return False
-    if latest:
-        engine.tag(latest["Id"], name, "previous")
-    engine.tag(image_id, name, "latest")
+    before = latest
+    if own:
+        turns = {tag: entry["turn"] for tag, entry in known.items() if "turn" in entry and tag != own}
+        line = [engine.image(f"{name}:{tag}") for tag in sorted(turns, key=turns.__getitem__)]
+        before = next((image for image in reversed(line) if image and image["Id"] != image_id), None)
+    if before:
+        engine.tag(before["Id"], name, PREVIOUS)
+    engine.tag(image_id, name, LATEST)
+    if not before:
+        engine.remove_image(f"{name}:{PREVIOUS}")
     return True
+
+
+def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> None:
+    """Note the order in which images were in service where the history has none yet: `previous` came before `latest`."""
+    for turn, moving in enumerate((PREVIOUS, LATEST), 1):
+        held = (engine.image(f"{name}:{moving}") or {}).get("Id")
+        for entry in known.values():
+            if held and entry["id"] == held:
+                entry["turn"] = turn
 
 
 def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -> list[str]:

@@ -13,6 +13,9 @@ from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .container import drift, is_made_by
 
+# How long a container has to run until the Engine counts its start as one that succeeded, in seconds (moby, restartmanager).
+SETTLED = 10.0
+
 
 def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
     """Say whether the role made a container for this service; container: inspected, or of the Engine's list.
@@ -90,11 +93,32 @@ def shortcomings(engine: Engine, container: Mapping[str, Any], body: Mapping[str
     return [*found, f"the container is {reason}"] if reason else found
 
 
-def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
+def runs_for(container: Mapping[str, Any]) -> float:
+    """Return how long a running container has run, in seconds."""
+    return time.time() - parse_time(container["State"]["StartedAt"])
+
+
+def ends_again_and_again(container: Mapping[str, Any]) -> bool:
+    """Say whether a container is one that the Engine starts again and again: it is about to, or has done so a moment ago."""
+    state = container["State"]
+    return bool(state.get("Restarting")) or bool(state["Running"] and container.get("RestartCount") and runs_for(container) < SETTLED)
+
+
+def unproven(engine: Engine, container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
     """Return why the service's container has to be proven again although nothing of it strayed; "" for no reason.
 
     proven: the container that was proven last, as the record on the host has it.
     """
+    test = health_test(container)
+    if test and health(container).get("Status") == "starting":
+        _interval, timeout = _health_times(container)
+        if engine.run_in(container["Id"], test, timeout)[0]:
+            return "the container is starting, and does not pass its health test yet"
+    return restarted(container, proven)
+
+
+def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
+    """Return how often the Engine has restarted a container since it was proven, as a sentence; "" where it has not."""
     restarts = container.get("RestartCount", 0)
     # A start by hand begins the count anew, so that a lower one tells of restarts as well.
     if restarts in (0, proven.get("restarts") if proven.get("id") == container["Id"] else 0):

@@ -18,6 +18,7 @@ from ..engine.client import Engine
 from ..engine.records import health_test
 
 _LISTENS = "0A"
+_PLACE = re.compile(r"(?:[0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):[0-9A-Fa-f]{4}")
 # On networks of a user's own the Engine's name server listens here, in the container.
 _NAME_SERVER = "127.0.0.11"
 _ALL = ("0.0.0.0", "::")
@@ -32,7 +33,8 @@ def parse_table(text: str, inodes: set[str] | None = None) -> set[Listener]:
     found = set()
     for line in text.splitlines():
         fields = line.split()
-        if len(fields) < 10 or fields[3] != _LISTENS or not (inodes is None or fields[9] in inodes):
+        # A container's own words may be anything.
+        if len(fields) < 10 or fields[3] != _LISTENS or not _PLACE.fullmatch(fields[1]) or not (inodes is None or fields[9] in inodes):
             continue
         digits, _colon, port = fields[1].rpartition(":")
         # Each four bytes of the address are a number of the machine's byte order.

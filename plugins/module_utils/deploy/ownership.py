@@ -85,9 +85,9 @@ def _read(directory: Path, name: str) -> Record | None:
     try:
         found = json.loads(read_own(directory / RECORD))
         record = Record(found["service"], found["trees"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return record if record.service == name else None
+    return record if isinstance(record.trees, list) and record.service == name else None
 
 
 def _adopted(directory: Path, name: str, present: list[str]) -> Record:

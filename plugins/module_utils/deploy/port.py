@@ -12,16 +12,43 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.settings import Endpoint, Settings
+from ..common.settings import CANDIDATE, Endpoint, Settings
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
 
+# The network in which a container has the host's own ports.
+HOST = "host"
+
+
+def _wanted(settings: Settings) -> list[Endpoint]:
+    """Return the addresses and ports of the host that the service is to have."""
+    if settings.network == HOST:
+        return [Endpoint("0.0.0.0", port) for port in settings.ports]
+    return [published.endpoint for published in settings.publications]
+
+
+def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
+    """Raise Failure where a candidate would listen on the host's own ports, and the old container has the one it needs.
+
+    It could not listen there, and one that goes on all the same would be proven by the answers of the old container.
+    """
+    if settings.network != HOST or settings.deploy_strategy != CANDIDATE:
+        return
+    if _addresses(old, settings.port):
+        raise Failure(
+            PORT,
+            f"go_service_network is host, so that a candidate cannot have the port {settings.port} beside the running container {settings.name}",
+            "Set go_service_deploy_strategy: recreate: the old container is stopped first, and comes back where the new one fails.",
+            UNTOUCHED,
+        )
+    check_port(engine, settings, None)
+
 
 def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
     """Raise Failure where a host port is taken by anything but the service's own old container."""
-    for published in settings.publications:
-        _check_endpoint(engine, settings, published.endpoint, old)
+    for endpoint in _wanted(settings):
+        _check_endpoint(engine, settings, endpoint, old)
 
 
 def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old: Mapping[str, Any] | None) -> None:
@@ -53,6 +80,8 @@ def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old:
 
 
 def _variable(settings: Settings, endpoint: Endpoint) -> str:
+    if settings.network == HOST and endpoint.port == settings.port:
+        return "go_service_port"
     return "go_service_publish" if endpoint == settings.publish else "go_service_publish_more"
 
 
@@ -70,6 +99,8 @@ def _addresses(container: Mapping[str, Any] | None, port: int) -> set[str]:
     """Return the host addresses at which a running container has a host port."""
     if not container or not container["State"]["Running"]:
         return set()
+    if (container.get("HostConfig") or {}).get("NetworkMode") == HOST:
+        return {"0.0.0.0", "::"}
     bindings = ((container.get("HostConfig") or {}).get("PortBindings") or {}).values()
     found = {binding.get("HostIp") or "" for bound in bindings for binding in bound or [] if binding.get("HostPort") == str(port)}
     return found | ({"0.0.0.0", "::"} if found & {"", "0.0.0.0"} else set())

@@ -12,11 +12,13 @@ from typing import Any
 
 from ..common.failure import Problem, folded
 from ..common.settings import Settings
+from ..common.text import count
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
+from .limits import refused_processes
 from .listening import Ears, any_certificate
-from .remedies import remedy_for
+from .remedies import PIDS, remedy_for
 from .signals import who_ended
 
 POLL = 0.05
@@ -81,6 +83,13 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
     """Say why a running container is not healthy: by what it listens on, otherwise by its last words."""
     evidence = last_words(engine, container, last_test)
     tests, logs = ([line for line in evidence if line.startswith("log: ") is of_log] for of_log in (False, True))
+    refusals = refused_processes(container)
+    if refusals:
+        limit = container["HostConfig"].get("PidsLimit")
+        found = (
+            f"it was refused {count(refusals, 'process or thread', 'processes or threads')} by its limit of {limit} (go_service_pids_limit)"
+        )
+        return NotProven(f"{message}: {found}", PIDS, evidence)
     found, remedy = ears.diagnosis(container, "\n".join(tests))
     if not found:
         return NotProven(message, remedy_for(evidence), evidence)
@@ -205,9 +214,13 @@ def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -
     return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
 
 
-def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0) -> None:
-    """Prove the service's own container, on the host too; raise NotProven otherwise. restarts: how often the Engine had restarted it before."""
-    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, settings.stable_seconds, restarts=restarts)
+def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:
+    """Prove the service's own container, on the host too; raise NotProven otherwise.
+
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for.
+    """
+    stable = max(settings.stable_seconds, longer)
+    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)
     if settings.publish:
         problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from ..common.names import failed_name, set_aside_name, temporary_names
-from ..common.settings import Settings
+from ..common.names import failed_name, next_name, set_aside_name, temporary_names
+from ..common.settings import RECREATE, Settings
 from ..engine.client import Engine
 from .judgement import is_ours
 from .proof import NotProven, prove_service
@@ -21,7 +21,8 @@ def leftovers(engine: Engine, name: str) -> list[str]:
 def recover(engine: Engine, settings: Settings) -> list[str]:
     """Finish or undo what a killed run left behind; return what was done, as sentences.
 
-    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again.
+    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again, and so it is with the
+    strategy "recreate".
     """
     name = settings.name
     done = []
@@ -29,7 +30,8 @@ def recover(engine: Engine, settings: Settings) -> list[str]:
     if aside and is_ours(engine, aside, name):
         current = engine.container(name)
         finished = None
-        if current and current["State"]["Running"]:
+        # Without a candidate nothing has held the new container to the contract yet.
+        if current and current["State"]["Running"] and settings.deploy_strategy != RECREATE:
             with contextlib.suppress(NotProven):
                 prove_service(engine, current["Id"], settings)
                 finished = current
@@ -45,7 +47,9 @@ def recover(engine: Engine, settings: Settings) -> list[str]:
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)
-    if failed_name(name) in remaining and current and is_ours(engine, current, name) and not current["State"]["Running"]:
+    # Of a container that the Engine kept starting the swap stops it first.
+    begun = {failed_name(name), next_name(name)}.intersection(remaining)
+    if begun and current and is_ours(engine, current, name) and not (current["State"]["Running"] or current["State"].get("Dead")):
         engine.start(current["Id"])
         done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
     for leftover in remaining:

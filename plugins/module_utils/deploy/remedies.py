@@ -13,6 +13,10 @@ from ..common.settings import Settings
 # What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
 # to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
 _TEST, _ANY = "test", "any"
+PIDS = (
+    "Raise go_service_pids_limit: a Go program has a thread for each processor and more, and a health test two or three processes of its own. Otherwise see "
+    "what of the service starts so many."
+)
 _REMEDIES = (
     (
         _ANY,
@@ -23,12 +27,17 @@ _REMEDIES = (
     ),
     (
         _ANY,
+        r"failed to create new os thread|newosproc|(?:can't|cannot) fork|(?:fork|clone|thread)[^\n]*resource temporarily unavailable",
+        PIDS,
+    ),
+    (
+        _ANY,
         r"exec format error",
-        "The binary is for another processor than this host's. Leave GOARCH out of go_service_build_env.",
+        "The binary is for another system or processor than this host's. Leave GOOS and GOARCH out of go_service_build_env.",
     ),
     (
         _TEST,
-        r"wget: (?:not found|executable file)|\"wget\": executable file not found",
+        r"wget: (?:not found|executable file)|\"wget\": executable file not found|env: .*\bwget\b",
         "The runtime image has no wget, which the health check runs. Choose a go_service_runtime_image that has BusyBox.",
     ),
     (
@@ -127,7 +136,7 @@ _REFUSED = (
         ("network", "networks", "publish"),
     ),
     (r"unable to find (?:user|group)|no matching entries in (?:passwd|group)", ("user", "uid")),
-    (r"mount|volume|bind source|invalid mode", ("volumes", "tmpfs", "secret_files")),
+    (r"mount|volume|bind source|invalid mode|\bsource \S+ is not (?:a )?directory", ("volumes", "tmpfs", "secret_files")),
     (r"restart policy|restart count", ("restart_policy",)),
     (
         r"health ?check|interval in healthcheck|timeout in healthcheck|start period",

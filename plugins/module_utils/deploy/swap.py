@@ -25,8 +25,8 @@ from ..common.settings import Settings
 from ..common.stages import ROLLBACK, SWAP
 from ..engine.client import Engine, EngineError
 from ..engine.records import health
-from .judgement import refuse_foreign
-from .port import check_port
+from .judgement import ends_again_and_again, refuse_foreign
+from .port import HOST, check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
 from .remedies import refused
 
@@ -44,14 +44,19 @@ class Swap:
     outage_seconds: float
 
 
-def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: Callable[[str], None] | None = None) -> Swap:
+def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: Callable[[str, float], None] | None = None) -> Swap:
     """Put a new container in the service's place; raise Failure with the very same old one running again otherwise.
 
-    body: its create body; approve: called with the new container's id when it is healthy and answers; raises NotProven where it is not as it should be.
+    body: its create body; approve: called with the new container's id, and with how long it took until healthy, when it is healthy and answers;
+    raises NotProven or Failure where it is not as it should be.
     """
     name = settings.name
     old = refuse_foreign(engine, name)
     check_port(engine, settings, old)
+    if old and old["State"].get("Dead"):
+        # Of a removal that failed; the Engine neither starts nor changes it any more.
+        engine.remove(old["Id"])
+        old = None
     engine.remove(next_name(name))
     try:
         new_id = engine.create(next_name(name), body)
@@ -60,7 +65,7 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
     began = time.monotonic()
     try:
         if old:
-            engine.rename(old["Id"], set_aside_name(name))
+            _set_aside(engine, settings, old["Id"])
         engine.rename(new_id, name)
         if old:
             # With "always" the Engine would start it again beside the new one when its daemon is restarted; stopped on purpose
@@ -69,17 +74,22 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
                 engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
             began = time.monotonic()
             engine.stop(old["Id"], settings.stop_timeout)
+            if settings.network == HOST:
+                # Which of the host's own ports the old container had, and which somebody else has, is known only now.
+                check_port(engine, settings, None)
         engine.start(new_id)
+        started = time.monotonic()
         _announce(engine, new_id)
         prove_by_test(engine, new_id, settings.health_timeout, settings.start_timeout, 0)
-        outage = time.monotonic() - began
+        healthy = time.monotonic()
+        outage = healthy - began
         prove_service(engine, new_id, settings)
         if approve:
-            approve(new_id)
+            approve(new_id, round(healthy - started, 3))
     except Exception as error:
         # Whatever it was, an error of the role's own too: the service comes back first.
         cause = Failure.of(error, SWAP, "")
-        evidence = cause.evidence if isinstance(error, NotProven) else _late_evidence(engine, new_id)
+        evidence = cause.evidence if isinstance(error, (NotProven, Failure)) else _late_evidence(engine, new_id)
         remedy = refused(cause.message, settings, cause.remedy) if isinstance(error, EngineError) else cause.remedy
         still_runs = undo(engine, settings, old, new_id)
         message = f"the new container of {body['Image']} failed in the service's place: {cause.message}"
@@ -93,6 +103,15 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
     return Swap("replaced" if old else "created", new_id, old["Id"] if old else "", round(outage, 3))
 
 
+def _set_aside(engine: Engine, settings: Settings, old_id: str) -> None:
+    """Give the old container its other name; one that the Engine is about to start again cannot be renamed before it is stopped."""
+    try:
+        engine.rename(old_id, set_aside_name(settings.name))
+    except EngineError:
+        engine.stop(old_id, settings.stop_timeout)
+        engine.rename(old_id, set_aside_name(settings.name))
+
+
 def _announce(engine: Engine, container_id: str) -> None:
     """Let a new container be the first to speak on its network, so that clients reach it at once.
 
@@ -103,7 +122,9 @@ def _announce(engine: Engine, container_id: str) -> None:
     for network in networks.values():
         if network.get("Gateway"):
             # To the port that discards; whether anybody is there makes no difference. An image without wget loses that second.
-            engine.run_unheard(container_id, ["wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"])
+            engine.run_unheard(
+                container_id, ["env", "http_proxy=", "wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"]
+            )
 
 
 def _late_evidence(engine: Engine, container_id: str) -> list[str]:
@@ -142,14 +163,22 @@ def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_
         restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
         prove_by_test(engine, old["Id"], settings.health_timeout, settings.start_timeout, 0, restarts=restarts)
     except NotProven as failure:
-        if health(old).get("Status") == "unhealthy":
+        was = _ailment(old)
+        if was:
             _drop(engine, new_id)
-            return f"The earlier container {old['Id'][:12]} is back as it was: running, but unhealthy ({failure.message})."
+            return f"The earlier container {old['Id'][:12]} is back as it was: {was} ({failure.message})."
         raise _stuck(engine, name, old["Id"], new_id, failure.message) from failure
     except Exception as error:
         raise _stuck(engine, name, old["Id"], new_id, Failure.of(error, ROLLBACK, "").message) from error
     _drop(engine, new_id)
     return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
+
+
+def _ailment(container: Mapping[str, Any]) -> str:
+    """Return what was wrong with a running container, "" where nothing was."""
+    if ends_again_and_again(container):
+        return "it ends each time that the Engine starts it"
+    return "running, but unhealthy" if health(container).get("Status") == "unhealthy" else ""
 
 
 def _drop(engine: Engine, container_id: str) -> None:

@@ -46,13 +46,17 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
+def _leaves_or_is_root(path: str) -> bool:
+    return leaves("", path) or os.path.normpath(path) == "."
+
+
 def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
     """Delete paths from a staged context and unpack an archive of `write_archive` into it.
 
     Every name must lie within `root`, or ContextError is raised: the archive travelled.
     """
     for path in sorted(delete, reverse=True):
-        if leaves("", path) or any((root / above).is_symlink() for above in parents(path)):
+        if _leaves_or_is_root(path) or any((root / above).is_symlink() for above in parents(path)):
             raise ContextError(f"refusing to delete {path!r} outside of {root}", "Run again.")
         _remove(root / path)
     directories = {"": True}
@@ -62,7 +66,7 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
             if parent not in directories:
                 # A link on the way would lead elsewhere, whatever the name says.
                 directories[parent] = not any((root / above).is_symlink() for above in (parent, *parents(parent)))
-            if leaves("", member.name) or (member.issym() and leaves(member.name, member.linkname)) or not directories[parent]:
+            if _leaves_or_is_root(member.name) or (member.issym() and leaves(member.name, member.linkname)) or not directories[parent]:
                 raise ContextError(f"refusing to unpack {member.name!r} outside of {root}", "Run again.")
             target = root / member.name
             if member.isdir():
@@ -80,6 +84,6 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
                 content = stream.extractfile(member)
                 if content is None:
                     raise ContextError(f"refusing to unpack {member.name!r}, which has no content", "Run again.")
-                write_file(target, content, member.mode)
+                write_file(target, content, 0o755 if member.mode & 0o100 else 0o644)
             else:
                 raise ContextError(f"refusing to unpack {member.name!r}, which is no file, directory or symbolic link", "Run again.")

@@ -43,7 +43,8 @@ class ContractBroken(Failure):
 def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module deploy.
+    :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `demands`: what is asked of it,
+        as one word.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
@@ -51,27 +52,46 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     """
     began = time.monotonic()
     settings, reference = params["settings"], params["image"]
-
-    def look(container_id: str) -> Evidence:
-        base = _base_of(engine, reference) or params["bases"][1]
-        binary = f"/usr/local/bin/{settings.name}"
-        try:
-            return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary)
-        except (ArchiveError, tarfile.TarError, OSError) as error:
-            raise Failure.of(error, CONTRACT, UNTOUCHED) from error
-
     proof = refusal = None
     try:
-        proof, found = prove(engine, settings, reference, look)
+        proof, found = prove(engine, settings, reference, lambda container_id: examine(engine, params, container_id))
     except NoHealthCheck as unprovable:
         # It is held to the contract as it lies there, which names what is missing.
-        refusal, found = unprovable, look("")
+        refusal, found = unprovable, examine(engine, params)
+    verified = judged(engine, params, found, proof.start_seconds if proof else None, began=began)
+    if refusal:
+        raise refusal
+    return verified
+
+
+def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -> Evidence:
+    """Return what can be known of an image, and of a container of it where one is given; params: as `verify` takes them."""
+    settings, reference = params["settings"], params["image"]
+    base = _base_of(engine, reference) or params["bases"][1]
+    try:
+        binary = f"/usr/local/bin/{settings.name}"
+        return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary, earlier=params["earlier"])
+    except (ArchiveError, tarfile.TarError, OSError) as error:
+        raise Failure.of(error, CONTRACT, UNTOUCHED) from error
+
+
+def judged(
+    engine: Engine, params: Mapping[str, Any], found: Evidence, start_seconds: float | None, *, candidate: bool = True, began: float
+) -> dict[str, Any]:
+    """Hold evidence to the contract; raise ContractBroken where it breaks it.
+
+    :param start_seconds: how long the container took until healthy, None where none was started.
+    :param candidate: whether that was a candidate.
+    :param began: since when it is worked on, monotonic.
+    :returns: what the module deploy returns under `verify`.
+    """
+    settings, reference = params["settings"], params["image"]
     found = replace(found, dockerfile=params["dockerfile"] or None, binary=_without_secrets(found.binary, settings))
     expected = Expected.from_settings(
         settings,
-        candidate=True,
+        candidate=candidate,
         source_date=params["source_date"],
-        start_seconds=proof.start_seconds if proof else None,
+        start_seconds=start_seconds,
         build_seconds=params["build"].get("seconds"),
         build_cached=bool(params["build"].get("cached")),
     )
@@ -80,9 +100,9 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
-        "demands": settings.demands,
+        "demands": params["demands"],
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "start_seconds": proof.start_seconds if proof else None,
+        "start_seconds": start_seconds,
         "seconds": round(time.monotonic() - began, 2),
         # What files, labels and linters are called is anybody's text.
         "facts": visible(facts(found, expected, results, document)),
@@ -90,8 +110,6 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     }
     if verified["verdict"] == FAIL:
         raise ContractBroken(reference, verified, judge.failures(results))
-    if refusal:
-        raise refusal
     return verified
 
 

@@ -1,15 +1,31 @@
-"""Addresses of git repositories, and what of them may be shown: never who asks, and with what password."""
+"""Addresses of git repositories: which of them are taken, and what of them may be shown: never who asks, and with what password."""
 
 from __future__ import annotations
 
 import re
 import urllib.parse
 
+from ..common.secrets import credentials, without_credentials
+
 _SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh", "ssh+git", "git+https", "git+http", "ftp", "ftps"})
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _PATH = re.compile(r"[A-Za-z0-9._~/+ -]*")
 # user@host:path, as ssh and scp write it: https://git-scm.com/docs/git-clone#_git_urls
 _SCP = re.compile(rf"(?:[A-Za-z0-9_.-]+@)?({_HOST.pattern.partition('|')[0]}):(?!//)(.*)", re.DOTALL)
+# What git itself knows beside file: another one would be a program of the host's, git-remote-<name>.
+_TAKEN = _SCHEMES - {"git+https", "git+http"}
+_TRANSPORTS = "names no way that is taken; write it by https, ssh, git or file, in small letters, or as user@host:path"
+_PASSWORD = (
+    "has a password, which git takes by http and https alone; write it by https, or as ssh://user@host/path, with a key of SSH on the host"
+)
+_QUERY = (
+    "has a query or a fragment, which everybody on the host would see; give a token as https://user:token@host/path, "
+    'with "?" as %3F and "#" as %23 in it, or let git on the host have it (a credential helper, a key of SSH)'
+)
+_PLACE = (
+    'has an "@" where no user ends; write it as https://user:password@host/path or user@host:path, '
+    'with "@" as %40 and "/" as %2F in a user, in a password and in the path of a URL'
+)
 HIDDEN = "(an address that is not shown)"
 
 
@@ -34,3 +50,28 @@ def shown_address(address: str) -> str:
         return ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path}"
+
+
+def fault_of(address: str) -> str:
+    """Return why an address is not taken, as the end of a sentence with what to do, "" for one that is. It quotes nothing of the address.
+
+    What git gets is an argument, which everybody on the host sees (ps): a secret stands where `credentials` finds it and takes it out, or
+    nowhere.
+    """
+    bare = without_credentials(address)
+    scheme, is_url, rest = bare.partition("://")
+    if not is_url:
+        first = bare.partition("/")[0]
+        if re.match(r"[A-Za-z0-9+.-]+::|(?:https?|ftps?):", first, re.I):
+            return _TRANSPORTS
+        # user@host:path, or else a path of the host's.
+        return _PLACE if "@" in (bare.partition(":")[2] if ":" in first else first) else ""
+    if scheme == "file":
+        return ""
+    if scheme not in _TAKEN:
+        return _TRANSPORTS
+    if credentials(address) and not scheme.startswith(("http", "ftp")):
+        return _PASSWORD
+    if set(rest) & set("?#"):
+        return _QUERY
+    return _PLACE if "@" in rest.partition("/")[2] else ""

@@ -11,6 +11,10 @@ from .gofile import read_head
 from .packages import Module, argument
 
 _SHOWN = 20
+_CGO = (
+    'A static build switches cgo off (CGO_ENABLED=0), so a file that imports "C" is no part of it. Write it in pure Go, or use a pure Go package '
+    "instead (for SQLite modernc.org/sqlite)."
+)
 
 
 def shown(items: Iterable[str]) -> str:
@@ -42,7 +46,8 @@ class MainChoice:
             raise SourceError(
                 f"module {self.module.mod.module} has {len(self.candidates)} main packages, "
                 f"but none at its root or in ./cmd/{name}: {self._listed()}",
-                f"Set {MAIN} to one of them.",
+                f"Set {MAIN} to one of them."
+                + (f" If the service's module is another one, set {MODULE_DIR}: {self._nested()}." if self.nested else ""),
                 MAIN,
             )
         else:
@@ -58,6 +63,9 @@ class MainChoice:
 
     def _listed(self) -> str:
         return shown(map(argument, self.candidates))
+
+    def _nested(self) -> str:
+        return shown(map(argument, self.nested))
 
     def _packages(self, directory: str) -> dict[str, str]:
         """Return the packages that build in a directory with the first file of each."""
@@ -113,7 +121,8 @@ class MainChoice:
             if not files:
                 raise self._wrong(wanted, "there is no Go file in it")
             reasons = shown(f"{file.name} ({file.excluded})" for file in files)
-            raise self._wrong(wanted, f"no Go file in it builds for {self.target}: {reasons}")
+            remedy = _CGO if all('import "C"' in file.excluded for file in files) else ""
+            raise self._wrong(wanted, f"no Go file in it builds for {self.target}: {reasons}", remedy)
         if "main" not in self._packages(directory):
             raise self._wrong(wanted, f"it is package {package}, not package main")
         return directory
@@ -138,9 +147,11 @@ class MainChoice:
             problem += f"; files of package main that do not build for {self.target}: {shown(excluded)}"
             remedy = f"Set {BUILD_TAGS} to the tags the program is built with, or {SOURCE} to one for {self.target}."
             variable = BUILD_TAGS
+            if all('import "C"' in reason for reason in excluded):
+                remedy, variable = _CGO, SOURCE
             if any(file.irregular for directory in self.searched for file in self.module.files(directory)):
                 remedy, variable = "Put regular files in their place, within the source.", SOURCE
         if self.nested:
-            remedy = f"Set {MODULE_DIR} to the service's module; in this one lie {shown(map(argument, self.nested))}."
+            remedy = f"Set {MODULE_DIR} to the service's module; in this one lie {self._nested()}."
             variable = MODULE_DIR
         return SourceError(problem, remedy, variable)

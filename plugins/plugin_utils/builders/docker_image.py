@@ -38,7 +38,7 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
     head, _marker, tail = str(result.get("msg") or "").partition(", logs: ")
     try:
         lines = [str(line) for line in ast.literal_eval(tail)] if tail else []
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         lines = tail.splitlines()
     instruction, last = "", lines
     for index, line in enumerate(lines):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import itertools
 from types import ModuleType
+from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.secrets import mask
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
+from ansible_collections.proven.go_service.plugins.plugin_utils.build_log import explain
 from ansible_collections.proven.go_service.plugins.plugin_utils.builders import buildx, docker_image
 from build_logs import BUILDKIT, CLASSIC, classic, failed
+from fuzzing import EXAMPLES, LOG_TEXT, assert_shown
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 
 def test_steps() -> None:
@@ -121,3 +127,81 @@ def test_a_build_that_fails_before_its_first_step(builder: ModuleType, message: 
     failure = builder.failure({"failed": True, "msg": message, "stderr": output})
     assert words in "\n".join([failure.message, *failure.evidence])
     assert failure.remedy
+
+
+DNS_2 = (
+    "fetch https://dl-cdn.alpinelinux.org/alpine/v3.20/main/x86_64/APKINDEX.tar.gz\n"
+    "WARNING: fetching https://dl-cdn.alpinelinux.org/alpine/v3.20/main: temporary error (try again later)\n"
+    "ERROR: unable to select packages:\n  tzdata (no such package):\n    required by: world[tzdata]"
+)
+
+
+DNS_3 = (
+    "WARNING: updating and opening https://dl-cdn.alpinelinux.org/alpine/v3.24/main/x86_64/APKINDEX.tar.gz: DNS: name does not exist\n"
+    "4 unavailable, 0 stale; 17 distinct packages available\n"
+    "ERROR: unable to select packages:\n  tzdata (no such package):\n    required by: world[tzdata]"
+)
+
+
+ALIKE = {
+    DNS_2: "apk does not reach",
+    DNS_3: "apk does not reach",
+    "ERROR: tzdata-2025b-r0: package mentioned in index not found (try 'apk update')": "apk does not reach",
+    "ERROR: curl-8.1-r0: TLS: server certificate not trusted": "apk does not reach",
+    "ERROR: unable to select packages:\n  curl-8.17.0-r1:\n    breaks: world[curl=8.1.0-r0]": "names and versions in go_service_packages",
+    "ERROR: 'cu rl' is not a valid world dependency, format is name(@tag)([<>~=]version)": "names and versions in go_service_packages",
+    "ERROR: Unable to lock database: Permission denied\nERROR: Failed to open apk database: Permission denied": "go_service_runtime_image that works as root",
+    "adduser: /etc/passwd: Permission denied": "go_service_runtime_image that works as root",
+    "Error building app - code: None, message: network nonet not found": "The Engine has no network nonet. Set go_service_build_network",
+    "go: unsupported GOOS/GOARCH pair linux/z80": "Leave GOOS and GOARCH out of go_service_build_env",
+    "go: example.org/y@v1.0.0: module lookup disabled by GOPROXY=off": "cannot download modules",
+    "go: module ./dep requires go >= 1.99 (running go 1.27.3; GOTOOLCHAIN=local)": "./dep, on which the source depends, needs Go 1.99",
+    "go: example.org/dep@v1.2.3 requires go >= 1.30 (running go 1.27.3)": "example.org/dep@v1.2.3, on which the source depends, needs Go 1.30",
+    "go: go.work requires go >= 1.30 (running go 1.27.3; GOTOOLCHAIN=local)": "The module needs a newer Go",
+}
+
+
+@pytest.mark.parametrize(("printed", "remedy"), ALIKE.items())
+def test_words_that_look_alike_are_told_apart(printed: str, remedy: str) -> None:
+    assert remedy in explain("", "RUN x", printed.splitlines()).remedy
+
+
+def test_lines_with_nothing_on_them_are_left_out() -> None:
+    assert explain("", "RUN x", ["a", "", " ", "", "b"]).evidence == ["a", "b"]
+
+
+PROJECT = st.fixed_dictionaries({}, optional={"module_path": LOG_TEXT, "cgo_files": st.lists(LOG_TEXT, max_size=2)})
+
+
+@EXAMPLES
+@given(head=LOG_TEXT, instruction=LOG_TEXT, printed=st.lists(LOG_TEXT, max_size=5), project=PROJECT)
+@example(head="", instruction="", printed=[], project={})
+@example(head="", instruction="", printed=["package x is not in std {0} {1}"], project={"module_path": "x"})
+@example(head="", instruction="", printed=["build constraints exclude all Go files in {1}{x}"], project={})
+def test_any_build_log_is_explained(head: str, instruction: str, printed: list[str], project: dict[str, Any]) -> None:
+    assert_shown(build_log.explain(head, instruction, printed, project))
+
+
+@EXAMPLES
+@given(message=LOG_TEXT, stdout=LOG_TEXT, stderr=LOG_TEXT, project=PROJECT)
+@example(message=", logs: [" + "[" * 50_000, stdout="", stderr="", project={})
+@example(message=", logs: " + "-" * 50_000 + "1", stdout="", stderr="", project={})
+@example(message=", logs: ['a', 1, None, b'x', {}]", stdout="", stderr="", project={})
+@example(message=", logs: 1", stdout="", stderr="", project={})
+@example(message=", logs: None", stdout="", stderr="", project={})
+def test_any_result_of_a_builder_is_explained(message: str, stdout: str, stderr: str, project: dict[str, Any]) -> None:
+    result = {"failed": True, "msg": message, "stdout": stdout, "stderr": stderr}
+    for builder in (docker_image, buildx):
+        assert_shown(builder.failure(result, project))
+        assert_shown(builder.failure({"stdout": stdout, "stderr": stderr}, project))
+        for step in build_log.steps(builder.log(result)):
+            assert step["instruction"] is not None
+        builder.was_cached(builder.log(result))
+
+
+@EXAMPLES
+@given(value=st.text(min_size=8, max_size=30), before=LOG_TEXT, after=LOG_TEXT)
+def test_no_value_is_quoted(value: str, before: str, after: str) -> None:
+    """Wherever it stands: the values of the build by their instruction, all others by what they are."""
+    masked = mask(f"{before}{value}{after}", (value,))
+    assert value not in masked or value in before + after or not mask(value, (value,)).count("***")

@@ -56,7 +56,8 @@ def judge_findings(name: str, dockerfile: Mapping[str, Any] | None, numeric_user
 )
 def dockerfile_hadolint(evidence: Evidence, expected: Expected) -> Outcome:
     """hadolint finds nothing at `warning` or above in the rendered Dockerfile, and nothing at `info` or above with
-    go_service_numeric_user. It runs on the controller; without hadolint there it is a skip."""
+    go_service_numeric_user. It runs on the controller; without hadolint there it is a skip. Not counted is DL3064 for the names in
+    go_service_build_env and go_service_build_args: they are the builder stage's, and the image has nothing of them."""
     return judge_findings("hadolint", evidence.dockerfile, expected.numeric_user)
 
 

@@ -8,9 +8,11 @@ where the host has one. Nothing is written, started or changed. Judging is done 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO, Any
 
+from ...common.names import OCI
 from ...engine.client import Engine, Missing
 from . import image_archive, scanners
 from .build_info import BuildInfoError, read_build_info
@@ -22,6 +24,10 @@ from .process import memory_in_use, read_process
 
 # What the Engine itself puts into every container, which only a container's own file system shows.
 _ENGINE_PATHS = ("/.dockerenv", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab")
+
+
+# What the role's Dockerfile adds to a base first: the user, after packages where some are asked for.
+OWN_FIRST, OWN_PACKAGES = "adduser -D -H -s /sbin/nologin", "apk add --no-cache"
 
 
 def read_engine(engine: Engine) -> EngineFacts:
@@ -52,6 +58,19 @@ def _read_base(engine: Engine, reference: str, diff_ids: tuple[str, ...]) -> Bas
         labels=(record.get("Config") or {}).get("Labels") or {},
         layers=len(layers),
     )
+
+
+def _base_of_its_time(base: BaseFacts, archive: image_archive.ImageArchive, labels: Mapping[str, str]) -> BaseFacts:
+    """Return the base that an image of the role's was made from where its name has another image today, or none: what lies below the first
+    instruction of the role's own. Unchanged where that is not found."""
+    made_by = [step for step, _when in image_archive.instructions(archive.config)]
+    own = [number for number, step in enumerate(made_by) if OWN_FIRST in step][-1:]
+    if not own:
+        return base
+    first = own[0] - 1 if own[0] and OWN_PACKAGES in made_by[own[0] - 1] else own[0]
+    digest = labels.get(OCI + "base.digest", "")
+    digests = (f"{base.reference}@{digest}",) if digest else ()
+    return replace(base, found=True, matches=first > 0, renewed=True, id="", digests=digests, layers=first)
 
 
 def _text(contents: dict[str, IO[bytes]], *paths: str) -> str:
@@ -106,6 +125,7 @@ def collect(
     *,
     base_image_ref: str,
     binary_path: str,
+    earlier: bool = False,
     scanner: str | None = None,
 ) -> Evidence:
     """Gather the evidence of an image and of a container made from it.
@@ -116,6 +136,7 @@ def collect(
     :param base_image_ref: reference of the base image as the Engine knows it (a stand-in's own name, where one is
         used).
     :param binary_path: absolute path of the service's executable in the image.
+    :param earlier: the image was proven before, so that its own lowest layers are its base, whatever that is today.
     :param scanner: path of trivy or grype; None looks for one in PATH, "" uses none.
     :raises ArchiveError, tarfile.TarError: the Engine's image archive cannot be read.
     :raises EngineError: the Engine refuses or is out of reach; Missing where it has no such image or container.
@@ -127,6 +148,8 @@ def collect(
     wanted = (binary_path, PASSWD, GROUP, SHADOW, *OS_RELEASES, *APK_DATABASES)
     archive = engine.read_image(image_ref, lambda stream: image_archive.read_image(stream, diff_ids, wanted))
     base = _read_base(engine, base_image_ref, diff_ids)
+    if earlier and not base.matches:
+        base = _base_of_its_time(base, archive, (record.get("Config") or {}).get("Labels") or {})
     evidence = Evidence(
         image=_image_facts(image_ref, record, archive, base),
         base=base,

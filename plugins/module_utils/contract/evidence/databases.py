@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from .model import Account, Group, Package
 
@@ -10,6 +11,7 @@ from .model import Account, Group, Package
 APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 OS_RELEASES = ("/etc/os-release", "/usr/lib/os-release")
 PASSWD, GROUP, SHADOW = "/etc/passwd", "/etc/group", "/etc/shadow"
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 def parse_accounts(passwd: str, shadow: str) -> tuple[Account, ...]:
@@ -18,7 +20,7 @@ def parse_accounts(passwd: str, shadow: str) -> tuple[Account, ...]:
     accounts = []
     for line in passwd.splitlines():
         row = line.split(":")
-        if len(row) == 7 and row[2].isdigit() and row[3].isdigit():
+        if len(row) == 7 and _NUMBER.fullmatch(row[2]) and _NUMBER.fullmatch(row[3]):
             # "x" means that the password is in /etc/shadow; anything else in this field is the password itself.
             password = passwords.get(row[0]) if row[1] == "x" else row[1]
             accounts.append(Account(row[0], int(row[2]), int(row[3]), row[6], password))
@@ -30,7 +32,7 @@ def parse_groups(text: str) -> tuple[Group, ...]:
     groups = []
     for line in text.splitlines():
         row = line.split(":")
-        if len(row) == 4 and row[2].isdigit():
+        if len(row) == 4 and _NUMBER.fullmatch(row[2]):
             groups.append(Group(row[0], int(row[2]), tuple(name for name in row[3].split(",") if name)))
     return tuple(groups)
 

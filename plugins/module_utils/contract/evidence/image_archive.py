@@ -174,7 +174,7 @@ def _entry(
     if member.isdir():
         kind = DIRECTORY
     elif member.issym():
-        kind, target, size = SYMLINK, member.linkname, len(member.linkname.encode())
+        kind, target, size = SYMLINK, member.linkname, len(member.linkname.encode("utf-8", "surrogateescape"))
     elif member.islnk():
         kind, target = HARDLINK, _absolute(member.linkname)
     elif member.isfile():
@@ -255,11 +255,14 @@ def _pick(documents: dict[str, bytes], diff_ids: tuple[str, ...]) -> tuple[dict[
     """The configuration and the names of the layers of the image with these layers."""
     if "manifest.json" not in documents:
         raise ArchiveError("the Engine's image archive has no manifest.json")
-    for record in json.loads(documents["manifest.json"]):
-        config = json.loads(documents.get(posixpath.normpath(record["Config"]), b"{}"))
-        found = tuple((config.get("rootfs") or {}).get("diff_ids") or ())
-        if found == diff_ids and len(record.get("Layers") or ()) == len(found):
-            return config, [posixpath.normpath(name) for name in record["Layers"]]
+    try:
+        for record in json.loads(documents["manifest.json"]):
+            config = json.loads(documents.get(posixpath.normpath(record["Config"]), b"{}"))
+            found = tuple((config.get("rootfs") or {}).get("diff_ids") or ())
+            if found == diff_ids and len(record.get("Layers") or ()) == len(found):
+                return config, [posixpath.normpath(name) for name in record["Layers"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArchiveError(f"the Engine's image archive has a manifest that cannot be read: {error}") from error
     raise ArchiveError("the Engine's image archive does not hold the image that was asked for")
 
 

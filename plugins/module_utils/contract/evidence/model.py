@@ -59,7 +59,8 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image."""
+    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image; renewed: these are known by the image alone,
+    since the base's name has another image today, or none."""
 
     reference: str
     found: bool = False
@@ -68,6 +69,7 @@ class BaseFacts:
     digests: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     layers: int = 0
+    renewed: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,5 +132,5 @@ def scan(image: str, scanner: str | None = None) -> ScanResult | None:
         return parse(json.loads(done.stdout))
     except subprocess.TimeoutExpired:
         return ScanResult(tool, problem=f"it did not end within {_SECONDS} s")
-    except (OSError, ValueError, KeyError, TypeError, ScanError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ScanError) as error:
         return ScanResult(tool, problem=f"its output cannot be read: {error}")

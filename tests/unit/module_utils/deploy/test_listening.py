@@ -16,6 +16,9 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.failure i
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import listening
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from fuzzing import EXAMPLES
+from hypothesis import example, given
+from hypothesis import strategies as st
 from samples import Settings
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -157,3 +160,17 @@ def test_where_a_service_listens_is_measured(  # noqa: PLR0917
     assert [word for word in words if word not in told] == []
     assert [word for word in remedy if word not in caught.value.remedy] == []
     assert [word for word in never if word in caught.value.remedy] == []
+
+
+FIELD = st.one_of(
+    st.sampled_from(["0:", "0A", "0100007F:1F90", ":", "zz:zz", "F" * 5000 + ":1", "0" * 32 + ":FFFF", "1"]), st.text(max_size=6)
+)
+
+
+@EXAMPLES
+@given(lines=st.lists(st.lists(FIELD, max_size=12).map(" ".join), max_size=5))
+@example(lines=["0: zz:zz x 0A 0 0 0 0 0 1"])
+@example(lines=[f"0: 0100007F:{'F' * 5000} x 0A 0 0 0 0 0 1"])
+def test_any_table_of_sockets_is_read(lines: list[str]) -> None:
+    for address, port in listening.parse_table("\n".join(lines)):
+        assert listening.told({(address, port)}).startswith(str(port))

@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership
+from fuzzing import EXAMPLES
+from hypothesis import given
+from hypothesis import strategies as st
 
 NAME = "api"
 OURS = f"# Dockerfile of {NAME}, written by the Ansible role go_service: x\n"
@@ -280,3 +285,30 @@ def test_a_directory_with_a_name_of_ours_is_told_from_one_without(place: Path, n
 def test_a_place_that_cannot_be_looked_into_may_have_our_names(place: Path) -> None:
     place.touch()
     assert ownership.has_our_names(place)
+
+
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@EXAMPLES
+@given(record=st.fixed_dictionaries({"service": st.just("app")}, optional={name: VALUE for name in ("trees", "images", "container", "x")}))
+def test_a_record_of_another_form_makes_nothing_the_roles_own(record: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(f"{directory}/context")
+        Path(directory, "context/kept").write_text("kept")
+        Path(directory, ownership.RECORD).write_text(json.dumps(record))
+        with suppress(Failure):
+            found = ownership.look(Path(directory), "app")
+            assert "context" in record["trees"] and found.trees == record["trees"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"service": "app"}', '{"service": "app", "trees": null}', "\x00"])
+def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / ownership.RECORD).write_text(text)
+    with pytest.raises(Failure, match="did not make it"):
+        ownership.look(tmp_path, "app")

@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, folded
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.container import create_body
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from fuzzing import EXAMPLES, LOG_TEXT
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import Settings
 
 REMEDIES = {
@@ -104,3 +107,12 @@ def test_a_secret_value_that_the_engine_refuses_is_not_told(settings: Settings) 
 
 def test_words_that_name_nothing_keep_the_general_remedy(settings: Settings) -> None:
     assert remedies.refused("the Engine is out of order", settings(), "Run again.") == "Run again."
+
+
+@EXAMPLES
+@given(evidence=st.lists(LOG_TEXT, max_size=5), values=st.lists(LOG_TEXT, max_size=3))
+def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(evidence: list[str], values: list[str]) -> None:
+    assert remedies.remedy_for(evidence)
+    wanted = {"volumes": values, "tmpfs": dict.fromkeys(values, "x"), "env": ["A"], "publish": "", "cpus": 1.0, "cap_add": values}
+    assert remedies.refused("\n".join(evidence), wanted, "otherwise")
+    assert len(folded(evidence)) <= len(evidence)

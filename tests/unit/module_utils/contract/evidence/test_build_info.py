@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import build_info, elf
+from ansible_collections.proven.go_service.plugins.module_utils.common.text import visible
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    build_info,
+    elf,
+)
+from fuzzing import EXAMPLES, LINES, SOUP
+from hypothesis import given
 
 
 def test_build_info():
@@ -97,3 +103,12 @@ def test_against_go_version(tmp_path: Path, go_binary: Path):
     assert info.settings["-ldflags"] == "-w -s -X main.x=1"
     assert facts.static
     assert facts.symbol_sections == ()
+
+
+@EXAMPLES
+@given(version=SOUP, text=LINES)
+def test_any_build_information_is_read_or_refused(version: str, text: str) -> None:
+    try:
+        build_info.parse_build_info(version, text)
+    except build_info.BuildInfoError as error:
+        assert visible(str(error))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import collect
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    collect,
+)
+from fuzzing import EXAMPLES, read_all
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def test_collect():
@@ -116,3 +121,20 @@ def test_user_ids(user, ids, name):
     found = samples.good_evidence(config={"User": user})
     assert found.user_ids == ids
     assert (found.account.name if found.account else None) == name
+
+
+@EXAMPLES
+@given(content=st.binary(max_size=300))
+def test_any_bytes_are_no_executable(content: bytes) -> None:
+    read_all(content)
+    read_all(b"\x7fELF\x02\x01" + content)
+
+
+@EXAMPLES
+@given(changes=st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=8)), max_size=6), end=st.integers(0, 4000))
+def test_a_damaged_go_binary_is_read_or_refused(changes: list[tuple[int, bytes]], end: int) -> None:
+    damaged = bytearray(samples.GOOD_BINARY)
+    for place, change in changes:
+        damaged[place : place + len(change)] = change
+    read_all(bytes(damaged))
+    read_all(bytes(damaged[:end]))

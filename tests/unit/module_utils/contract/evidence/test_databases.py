@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import databases, model
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    databases,
+    model,
+    process,
+)
+from fuzzing import EXAMPLES, LINES
+from hypothesis import given
 
 
 def test_accounts():
@@ -37,3 +43,13 @@ def test_os_release():
         "ID": "alpine",
         "PRETTY_NAME": "Alpine Linux",
     }
+
+
+@EXAMPLES
+@given(text=LINES, other=LINES)
+def test_any_database_of_an_image_is_read(text: str, other: str) -> None:
+    databases.parse_accounts(text, other)
+    databases.parse_groups(text)
+    databases.parse_apk_database(text)
+    databases.parse_os_release(text)
+    process.parse_process_status(text)

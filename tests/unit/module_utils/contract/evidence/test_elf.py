@@ -5,10 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import build_info, elf
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    build_info,
+    elf,
+)
+from fuzzing import EXAMPLES, read_all
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -80,3 +87,15 @@ def test_every_single_damaged_byte_is_handled():
         for read in (elf.read_elf, build_info.read_build_info):
             with contextlib.suppress(elf.ElfError, build_info.BuildInfoError):
                 read(io.BytesIO(bytes(damaged)))
+
+
+NUMBER = st.one_of(st.integers(0, 300), st.sampled_from([2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]))
+
+
+@EXAMPLES
+@given(fields=st.lists(NUMBER, min_size=13, max_size=13), wide=st.booleans(), order=st.sampled_from("<>"), rest=st.binary(max_size=600))
+def test_any_elf_header_is_read_or_refused(fields: list[int], wide: bool, order: str, rest: bytes) -> None:
+    words = "HHI" + ("QQQ" if wide else "III") + "IHHHHHH"
+    limits = {"H": 0xFFFF, "I": 0xFFFFFFFF, "Q": 2**64 - 1}
+    header = struct.pack(order + words, *(min(value, limits[word]) for word, value in zip(words, fields)))
+    read_all(bytes([127, 69, 76, 70, 2 if wide else 1, 1 if order == "<" else 2]) + bytes(10) + header + rest)

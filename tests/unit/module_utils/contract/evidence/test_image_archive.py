@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import tarfile
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import image_archive
+from ansible_collections.proven.go_service.plugins.module_utils.common.text import visible
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    image_archive,
+)
+from fuzzing import ANY_JSON, EXAMPLES, SOUP
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("form", ["docker", "oci", "gzip"])
@@ -129,3 +136,82 @@ def test_merge():
 def test_instructions(created_by, shown):
     """The history of both builders reads as the Dockerfile did."""
     assert image_archive.instruction(created_by) == shown
+
+
+def archive(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """Return a tar file."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, content in members:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return written.getvalue()
+
+
+PATH = st.text(st.one_of(st.sampled_from("./\\-\n.wh"), st.characters(exclude_characters="\0")), max_size=20)
+
+
+@st.composite
+def tars(draw: st.DrawFn) -> bytes:
+    """Return a tar file of any members, perhaps damaged."""
+    members = []
+    for name in draw(st.lists(PATH, max_size=6)):
+        info = tarfile.TarInfo(name or "x")
+        info.type = draw(st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, b"Z"]))
+        info.linkname = draw(PATH)
+        content = draw(st.binary(max_size=20)) if info.type == tarfile.REGTYPE else b""
+        members.append((info, content))
+    try:
+        made = bytearray(archive(members))
+    except UnicodeError:
+        made = bytearray(archive([]))
+    for place, change in draw(st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=12)), max_size=4)):
+        made[place : place + len(change)] = change
+    return bytes(made[: draw(st.sampled_from([None, 600, 1100]))])
+
+
+# What is told as a damaged archive.
+DAMAGED = (tarfile.TarError, EOFError, image_archive.ArchiveError)
+
+
+@EXAMPLES
+@given(content=tars())
+def test_any_layer_is_read_or_refused(content: bytes) -> None:
+    try:
+        found = image_archive.read_layer(io.BytesIO(content), frozenset({"/x"}))
+    except DAMAGED:
+        return
+    files = image_archive.merge([found])
+    # What is found goes into a report.
+    json.dumps(visible(list(files))).encode()
+
+
+def test_names_and_targets_that_are_no_text_are_read() -> None:
+    info = tarfile.TarInfo("caf\udce9")
+    info.type, info.linkname = tarfile.SYMTYPE, "\udce9"
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.addfile(info)
+    found = image_archive.read_layer(io.BytesIO(written.getvalue()))
+    (entry,) = found.entries.values()
+    assert (entry.type, entry.size) == (image_archive.SYMLINK, 1)
+
+
+@EXAMPLES
+@given(
+    manifest=st.one_of(ANY_JSON.map(json.dumps), SOUP),
+    config=st.one_of(ANY_JSON.map(json.dumps), SOUP),
+    layer=tars(),
+    diff_ids=st.lists(SOUP, max_size=2),
+)
+@example(manifest='[{"Config": "c.json", "Layers": ["l"]}]', config='{"rootfs": []}', layer=b"", diff_ids=["sha256:x"])
+@example(manifest='{"a": 1}', config="{}", layer=b"", diff_ids=[])
+@example(manifest="[" * 100_000, config="{}", layer=b"", diff_ids=[])
+def test_any_image_is_read_or_refused(manifest: str, config: str, layer: bytes, diff_ids: list[str]) -> None:
+    texts = {"manifest.json": manifest, "c.json": config}
+    members = [(tarfile.TarInfo(name), text.encode("utf-8", "replace")) for name, text in texts.items()]
+    packed = archive([*members, (tarfile.TarInfo("l"), layer)])
+    try:
+        image_archive.read_image(io.BytesIO(packed), diff_ids)
+    except DAMAGED:
+        return

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import scanners
+from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import (
+    scanners,
+)
+from fuzzing import ANY_JSON, EXAMPLES
+from hypothesis import given
 
 TRIVY = {
     "SchemaVersion": 2,
@@ -122,3 +128,21 @@ def test_no_scanner(monkeypatch, tmp_path):
     assert scanners.scan("x:1") is None
     assert scanners.scan("x:1", "") is None
     assert "neither trivy nor grype" in scanners.scan("x:1", "/opt/clair").problem
+
+
+@EXAMPLES
+@given(document=ANY_JSON)
+def test_any_answer_of_a_scanner_is_read_or_refused(document: Any) -> None:
+    for parse in (scanners.parse_trivy, scanners.parse_grype):
+        # What `scan` tells as an answer that cannot be read.
+        with suppress(ValueError, KeyError, TypeError, AttributeError, scanners.ScanError):
+            parse(document)
+
+
+@pytest.mark.parametrize("document", [{"SchemaVersion": 2, "Results": ["x"]}, {"matches": [{"vulnerability": 1}]}, {"matches": ["x"]}])
+def test_an_answer_of_another_form_is_a_problem_of_the_scanner(document: Any, tmp_path: Any) -> None:
+    for name in ("trivy", "grype"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(document)}\nEND\n")
+        (tmp_path / name).chmod(0o755)
+        found = scanners.scan("image", str(tmp_path / name))
+        assert found and found.problem

@@ -1,0 +1,66 @@
+"""Signals that end a module: it cleans up and tells of it, and what must not be left half done is brought to its end first."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+# What Ctrl-C, the end of a session and `kill` send.
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A signal ends this module. It is no Exception, so that nothing that goes on after an error goes on after it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.name = signal.Signals(number).name
+
+
+class _State:
+    """depth: how many works are under way that come to their end first; waiting: the signal that came meanwhile; told: whether one was raised."""
+
+    depth = 0
+    waiting = 0
+    told = False
+
+
+def _came(number: int, _frame: FrameType | None) -> None:
+    if _State.told:
+        # What cleans up after the first one is not broken off by a second.
+        return
+    if _State.depth:
+        _State.waiting = _State.waiting or number
+        return
+    _State.told = True
+    raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def heeding() -> Iterator[None]:
+    """Have Interrupted raised by a signal; one that whoever started this process ignores stays ignored."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, _came)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def whole() -> Iterator[None]:
+    """Bring what is done inside to its end, by success or by error; a signal that comes meanwhile is raised after it."""
+    _State.depth += 1
+    try:
+        yield
+    finally:
+        _State.depth -= 1
+        waiting = 0 if _State.depth else _State.waiting
+        if waiting:
+            _State.waiting = 0
+            _came(waiting, None)
