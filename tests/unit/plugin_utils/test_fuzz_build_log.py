@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from ansible_collections.proven.go_service.plugins.action import fetch
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, folded
 from ansible_collections.proven.go_service.plugins.module_utils.common.secrets import mask
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.common.text import visible
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import remedies
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_log
@@ -14,7 +17,13 @@ from ansible_collections.proven.go_service.plugins.plugin_utils.builders import 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = settings(max_examples=200, deadline=2000, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(
+    max_examples=200,
+    deadline=2000,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 WORDS = st.sampled_from(
     [
         "Step 3/9 : ",
@@ -89,19 +98,24 @@ def test_any_result_of_a_builder_is_explained(message: str, stdout: str, stderr:
         builder.was_cached(builder.log(result))
 
 
+@pytest.fixture
+def wanted(settings: Any) -> Settings:
+    """Return the role's settings."""
+    return settings()
+
+
 @EXAMPLES
 @given(evidence=st.lists(TEXT, max_size=5), values=st.lists(TEXT, max_size=3))
-def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(evidence: list[str], values: list[str]) -> None:
+def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(wanted: Settings, evidence: list[str], values: list[str]) -> None:
     assert remedies.remedy_for(evidence)
-    wanted = {"volumes": values, "tmpfs": dict.fromkeys(values, "x"), "env": ["A"], "publish": "", "cpus": 1.0, "cap_add": values}
-    assert remedies.refused("\n".join(evidence), wanted, "otherwise")
+    asked = replace(wanted, volumes=tuple(values), tmpfs=dict.fromkeys(values, "x"), env={"A": "b"}, publish=None, cap_add=tuple(values))
+    assert remedies.refused("\n".join(evidence), asked, "otherwise")
     assert len(folded(evidence)) <= len(evidence)
 
 
 @EXAMPLES
 @given(said=TEXT, stderr=TEXT)
-def test_any_words_of_git_have_a_remedy(said: str, stderr: str) -> None:
-    wanted = {"source": "https://example.com/x", "source_version": "HEAD"}
+def test_any_words_of_git_have_a_remedy(wanted: Settings, said: str, stderr: str) -> None:
     check(fetch.explain({"msg": said, "stderr": stderr}, wanted, UNTOUCHED))
 
 

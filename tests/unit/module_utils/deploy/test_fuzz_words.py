@@ -45,7 +45,7 @@ def test_a_record_of_another_form_makes_nothing_the_roles_own(record: dict[str, 
         Path(directory, "context/kept").write_text("kept")
         Path(directory, ownership.RECORD).write_text(json.dumps(record))
         with suppress(Failure):
-            found = ownership.look(Path(directory), "app")
+            found = ownership.examine(Path(directory), "app")
             assert "context" in record["trees"] and found.trees == record["trees"]
 
 
@@ -54,4 +54,4 @@ def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / ownership.RECORD).write_text(text)
     with pytest.raises(Failure, match="did not make it"):
-        ownership.look(tmp_path, "app")
+        ownership.examine(tmp_path, "app")
