@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import importlib
-import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
+from module_processes import run_module
 from plays import PROJECT, RUNTIME, SERVE
 
 ROLE = PROJECT / "roles/go_service"
@@ -60,29 +59,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def load(name: str) -> ModuleType:
     """Import a plugin of the collection, such as `action.prepare`."""
     return importlib.import_module(f"ansible_collections.proven.go_service.plugins.{name}")
-
-
-def start_module(name: str, directory: Path, **arguments: Any) -> subprocess.Popen[str]:
-    """Start a module of the collection as Ansible would on this machine; directory: where its arguments are written."""
-    file = directory / "arguments.json"
-    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, default=Settings.as_json))
-    start = (
-        f"import runpy, sys; sys.path.insert(0, {str(PROJECT / 'collections')!r}); "
-        f"sys.argv[1:] = [{str(file)!r}]; runpy.run_module('ansible_collections.proven.go_service.plugins.modules.{name}', run_name='__main__')"
-    )
-    return subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def result_of(module: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return the result of a module that was started."""
-    output, errors = module.communicate()
-    assert output, errors
-    return json.loads(output)
-
-
-def run_module(name: str, directory: Path, **arguments: Any) -> dict[str, Any]:
-    """Run a module of the collection as Ansible would on this machine, and return its result; directory: where its arguments are written."""
-    return result_of(start_module(name, directory, **arguments))
 
 
 @pytest.fixture(scope="session")

@@ -84,9 +84,18 @@ def read(engine: Engine, name: str, directory: Path) -> History:
 
 def _parse(name: str, labels: Mapping[str, str]) -> History:
     report = zlib.decompress(base64.b64decode(labels[LABEL_REPORT]))
-    return History(
-        name, json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN]), _report(report), labels.get(LABEL_RETURNING, "")
-    )
+    images, container = json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN])
+    return _whole(History(name, images, container, _report(report), labels.get(LABEL_RETURNING, "")))
+
+
+def _whole(history: History) -> History:
+    """Return a history whose parts are of the kinds that they should be; raise TypeError otherwise."""
+    images = history.images if history.images is not None else {}
+    if not isinstance(images, dict) or not isinstance(history.container, dict):
+        raise TypeError("no history")
+    if not all(isinstance(entry, dict) and isinstance(entry.get("id"), str) and "proven" in entry for entry in images.values()):
+        raise TypeError("no history of images")
+    return history
 
 
 def _report(text: str | bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.proven.go_service.plugins.action import fetch
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED
 from fuzzing import EXAMPLES, LOG_TEXT, assert_shown
 from hypothesis import given
@@ -10,6 +11,5 @@ from hypothesis import given
 
 @EXAMPLES
 @given(said=LOG_TEXT, stderr=LOG_TEXT)
-def test_any_words_of_git_have_a_remedy(said: str, stderr: str) -> None:
-    wanted = {"source": "https://example.com/x", "source_version": "HEAD"}
+def test_any_words_of_git_have_a_remedy(wanted: typed.Settings, said: str, stderr: str) -> None:
     assert_shown(fetch.explain({"msg": said, "stderr": stderr}, wanted, UNTOUCHED))

@@ -18,12 +18,12 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import se
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, proof, swap
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, swap
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK, Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
-from conftest import result_of, start_module
-from plays import free_port
+from module_processes import result_of, start_module
+from plays import free_port, get
 from small_plays import ALL_WAIVED, RUNTIME, SERVE
 
 Client = Callable[..., str]
@@ -287,7 +287,9 @@ def test_a_signal_ends_a_deploy_before_its_swap_or_after_it(
     lock = Lock(engine, NAME, service_directory(slow))
     lock.take("t", "a test", "")
     reference = f"{NAME}:{TAG['new']}"
-    working = start_module("deploy", Path(slow["work_dir"]).parent, settings=slow, image=reference, bases=[RUNTIME, RUNTIME], lock="t")
+    working = start_module(
+        "deploy", Path(slow.work_dir).parent, settings=slow.as_json(), image=reference, bases=[RUNTIME, RUNTIME], lock="t"
+    )
     wait_until(lambda: engine.container(f"{NAME}-{moment}"))
     working.send_signal(number)
     told = result_of(working)
@@ -523,6 +525,7 @@ def role_like(client: Client, version: str, **changes: Any) -> None:
         f"LABEL org.opencontainers.image.version=1 org.opencontainers.image.base.digest=sha256:{'0' * 64}",
         f"ENV PORT={way['port']}",
         f"EXPOSE {way['port']}",
+        "WORKDIR /srv",
         f"USER {way['user']}",
         f"HEALTHCHECK --interval={way.get('health_interval', '30s')} --timeout=3s --start-period=5s --retries={way.get('health_retries', 3)} "
         f"CMD wget --no-verbose --tries=1 --spider http://localhost:{way['port']}{way['health_path']}",
@@ -573,7 +576,7 @@ def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client
     play(engine, wanted(image_tag=TAG["running"], **common, **WAYS["running"]))
     bad = {**common, **WAYS["new"]}
     play(engine, wanted(image_tag=TAG["new"], **{**bad, "waivers": {**NO_GO, "image-size": "It grew."}}))
-    assert proof.http_answers("127.0.0.1", int(publish.partition(":")[2]), "/other") == ""
+    assert get(int(publish.partition(":")[2]), "/other")[0] == 200
     if not knows:
         forgotten(engine, service_directory(wanted()))
     client("build", "-q", "-t", BASE, "-", stdin=f"FROM {RUNTIME}\nRUN echo renewed >/etc/renewed\n")
@@ -581,7 +584,7 @@ def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client
     found = stands(engine)
     assert found["Config"]["Image"] == f"{NAME}:{TAG['running']}"
     assert list(found["HostConfig"]["PortBindings"]) == ["8080/tcp"]
-    assert proof.http_answers("127.0.0.1", int(publish.partition(":")[2]), "/health") == ""
+    assert get(int(publish.partition(":")[2]), "/health")[0] == 200
     base = next(check for check in done["verify"]["facts"]["checks"] if check["id"] == "config-base")
     assert (base["verdict"], base["reason"]) == ("pass", f"it was proven before, on what {BASE} was then")
     assert play(engine, wanted(image_tag=TAG["running"], **bad))["deploy"]["action"] == "kept"

@@ -13,7 +13,14 @@ import fuzzing
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets
 from ansible_collections.proven.go_service.plugins.module_utils.common.secrets import SECRET, conceal, pack, reveal, without_credentials
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import BUDGETS, Budget, Endpoint, File, Publication
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import (
+    BUDGETS,
+    Budget,
+    Endpoint,
+    File,
+    Publication,
+    Settings,
+)
 from ansible_collections.proven.go_service.plugins.module_utils.common.text import visible
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container
 from ansible_collections.proven.go_service.plugins.module_utils.image import dockerfile
@@ -389,11 +396,8 @@ def test_any_settings_are_taken_or_told(raw: dict[str, Any], changes: dict[str, 
         assert {sentence.split()[0] for sentence in error.problems} <= {f"go_service_{name}" for name in variables.FIELDS}
         return
     # What was taken travels, and gives a Dockerfile and a container.
-    shown = conceal(wanted)
-    assert reveal(json.loads(json.dumps(shown)), pack(wanted)) == {
-        **json.loads(json.dumps(shown)),
-        **{kind: wanted[kind] for kind in SECRET},
-    }
+    shown = json.loads(json.dumps(conceal(wanted).as_json()))
+    assert reveal(Settings.from_json(shown), pack(vars(wanted))) == wanted
     json.dumps(container.create_body(wanted, "image", (1, 44))).encode()
 
 
@@ -453,7 +457,7 @@ def test_no_address_that_is_taken_hands_git_a_secret(raw: dict[str, Any], scheme
             assert secret not in str(error)
             continue
         assert secret not in without_credentials(address)
-        assert secret not in shown_address(wanted["source"])
+        assert secret not in shown_address(wanted.source)
         assert fault_of(address) == ""
 
 

@@ -55,7 +55,7 @@ def refused(place: Path) -> Failure:
 
 
 def test_a_look_at_a_directory_that_is_not_there_makes_none(place: Path) -> None:
-    assert ownership.look(place, NAME) == ownership.Record(NAME, [])
+    assert ownership.examine(place, NAME) == ownership.Record(NAME, [])
     assert not place.exists()
 
 
@@ -69,7 +69,7 @@ def test_a_claim_makes_the_directory_for_its_user_alone_and_notes_each_tree_once
     assert ownership.claim(place, NAME, "source").trees == ["source"]
     assert ownership.claim(place, NAME, "context").trees == ["context", "source"]
     written = (place / "record.json").stat()
-    assert ownership.claim(place, NAME, "source") == ownership.claim(place, NAME) == ownership.look(place, NAME)
+    assert ownership.claim(place, NAME, "source") == ownership.claim(place, NAME) == ownership.examine(place, NAME)
     assert ((place / "record.json").stat().st_ino, stat.S_IMODE(written.st_mode)) == (written.st_ino, 0o600)
 
 
@@ -83,7 +83,7 @@ def test_a_claim_makes_the_directories_above_and_closes_one_that_was_open(tmp_pa
 
 def test_the_record_of_an_earlier_version_which_knew_more_is_read(place: Path) -> None:
     record(place, trees=["context"], images={"1": {"id": "sha256:1", "proven": True}}, container={"id": "x"})
-    assert ownership.look(place, NAME) == ownership.Record(NAME, ["context"])
+    assert ownership.examine(place, NAME) == ownership.Record(NAME, ["context"])
 
 
 # What an earlier version left without a record
@@ -110,7 +110,7 @@ ADOPTED: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
 def test_what_an_earlier_version_made_is_adopted(place: Path, make: Callable[[Path], Any], trees: list[str]) -> None:
     place.mkdir()
     make(place)
-    assert ownership.look(place, NAME).trees == trees
+    assert ownership.examine(place, NAME).trees == trees
     assert not (place / "record.json").exists()
     assert ownership.claim(place, NAME).trees == trees
 
@@ -243,21 +243,21 @@ def test_a_directory_in_which_others_could_plant_links_is_refused(
 def test_a_group_may_write_where_it_is_the_users_own(place: Path) -> None:
     ownership.claim(place, NAME)
     place.chmod(0o770)
-    assert ownership.look(place, NAME)
+    assert ownership.examine(place, NAME)
     os.chown(place, -1, os.getegid() + 1)
     assert "can be written to by others (mode 0770)" in str(refused(place))
     # Above, the group is its user's choice.
     place.chmod(0o700)
     os.chown(place.parent, -1, os.getegid() + 1)
     place.parent.chmod(0o775)
-    assert ownership.look(place, NAME)
+    assert ownership.examine(place, NAME)
 
 
 def test_the_directory_above_may_be_like_tmp_or_a_link(place: Path, tmp_path: Path) -> None:
     place.parent.chmod(0o1777)
     ownership.claim(place, NAME, "context")
     (tmp_path / "way").symlink_to("work")
-    assert ownership.look(tmp_path / "way" / NAME, NAME).trees == ["context"]
+    assert ownership.examine(tmp_path / "way" / NAME, NAME).trees == ["context"]
     place.chmod(0o1777)
     assert "can be written to by others" in str(refused(place))
 
@@ -266,7 +266,7 @@ def test_the_directory_above_may_be_like_tmp_or_a_link(place: Path, tmp_path: Pa
 def test_the_directory_above_may_be_roots(unprivileged: Path) -> None:
     """As /opt is; the service's own directory has to be the user's."""
     assert os.geteuid() != 0
-    assert ownership.look(Path("/") / NAME, NAME) == ownership.Record(NAME, [])
+    assert ownership.examine(Path("/") / NAME, NAME) == ownership.Record(NAME, [])
     os.seteuid(0)
     (unprivileged / NAME).mkdir()
     os.seteuid(65534)
@@ -302,7 +302,7 @@ def test_a_record_of_another_form_makes_nothing_the_roles_own(record: dict[str, 
         Path(directory, "context/kept").write_text("kept")
         Path(directory, ownership.RECORD).write_text(json.dumps(record))
         with suppress(Failure):
-            found = ownership.look(Path(directory), "app")
+            found = ownership.examine(Path(directory), "app")
             assert "context" in record["trees"] and found.trees == record["trees"]
 
 
@@ -311,4 +311,4 @@ def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / ownership.RECORD).write_text(text)
     with pytest.raises(Failure, match="did not make it"):
-        ownership.look(tmp_path, "app")
+        ownership.examine(tmp_path, "app")

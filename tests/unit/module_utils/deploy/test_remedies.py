@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, folded
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import remedies
@@ -111,8 +112,8 @@ def test_words_that_name_nothing_keep_the_general_remedy(settings: Settings) -> 
 
 @EXAMPLES
 @given(evidence=st.lists(LOG_TEXT, max_size=5), values=st.lists(LOG_TEXT, max_size=3))
-def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(evidence: list[str], values: list[str]) -> None:
+def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(wanted: typed.Settings, evidence: list[str], values: list[str]) -> None:
     assert remedies.remedy_for(evidence)
-    wanted = {"volumes": values, "tmpfs": dict.fromkeys(values, "x"), "env": ["A"], "publish": "", "cpus": 1.0, "cap_add": values}
-    assert remedies.refused("\n".join(evidence), wanted, "otherwise")
+    asked = replace(wanted, volumes=tuple(values), tmpfs=dict.fromkeys(values, "x"), env={"A": "b"}, publish=None, cap_add=tuple(values))
+    assert remedies.refused("\n".join(evidence), asked, "otherwise")
     assert len(folded(evidence)) <= len(evidence)

@@ -53,7 +53,7 @@ def poisoned(value, text):
     return text if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='x", "{{ 7 * 7 }}"])
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='x", "{{ 71 * 93 }}"])
 @pytest.mark.parametrize("name", ["good", "contract broken", "waived", "build failed"])
 def test_everything_is_escaped(name, text):
     """No text of a report, wherever it stands, becomes markup."""
@@ -62,7 +62,7 @@ def test_everything_is_escaped(name, text):
     assert not {"script", "img"} & set(found.tags)
     assert not [value for value in found.outside if value.startswith("on")]
     assert found.open == []
-    assert "49" not in page(document).partition("</style>")[2] or "{{" not in text
+    assert "6603" not in page(document).partition("</style>")[2] or "{{" not in text
     index = Page(action.render(action.INDEX, view=pages.index_view([(text, document), (text, document)])))
     assert not {"script", "img"} & set(index.tags)
     assert index.open == []
