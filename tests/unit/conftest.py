@@ -17,7 +17,6 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
-from module_processes import run_module
 from plays import PROJECT, RUNTIME, SERVE
 
 ROLE = PROJECT / "roles/go_service"
@@ -29,6 +28,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.settings 
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from module_processes import run_module
 
 # The Go facts of a service like the example.
 GO_FACTS = {

@@ -222,7 +222,9 @@ class World:
         """Remove the service."""
         token = self.token()
         dead = [f"run{number}" for number in range(1, self._tokens)]
-        return run_module(remove, settings=self.settings.as_json(), lock={"token": token, "owner": "somebody", "controller": "c", "dead": dead})
+        return run_module(
+            remove, settings=self.settings.as_json(), lock={"token": token, "owner": "somebody", "controller": "c", "dead": dead}
+        )
 
     # What there is
 
