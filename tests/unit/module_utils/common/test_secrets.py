@@ -154,7 +154,7 @@ def test_plain_data_is_masked_in_its_texts_alone(settings: Settings) -> None:
 @pytest.mark.parametrize(("value", "places"), [("Zx9#qK", [""]), ("<q9>Zx#Kp", ["", "a", "ab"])])
 def test_a_value_within_base64_or_the_json_of_go_leaves_nothing_of_itself(settings: Settings, value: str, places: list[str]) -> None:
     """Of a value that is as short as eight characters of Base64, only where it begins with them."""
-    known = secrets.secret_values({**settings(), "env": {"KEY": value}})
+    known = secrets.secret_values(vars(settings(env={"KEY": value})))
     for before in places:
         packed = base64.b64encode(f"{before}{value}".encode()).decode()
         assert secrets.MASK in secrets.mask(f"Basic {packed}", known)
@@ -164,13 +164,13 @@ def test_a_value_within_base64_or_the_json_of_go_leaves_nothing_of_itself(settin
 
 @pytest.mark.parametrize(("value", "masked"), [("q9Zx#Kp", False), ("q9Zx#Kpw", True)])
 def test_a_value_is_masked_within_a_word_from_eight_characters_on(settings: Settings, value: str, masked: bool) -> None:
-    known = secrets.secret_values({**settings(), "env": {"KEY": value}})
+    known = secrets.secret_values(vars(settings(env={"KEY": value})))
     assert (secrets.mask(f"a{value}b", known) == f"a{secrets.MASK}b") is masked
     assert secrets.mask(f"a {value} b", known) == f"a {secrets.MASK} b"
 
 
 def test_a_token_in_the_query_of_an_address_is_masked_by_itself(settings: Settings) -> None:
-    known = secrets.secret_values(settings(), "https://git.example.com/x.git?private_token=q9Zx-Kpw4&a=b#r7Yt-Lmn2")
+    known = secrets.secret_values(vars(settings()), "https://git.example.com/x.git?private_token=q9Zx-Kpw4&a=b#r7Yt-Lmn2")
     assert secrets.mask("refused: q9Zx-Kpw4, r7Yt-Lmn2", known) == f"refused: {secrets.MASK}, {secrets.MASK}"
 
 

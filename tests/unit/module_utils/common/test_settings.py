@@ -114,3 +114,16 @@ def test_durations_are_written_as_docker_does(seconds: float, written: str) -> N
 def test_sizes_are_written_as_docker_does(number: int, base: int, written: str) -> None:
     assert text.size(number, base) == written
     assert units.parse_size(written, base) == number
+
+
+def test_the_health_check_asks_where_the_service_answers(settings: Callable[..., Settings]) -> None:
+    words = settings(health_host="127.0.0.1", port=9000, health_path="/up").health_test
+    assert words == ("wget", "--no-verbose", "--tries=1", "--spider", "http://127.0.0.1:9000/up")
+
+
+def test_the_contract_asks_for_another_judgement_where_its_demands_change(settings: Callable[..., Settings]) -> None:
+    known = {"budget": {"image_mb": 50.0, "memory_mb": None}, "budget_warn_only": ["image_mb"], "waivers": {"image-size": "b"}}
+    asked = settings(**known).demands
+    assert settings(**{**known, "budget": {"memory_mb": None, "image_mb": 50.0}, "port": 1}).demands == asked
+    others = [{"budget": {"image_mb": 51.0, "memory_mb": None}}, {"budget_warn_only": []}, {"waivers": {"image-size": "c"}}]
+    assert len({asked, *(settings(**{**known, **other}).demands for other in others)}) == 4

@@ -229,11 +229,11 @@ def test_the_newest_proven_image_is_offered_first(store: Store) -> None:
 
 
 def test_latest_moves_to_the_new_image_and_previous_to_the_one_before(store: Store) -> None:
-    _past, made = recorded(store, True, True)
-    assert images.promote(store, NAME, made[0])
+    past, made = recorded(store, True, True)
+    assert images.promote(store, NAME, made[0], past)
     assert store.image(f"{NAME}:previous") is None
-    assert not images.promote(store, NAME, made[0])
-    assert images.promote(store, NAME, made[1])
+    assert not images.promote(store, NAME, made[0], past)
+    assert images.promote(store, NAME, made[1], past)
     assert [store.image(f"{NAME}:{tag}")["Id"] for tag in ("latest", "previous")] == [made[1], made[0]]
 
 

@@ -214,7 +214,7 @@ def test_a_host_that_tells_no_boot_is_one_boot(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(locks, "_BOOT_ID", tmp_path / "none")
     lock = Lock(Volumes(), NAME, tmp_path)
     lock.take("t1", "alice", "a")
-    lock.keep("t1")
+    lock.ensure_held("t1")
 
 
 @pytest.mark.parametrize(("age", "stale"), [(locks.STALE_AFTER - 60, False), (locks.STALE_AFTER + 60, True), (-7200, False)])

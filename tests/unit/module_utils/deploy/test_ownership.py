@@ -43,7 +43,7 @@ def refused(place: Path) -> Failure:
     """Insist that the directory is refused, by a look as by a claim, and stays; return the refusal of the claim."""
     before = sorted((str(path), path.lstat().st_mode, path.lstat().st_mtime_ns) for path in place.parent.rglob("*"))
     told = []
-    for look in (ownership.look, ownership.claim):
+    for look in (ownership.examine, ownership.claim):
         with pytest.raises(Failure) as caught:
             look(place, NAME)
         told.append(str(caught.value))

@@ -281,7 +281,7 @@ def test_what_the_engine_refuses_names_the_variable_and_what_a_service_says_does
         swap(engine, fast(), "good")
     assert "go_service_cpus" in caught.value.remedy
 
-    def disapprove(_container: str) -> None:
+    def disapprove(_container: str, _start_seconds: float) -> None:
         raise proofs.NotProven(words, "Do that.", ["its own words"])
 
     engine.start = started
@@ -295,7 +295,7 @@ def test_an_error_of_the_engine_is_told_with_the_last_words_of_the_new_container
     engine, old = running_service(fast(), "always")
     engine.logs = lambda name, _lines=20: ["the old one"] if name == old else ["the new one"]
 
-    def break_off(_container: str) -> None:
+    def break_off(_container: str, _start_seconds: float) -> None:
         raise EngineError("broken")
 
     with pytest.raises(Failure) as caught:
@@ -380,7 +380,7 @@ def test_an_old_container_that_cannot_be_brought_back_is_told_with_what_runs(
 ) -> None:
     engine, old = running_service(fast(), "always")
 
-    def disapprove(_container: str) -> None:
+    def disapprove(_container: str, _start_seconds: float) -> None:
         harm(engine, old)
         raise proofs.NotProven("it is not as it should be", "Do that.", [])
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 import samples
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint, Publication
 from ansible_collections.proven.go_service.plugins.module_utils.contract.checks import configuration
-from violations import GOOD, Violation, assert_all_provoked, assert_caught, result
+from violations import GOOD, Violation, assert_all_provoked, assert_caught, in_container, result
 
 VIOLATIONS: dict[str, Violation] = {
     "no health check": (lambda: samples.good_evidence(config={"Healthcheck": None}), {}, {"config-healthcheck"}, "no health check"),
@@ -78,6 +79,24 @@ VIOLATIONS: dict[str, Violation] = {
         "process 1 is not the binary",
     ),
     "volume over /etc": (lambda: samples.good_evidence(config={"Volumes": {"/etc/": {}}}), {}, {"config-volumes"}, "/etc/"),
+    "further port that is not exposed": (
+        lambda: in_container(
+            PortBindings={
+                "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": p} for p in ("8080", "81")],
+                "9/tcp": [{"HostIp": "::1", "HostPort": "9"}],
+            }
+        ),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 81), 8080), Publication(Endpoint("::1", 9), 9))},
+        {"config-port"},
+        "not exposed",
+    ),
+    "another working directory": (lambda: GOOD, {"workdir": "/app"}, {"config-workdir"}, "it is another directory"),
+    "another stop signal": (
+        lambda: replace(samples.good_evidence(config={"StopSignal": "SIGQUIT"}), container=samples.container_record()),
+        {"stop_signal": "SIGQUIT"},
+        {"config-stop-signal"},
+        "another one in the container",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.module_utils.contract.checks import files
-from violations import Violation, assert_all_provoked, assert_caught, result, with_verdict
+from violations import GOOD, Violation, assert_all_provoked, assert_caught, result, with_verdict
 
 VIOLATIONS: dict[str, Violation] = {
     "setuid file": (
@@ -51,6 +51,42 @@ VIOLATIONS: dict[str, Violation] = {
         {},
         {"files-binary-writable"},
         "mode bits",
+    ),
+    "file that was asked for is missing": (
+        lambda: GOOD,
+        {"files": {"/srv/templates": "root"}},
+        {"files-beside"},
+        "/srv/templates is missing",
+    ),
+    "file that the service may write": (
+        lambda: samples.good_evidence(samples.Layer().directory("/srv/pages").add("/srv/pages/a", uid=1000, mode=0o644)),
+        {"files": {"/srv/pages": "root"}},
+        {"files-beside"},
+        "/srv/pages/a can be written to by the service",
+    ),
+    "file that belongs to another user": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page", uid=0)),
+        {"files": {"/srv/page": "app"}},
+        {"files-beside"},
+        "/srv/page belongs to 0",
+    ),
+    "file beside what was asked for": (
+        lambda: samples.good_evidence(samples.Layer().add("/srv/page").add("/srv/pages")),
+        {"files": {"/srv/page": "root"}},
+        {"files-differences"},
+        "/srv/pages",
+    ),
+    "asked for in the place of the base's": (
+        lambda: samples.good_evidence(samples.Layer().add("/bin/busybox", "changed", mode=0o755)),
+        {"files": {"/bin": "root"}},
+        {"files-differences"},
+        "~ /bin/busybox",
+    ),
+    "directory of another user": (
+        lambda: samples.good_evidence(samples.Layer().directory("/data")),
+        {"directories": ("/data", "/more")},
+        {"files-beside"},
+        "/data belongs to 0, not to the service's user (1000), /more is no directory",
     ),
 }
 

@@ -10,7 +10,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.contract.checks 
 from violations import GOOD, Violation, assert_all_provoked, assert_caught, in_container
 
 VIOLATIONS: dict[str, Violation] = {
-    "host network": (lambda: in_container(NetworkMode="host"), {}, {"runtime-host-namespaces"}, "network"),
+    "host network": (lambda: in_container(NetworkMode="host"), {"networks": ("host",)}, {"runtime-host-namespaces"}, "network"),
     "host processes": (lambda: in_container(PidMode="host", UTSMode="host"), {}, {"runtime-host-namespaces"}, "process, UTS"),
     "socket": (
         lambda: replace(
@@ -55,6 +55,15 @@ VIOLATIONS: dict[str, Violation] = {
         "/d (shared)",
     ),
     "device": (lambda: in_container(Devices=[{"PathOnHost": "/dev/kvm"}]), {}, {"runtime-devices"}, "devices"),
+    "secret file that is not mounted": (lambda: GOOD, {"secret_files": ("key",)}, {"runtime-secret-files"}, "/run/secrets/key is missing"),
+    "secret file that can be written to": (
+        lambda: replace(
+            GOOD, container={**samples.container_record(), "Mounts": [{"Source": "/x", "Destination": "/run/secrets/key", "RW": True}]}
+        ),
+        {"secret_files": ("key",)},
+        {"runtime-secret-files"},
+        "can be written to",
+    ),
 }
 
 

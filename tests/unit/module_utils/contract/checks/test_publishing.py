@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import samples
-from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Endpoint, Publication
 from ansible_collections.proven.go_service.plugins.module_utils.contract.checks import publishing
 from violations import GOOD, Violation, assert_all_provoked, assert_caught, in_container, result
 
@@ -18,6 +18,13 @@ VIOLATIONS: dict[str, Violation] = {
     "not published": (lambda: in_container(PortBindings={}), {}, {"runtime-publish"}, "other addresses"),
     "all ports": (lambda: in_container(PublishAllPorts=True), {}, {"runtime-publish"}, "every exposed port"),
     "published candidate": (lambda: GOOD, {"candidate": True}, {"runtime-publish"}, "other addresses"),
+    "further port that is not published": (
+        lambda: samples.good_evidence(config={"ExposedPorts": {"8080/tcp": {}, "9100/tcp": {}}}),
+        {"publish_more": (Publication(Endpoint("127.0.0.1", 9100), 9100),)},
+        {"runtime-publish"},
+        "other addresses",
+    ),
+    "another network": (lambda: GOOD, {"networks": ("bridge", "backend")}, {"runtime-networks"}, "they are others"),
 }
 
 
