@@ -33,7 +33,7 @@ REMEDIES = {
     "log: memory usage: 5 %": "Read the log lines",
     "log: wget: server returned error: HTTP/1.1 404 Not Found": "Read the log lines",
     "wget: server returned error: HTTP/1.1 404 Not Found": "go_service_health_path",
-    "wget: server returned error: HTTP/1.1 503 Settings Unavailable": "answers the health check with an error",
+    "wget: server returned error: HTTP/1.1 503 Service Unavailable": "answers the health check with an error",
     "flag provided but not defined: -listen": "go_service_args",
     "Usage of api:": "go_service_args",
     "open /srv/config.yml: permission denied": "go_service_volumes",
