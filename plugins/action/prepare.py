@@ -113,11 +113,11 @@ class ActionModule(StageAction):
             seconds=round(time.monotonic() - began, 2),
         )
         outcome = {"changed": looked["changed"], "plan": plan, "diff": looked["diff"]}
-        todo = plan["stage"] or plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
+        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("hold")
         if self._task.check_mode or not todo:
             return outcome
         self._progress.at(stages.STAGE)
-        after = self._stage(settings, common, root, entries, staged)
+        after = self._stage(settings, common, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
         keep = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
         keep["lock"] = after["token"] if after["held"] else ""

@@ -109,21 +109,19 @@ failure:
 """
 
 import contextlib
-import json
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
-from ..module_utils.common.files import write_text
 from ..module_utils.common.names import service_directory
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import of_container
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.contract.registry import CheckResult
-from ..module_utils.deploy import ownership
+from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.candidate import prove_candidate
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
@@ -157,22 +155,22 @@ class RunningService:
             )
 
 
-def keep(engine: Engine, settings: dict, body: dict, image_id: str, record: ownership.Record) -> Swap | None:
+def keep(engine: Engine, settings: dict, body: dict, image_id: str, past: history.History) -> Swap | None:
     """Return what becomes of the service's container where it is as it should be, None where it has to be replaced."""
     found = refuse_foreign(engine, settings["name"])
     if not found or shortcomings(engine, found, body, image_id):
         return None
-    if not restarted(found, record.container):
+    if not restarted(found, past.container):
         return Swap("kept", found["Id"], "", 0.0)
     try:
         prove_service(engine, found["Id"], settings, restarts=found["RestartCount"])
     except NotProven:
         return None
-    record.container = {"id": found["Id"], "restarts": found["RestartCount"]}
+    past.container = {"id": found["Id"], "restarts": found["RestartCount"]}
     return Swap("proven", found["Id"], "", 0.0)
 
 
-def put_in_place(engine: Engine, settings: dict, reference: str, record: ownership.Record, *, progress: Progress, known: dict) -> None:
+def put_in_place(engine: Engine, settings: dict, reference: str, past: history.History, *, progress: Progress, known: dict) -> None:
     """Deploy a proven image; put what was done under `deploy`, and the results of the running service's checks to those of the image."""
     began = time.monotonic()
     image = engine.image(reference)
@@ -180,7 +178,7 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     service = RunningService(engine, settings)
     body = create_body(settings, reference, engine.api_version)
-    done = keep(engine, settings, body, image["Id"], record)
+    done = keep(engine, settings, body, image["Id"], past)
     if done:
         try:
             service.approve(done.container_id)
@@ -189,7 +187,7 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
             raise Failure(stages.CONTRACT, message, failure.remedy, UNTOUCHED, failure.evidence) from failure
     else:
         done = swap(engine, settings, body, service.approve)
-        record.container = {"id": done.container_id, "restarts": 0}
+        past.container = {"id": done.container_id, "restarts": 0}
     progress.at(stages.TAGS, f"The container {done.container_id[:12]} of {reference} runs and is healthy.")
     known["verify"] = with_checks(known["verify"], [result.as_dict() for result in service.results])
     known["deploy"] = {
@@ -202,19 +200,19 @@ def put_in_place(engine: Engine, settings: dict, reference: str, record: ownersh
         "pruned": [],
     }
     known["deploy"]["promoted"] = promote(engine, settings["name"], image["Id"])
-    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"], record)
+    known["deploy"]["pruned"] = prune(engine, settings["name"], settings["keep_images"], image["Id"], past)
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
-def note(engine: Engine, record: ownership.Record, reference: str) -> dict:
-    """Note in the record which image a run is about to prove, and return what is noted; an image under a tag of somebody else's is not kept there."""
+def note(engine: Engine, past: history.History, reference: str) -> dict:
+    """Note in the history which image a run is about to prove, and return what is noted; an image under a tag of somebody else's is not kept there."""
     tag = reference.rpartition(":")[2]
     image = engine.image(reference)
-    if record.images is None or image is None or reference not in own_references(reference.rpartition(":")[0], image) or tag in MOVING:
+    if past.images is None or image is None or reference not in own_references(reference.rpartition(":")[0], image) or tag in MOVING:
         return {}
-    if record.images.get(tag, {}).get("id") != image["Id"]:
-        record.images[tag] = {"id": image["Id"], "proven": False}
-    return record.images[tag]
+    if past.images.get(tag, {}).get("id") != image["Id"]:
+        past.images[tag] = {"id": image["Id"], "proven": False}
+    return past.images[tag]
 
 
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
@@ -224,26 +222,27 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
     with working(name):
         lock.keep(params["lock"])
         progress.at(stages.CANDIDATE)
-        record = ownership.look(directory, name)
-        adopt(engine, name, record)
+        ownership.look(directory, name)
+        past = history.read(engine, name, directory)
+        adopt(engine, name, past)
         refuse_foreign(engine, name)
-        refuse_foreign_images(engine, name, record, reference.rpartition(":")[2])
-        built = note(engine, record, reference)
-        record.save(directory)
+        refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
+        built = note(engine, past, reference)
+        past.save(engine)
         try:
             known["verify"] = verify(engine, params, prove_candidate)
         except Broken as broken:
             known["verify"] = broken.verified
             raise
         built["proven"] = True
-        record.save(directory)
+        past.save(engine)
         if params["prove_only"]:
             return False
         progress.at(stages.SWAP)
-        put_in_place(engine, settings, reference, record, progress=progress, known=known)
-        record.save(directory)
+        put_in_place(engine, settings, reference, past, progress=progress, known=known)
         # For the report of a run that finds nothing to do.
-        write_text(directory / "report.json", json.dumps(known["verify"]), 0o600)
+        past.report = known["verify"]
+        past.save(engine)
     done = known["deploy"]
     return done["action"] in ("created", "replaced") or done["promoted"] or bool(done["pruned"])
 

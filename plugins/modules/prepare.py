@@ -115,7 +115,6 @@ plan:
 """
 
 import contextlib
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -124,12 +123,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
-from ..module_utils.common.files import read_own, write_text
+from ..module_utils.common.files import write_text
 from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import contract_terms
-from ..module_utils.deploy import ownership
+from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.images import adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings
@@ -187,7 +186,8 @@ class Preparation:
         self.name = self.settings["name"]
         self.directory = service_directory(self.settings)
         self.context = self.directory / "context"
-        self.record = ownership.look(self.directory, self.name)
+        self.past = history.History(self.name)
+        ownership.look(self.directory, self.name)
         self.entries: list[Entry] = []
         self.manifest = params["manifest"]
         if params["source_root"] and params["dockerfile"]:
@@ -226,10 +226,6 @@ class Preparation:
             "last_report": {},
             "unfetched": self.params["unfetched"],
         }
-        if self.params["dockerfile"]:
-            self._look_at_context(plan)
-        elif self.params["unfetched"]:
-            plan["stage"].append(self.params["unfetched"])
         try:
             engine = Engine()
         except EngineUnreachable as error:
@@ -242,8 +238,9 @@ class Preparation:
             )
             plan["build"] = [reason]
             plan["deploy"] = [reason]
+            self._look_at_context(plan)
             return plan
-        adopt(engine, self.name, self.record)
+        self._remember(engine)
         version = engine.version()
         plan["engine"] = {
             "version": version["Version"],
@@ -254,21 +251,32 @@ class Preparation:
         self._look_at_image(engine, plan)
         if plan["build"] and plan["digest"]:
             plan["builder"] = choose(engine, self.settings["builder"])
+        if plan["build"]:
+            self._look_at_context(plan)
         self._look_at_container(engine, plan)
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
         if plan["deploy"] and self.params["places"]:
             check_port(engine, self.settings, engine.container(self.name))
-        kept = read_report(self.directory)
-        if kept.get("digest") == plan["digest"]:
-            plan["last_report"] = kept
+        if self.past.report.get("digest") == plan["digest"]:
+            plan["last_report"] = self.past.report
         if not plan["deploy"] and plan["last_report"].get("terms") != contract_terms(self.settings):
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
 
+    def _remember(self, engine: Engine) -> None:
+        """Read what earlier runs did."""
+        self.past = history.read(engine, self.name, self.directory)
+        adopt(engine, self.name, self.past)
+
     def _look_at_context(self, plan: dict) -> None:
+        """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
+        if self.params["unfetched"]:
+            plan["stage"].append(self.params["unfetched"])
+        if not self.params["dockerfile"]:
+            return
         staged = self.staged()
         if manifest_digest(staged) != self.manifest or not self.context.is_dir():
             plan["stage"].append("the staged source differs")
@@ -301,7 +309,7 @@ class Preparation:
             )
             reference = plan["digest"][:TAG_LENGTH]
         plan["image"] = f"{self.name}:{reference}"
-        refuse_foreign_images(engine, self.name, self.record, reference)
+        refuse_foreign_images(engine, self.name, self.past, reference)
         image = engine.image(plan["image"])
         if image:
             plan["image_id"] = image["Id"]
@@ -314,7 +322,7 @@ class Preparation:
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
         else:
-            known = returnable(engine, self.name, self.record)
+            known = returnable(engine, self.name, self.past)
             raise Failure(
                 stages.IMAGE,
                 f"there is no image {plan['image']} on this host",
@@ -359,7 +367,7 @@ class Preparation:
         if not plan["image_id"]:
             return
         reasons = shortcomings(engine, found, create_body(settings, plan["image"], engine.api_version), plan["image_id"])
-        plan["deploy"] += reasons or filter(None, [restarted(found, self.record.container)])
+        plan["deploy"] += reasons or filter(None, [restarted(found, self.past.container)])
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
@@ -383,21 +391,20 @@ class Preparation:
 
     def claim(self, engine: Engine) -> None:
         """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
-        self.record = ownership.claim(self.directory, self.name, "context" if self.params["dockerfile"] else "")
-        if self.record.images is None:
-            adopt(engine, self.name, self.record)
-            self.record.save(self.directory)
-        refuse_foreign_images(engine, self.name, self.record)
+        self._remember(engine)
+        ownership.claim(self.directory, self.name)
+        refuse_foreign_images(engine, self.name, self.past)
 
-    def note(self, plan: dict) -> None:
-        """Note in the record that this role builds an image."""
+    def note(self, engine: Engine, plan: dict) -> None:
+        """Note in the history that this role builds an image."""
         tag = plan["image"].rpartition(":")[2]
-        if self.record.images is not None and tag not in self.record.images:
-            self.record.images[tag] = {"id": "", "proven": False}
-            self.record.save(self.directory)
+        if self.past.images is not None and tag not in self.past.images:
+            self.past.images[tag] = {"id": "", "proven": False}
+        self.past.save(engine)
 
     def stage(self) -> bool:
         """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
+        ownership.claim(self.directory, self.name, "context")
         self.context.mkdir(mode=0o700, exist_ok=True)
         before = manifest_digest(self.staged()), self._generated_differences()
         archive, delete = self.params["archive"], self.params["delete"]
@@ -433,14 +440,6 @@ def base_image_missing(plan: dict, still_runs: str) -> Failure:
         "go_service_runtime_image.",
         still_runs,
     )
-
-
-def read_report(directory: Path) -> dict:
-    """Return what the last deploy on this host measured, {} where there was none."""
-    try:
-        return json.loads(read_own(directory / "report.json"))
-    except (OSError, ValueError):
-        return {}
 
 
 def main() -> None:
@@ -500,12 +499,13 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
             done += recover(engine, settings)
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
-            staged = bool(params["dockerfile"]) and preparation.stage()
             plan = preparation.look()
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
+            staged = bool(plan["build"]) and preparation.stage()
             if plan["build"]:
-                preparation.note(plan)
+                plan.update(stage=[], staged=[])
+                preparation.note(engine, plan)
                 preparation.write_labels(engine, plan)
         except BaseException:
             with contextlib.suppress(EngineError):

@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: remove
 short_description: Take away what the role go_service made for a service
 description:
-  - Waits for the service's lock, then removes the containers and images that the role can show to have made, the tags that it gave them, and what
-    its record says that it keeps in the service's directory on the host. Nothing else (docs/security.md).
+  - Waits for the service's lock, then removes the containers and images that the role can show to have made, the tags that it gave them, the history
+    of its runs, and what its record says that it keeps in the service's directory on the host. Nothing else (docs/security.md).
   - Volumes, networks and base images stay. An image that somebody uses, or gave a tag of his own, stays, and so does one that was built from an
     image of the role's; a warning names it.
 attributes:
@@ -49,6 +49,7 @@ removed:
   contains:
     containers: {description: "Names.", type: list, elements: str}
     images: {description: "References, or short ids of builder stages.", type: list, elements: str}
+    history: {description: "Whether the Engine had the history of its runs.", type: bool}
     directory: {description: "The service's directory on the host, empty where there was none.", type: str}
 failure:
   description: What the role did not make and cannot pass by, what to do.
@@ -73,7 +74,7 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.files import read_own
 from ..module_utils.common.names import KIND_BUILDER, LABEL_KIND, LABEL_NAME, service_directory
-from ..module_utils.deploy import images, ownership
+from ..module_utils.deploy import history, images, ownership
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -123,9 +124,9 @@ class Removal:
         self._name = name
         self._directory = directory
         # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
-        self._record = ownership.look(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
-        self._paths = owned_paths(directory, self._record)
-        self.removed: dict = {"containers": [], "images": [], "directory": str(directory) if self._paths else ""}
+        record = ownership.look(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
+        self._paths = owned_paths(directory, record)
+        self.removed: dict = {"containers": [], "images": [], "history": False, "directory": str(directory) if self._paths else ""}
         self.stays: list[str] = []
 
     def from_engine(self, engine: Engine, check_mode: bool) -> None:
@@ -133,7 +134,8 @@ class Removal:
         dockerfile = ""
         with contextlib.suppress(OSError, UnicodeError):
             dockerfile = read_own(self._directory / "context/Dockerfile")
-        images.adopt(engine, self._name, self._record)
+        past = history.read(engine, self._name, self._directory)
+        images.adopt(engine, self._name, past)
         for listed in engine.containers(name=self._name):
             container = engine.container(listed["Id"])
             if container and (is_ours(engine, container, self._name) or is_ended_build_step(container, self._name, dockerfile)):
@@ -143,7 +145,7 @@ class Removal:
         for image in engine.images(name=self._name):
             given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
             shown = given[0] if given else image["Id"][7:19]
-            if images.is_ours(engine, image, self._name, self._record):
+            if images.is_ours(engine, image, self._name, past):
                 own = images.own_references(self._name, image) if given else [image["Id"]]
             elif not given and images.is_our_builder_stage(engine, image, self._name):
                 own = [image["Id"]]
@@ -154,6 +156,12 @@ class Removal:
             others = sorted(set(given) - set(own))
             if others:
                 self.stays.append(f"The image {others[0]} stays: this role did not give it that name.")
+
+        # Last: what is removed after an interruption is known by it.
+        for volume in history.volumes(engine, self._name):
+            self.removed["history"] = True
+            if not check_mode:
+                engine.remove_volume(volume)
 
     def _remove_image(self, engine: Engine, image: dict, references: list[str], check_mode: bool) -> None:
         for reference in references:

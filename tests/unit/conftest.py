@@ -161,6 +161,9 @@ def _clean_up() -> None:
     containers = docker("ps", "-aq", "--filter", "name=^/utest-").split()
     if containers:
         docker("rm", "-fv", *containers)
+    volumes = docker("volume", "ls", "-q", "--filter", "name=^utest-").split()
+    if volumes:
+        docker("volume", "rm", *volumes)
     # By their names first: an image that another one was made of goes with the last of these.
     for which in (["--filter", "reference=utest-*", "--filter", "reference=utest-*/*", "--format", "{{.Repository}}:{{.Tag}}"], LABELLED):
         images = set(docker("images", *which).split())

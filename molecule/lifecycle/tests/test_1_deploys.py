@@ -18,6 +18,16 @@ def test_no_change_touches_nothing(case: Case) -> None:
 
 
 @pytest.mark.core
+def test_no_change_for_another_user(case: Case) -> None:
+    """What was built and proven is known to all users of the Engine: one with a home of his own changes nothing, and rolls back to the same."""
+    run = case.play(BUILD, work_dir="/tmp/another-home").must_succeed()
+    assert run.changed == 0
+    assert "nothing had to change" in run.summary
+    case.untouched()
+    assert not case.vm.sh("ls -A /tmp/another-home 2>/dev/null || true")
+
+
+@pytest.mark.core
 def test_check_mode_touches_nothing(case: Case) -> None:
     """Check mode tells of the change and makes none: not the container, no image, no staged file."""
     look = f"(find {DIRECTORY} -type f -exec sha256sum {{}} +; docker images --all --format '{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.ID}}}}') | sort"

@@ -16,6 +16,11 @@ LABEL_DIGEST = "go-service.digest"
 LABEL_STAND_IN = "go-service.stand-in"
 LABEL_LOCK = "go-service.lock"
 LABEL_HOLDER = "go-service.holder"
+LABEL_HISTORY = "go-service.history"
+LABEL_IMAGES = "go-service.images"
+LABEL_PROVEN = "go-service.proven"
+LABEL_REPORT = "go-service.report"
+LABEL_WRITTEN = "go-service.written"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."
 

@@ -1,6 +1,6 @@
 """Which images are ours, tags that move, and images that go.
 
-A label proves nothing: an image that somebody built FROM ours has its labels too. Ours is an image that the record of the service names,
+A label proves nothing: an image that somebody built FROM ours has its labels too. Ours is an image that the history of the service names,
 or whose own last instruction is the one that the role ends each Dockerfile with. Of its tags the role gave it those in `own_references`.
 """
 
@@ -15,7 +15,7 @@ from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, L
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
-from .ownership import Record
+from .history import History
 
 MOVING = ("latest", "previous")
 
@@ -30,9 +30,9 @@ def _steps(engine: Engine, image: Mapping[str, Any]) -> list[str]:
     return [step.replace('"', "") for step in engine.history(image["Id"])]
 
 
-def is_ours(engine: Engine, image: Mapping[str, Any], name: str, record: Record) -> bool:
+def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: History) -> bool:
     """Say whether the role made an image as one of this service; image: inspected, or of the Engine's list."""
-    if image["Id"] in [known["id"] for known in (record.images or {}).values()]:
+    if image["Id"] in [known["id"] for known in (history.images or {}).values()]:
         return True
     labels = _labels(image)
     digest = labels.get(LABEL_DIGEST) or ""
@@ -63,11 +63,11 @@ def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
     return sorted(given.intersection(image.get("RepoTags") or []))
 
 
-def refuse_foreign_images(engine: Engine, name: str, record: Record, *tags: str) -> None:
+def refuse_foreign_images(engine: Engine, name: str, history: History, *tags: str) -> None:
     """Raise Failure where a tag that a run needs is held by an image that the role did not make."""
     for tag in dict.fromkeys((*tags, *MOVING)):
         image = engine.image(f"{name}:{tag}")
-        if image and not is_ours(engine, image, name, record):
+        if image and not is_ours(engine, image, name, history):
             raise Failure(
                 IMAGE,
                 f"the name {name}:{tag} is held by an image that this role did not make: id {image['Id'][7:19]}, made {image['Created'][:19]}",
@@ -77,24 +77,24 @@ def refuse_foreign_images(engine: Engine, name: str, record: Record, *tags: str)
             )
 
 
-def adopt(engine: Engine, name: str, record: Record) -> None:
-    """Write the images of an earlier version, or of another user's runs, into a record that knows of none yet: they can be returned to."""
-    if record.images is None:
-        found = [image for image in engine.images(dangling=False, name=name, kind=KIND_IMAGE) if is_ours(engine, image, name, record)]
-        record.images = {_labels(image)[LABEL_DIGEST][:TAG_LENGTH]: {"id": image["Id"], "proven": True} for image in found}
+def adopt(engine: Engine, name: str, history: History) -> None:
+    """Write the images of an earlier version, or of another user's runs, into a history that knows of none yet: they can be returned to."""
+    if history.images is None:
+        found = [image for image in engine.images(dangling=False, name=name, kind=KIND_IMAGE) if is_ours(engine, image, name, history)]
+        history.images = {_labels(image)[LABEL_DIGEST][:TAG_LENGTH]: {"id": image["Id"], "proven": True} for image in found}
 
 
-def returnable(engine: Engine, name: str, record: Record) -> list[str]:
+def returnable(engine: Engine, name: str, history: History) -> list[str]:
     """Return the tags of the images that can be returned to: those that were proven, and are still there, the newest first."""
-    return [tag for tag, known, _image in _recorded(engine, name, record) if known["proven"]]
+    return [tag for tag, known, _image in _recorded(engine, name, history) if known["proven"]]
 
 
-def _recorded(engine: Engine, name: str, record: Record) -> list[tuple[str, dict, dict]]:
-    """Return (tag, what the record says of it, image) of the recorded images that are there, the newest first."""
+def _recorded(engine: Engine, name: str, history: History) -> list[tuple[str, dict, dict]]:
+    """Return (tag, what the history says of it, image) of the recorded images that are there, the newest first."""
     found = []
-    for tag, known in (record.images or {}).items():
+    for tag, known in (history.images or {}).items():
         image = engine.image(f"{name}:{tag}")
-        if image and known["id"] in ("", image["Id"]) and is_ours(engine, image, name, record):
+        if image and known["id"] in ("", image["Id"]) and is_ours(engine, image, name, history):
             found.append((tag, known, image))
     return sorted(found, key=lambda one: (-parse_time(one[2]["Created"]), one[2]["Id"]))
 
@@ -110,15 +110,15 @@ def promote(engine: Engine, name: str, image_id: str) -> bool:
     return True
 
 
-def prune(engine: Engine, name: str, keep: int, in_use: str, record: Record) -> list[str]:
+def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -> list[str]:
     """Remove the recorded images beyond the newest `keep` proven ones, those without a name, and all builder stages but the newest.
 
-    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The record forgets
+    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The history forgets
     what is gone. Returns the references removed.
     """
     removed = []
     protected = {in_use, *(image["Id"] for tag in MOVING if (image := engine.image(f"{name}:{tag}")))}
-    recorded = _recorded(engine, name, record)
+    recorded = _recorded(engine, name, history)
     kept = 0
     for tag, known, image in recorded:
         if image["Id"] in protected:
@@ -131,12 +131,12 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, record: Record) -> 
     nameless = [
         image
         for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
-        if image["Id"] not in protected and is_ours(engine, image, name, record)
+        if image["Id"] not in protected and is_ours(engine, image, name, history)
     ]
     # The newest builder stage holds the compiled packages that make the next build fast.
     stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
     stages.sort(key=lambda image: (-image["Created"], image["Id"]))
     removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
     left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
-    record.images = {tag: known for tag, known in (record.images or {}).items() if tag in left}
+    history.images = {tag: known for tag, known in (history.images or {}).items() if tag in left}
     return removed

@@ -1,8 +1,8 @@
 """What of a service's directory on the host the role made, and how it knows: by a record that it wrote there itself.
 
-A directory's name proves nothing, and neither does a label: labels are inherited. The record names the trees that the role made in the
-directory (`context`, `source`) and the images that it built; it is written before the first of them. What an earlier version of the role
-left without a record is adopted where its content proves where it comes from.
+A directory's name proves nothing. The record names the trees that the role made in the directory (`context`, `source`); it is written
+before the first of them. What an earlier version of the role left without a record is adopted where its content proves where it comes
+from. What the role did on the Engine is no part of it (deploy/history.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import pwd
 import stat
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..common.failure import UNTOUCHED, Failure
@@ -25,17 +25,10 @@ FILES = (RECORD, "report.json", "lock", "lock.new", "working")
 
 @dataclass
 class Record:
-    """What the role made for a service.
-
-    trees: which of `TREES` the role made; images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for.
-    An image's id is "" until it was built; only a proven one is kept to return to. container: the service's container as it was proven last,
-    {"id", "restarts": how often the Engine had restarted it}, empty before the first.
-    """
+    """What the role made in a service's directory. trees: which of `TREES`."""
 
     service: str
     trees: list[str]
-    images: dict[str, dict] | None = None
-    container: dict = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
         """Write the record."""
@@ -90,11 +83,11 @@ def claim(directory: Path, name: str, tree: str = "") -> Record:
 def _read(directory: Path, name: str) -> Record | None:
     """Return the record that lies in a directory, None where there is none that can be read, or it is another service's."""
     try:
-        record = Record(**json.loads(read_own(directory / RECORD)))
-    except (OSError, ValueError, TypeError, RecursionError):
+        found = json.loads(read_own(directory / RECORD))
+        record = Record(found["service"], found["trees"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    whole = isinstance(record.trees, list) and isinstance(record.images, (dict, type(None))) and isinstance(record.container, dict)
-    return record if whole and record.service == name else None
+    return record if isinstance(record.trees, list) and record.service == name else None
 
 
 def _adopted(directory: Path, name: str, present: list[str]) -> Record:

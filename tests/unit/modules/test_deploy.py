@@ -23,7 +23,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import na
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import candidate as candidates
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, ownership, recovery, remedies
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, judgement, recovery, remedies
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
@@ -524,9 +524,9 @@ def test_a_container_that_exits_every_second_is_not_as_it_should_be(clean: Engin
             assert reasons in ([], ["the container is restarting"], ["the container is exited"])
             assert "has restarted the container since it was proven" in judgement.restarted(found, {})
     assert seen == {True, False}, "seen while it runs, and between two runs"
-    record = ownership.Record("utest-web", [])
-    assert deploy.keep(clean, wanted, body, image_id, record) is None
-    assert record.container == {}
+    past = history.History("utest-web")
+    assert deploy.keep(clean, wanted, body, image_id, past) is None
+    assert past.container == {}
 
 
 @pytest.mark.engine

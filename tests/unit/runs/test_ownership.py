@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import stages
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure, Progress
-from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_KIND, LABEL_NAME, service_directory
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_HISTORY, LABEL_KIND, LABEL_NAME, service_directory
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import images, judgement, ownership
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, images, judgement, ownership
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK, Lock, Locked
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
@@ -64,7 +64,7 @@ class Host:
         """Take away whatever has the name or the labels of these tests."""
         for listed in self._client("ps", "-aq", "--filter", f"name=^/{NAME}").split():
             self.engine.remove(listed)
-        for key, value in ((LABEL_LOCK, NAME), ("utest", NAME)):
+        for key, value in ((LABEL_LOCK, NAME), (LABEL_HISTORY, NAME), ("utest", NAME)):
             for volume in self.engine.volumes(key, value):
                 self.engine.remove_volume(volume["Name"])
         for chosen in (f"reference={NAME}*", f"label=go-service.name={NAME}"):
@@ -350,19 +350,19 @@ def test_only_proven_images_are_kept_and_offered_to_return_to(host: Host, runs: 
     assert [host.engine.image(f"{NAME}:{tag}") is not None for tag in kept] == [True, True]
 
 
-def test_images_beyond_those_kept_go_by_the_record_alone(host: Host, tmp_path: Path) -> None:
+def test_images_beyond_those_kept_go_by_the_history_alone(host: Host, tmp_path: Path) -> None:
     ids = [host.ours(number) for number in range(5)]
-    record = ownership.Record(NAME, [], {digest_of(n)[:12]: {"id": ids[n], "proven": True} for n in range(4)})
+    past = history.History(NAME, {digest_of(n)[:12]: {"id": ids[n], "proven": True} for n in range(4)})
     host.engine.tag(ids[0], NAME, "mine")
     held = host.engine.create(f"{NAME}-holder", {"Image": ids[1]})
     assert images.promote(host.engine, NAME, ids[2]) and images.promote(host.engine, NAME, ids[3])
     assert not images.promote(host.engine, NAME, ids[3])
     assert [host.engine.image(f"{NAME}:{tag}")["Id"] for tag in ("latest", "previous")] == [ids[3], ids[2]]
-    assert images.prune(host.engine, NAME, 2, ids[3], record) == [f"{NAME}:{digest_of(0)[:12]}"]
+    assert images.prune(host.engine, NAME, 2, ids[3], past) == [f"{NAME}:{digest_of(0)[:12]}"]
     assert host.engine.image(ids[0])["RepoTags"] == [f"{NAME}:mine"]
     assert host.engine.image(ids[1])["RepoTags"] == [f"{NAME}:{digest_of(1)[:12]}"], f"the container {held} uses it"
-    assert host.engine.image(ids[4]), "nothing says that this role made it for this record"
-    assert images.prune(host.engine, NAME, 2, ids[3], record) == []
+    assert host.engine.image(ids[4]), "nothing says that this role made it for this history"
+    assert images.prune(host.engine, NAME, 2, ids[3], past) == []
 
 
 # Upgrades: what the version before left has no record
@@ -375,15 +375,17 @@ def test_what_an_earlier_version_left_is_adopted_and_goes_on(host: Host, runs: R
     Lock(host.engine, NAME, tmp_path).release("t1")
     directory = tmp_path / f"work/{NAME}"
     (directory / "record.json").unlink()
+    for volume in history.volumes(host.engine, NAME):
+        host.engine.remove_volume(volume)
     (directory / "working").touch()
     (directory / "report.json").write_text("{}")
     (directory / "notes.txt").write_text("mine")
     assert runs.prepare("look")["plan"]["stage"] == staged["plan"]["stage"] == []
     runs.prepare("stage", hold=True)
     Lock(host.engine, NAME, tmp_path).release("t1")
-    record = json.loads((directory / "record.json").read_text())
-    assert record["trees"] == ["context"]
-    assert {found["id"] for found in record["images"].values() if found["proven"]} == {first, second}
+    assert json.loads((directory / "record.json").read_text())["trees"] == ["context"]
+    past = history.read(host.engine, NAME, tmp_path)
+    assert {found["id"] for found in past.images.values() if found["proven"]} == {first, second}
     runs.deploy(f"{NAME}:{digest_of(1)[:12]}")
     runs.remove()
     assert tree(directory).keys() == {".", "notes.txt"}

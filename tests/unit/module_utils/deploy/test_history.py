@@ -1,0 +1,71 @@
+"""What the runs of a service did on an Engine: all users of the real Engine read the same, and what cannot be read is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_HISTORY, LABEL_WRITTEN
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import history
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+
+NAME = "utest-history"
+IMAGES = {"0123456789ab": {"id": "sha256:1", "proven": True}}
+REPORT = {"digest": "0123", "facts": {"checks": [{"id": f"check-{number}", "title": "ü" * 200} for number in range(400)]}}
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def empty(engine: Engine) -> Iterator[Engine]:
+    """Return the Engine, without a history of the service before and after."""
+
+    def clean() -> None:
+        for volume in history.volumes(engine, NAME):
+            engine.remove_volume(volume)
+
+    clean()
+    yield engine
+    clean()
+
+
+def test_what_was_saved_is_read_by_whoever_uses_the_engine(empty: Engine, tmp_path: Path) -> None:
+    written = history.History(NAME, IMAGES, {"id": "c", "restarts": 2}, REPORT)
+    written.save(empty)
+    assert history.read(Engine(), NAME, tmp_path) == written
+    assert history.read(empty, f"{NAME}-other", tmp_path) == history.History(f"{NAME}-other")
+
+
+def test_a_save_leaves_one_volume(empty: Engine, tmp_path: Path) -> None:
+    for number in range(3):
+        history.History(NAME, IMAGES, {"id": str(number), "restarts": 0}).save(empty)
+    assert len(history.volumes(empty, NAME)) == 1
+    assert history.read(empty, NAME, tmp_path).container["id"] == "2"
+
+
+def test_of_a_save_that_was_killed_the_newer_counts(empty: Engine, tmp_path: Path) -> None:
+    """Killed between the new volume and the removal of the old one."""
+    history.History(NAME, IMAGES, {"id": "old", "restarts": 0}).save(empty)
+    (old,) = empty.volumes(LABEL_HISTORY, NAME)
+    history.History(NAME, IMAGES, {"id": "new", "restarts": 0}).save(empty)
+    empty.create_volume(f"{NAME}-history-again", old["Labels"])
+    assert history.read(empty, NAME, tmp_path).container["id"] == "new"
+
+
+@pytest.mark.parametrize("labels", [{}, {LABEL_WRITTEN: "soon"}, {LABEL_WRITTEN: "1", "go-service.images": "{"}], ids=str)
+def test_what_cannot_be_read_is_no_history(empty: Engine, tmp_path: Path, labels: dict[str, str]) -> None:
+    empty.create_volume(f"{NAME}-history-foreign", {LABEL_HISTORY: NAME, **labels})
+    assert history.read(empty, NAME, tmp_path) == history.History(NAME)
+
+
+def test_the_files_of_an_earlier_version_are_taken_over(empty: Engine, tmp_path: Path) -> None:
+    record = {"service": NAME, "trees": ["context"], "images": IMAGES, "container": {"id": "c", "restarts": 1}}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    (tmp_path / "report.json").write_text(json.dumps(REPORT))
+    assert history.read(empty, NAME, tmp_path) == history.History(NAME, IMAGES, {"id": "c", "restarts": 1}, REPORT)
+    (tmp_path / "record.json").write_text(json.dumps({**record, "service": "another"}))
+    assert history.read(empty, NAME, tmp_path).images is None
+    for broken in ("[]", "{", ""):
+        (tmp_path / "record.json").write_text(broken)
+        assert history.read(empty, NAME, tmp_path).images is None
