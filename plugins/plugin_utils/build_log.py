@@ -167,7 +167,8 @@ def explain(head: str, instruction: str, printed: Iterable[str], project: Mappin
     """
     # A builder quotes the Dockerfile, with the values of build_env and build_args in it.
     head, instruction = without_values(head), without_values(instruction)
-    lines = folded(line for line in map(without_values, printed) if line.strip())[-_LINES:]
+    # What prints nothing hides no line of the last ones; folding takes colours off, which may be all that a line has.
+    lines = [line for line in folded(line for line in map(without_values, printed) if line.strip()) if line][-_LINES:]
     text = "\n".join([*lines, head])
     remedy = _of_the_source(text, project or {})
     for pattern, words in () if remedy else _REMEDIES:

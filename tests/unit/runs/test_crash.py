@@ -33,6 +33,7 @@ from typing import Any
 
 import pytest
 import samples
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, proof, swap
 from ansible_collections.proven.go_service.plugins.module_utils.engine import client
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove, unlock
@@ -105,7 +106,7 @@ class World:
     def __init__(self, directory: Path, engine: FakeEngine, settings: Make, generate: Make) -> None:
         self.engine, self.directory = engine, directory
         self.name = f"utest-crash-{os.getpid()}"
-        self.settings = settings(
+        self.settings: Settings = settings(
             name=self.name,
             publish=f"127.0.0.1:{free_port()}",
             work_dir=str(directory / "work"),
@@ -138,8 +139,11 @@ class World:
         """Write another version of the source; kind: what its image does."""
         (self.source / "main.go").write_text(f"package main\n\nfunc main() {{}}\n\n// {version} is {kind}.\n")
 
+    def _settings(self, image_tag: str = "") -> dict[str, Any]:
+        return replace(self.settings, image_tag=image_tag).as_json()
+
     def _arguments(self, image_tag: str) -> dict[str, Any]:
-        settings = replace(self.settings, image_tag=image_tag).as_json()
+        settings = self._settings(image_tag)
         if image_tag:
             return {"settings": settings}
         project = {"origin": {"revision": "", "date": "", "url": ""}}
@@ -192,12 +196,11 @@ class World:
 
     def deploy(self, token: str, plan: dict[str, Any], image_tag: str = "", **more: Any) -> dict[str, Any]:
         """Run the module that proves and deploys."""
-        settings = replace(self.settings, image_tag=image_tag).as_json()
-        return run_module(deploy, settings=settings, image=plan["image"], bases=[BUILDER, RUNTIME], lock=token, **more)
+        return run_module(deploy, settings=self._settings(image_tag), image=plan["image"], bases=[BUILDER, RUNTIME], lock=token, **more)
 
     def unlock(self, token: str) -> dict[str, Any]:
         """Run the module that gives the lock back."""
-        return run_module(unlock, settings=self.settings.as_json(), lock=token)
+        return run_module(unlock, settings=self._settings(), lock=token)
 
     def bring_up(self, image_tag: str = "", **deploying: Any) -> dict[str, Any]:
         """Do what the role does; return the result of the module that ended it."""
@@ -222,9 +225,8 @@ class World:
         """Remove the service."""
         token = self.token()
         dead = [f"run{number}" for number in range(1, self._tokens)]
-        return run_module(
-            remove, settings=self.settings.as_json(), lock={"token": token, "owner": "somebody", "controller": "c", "dead": dead}
-        )
+        identity = {"token": token, "owner": "somebody", "controller": "c", "dead": dead}
+        return run_module(remove, settings=self._settings(), lock=identity)
 
     # What there is
 
@@ -260,8 +262,8 @@ class World:
 
     def answers(self) -> str:
         """Return the id of the container that answers at the service's port, by status 200; "" for none."""
-        publish = self.settings.publish
-        connection = http.client.HTTPConnection(publish.address, publish.port, timeout=5)
+        published = self.settings.publish
+        connection = http.client.HTTPConnection(published.address, published.port, timeout=5)
         try:
             connection.request("GET", "/health")
             answer = connection.getresponse()
