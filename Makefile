@@ -3,6 +3,7 @@
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file; ARGS="--only lock")
+#   make crash   an operation is ended before and after each call to a fake Engine, and each call goes wrong; the fake is held to the real Engine
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
@@ -15,7 +16,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all lint sanity mutants unit soak scenarios bench against matrix docs clean
+.PHONY: help build test test-all lint sanity mutants unit crash soak scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -108,6 +109,10 @@ mutants: $(READY) $(MUTANTS)
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest tests $(ARGS)
+
+crash: $(READY)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	CRASH=yes "$(BIN)"/python -m pytest tests/unit/runs/test_crash.py tests/unit/project/test_fake_engine.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

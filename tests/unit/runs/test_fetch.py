@@ -6,13 +6,15 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from small_plays import play
 
 WANTED = "Basic " + base64.b64encode(b"me:canary-w/rd").decode()
@@ -60,16 +62,16 @@ def git(directory: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=directory, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def fetched(directory: Path, address: str) -> str:
+def fetched(directory: Path, address: str, settings: Callable[..., Settings]) -> str:
     """Fetch an address by the role's action; return what that printed."""
     directory.mkdir()
-    settings = {"name": "utest-fetch", "source": "(not shown)", "source_version": "HEAD"}
-    task = {"proven.go_service.fetch": {"settings": settings, "dest": "{{ top }}/clone"}}
+    wanted = replace(settings(name="utest-fetch", source_type="git", source="https://example.com/x"), source="(not shown)").as_json()
+    task = {"proven.go_service.fetch": {"settings": wanted, "dest": "{{ top }}/clone"}}
     done = play(directory, [task], {"utest": {}}, {"go_service_source": address})
     return done.stdout + done.stderr
 
 
-def test_the_password_of_a_repository_is_told_to_its_host_alone(tmp_path: Path) -> None:
+def test_the_password_of_a_repository_is_told_to_its_host_alone(tmp_path: Path, settings: Callable[..., Settings]) -> None:
     (tmp_path / "served").mkdir()
     git(tmp_path / "served", "init", "-q", "source")
     source = tmp_path / "served/source"
@@ -80,7 +82,7 @@ def test_the_password_of_a_repository_is_told_to_its_host_alone(tmp_path: Path) 
         git(source, "add", "go.mod")
         git(source, "commit", "-q", "-m", "first")
         git(source, "update-server-info")
-        good = fetched(tmp_path / "good", f"http://me:canary-w%2Frd@{here}/source/.git")
+        good = fetched(tmp_path / "good", f"http://me:canary-w%2Frd@{here}/source/.git", settings)
         assert (tmp_path / "good/clone/go.mod").exists(), good
         assert WANTED in own
         # A submodule of another host, and a server that leads there.
@@ -89,8 +91,8 @@ def test_the_password_of_a_repository_is_told_to_its_host_alone(tmp_path: Path) 
         git(source, "update-index", "--add", "--cacheinfo", f"160000,{git(source, 'rev-parse', 'HEAD')},lib")
         git(source, "commit", "-q", "-m", "second")
         git(source, "update-server-info")
-        printed = fetched(tmp_path / "submodule", f"http://me:canary-w%2Frd@{here}/source/.git")
-        printed += fetched(tmp_path / "redirect", f"http://me:canary-w%2Frd@{leads}/source/.git")
+        printed = fetched(tmp_path / "submodule", f"http://me:canary-w%2Frd@{here}/source/.git", settings)
+        printed += fetched(tmp_path / "redirect", f"http://me:canary-w%2Frd@{leads}/source/.git", settings)
     assert len(others) >= 2, printed
     assert set(others) == {""}, printed
     assert "canary-w" not in printed
