@@ -11,7 +11,6 @@ import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
 from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
-
 from reports import RAW, Page, problems
 
 

@@ -13,7 +13,6 @@ from ansible_collections.proven.go_service.plugins.module_utils.contract import 
 from ansible_collections.proven.go_service.plugins.module_utils.contract.names import GROUPS, SEVERITIES, VERDICTS
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import document as reports
 from jsonschema import Draft202012Validator
-
 from reports import BEFORE, FAILURE, GOOD, NOW, RAW, SCHEMA, assemble, checked, facts, problems
 
 

@@ -6,7 +6,6 @@ import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
-
 from reports import BAD, BEFORE, RAW, Page, assemble, checked, facts
 
 
