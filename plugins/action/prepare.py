@@ -113,6 +113,8 @@ class ActionModule(StageAction):
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+        for sentence in plan["hints"]:
+            self.tell(sentence)
         if plan["build"]:
             for sentence in left_out or plan["left_out"]:
                 self.tell(sentence)

@@ -229,7 +229,7 @@ def put_in_place(
         drop_candidate(engine, settings)
     service = RunningService(engine, params, known["verify"], image_alone)
     ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None
-    body = create_body(settings, reference, engine.api_version, image)
+    body = create_body(settings, reference, engine.api_version, image, engine.limits_not_held)
     done = leave_in_place(engine, settings, body, image["Id"], past)
     if done:
         try:

@@ -129,7 +129,9 @@ class Watch:
 
 def _healthy_candidate(engine: Engine, settings: Settings, image: str, record: Mapping[str, Any]) -> Proof:
     """Make a candidate of an image, which the Engine has a record of, and wait until it is healthy; raise NotProven otherwise."""
-    container_id = engine.create(candidate_name(settings.name), candidate_body(settings, image, engine.api_version, record))
+    container_id = engine.create(
+        candidate_name(settings.name), candidate_body(settings, image, engine.api_version, record, engine.limits_not_held)
+    )
     try:
         engine.start(container_id)
     except EngineError:

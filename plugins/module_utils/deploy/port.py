@@ -16,6 +16,7 @@ from ..common.settings import CANDIDATE, Endpoint, Settings
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
+from .place import elsewhere
 
 # The network in which a container has the host's own ports.
 HOST = "host"
@@ -46,9 +47,22 @@ def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | N
 
 
 def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where a host port is taken by anything but the service's own old container."""
+    """Raise Failure where a host port is taken by anything but the service's own old container.
+
+    Of an Engine whose network is another one than this process's only its own containers are known; what else has the port shows when it is published.
+    """
+    here = not elsewhere(engine)
     for endpoint in _wanted(settings):
-        _check_endpoint(engine, settings, endpoint, old)
+        if here:
+            _check_endpoint(engine, settings, endpoint, old)
+        else:
+            _check_containers(engine, settings, endpoint)
+
+
+def _check_containers(engine: Engine, settings: Settings, endpoint: Endpoint) -> None:
+    """Raise Failure where another container of the Engine's has a port at an address."""
+    if any(_collide(endpoint.address, held) for held in engine.publishers(endpoint.port, beside=settings.name)):
+        raise _taken(engine, settings, endpoint, endpoint.address)
 
 
 def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old: Mapping[str, Any] | None) -> None:
@@ -88,7 +102,7 @@ def _variable(settings: Settings, endpoint: Endpoint) -> str:
 def _taken(engine: Engine, settings: Settings, endpoint: Endpoint, held: str) -> Failure:
     """Return the failure of a port that is taken; held: the address that is."""
     address, port = endpoint.address, endpoint.port
-    others = [name for name in engine.publishers(port) if name != settings.name]
+    others = sorted(set(engine.publishers(port, beside=settings.name).values()))
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
     at = "" if held == address else f" at {held}"
     message = f"the host port {endpoint} is taken{at} by {holder}"

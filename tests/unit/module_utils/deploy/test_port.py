@@ -9,17 +9,21 @@ import socket
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
+from ansible_collections.proven.go_service.plugins.module_utils.engine.address import Address
 from deploys import listener
 from samples import Settings
 
 
 class Publishers:
-    """Stands for an Engine whose containers publish nothing."""
+    """Stands for an Engine of this machine whose containers publish nothing, or what it is made with."""
 
-    @staticmethod
-    def publishers(port: int) -> list[str]:
-        """Return no names."""
-        return []
+    def __init__(self, address: Address | None = None, **published: str) -> None:
+        self.address = address or Address("unix:///nonexistent/docker.sock")
+        self._published = published
+
+    def publishers(self, port: int, beside: str = "") -> dict[str, str]:
+        """Return the addresses of containers."""
+        return {held: name for name, held in self._published.items() if name != beside}
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
@@ -33,6 +37,19 @@ def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None
     assert (caught.value.stage, caught.value.still_runs) == ("port", "Nothing that ran before was touched.")
     assert "go_service_publish" in caught.value.remedy
     ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+
+
+def test_of_an_engine_elsewhere_its_containers_alone_are_known(settings: Settings) -> None:
+    """A port that is taken on this machine says nothing of it; one that a container there has does."""
+    remote = Address("tcp://192.0.2.1:2375")
+    with listener() as port:
+        wanted = settings(publish=f"127.0.0.1:{port}")
+        ports.check_port(Publishers(remote), wanted, None)
+        ports.check_port(Publishers(remote, other="127.0.0.2"), wanted, None)
+        ports.check_port(Publishers(remote, **{wanted.name: "127.0.0.1"}), wanted, None)
+        for held in ("127.0.0.1", "0.0.0.0"):
+            with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port} is taken by the container other"):
+                ports.check_port(Publishers(remote, other=held), wanted, None)
 
 
 def test_an_address_of_another_host(settings: Settings) -> None:
