@@ -85,14 +85,14 @@ def create_body(
         "Env": [f"{name}={value}" for name, value in settings.env.items()],
         "StopTimeout": settings.stop_timeout,
         "Labels": {**settings.labels, LABEL_NAME: settings.name, LABEL_KIND: KIND_SERVICE},
-        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
+        "ExposedPorts": {port: {} for port in settings.exposed},
         "HostConfig": host_config(settings, without),
     }
     if settings.publications:
         bindings: dict[str, list[dict[str, str]]] = {}
         for published in settings.publications:
             at = {"HostIp": published.endpoint.address, "HostPort": str(published.endpoint.port)}
-            bindings.setdefault(f"{published.port}/tcp", []).append(at)
+            bindings.setdefault(published.inside, []).append(at)
         body["HostConfig"]["PortBindings"] = bindings
     body["HostConfig"]["Binds"] += secret_files.binds(settings, image)
     if settings.stop_signal:

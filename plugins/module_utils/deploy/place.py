@@ -55,7 +55,7 @@ def _peer(address: Address) -> int | None:
 def _own(name: str) -> bool:
     """Say whether a name or an address is one of this machine's; one that cannot be resolved is."""
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(name, None)}
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
     except OSError:
         return True
     for address in found:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.failure import Problem, folded
-from ..common.settings import Settings
+from ..common.settings import TCP, Settings
 from ..common.text import count
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
@@ -219,6 +219,17 @@ def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -
     networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
     return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
+
+
+def silent_ports(engine: Engine, container_id: str, settings: Settings) -> list[str]:
+    """Return what of go_service_publish_more leads to TCP ports of a container that nothing listens on now; none where that is not known."""
+    ears = Ears(engine)
+    if settings.publish_more:
+        ears.listen(engine.container(container_id) or {}, ask=True)
+    if ears.now is None:
+        return []
+    heard = {port for _address, port in ears.now}
+    return [str(more) for more in settings.publish_more if more.protocol == TCP and more.port not in heard]
 
 
 def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:

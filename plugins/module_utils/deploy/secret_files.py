@@ -73,10 +73,13 @@ def write(engine: Engine, settings: Settings, image: str) -> None:
 
 def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:
     """Return mode and content of each file in an archive, by its name alone."""
+    found = {}
     with tarfile.open(fileobj=stream, mode="r|*") as opened:
-        return {
-            entry.name.rpartition("/")[2]: (entry.mode & 0o7777, opened.extractfile(entry).read()) for entry in opened if entry.isfile()
-        }
+        for entry in opened:
+            content = opened.extractfile(entry) if entry.isfile() else None
+            if content:
+                found[entry.name.rpartition("/")[2]] = (entry.mode & 0o7777, content.read())
+    return found
 
 
 def _archive(files: Mapping[str, bytes], uid: int, gid: int) -> bytes:

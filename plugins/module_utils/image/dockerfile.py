@@ -118,7 +118,8 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "module_packages": project["module_packages"] if warm else [],
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
-        "ports": settings.ports,
+        # TCP is what a port without a word is.
+        "ports": [port.removesuffix("/tcp") for port in settings.exposed],
         "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
         "directories": [settings.in_image(path) for path in settings.directories],
         "copied_files": [_copied_file(asked) for asked in project["files"]],

@@ -66,13 +66,14 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "port": (65535, 65535, 65536),
     "publish": ("[::1]:443", Endpoint("::1", 443), "localhost:443"),
     "publish_more": (
-        ["127.0.0.1:9100:9101", "[::1]:80:8080", "90:91"],
+        ["127.0.0.1:9100:9101", "[::1]:80:8080/tcp", "90:91", "90:91/udp"],
         (
             Publication(Endpoint("127.0.0.1", 9100), 9101),
             Publication(Endpoint("::1", 80), 8080),
             Publication(Endpoint("0.0.0.0", 90), 91),
+            Publication(Endpoint("0.0.0.0", 90), 91, "udp"),
         ),
-        ["9100"],
+        ["90:91/sctp"],
     ),
     "health_path": ("/-/ready?full=1", "/-/ready?full=1", "health"),
     "health_host": ("[::1]", "[::1]", "a b"),

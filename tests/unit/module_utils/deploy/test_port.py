@@ -78,3 +78,20 @@ def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings
         old = {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": own, "HostPort": str(port)}]}}}
         with pytest.raises(Failure, match=r"taken at 127\.0\.0\.2 by the process") if taken else contextlib.nullcontext():
             ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), old)
+
+
+def test_a_datagram_port(settings: Settings) -> None:
+    """UDP has ports of its own: a taken one is told, that of the old container is its own, and TCP does not count."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        wanted = settings(publish="", publish_more=[f"127.0.0.1:{port}:53/udp"])
+        with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port}/udp cannot be had"):
+            ports.check_port(Publishers(), wanted, None)
+        for protocol, own in (("udp", True), ("tcp", False)):
+            bound = {f"53/{protocol}": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+            old = {"State": {"Running": True}, "HostConfig": {"PortBindings": bound}}
+            with contextlib.nullcontext() if own else pytest.raises(Failure):
+                ports.check_port(Publishers(), wanted, old)
+    with listener() as port:
+        ports.check_port(Publishers(), settings(publish="", publish_more=[f"127.0.0.1:{port}:53/udp"]), None)
