@@ -77,6 +77,7 @@ def test_files_beside_the_binary(deploy: Run, source: Path, port: int) -> None:
             {"src": "web/templates", "dest": "templates"},
             {"src": "desk.toml", "dest": f"/etc/{NAME}/desk.toml"},
             {"src": "web/templates/page.html", "dest": "own.html", "owner": "app"},
+            {"src": "web/templates/inner", "dest": "runs", "mode": "0755"},
         ],
         "directories": ["files"],
         "volumes": [f"{NAME}-files:/app/files"],
@@ -92,6 +93,7 @@ def test_files_beside_the_binary(deploy: Run, source: Path, port: int) -> None:
             (200, 'title = "Desk"'),
             (200, "A page"),
         ]
+        assert docker("exec", NAME, "sh", "-c", "stat -c %a /app/runs/* /app/templates/inner/*").split() == ["755", "644"]
         written = ("templates/page.html", "templates/new.html", f"/etc/{NAME}/desk.toml", "new", "own.html", "files/new")
         assert [of_file(port, "write", path)[0] for path in written] == [403, 403, 403, 403, 200, 200]
         assert changed(deploy(**asked)) == 0

@@ -46,6 +46,7 @@ _LARGEST_SECRET = 1 << 20
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_MODE = re.compile(r"\A0?[0-7]{2}[0145]\Z")
 _PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
@@ -370,12 +371,21 @@ def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[
     return take
 
 
-_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False)})
+def _mode(value: Any) -> str:
+    # Without quotes 0755 is the number 493 for YAML.
+    if not isinstance(value, str) or not _MODE.match(value):
+        raise Rejected(
+            'is not the mode of a file; write it in quotes and octal digits, like "0755" or "0640", without a right for others to write'
+        )
+    return value.rjust(4, "0")
+
+
+_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False), "mode": _mode})
 
 
 def _file(value: Any) -> File:
     taken = _FILE(value)
-    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"))
+    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"), taken.get("mode", ""))
 
 
 def _source_version(value: Any) -> str:

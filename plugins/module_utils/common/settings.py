@@ -65,12 +65,14 @@ class Publication:
 class File:
     """A file or a directory of the source that the image has beside the binary.
 
-    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user.
+    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user; mode: what a
+    file has, in octal digits, of a directory each file in it; "" for what it has in the source.
     """
 
     src: str
     dest: str
     owner: str
+    mode: str = ""
 
 
 @dataclass(frozen=True)

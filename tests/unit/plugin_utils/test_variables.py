@@ -53,9 +53,9 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "context_limit_mb": ("0.5", 0.5, "nan"),
     "workdir": ("/app/", "/app", "app"),
     "files": (
-        [{"src": "web/./templates", "dest": "t"}, {"src": "a.toml", "owner": "app"}],
-        (File("web/templates", "t", "root"), File("a.toml", "a.toml", "app")),
-        [{"src": "../x"}],
+        [{"src": "web/./templates", "dest": "t"}, {"src": "a.toml", "owner": "app", "mode": "640"}],
+        (File("web/templates", "t", "root"), File("a.toml", "a.toml", "app", "0640")),
+        [{"src": "x", "mode": 755}, {"src": "y", "mode": "0777"}, {"src": "../x"}],
     ),
     "directories": (["files", "/data/"], ("files", "/data"), ["a b"]),
     "packages": (["tzdata", "curl>=8.0-r1"], ("tzdata", "curl>=8.0-r1"), ["a;id"]),

@@ -25,6 +25,8 @@ def test_secrets_and_temporary_files(tmp_path: Path, option: str, secret: bool, 
         **QUICK,
         "go_service_name": "utest-become",
         "go_service_env": {"TOKEN": SECRET} if secret else {},
+        "ansible_become": True,
+        "ansible_become_user": "nobody",
         "ansible_become_method": "ansible.builtin.su",
         "ansible_become_flags": "-s /bin/sh",
         "ansible_pipelining": pipelining,
@@ -33,7 +35,7 @@ def test_secrets_and_temporary_files(tmp_path: Path, option: str, secret: bool, 
         option: "nogroup" if "group" in option else True,
         "asked": {"DOCKER_HOST": "unix:///nonexistent.sock"},
     }
-    tasks = [{"ansible.builtin.include_role": {"name": "proven.go_service.go_service"}, "become": True, "become_user": "nobody"}]
+    tasks = [{"ansible.builtin.include_role": {"name": "proven.go_service.go_service"}}]
     done = play(tmp_path, tasks, {"host": {}}, given)
     told = " ".join((done.stdout + done.stderr).split())
     assert done.returncode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from other_engines import Other, facts, needs_root, second_engine
 from plays import PROJECT, RUNTIME, free_port, get
 from small_plays import ALL_WAIVED, QUICK, play, service_image
 
+pytestmark = pytest.mark.skipif("ENGINES" not in os.environ, reason="make engines runs it")
 NAME = "utest-elsewhere"
 HELD = (
     "user-groups",
