@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -85,25 +86,69 @@ def second_engine(*options: str, before: str = "", namespaces: tuple[str, ...] =
                 start_new_session=True,
             )
         try:
-            other = Other(f"unix://{socket}", {"DOCKER_HOST": f"unix://{socket}"}, daemon.pid)
-            deadline = time.monotonic() + _SECONDS
-            while subprocess.run(["docker", "--host", other.docker_host, "version"], capture_output=True, check=False).returncode:
-                assert daemon.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-                time.sleep(0.2)
-            saved = subprocess.run(["docker", "save", RUNTIME], capture_output=True, check=True).stdout
-            subprocess.run(["docker", "--host", other.docker_host, "load"], input=saved, capture_output=True, check=True)
+            other = _ready(Other(f"unix://{socket}", {"DOCKER_HOST": f"unix://{socket}"}, daemon.pid), daemon, log)
             yield other
             left = other.docker("ps", "--all", "--quiet").split()
             if left:
                 other.docker("rm", "--force", *left)
         finally:
-            daemon.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                daemon.wait(20)
-            daemon.kill()
-            daemon.wait()
+            _end(daemon)
             if not own_network:
                 subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True, check=False)
+
+
+@contextlib.contextmanager
+def rootless_engine(user: str) -> Iterator[Other]:
+    """Run a daemon as a user who has numbers in /etc/subuid, with all that Debian's docker.io, rootlesskit, slirp4netns and uidmap bring, and the runtime's image in it."""
+    needs_root()
+    start = Path("/usr/share/docker.io/contrib/dockerd-rootless.sh")
+    missing = [program for program in ("rootlesskit", "slirp4netns", "newuidmap", "setpriv") if not shutil.which(program)]
+    if missing or not start.exists():
+        pytest.skip(f"a rootless Engine needs {', '.join([*missing, str(start)])}")
+    account = pwd.getpwnam(user)
+    with tempfile.TemporaryDirectory(prefix="go-service-rootless-") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        for name in ("run", "home"):
+            (directory / name).mkdir()
+            os.chown(directory / name, account.pw_uid, account.pw_gid)
+        socket, log = directory / "run/docker.sock", directory / "log"
+        path = f"/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:{start.parent}"
+        own = ["env", "-i", f"PATH={path}", f"HOME={directory}/home", f"XDG_RUNTIME_DIR={directory}/run", str(start), "--config-file="]
+        as_user = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", *own]
+        # The user may have no right to make a network device on this machine's own node.
+        node = f"mknod {made}/tun c 10 200; chmod 666 {made}/tun; mount --bind {made}/tun /dev/net/tun"
+        script = f"{node}; cd {made}; exec {' '.join(as_user)}"
+        with log.open("w") as written:
+            daemon = subprocess.Popen(
+                ["unshare", "--mount", "sh", "-c", script], stdout=written, stderr=written, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        try:
+            yield _ready(Other(f"unix://{socket}", {"DOCKER_HOST": f"unix://{socket}"}, daemon.pid), daemon, log)
+        finally:
+            _end(daemon)
+
+
+def _ready(other: Other, daemon: subprocess.Popen[bytes], log: Path) -> Other:
+    """Wait until an Engine answers, and give it the runtime's image."""
+    deadline = time.monotonic() + _SECONDS
+    while subprocess.run(["docker", "--host", other.docker_host, "version"], capture_output=True, check=False).returncode:
+        assert daemon.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.2)
+    saved = subprocess.run(["docker", "save", RUNTIME], capture_output=True, check=True).stdout
+    subprocess.run(["docker", "--host", other.docker_host, "load"], input=saved, capture_output=True, check=True)
+    return other
+
+
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    """End a daemon, and all that it started."""
+    daemon.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        daemon.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(daemon.pid, signal.SIGKILL)
+    daemon.wait()
 
 
 def facts(other: Other) -> dict[str, object]:

@@ -58,7 +58,7 @@ def machine(tmp_path: Path) -> Machine:
         plays = tmp_path / "play.yml"
         plays.write_text("- hosts: localhost\n  gather_facts: false\n  roles: [proven.go_service.docker_engine]\n")
         given = [part for name, value in variables.items() for part in ("-e", f"docker_engine_{name}={value}")]
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", PROJECT / "inventory", plays, *given, *arguments]
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", PROJECT / "inventory/local.yml", plays, *given, *arguments]
         lines = ["set -e", BARE, LAYERED % {"top": tmp_path}, prepare, "exec " + shlex.join(map(str, command))]
         settings = {
             "ANSIBLE_CONFIG": PROJECT / "ansible.cfg",

@@ -65,7 +65,7 @@ class StageAction(ActionBase):
                 raise Problem(
                     f"a module with secret values would lie in a file that others of the host can read: Ansible's option {' and '.join(opened)} "
                     "allows it where one user becomes another, and pipelining is off",
-                    "Switch pipelining on (ansible_pipelining: true), or install acl on the host and take the option away, or become root.",
+                    "Switch pipelining on (ansible_pipelining: true, with sudo; su knows none), or install acl on the host and take the option away, or become root.",
                 )
         return pack(values)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from other_engines import Other, facts, needs_root, second_engine
+from other_engines import Other, facts, needs_root, rootless_engine, second_engine
 from plays import PROJECT, RUNTIME, free_port, get
 from small_plays import ALL_WAIVED, QUICK, play, service_image
 
@@ -99,6 +99,15 @@ def remapped() -> Iterator[Other]:
 
 
 @pytest.fixture(scope="module")
+def rootless() -> Iterator[Other]:
+    """Return an Engine that runs as a user without rights."""
+    if "dockremap:" not in Path("/etc/subuid").read_text():
+        pytest.skip("/etc/subuid has no numbers for dockremap")
+    with rootless_engine("dockremap") as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
 def bare() -> Iterator[Other]:
     """Return an Engine without the controllers that limits need, whose network is not this machine's."""
     theirs = "mount -t tmpfs none /media && mkdir /media/theirs && touch /media/theirs/here"
@@ -121,6 +130,19 @@ def test_numbers_of_another_namespace(remapped: Other, run: Callable[[Other], Ru
     assert {name: said for name, said in verdicts(tmp_path).items() if name in HELD} == dict.fromkeys(HELD, "pass: ")
     assert remapped.docker("exec", "--user", "12345", NAME, "sh", "-c", "cat /run/secrets/token 2>&1 || true").endswith("Permission denied")
     untouched(remapped, deploy, **asked)
+
+
+def test_an_engine_without_root(rootless: Other, run: Callable[[Other], Run], tmp_path: Path) -> None:
+    """The same; its port answers on this machine, and the limits that it cannot hold are told."""
+    deploy, port = run(rootless), free_port()
+    serve = "mkdir /tmp/www && cp /srv/health /run/secrets/token /tmp/www && exec httpd -f -p 8080 -h /tmp/www"
+    asked = {"secret_files": {"token": "hidden-word"}, "publish": f"127.0.0.1:{port}", "args": [serve]}
+    told = deploy(**asked)
+    assert ("is not asked from here" in told, "cannot hold" in told) == (False, not facts(rootless)["MemoryLimit"])
+    assert get(port, "/token") == (200, "hidden-word")
+    said = verdicts(tmp_path)
+    assert [name for name in HELD if not said[name].startswith(("pass: ", "skip: not applicable: this Engine has no "))] == []
+    untouched(rootless, deploy, **asked)
 
 
 def test_secrets_do_not_depend_on_who_deploys(remapped: Other, run: Callable[[Other], Run], tmp_path: Path) -> None:
