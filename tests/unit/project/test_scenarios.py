@@ -11,7 +11,7 @@ import pytest
 import yaml
 from plays import PROJECT
 
-SCENARIOS = sorted(path.parent for path in (PROJECT / "molecule").glob("*/molecule.yml"))
+SCENARIOS = sorted(path.parents[1] for path in (PROJECT / "molecule").glob("*/tests/expected.yml"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.name)
