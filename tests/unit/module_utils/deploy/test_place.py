@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import place
 from ansible_collections.proven.go_service.plugins.module_utils.engine.address import Address
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from plays import PROJECT
 
 
 def process(proc: Path, pid: int | str, name: str, network: str, parent: int = 1) -> None:
@@ -69,3 +73,27 @@ def test_a_socket_of_this_process(tmp_path: Path) -> None:
         address = Address(f"unix://{tmp_path}/s")
         assert place._peer(address) == os.getpid()
         assert place.elsewhere(SimpleNamespace(address=address)) == ""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("namespaces", "told"),
+    [
+        pytest.param((), "", id="here"),
+        pytest.param(
+            ("--pid", "--fork", "--mount-proc", "--net"),
+            "is no process of this machine or container",
+            id="as in a container with the socket",
+        ),
+        pytest.param(("--net",), "with another network than this process", id="as in a container with the host's processes"),
+    ],
+)
+def test_the_engine_of_this_machine_from_namespaces(engine: Engine, namespaces: tuple[str, ...], told: str) -> None:
+    if namespaces and (os.geteuid() or not engine.address.docker_host.startswith("unix://")):
+        pytest.skip("namespaces of the test's own need root, and a socket")
+    package = "ansible_collections.proven.go_service.plugins.module_utils"
+    code = f"from {package}.deploy.place import elsewhere; from {package}.engine.client import Engine; print(elsewhere(Engine()))"
+    found = subprocess.run(
+        ["unshare", *namespaces, sys.executable, "-c", code], cwd=PROJECT / "collections", capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert told in found if told else found == ""
