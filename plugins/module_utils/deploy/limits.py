@@ -13,8 +13,8 @@ from ..common.settings import Settings
 # The checks of the contract that are asked of each limit.
 _CHECKS = {"memory": "runtime-memory-limit", "cpus": "runtime-cpu-limit", "pids_limit": "runtime-pids-limit"}
 _ENABLE = (
-    "boot the machine with cgroup_enable=memory and systemd.unified_cgroup_hierarchy=1, mount the control groups, or, of a rootless Engine, "
-    "have systemd delegate them (Delegate=cpu memory pids)"
+    "add cgroup_enable=memory to the command line of its kernel, mount the control groups, or, of a rootless Engine, use their version 2 and have "
+    "systemd delegate them (Delegate=cpu memory pids); restart the Engine then"
 )
 
 
