@@ -1,10 +1,11 @@
 """Put small faults into the code one at a time, and see whether the tests of that file notice.
 
-Usage: make mutants [ARGS="--sample 40 --only lock"]
+Usage: make mutants [SAMPLE=40] [ARGS="--only lock,swap --write"]
 
 Each fault is made by cosmic-ray in a copy of the checkout: a comparison turned, a condition negated, a number moved, a loop never
 entered, an exception not caught. A file's faults are tried by its own tests: those without an Engine first, then, where
-`Subject.engine` names them, those on the Engine, for what nothing else can notice.
+`Subject.engine` names them, those on the Engine, for what nothing else can notice. Python and the libraries are started once for a file
+(scripts/forked_tests.py); a fault by which a test never ends is ended by its CPU time, so that a busy machine measures the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import difflib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -31,6 +34,9 @@ from cosmic_ray.plugins import get_operator
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache/mutants"
 GUARDS, REPORT = 0.9, 0.8
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+MARKED = re.compile(r"(?<=<!-- BEGIN MUTANTS -->\n).*(?=<!-- END MUTANTS -->)", re.S)
+ROW = re.compile(r"^(\| `([^`]+)` \|.*\|)$", re.M)
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,7 @@ SUBJECTS = (
     *(Subject(f"{DEPLOY}/{name}.py") for name in ("earlier", "history", "judgement", "port", "recovery", "secret_files")),
     *(Subject(f"module_utils/image/{name}.py") for name in ("ignore", "leftovers", "manifest")),
     *(Subject(f"module_utils/source/{name}.py") for name in ("address", "gitignore")),
-    *(Subject(f"module_utils/common/{name}.py") for name in ("places", "secrets")),
-    Subject("module_utils/common/settings.py", further=("plugin_utils/test_variables.py",)),
+    *(Subject(f"module_utils/common/{name}.py") for name in ("places", "secrets", "settings")),
     *(Subject(f"plugin_utils/{name}.py") for name in ("units", "variables")),
     Subject("plugin_utils/report/document.py", REPORT),
     Subject("plugin_utils/report/page.py", REPORT),
@@ -120,6 +125,19 @@ def copy_of_the_checkout(place: Path) -> None:
         if (ROOT / name).is_symlink() or (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name, follow_symlinks=False)
+
+
+def recorded(text: str, outcomes: Iterable[Outcome], day: str) -> str:
+    """Return the text of CONTRIBUTING.md with these outcomes in its table, beside those of the other files that are there."""
+    (table,) = MARKED.findall(text)
+    rows = {path: row for row, path in ROW.findall(table)}
+    for outcome in outcomes:
+        noticed = outcome.tried - len(outcome.unnoticed)
+        cells = (f"`{outcome.subject.path}`", outcome.tried, noticed, f"{outcome.share:.0%}", f"{outcome.subject.wanted:.0%}", day)
+        rows[outcome.subject.path] = f"| {' | '.join(map(str, cells))} |"
+    known = [rows[subject.path] for subject in SUBJECTS if subject.path in rows]
+    head = "| file below plugins/ | faults | noticed | share | wanted | measured |\n| --- | --- | --- | --- | --- | --- |\n"
+    return MARKED.sub(lambda _old: head + "".join(f"{row}\n" for row in known), text)
 
 
 class Tests:
@@ -223,11 +241,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=20, help="how many faults a file at the most; 0 tries all")
     parser.add_argument("--seed", type=int, default=1, help="another number chooses other faults")
-    parser.add_argument("--only", default="", help="the files whose path has this")
+    parser.add_argument("--only", default="", help="the files whose path has one of these, parted by commas")
+    parser.add_argument("--write", action="store_true", help="write what was measured into the table of CONTRIBUTING.md")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many files at once")
     args = parser.parse_args()
-    subjects = [subject for subject in SUBJECTS if args.only in subject.path]
+    subjects = [subject for subject in SUBJECTS if any(part in subject.path for part in args.only.split(","))]
     places: SimpleQueue[Path] = SimpleQueue()
+    writing = Lock()
     for number in range(min(args.workers, len(subjects))):
         copy_of_the_checkout(CACHE / str(number))
         places.put(CACHE / str(number))
@@ -239,6 +259,10 @@ def main() -> int:
         finally:
             places.put(place)
         print(outcome.row(), flush=True)
+        if args.write:
+            with writing:
+                text = CONTRIBUTING.read_text(encoding="utf-8")
+                CONTRIBUTING.write_text(recorded(text, [outcome], time.strftime("%Y-%m-%d")), encoding="utf-8")
         return outcome
 
     print(f"{'file below plugins/':42} {'faults':>6} {'noticed':>8} {'share':>7} {'wanted':>7} {'time':>8}")

@@ -73,3 +73,43 @@ def test_the_files_of_an_earlier_version_are_taken_over(empty: Any, tmp_path: Pa
         (tmp_path / "record.json").write_text(broken)
         (tmp_path / "report.json").write_text(broken)
         assert history.read(empty, NAME, tmp_path) == history.History(NAME)
+
+
+@pytest.mark.parametrize(
+    ("images", "container"),
+    [
+        ([], {}),
+        ({}, []),
+        ({"a": "sha256:1"}, {}),
+        ({"a": {"id": 1, "proven": True}}, {}),
+        ({"a": {"id": "sha256:1"}}, {}),
+        ({"a": {"proven": True}}, {}),
+        ({**IMAGES, "a": None}, {}),
+    ],
+    ids=str,
+)
+def test_what_has_another_form_is_no_history(tmp_path: Path, images: Any, container: Any) -> None:
+    """Neither on the Engine nor in the files of an earlier version."""
+    engine = Volumes()
+    history.History(NAME, images, container).save(engine)
+    assert history.read(engine, NAME, tmp_path) == history.History(NAME)
+    (tmp_path / "record.json").write_text(json.dumps({"service": NAME, "images": images, "container": container or None}))
+    found = history.read(Volumes(), NAME, tmp_path)
+    assert found == history.History(NAME) if images != {} else found.images == {}
+
+
+def test_that_nobody_has_looked_for_images_yet_is_kept(tmp_path: Path) -> None:
+    engine = Volumes()
+    written = history.History(NAME, None, {"id": "c", "restarts": 0})
+    written.save(engine)
+    assert history.read(engine, NAME, tmp_path) == written
+
+
+def test_two_saves_at_once_have_volumes_of_their_own() -> None:
+    names = set()
+    for _number in range(20):
+        engine = Volumes()
+        history.History(NAME).save(engine)
+        names.update(history.volumes(engine, NAME))
+    assert len(names) == 20
+    assert all(name.startswith(f"{NAME}-history-") and len(name) == len(NAME) + 25 for name in names)

@@ -168,14 +168,16 @@ def test_files_that_cannot_be_given_to_the_user_are_told_and_not_kept(wanted: Ca
 
 
 def test_chown_is_waited_for_and_not_for_ever(wanted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = [0.0]
-    monkeypatch.setattr(secret_files.time, "monotonic", lambda: seconds[0])
-    monkeypatch.setattr(secret_files.time, "sleep", lambda pause: seconds.__setitem__(0, seconds[0] + 1))
-    secret_files.write(Chown(looks=25), wanted(), IMAGE)
-    assert seconds[0] == 24
+    """Half a minute, with twenty looks a second."""
+    pauses: list[float] = []
+    monkeypatch.setattr(secret_files.time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(secret_files.time, "sleep", pauses.append)
+    secret_files.write(Chown(looks=500), wanted(), IMAGE)
+    assert pauses == [0.05] * 499
+    pauses.clear()
     with pytest.raises(Failure, match="cannot be given to app"):
         secret_files.write(Chown(looks=10_000), wanted(secret_files={"pin": "2"}), IMAGE)
-    assert 20 < seconds[0] < 100
+    assert 30 <= sum(pauses) < 30.2
 
 
 def test_what_no_container_mounts_any_more_goes(wanted: Callable[..., Any], tmp_path: Path) -> None:
