@@ -5,6 +5,7 @@ seconds that a process may take, and the arguments of pytest. For each it prints
 passed; negative: the signal that ended them), and `cpu`, the seconds that they took. What the tests print is in the file LOG.
 
 Each run is a fork of this process, which holds what the first run imported, save what lies in the checkout: that may be another one each time.
+The tests that failed before are run first, then those that take the least time.
 """
 
 from __future__ import annotations
@@ -17,12 +18,39 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # A fault that never ends is ended by its CPU time, whatever else the machine does; one that waits, by the clock, and one that gathers, by its memory.
 WAITING, MEMORY = 30, 4 << 30
+
+
+class Order:
+    """A plugin of pytest that sorts the tests, and notes how they went. took: seconds of each test of this run; failed: those that did."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._failures: Counter[str] = Counter()
+        self.took: dict[str, float] = {}
+        self.failed: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort them."""
+        items.sort(key=lambda item: (-self._failures[item.nodeid], self._seconds.get(item.nodeid, 0.0)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how one went."""
+        self.took[report.nodeid] = self.took.get(report.nodeid, 0.0) + report.duration
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+    def learn(self, seconds: dict[str, float], failed: list[str]) -> None:
+        """Take over what a run in a fork noted."""
+        self._seconds.update(seconds)
+        self._failures.update(failed)
 
 
 def libraries() -> list[str]:
@@ -36,23 +64,23 @@ def libraries() -> list[str]:
     return found
 
 
-def in_a_fork(cpu: float, arguments: list[str], log: Path, names: Path | None) -> tuple[int, float]:
-    """Run pytest in a fork; return how it ended and the CPU seconds it took. names: where it writes what it imported."""
+def in_a_fork(cpu: float, arguments: list[str], log: Path, notes: Path, order: Order, *, first: bool) -> tuple[int, float]:
+    """Run pytest in a fork; return how it ended and the CPU seconds it took. notes: the file in which it leaves what is to be known of it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    notes.unlink(missing_ok=True)
     pid = os.fork()
     if not pid:
         os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with log.open("wb") as output, open(os.devnull, "rb") as nothing:
             for number, file in enumerate((nothing, output, output)):
                 os.dup2(file.fileno(), number)
         resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 2))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         # The first run leaves the compiled files behind; a later one, which may be of a fault, must not.
-        sys.dont_write_bytecode = names is None
-        status = pytest.main(arguments)
-        if names:
-            names.write_text(json.dumps(libraries()), encoding="utf-8")
+        sys.dont_write_bytecode = not first
+        status = pytest.main(arguments, plugins=[order])
+        told: dict[str, Any] = {"seconds": order.took, "failed": order.failed, "libraries": libraries() if first else []}
+        notes.write_text(json.dumps(told), encoding="utf-8")
         sys.stdout.flush()
         os._exit(status)
     until = time.monotonic() + 20 * cpu + WAITING
@@ -72,13 +100,14 @@ def in_a_fork(cpu: float, arguments: list[str], log: Path, names: Path | None) -
 def main() -> None:
     """Answer each line."""
     log = Path(sys.argv[1])
-    names = log.with_suffix(".json")
-    first = True
+    notes, order, first = log.with_suffix(".json"), Order(), True
     for line in sys.stdin:
         cpu, arguments = json.loads(line)
-        status, taken = in_a_fork(cpu, arguments, log, names if first else None)
-        if first and names.exists():
-            for name in json.loads(names.read_text(encoding="utf-8")):
+        status, taken = in_a_fork(cpu, arguments, log, notes, order, first=first)
+        if notes.exists():
+            told = json.loads(notes.read_text(encoding="utf-8"))
+            order.learn(told["seconds"], told["failed"])
+            for name in told["libraries"]:
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

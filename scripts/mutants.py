@@ -94,9 +94,10 @@ OPERATORS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the faults of a file went. unnoticed: a sentence each."""
+    """How the faults of a file went. there: how many there are; unnoticed: a sentence each."""
 
     subject: Subject
+    there: int
     tried: int
     unnoticed: tuple[str, ...]
     seconds: float
@@ -133,10 +134,18 @@ def recorded(text: str, outcomes: Iterable[Outcome], day: str) -> str:
     rows = {path: row for row, path in ROW.findall(table)}
     for outcome in outcomes:
         noticed = outcome.tried - len(outcome.unnoticed)
-        cells = (f"`{outcome.subject.path}`", outcome.tried, noticed, f"{outcome.share:.0%}", f"{outcome.subject.wanted:.0%}", day)
+        cells = (
+            f"`{outcome.subject.path}`",
+            outcome.there,
+            outcome.tried,
+            noticed,
+            f"{outcome.share:.0%}",
+            f"{outcome.subject.wanted:.0%}",
+            day,
+        )
         rows[outcome.subject.path] = f"| {' | '.join(map(str, cells))} |"
     known = [rows[subject.path] for subject in SUBJECTS if subject.path in rows]
-    head = "| file below plugins/ | faults | noticed | share | wanted | measured |\n| --- | --- | --- | --- | --- | --- |\n"
+    head = "| file below plugins/ | faults | tried | noticed | share | wanted | measured |\n| --- | --- | --- | --- | --- | --- | --- |\n"
     return MARKED.sub(lambda _old: head + "".join(f"{row}\n" for row in known), text)
 
 
@@ -216,7 +225,8 @@ def tried(subject: Subject, place: Path, sample: int, seed: int) -> Outcome:
     began = time.monotonic()
     path = place / "plugins" / subject.path
     code = path.read_text(encoding="utf-8")
-    wanted = chosen(faults(code), sample, seed)
+    found = faults(code)
+    wanted = chosen(found, sample, seed)
     unnoticed, made = [], 0
     tests = Tests(subject, place)
     try:
@@ -233,7 +243,7 @@ def tried(subject: Subject, place: Path, sample: int, seed: int) -> Outcome:
     finally:
         tests.end()
         path.write_text(code, encoding="utf-8")
-    return Outcome(subject, made, tuple(line for _position, line in sorted(unnoticed)), time.monotonic() - began)
+    return Outcome(subject, len(found), made, tuple(line for _position, line in sorted(unnoticed)), time.monotonic() - began)
 
 
 def main() -> int:
