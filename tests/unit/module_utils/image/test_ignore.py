@@ -47,7 +47,7 @@ from trees import Generate, grow, paths
         pytest.param(["a", "!a/b", "a/b/c"], ["a", "a/x", "a/b/c", "a/b/c/d"], ["a/b", "a/b/x"], id="rules within rules"),
         pytest.param(["*", "!cmd", "**/*.pem"], ["x", "cmd/a.pem", "cmd/x/b.pem"], ["cmd", "cmd/main.go"], id="allow list"),
         pytest.param(["a.b", "(c)", "d+"], ["a.b", "(c)", "d+"], ["axb", "c", "dd"], id="no regular expressions"),
-        pytest.param(["."], [], ["a"], id="the top itself is never left out"),
+        pytest.param([".", "/", "b"], ["b"], ["a"], id="the top itself is never left out"),
     ],
 )
 def test_rules(lines: list[str], ignored: list[str], seen: list[str]) -> None:
@@ -139,6 +139,10 @@ def test_a_directory_is_passed_over_where_nothing_below_it_can_come_back(lines: 
         pytest.param(["[!]x", "[!]a]y"], ["[!]x", "by"], ["!x", "]y", "ay"], id="a negated bracket"),
         pytest.param(["a/**/z", "b**"], ["a/z", "a/b/c/z", "b", "bc/d"], ["a/bz", "z"], id="any depth between"),
         pytest.param([], [], ["a"], id="no rule"),
+        pytest.param(
+            ["d", "a/b", "!**/keep"], ["d/keep", "a/b/keep"], ["keep", "e/keep"], id="a directory that is left out is not looked into"
+        ),
+        pytest.param(["*/keep", "!**/keep"], [], ["e/keep", "a/e/keep"], id="let back in wherever it is"),
     ],
 )
 def test_what_docker_image_leaves_out(lines: list[str], dropped: list[str], seen: list[str]) -> None:
@@ -183,8 +187,9 @@ def test_what_is_embedded_is_let_back_unless_it_looks_like_a_credential() -> Non
 
 
 def test_of_many_embedded_credentials_three_are_named() -> None:
-    with pytest.raises(SourceError, match=r"embeds a\.key, b\.key, c\.key, which"):
+    with pytest.raises(SourceError, match=r"embeds a\.key, b\.key, c\.key, which") as caught:
         check_embedded({"embedded_files": [f"{name}.key" for name in "abcd"]}, "*.key")
+    assert '"!a.key"' in caught.value.remedy
 
 
 # What nobody thought of
