@@ -2,7 +2,7 @@
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
-#   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file; ARGS="--only lock")
+#   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file, 0: all; ARGS="--only lock --write")
 #   make crash   an operation is ended before and after each call to a fake Engine, and each call goes wrong; the fake is held to the real Engine
 #   make engines  the role on Engines of other kinds, each a second daemon, and on machines that are half ready; some minutes, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
@@ -26,7 +26,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
-MUTANTS := $(VENV)/mutants/bin/cosmic-ray
+MUTANTS ?= $(VENV)/mutants
 GALAXY := $(VENV)/galaxy-importer/.ready
 EDITS ?= 200
 SCENARIOS ?= default alternative contract lifecycle
@@ -73,9 +73,9 @@ $(CHECKOV): requirements-checkov.txt | $(READY)
 	$(VENV)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
-$(MUTANTS): requirements-mutants.txt | $(READY)
-	"$(BIN)"/python -m venv --clear $(VENV)/mutants
-	$(VENV)/mutants/bin/pip install --quiet --disable-pip-version-check --requirement requirements-mutants.txt
+$(MUTANTS)/bin/cosmic-ray: requirements-mutants.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(MUTANTS)
+	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-mutants.txt
 	@touch $@
 
 $(GALAXY): requirements-galaxy.txt | $(READY)
@@ -103,9 +103,9 @@ lint: $(READY)
 sanity: $(READY) $(GALAXY)
 	scripts/sanity.sh
 
-mutants: $(READY) $(MUTANTS)
+mutants: $(READY) $(MUTANTS)/bin/cosmic-ray
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	$(VENV)/mutants/bin/python scripts/mutants.py --sample $(SAMPLE) $(ARGS)
+	$(MUTANTS)/bin/python scripts/mutants.py --sample $(SAMPLE) $(ARGS)
 
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
