@@ -237,6 +237,17 @@ def test_latest_moves_to_the_new_image_and_previous_to_the_one_before(store: Sto
     assert [store.image(f"{NAME}:{tag}")["Id"] for tag in ("latest", "previous")] == [made[1], made[0]]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_previous_that_a_killed_run_left_behind_is_put_right(store: Store, number: int) -> None:
+    """It had moved `latest` alone: what `previous` names is what it was before."""
+    past, made = recorded(store, True, True)
+    for image in made[: number + 1]:
+        images.promote(store, NAME, image, past)
+    store.tag(made[number], NAME, "previous")
+    assert not images.promote(store, NAME, made[number], past)
+    assert (store.image(f"{NAME}:previous") or {}).get("Id") == (made[0] if number else None)
+
+
 @pytest.mark.parametrize(
     ("keep", "left"), [(1, [4]), (2, [3, 4]), (3, [2, 3, 4]), (4, [1, 2, 3, 4]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])]
 )
