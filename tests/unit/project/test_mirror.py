@@ -9,7 +9,7 @@ import pytest
 from plays import PROJECT
 
 TESTS, PLUGINS = PROJECT / "tests", PROJECT / "plugins"
-MIRRORED = ("module_utils", "plugin_utils", "modules", "action", "filter")
+MIRRORED = ("module_utils", "plugin_utils", "modules", "action", "filter", "callback")
 FILES = sorted(path for path in TESTS.rglob("test_*.py") if path.is_file())
 # What has no test file of its own, and why.
 WITHOUT = {
