@@ -14,7 +14,6 @@ there is then is looked at.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import copy
 import http.client
@@ -643,9 +642,6 @@ class Watched:
     changing: set[int]
 
 
-# What makes settings and generated files: closures, which no process hands to another one but by a fork.
-MAKE: list[Make] = []
-
 # What a failure may say of what still runs, and what is true then: of the container of the service, of the one before, of ids that it names.
 Said = Callable[["Trial", re.Match[str]], bool]
 SENTENCES: list[tuple[str, Said]] = [
@@ -674,7 +670,7 @@ SENTENCES: list[tuple[str, Said]] = [
 CAUSES = {
     "refuse": "the fake Engine refuses",
     "hold": "timed out|no answer within|not come back",
-    "lost": "not come back",
+    "lost": "not come back|Remote end closed|Connection aborted",
     "cut": "broken|IncompleteRead|incomplete|Expecting|Unterminated|without response|delimiter",
     "signal": "the run was ended by the signal SIG(INT|TERM)",
 }
@@ -884,17 +880,20 @@ class Found:
     watched: dict[str, int] = field(default_factory=dict)
 
 
-def attempt_part(which: Callable[[str, Trial, Watched], Iterator[Attempt]], part: int, parts: int) -> Found:
-    """Try a part of what may happen to all operations; return what is wrong."""
+Which = Callable[[str, Trial, Watched], Iterator[Attempt]]
+
+
+def attempt_all(which: Which, settings: Make, generate: Make, names: Iterator[str]) -> Found:
+    """Try what may happen to operations, by their names; return what is wrong."""
     found = Found()
-    with world(*MAKE) as here:
-        for name in OPERATIONS:
+    with world(settings, generate) as here:
+        for name in names:
             began = time.process_time()
             trial = Trial(here, name)
             watched, wrong = trial.watch()
             found.wrong[name].update(wrong)
             found.watched[name] = len(watched.asked)
-            for attempt in itertools.islice(which(name, trial, watched), part, None, parts):
+            for attempt in which(name, trial, watched):
                 found.attempts[name] += 1
                 found.calls[name].add(attempt.number)
                 lines = (*attempt.act(), *trial.settle())
@@ -903,17 +902,38 @@ def attempt_part(which: Callable[[str, Trial, Watched], Iterator[Attempt]], part
     return found
 
 
-def attempts(which: Callable[[str, Trial, Watched], Iterator[Attempt]], settings: Make, generate: Make) -> Found:
+def attempts(which: Which, settings: Make, generate: Make) -> Found:
     """Try what may happen to all operations, by as many processes as there are cores; return what is wrong."""
-    MAKE[:] = [settings, generate]
-    cores = len(os.sched_getaffinity(0))
-    whole = Found()
-    with concurrent.futures.ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
-        for part in pool.map(attempt_part, [which] * cores, range(cores), [cores] * cores):
-            whole.attempts += part.attempts
-            whole.seconds += part.seconds
-            for name in OPERATIONS:
-                whole.calls[name] |= part.calls[name]
-                whole.wrong[name] |= part.wrong[name]
-                whole.watched[name] = part.watched[name]
+    # Each takes the longest operation that is left: what it has seen of one is of no use to another process.
+    longest = sorted(OPERATIONS, key=lambda name: OPERATIONS[name].since - OPERATIONS[name].calls)
+    fork = multiprocessing.get_context("fork")
+    taken, whole = fork.Value("i", 0), Found()
+
+    def names() -> Iterator[str]:
+        while True:
+            with taken.get_lock():
+                number, taken.value = taken.value, taken.value + 1
+            if number >= len(longest):
+                return
+            yield longest[number]
+
+    def work(outcome: Any) -> None:
+        outcome.send(attempt_all(which, settings, generate, names()))
+
+    pipes = [fork.Pipe(duplex=False) for _core in os.sched_getaffinity(0)]
+    workers = [fork.Process(target=work, args=(sending_end,)) for _receiving_end, sending_end in pipes]
+    for worker in workers:
+        worker.start()
+    for _receiving_end, sending_end in pipes:
+        # So that the end of its process is noticed.
+        sending_end.close()
+    for receiving_end, _sending_end in pipes:
+        part = receiving_end.recv()
+        whole.attempts += part.attempts
+        whole.seconds += part.seconds
+        whole.calls.update(part.calls)
+        whole.wrong.update(part.wrong)
+        whole.watched.update(part.watched)
+    for worker in workers:
+        worker.join()
     return whole
