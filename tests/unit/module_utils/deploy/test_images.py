@@ -253,6 +253,18 @@ def test_each_return_goes_further_back_and_what_came_after_is_before_nothing(sto
     assert moving(store) == [made[2], made[0]]
 
 
+def test_an_image_that_is_built_from_the_source_once_more_is_the_newest_again(store: Store) -> None:
+    """It is no return: the one that ran until then is before it, and is the next to return to."""
+    past, made = recorded(store, True, True, True)
+    for image in (*made, made[0]):
+        assert images.promote(store, NAME, image, past)
+    assert moving(store) == [made[0], made[2]]
+    assert not images.promote(store, NAME, made[0], past)
+    for image, before in ((made[2], made[1]), (made[1], None)):
+        assert images.promote(store, NAME, image, past, back=True)
+        assert moving(store) == [image, before]
+
+
 def test_the_order_in_which_an_earlier_version_served_is_told_by_its_tags(store: Store) -> None:
     past, made = recorded(store, True, True, True)
     store.tag(made[0], NAME, "previous")
