@@ -11,9 +11,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from plays import BUILDER
 
 # The real one where it is on this machine, otherwise its stand-in.
-BUILDERS = ("golang:1.27-alpine3.24", "stand-in/go-builder:1.27.3")
+BUILDERS = ("golang:1.27-alpine3.24", BUILDER)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import docker
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, demultiplex
 from fake_engine import KIND, FakeEngine, fake_engine
-from plays import free_port
+from plays import RUNTIME, free_port
 
 # `make crash` runs it. It is no part of `make test` yet: see docs/decisions.md, "Every call is one at which a run may end".
 pytestmark = pytest.mark.skipif("CRASH" not in os.environ, reason="make crash runs it")
@@ -291,7 +291,7 @@ def fake(clean: Engine, web: str, tmp_path: Path) -> Iterator[FakeEngine]:
     """Return a fake Engine that has the same image."""
     image = clean.image(web)
     with fake_engine(tmp_path) as server:
-        server.rules.add_image("stand-in/runtime:1.37.0")
+        server.rules.add_image(RUNTIME)
         server.rules.add_image(web, config=image["Config"], Parent=next(iter(server.rules.state.images)))
         yield server
 
