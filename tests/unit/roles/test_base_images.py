@@ -23,10 +23,10 @@ def fails(scratch: Path, env: dict[str, str], **variables: object) -> str:
 
 @pytest.mark.usefixtures("engine")
 def test_without_a_package_index_the_three_ways_out_are_named(tmp_path: Path) -> None:
-    env = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/simple", "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+    env = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/simple", "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
     said = fails(tmp_path, env)
     assert "could not be downloaded on localhost: " in said
-    assert "Connection refused" in said or "No matching distribution" in said
+    assert "Connection refused" in said and "No matching distribution" in said
     for remedy in ("PIP_INDEX_URL in the environment", "by a mirror where their registry is out of reach", "base_images_source: load"):
         assert remedy in said
 
