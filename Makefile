@@ -126,7 +126,7 @@ scenarios: $(READY)
 	done; \
 	for scenario in $$failed; do \
 	  echo; echo "Scenario $$scenario failed; all it printed is in .cache/$$scenario.log. What failed:"; \
-	  grep -E --after-context=5 '^([a-z0-9]+ \| )?(FAILED|ERROR) [^ ]|^(fatal|failed): |^CRITICAL' .cache/$$scenario.log | cut -c -600 | tail -n 60 || true; \
+	  grep -E --after-context=5 '^([a-z0-9]+ \| )?(FAILED|ERROR) [^- ]|^(fatal|failed): |^CRITICAL|^ImportError' .cache/$$scenario.log | cut -c -600 | tail -n 60 || true; \
 	done; \
 	test -z "$$failed"
 

@@ -77,6 +77,8 @@ class Line:
             "PATH": f"{self.bin}:{os.environ['PATH']}",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_HOME": str(ROOT / ".ansible"),
+            # What changed is read of Ansible's own output.
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_DEPRECATION_WARNINGS": "true",
             "PY_COLORS": "0",
         }

@@ -34,7 +34,9 @@ def environment(**given: str | Path) -> dict[str, str]:
     """Return this process's environment with what is given, no other setting of Ansible's, and the commands of this Python first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": path, "ANSIBLE_NOCOLOR": "1", **{name: str(value) for name, value in given.items()}}
+    # Of Ansible's own output tasks and changes can be read; what the project's settings make of it has tests of its own.
+    own = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+    return {**kept, "PATH": path, **own, **{name: str(value) for name, value in given.items()}}
 
 
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:

@@ -119,9 +119,12 @@ def write_file(target: Path, content: IO[bytes], mode: int) -> None:
             shutil.copyfileobj(content, out, CHUNK)
             os.fchmod(out.fileno(), mode)
         os.replace(name, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            # Of a full disk the system says no name, by which a person finds which disk it is.
+            error.filename = str(target)
         raise
 
 

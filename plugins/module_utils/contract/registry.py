@@ -139,11 +139,17 @@ class Group:
         """
 
         def enter(function: CheckFunction) -> CheckFunction:
-            taken = [known.id for known in self.checks]
-            unknown = [rule for rule in rules if rule not in RULES]
-            if identifier in taken or self.key not in GROUPS or severity not in SEVERITIES or unknown or not function.__doc__:
-                raise ValueError(f"the check {identifier} is entered wrongly {unknown or ''}")
-            about = " ".join(inspect.cleandoc(function.__doc__).split())
+            wrong = {
+                "its id is taken": identifier in [known.id for known in self.checks],
+                f"its group {self.key!r} is not in GROUPS of contract/names.py": self.key not in GROUPS,
+                f"its severity {severity!r} is none of {', '.join(SEVERITIES)}": severity not in SEVERITIES,
+                "its function has no docstring, which is its description": not function.__doc__,
+                **{f"its rule {rule!r} is not in RULES of contract/rules.py": rule not in RULES for rule in rules},
+            }
+            told = [sentence for sentence, is_so in wrong.items() if is_so]
+            if told:
+                raise ValueError(f"the check {identifier} is entered wrongly: {'; '.join(told)}")
+            about = " ".join(inspect.cleandoc(function.__doc__ or "").split())
             self.checks.append(Check(identifier, title, self.key, severity, remedy, rules, about, function))
             return function
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -143,7 +145,31 @@ def test_what_may_be_a_secret_is_not_shown(raw: dict[str, Any], name: str) -> No
 
 
 def test_every_variable_has_its_examples() -> None:
-    assert set(EXAMPLES) == set(variables.FIELDS)
+    lacking = set(variables.FIELDS) - set(EXAMPLES)
+    assert not lacking, f"EXAMPLES of this file lacks {sorted(lacking)}"
+    assert not set(EXAMPLES) - set(variables.FIELDS), f"no variables any more: {sorted(set(EXAMPLES) - set(variables.FIELDS))}"
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Say whether a value is of an annotated type."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return any(fits(value, one) for one in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items())
+    return type(value) is (kind or type(None))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_setting_is_what_its_field_says_here_and_on_the_target(raw: dict[str, Any], name: str) -> None:
+    kind = typing.get_type_hints(Settings)[name]
+    for checked in (variables.check_variables(raw), variables.check_variables({**raw, name: EXAMPLES[name][0]})):
+        value = getattr(checked, name)
+        assert fits(value, kind), f"FIELDS makes {value!r} of go_service_{name}; the field of Settings says {kind}"
+        there = getattr(Settings.from_json(json.loads(json.dumps(checked.as_json()))), name)
+        assert there == value, f"go_service_{name} arrives as {there!r} on the target; Settings.from_json has to make {kind} of it"
 
 
 def test_the_defaults_are_taken(raw: dict[str, Any]) -> None:
@@ -202,7 +228,11 @@ def test_whatever_comes_is_taken_or_rejected(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, take in variables.FIELDS.items() if not isinstance(EXAMPLES[name][1], (bool, tuple, dict, Budget))],
+    [
+        name
+        for name, take in variables.FIELDS.items()
+        if name in EXAMPLES and not isinstance(EXAMPLES[name][1], (bool, tuple, dict, Budget))
+    ],
 )
 def test_a_boolean_is_neither_a_text_nor_a_number(raw: dict[str, Any], name: str) -> None:
     check_sentence(problem(raw, **{name: True}), name, True)

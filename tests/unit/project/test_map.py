@@ -42,7 +42,9 @@ def test_what_is_read_on_the_screen_is_where_the_map_says() -> None:
     files = (tasks / "main.yml", *tasks.glob("stages/*.yml"), *tasks.glob("sources/*.yml"))
     said = {(name, str(file.relative_to(PROJECT))) for file in files for name in printed(yaml.safe_load(file.read_text(encoding="utf-8")))}
     section = MAP.read_text(encoding="utf-8").partition("## What you read on the screen\n")[2].partition("\n## ")[0]
-    assert {(what, shown) for what, shown, _link, _name in re.findall(ROW, section, re.M)} == said
+    rows = {(what, shown) for what, shown, _link, _name in re.findall(ROW, section, re.M)}
+    assert not said - rows, f'docs/map.md, "What you read on the screen": a row is missing for {sorted(said - rows)}'
+    assert not rows - said, f'docs/map.md, "What you read on the screen": no task is called so in that file: {sorted(rows - said)}'
 
 
 def test_the_readme_leads_to_the_map_and_to_how_to_change_it() -> None:

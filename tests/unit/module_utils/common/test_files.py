@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -203,3 +204,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     with pytest.raises(OSError, match="broken"):
         files.write_file(tmp_path / "f", Broken(), 0o644)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("f", "old")]
+
+
+def test_a_write_that_fails_names_its_file(tmp_path: Path) -> None:
+    class Full(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_file(tmp_path / "x", Full(), 0o600)
+    assert caught.value.filename == str(tmp_path / "x")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model
+from ansible_collections.proven.go_service.plugins.module_utils.contract.registry import Group
 from violations import GOOD, in_container, result, verdicts, with_verdict
 
 # What cannot be judged of the good image here, which is said and not passed.
@@ -95,3 +98,11 @@ def test_one_group_alone():
     found = judge.evaluate(GOOD, samples.expected(), {}, "runtime")
     assert {item.group for item in found} == {"runtime"}
     assert [item.id for item in found] == [check.id for check in judge.CHECKS.values() if check.group == "runtime"]
+
+
+def test_the_checks_of_every_file_are_judged():
+    """A file of checks has a line in `_GROUPS` of judge.py."""
+    for path in sorted(Path(judge.__file__).parent.joinpath("checks").glob("*.py")):
+        module = importlib.import_module(f"{judge.__package__}.checks.{path.stem}")
+        for check in getattr(module, "GROUP", Group("none")).checks:
+            assert check.id in judge.CHECKS, f"{check.id} is never judged: enter {path.stem}.GROUP in _GROUPS of contract/judge.py"

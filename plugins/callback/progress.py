@@ -1,0 +1,361 @@
+"""What a run prints: one line for each step of the work, with its time, and each cause of a failure once."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: progress
+type: stdout
+short_description: One line for each step of a run, each failure once
+version_added: 1.0.0
+description:
+  - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
+    or play is a step of its own.
+  - On a terminal the step at work is shown with the time that passes. Elsewhere a step of more than 30 seconds is told every 30 seconds.
+  - A failure is printed once. One that a C(rescue) handles is not printed, unless the host failed in the end and nothing else said why.
+  - With C(-v) and more the output is that of P(ansible.builtin.default#callback).
+author:
+  - The authors of proven.go_service
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - Set as C(stdout_callback) in the configuration.
+"""
+
+import os
+import shutil
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, TextIO
+
+from ansible import constants as C
+from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.utils.fqcn import add_internal_fqcns
+
+# What a step is called, by the role and by the first part of the file of its tasks that matches. None: it prints no line of its own.
+STEPS: dict[str, dict[str, str | None]] = {
+    "docker_engine": {"": "See that a Docker Engine serves"},
+    "base_images": {"": "See that the base images are there"},
+    "go_service": {
+        "stages/begin": "Check the variables",
+        "sources/": "Bring the source to the host",
+        "stages/prepare": "Look at the service and its source",
+        "stages/build": "Build the image",
+        "stages/deploy": "Prove the image and put it in the service's place",
+        "stages/report": "Write the report",
+        "remove": "Remove the service",
+        "": None,
+    },
+}
+COLLECTION = "proven.go_service"
+# Seconds between two signs of life: on a terminal, and in a log.
+TERMINAL, LOG = 0.25, 30.0
+_TITLE = 52
+_LAST_LINES = 20
+# The actions whose message was written for the reader.
+SPEAKING = add_internal_fqcns(("fail", "assert"))
+DEBUG = add_internal_fqcns(("debug",))
+_COLOURS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "changed": C.COLOR_CHANGED}
+
+
+def step_of(role: str, path: str, name: str) -> str | None:
+    """Return the step that a task belongs to: a sentence of this collection's role, else the task's name; None where it has no line.
+
+    role: the role's full name, empty outside of roles; path: of the file of the task; name: of the task.
+    """
+    collection, _dot, short = role.rpartition(".")
+    if collection != COLLECTION or short not in STEPS:
+        return name
+    file = str(PurePath(path)).partition(f"/roles/{short}/tasks/")[2]
+    return next(sentence for start, sentence in STEPS[short].items() if file.startswith(start))
+
+
+def line_of(title: str, seconds: float, notes: Mapping[str, list[str]], hosts: int) -> str:
+    """Return the line of a step that has ended; notes: hosts by what happened to them; hosts: how many the play has."""
+    told = [kind if hosts < 2 or len(names) == hosts else f"{kind} on {', '.join(names)}" for kind, names in notes.items() if names]
+    return f"{title:<{_TITLE}} {seconds:6.1f} s  {'; '.join(told)}".rstrip()
+
+
+def why(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines that say why a task failed: its message, and the last lines of what its command printed."""
+    if "censored" in result:
+        return [str(result["censored"])]
+    lines = str(result.get("msg") or "it does not say why").splitlines()
+    for part in ("module_stdout", "module_stderr", "stdout", "stderr"):
+        printed = str(result.get(part) or "").strip().splitlines()
+        lines += [f"  | {line}" for line in printed[-_LAST_LINES:]]
+    return lines
+
+
+def failures(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that say why a task failed, of each item that did where it is a loop."""
+    items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
+    for item in items:
+        yield f"{item.get('_ansible_item_label', item.get('item', ''))}:"
+        yield from (f"  {line}" for line in why(item))
+    if not items:
+        yield from why(result)
+
+
+def is_rescued(task: Any) -> bool:
+    """Return whether a failure of the task is handled: it is in a block, however deep, that has a rescue."""
+    # Of tasks that were imported the block holds the blocks, and the import stands between them and it.
+    below, parent = {task._uuid}, task._parent
+    while parent is not None:
+        if getattr(parent, "rescue", None) and any(part._uuid in below for part in parent.block):
+            return True
+        below.add(parent._uuid)
+        parent = parent._parent
+    return False
+
+
+def folded(text: str) -> list[str]:
+    """Return the lines of a long sentence: as wide as the terminal, or whole where there is none."""
+    if not sys.stdout.isatty():
+        return [text]
+    return textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - 1), break_on_hyphens=False)
+
+
+class Alive:
+    """Says that a step is still at work, from a thread of its own: in place on a terminal, by lines in a log."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._terminal = out.isatty() and os.environ.get("TERM") != "dumb"
+        self._interval = TERMINAL if self._terminal else LOG
+        self._turn = threading.Lock()
+        self._title = ""
+        self._began = 0.0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, title: str, began: float) -> None:
+        """Tell of a step from now on."""
+        with self._turn:
+            self._title, self._began = title, began
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._tell, daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Tell no more of the step, and leave no trace of it on the terminal."""
+        with self._turn:
+            if self._title and self._terminal:
+                self._write("\r\033[K")
+            self._title = ""
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.end()
+        self._ended.set()
+
+    def _tell(self) -> None:
+        while not self._ended.wait(self._interval):
+            with self._turn:
+                seconds = time.monotonic() - self._began
+                if not self._title or seconds < self._interval:
+                    continue
+                if self._terminal:
+                    width = shutil.get_terminal_size().columns - 1
+                    # The cursor goes back to the beginning: what anybody else prints takes the place of this.
+                    self._write(f"\r\033[K{f'{self._title} … {seconds:.0f} s'[:width]}\r")
+                else:
+                    self._write(f"{self._title} … {seconds:.0f} s\n")
+
+    def _write(self, text: str) -> None:
+        # Not by the file object: a worker that Ansible forks at this moment would inherit its lock, held for ever.
+        os.write(self._out.fileno(), text.encode(self._out.encoding or "utf-8", "replace"))
+
+
+class CallbackModule(Default):
+    """See DOCUMENTATION."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = f"{COLLECTION}.progress"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alive = Alive(sys.stdout)
+        self._title = ""
+        self._began = self._run_began = time.monotonic()
+        self._notes: dict[str, list[str]] = {}
+        self._hosts: list[str] = []
+        # Failures of the step at work, told below its line; and those that a rescue handles.
+        self._waiting: list[str] = []
+        self._held: dict[str, list[str]] = {}
+        self._told: set[str] = set()
+
+    # ------------------------------------------------------------------------------------------------------------- steps
+
+    def _is_verbose(self) -> bool:
+        return bool(self._display.verbosity)
+
+    def _say(self, text: str, color: str | None = None) -> None:
+        self._alive.end()
+        self._display.display(text, color=color)
+        if self._title:
+            self._alive.begin(self._title, self._began)
+
+    def _step(self, title: str | None) -> None:
+        if title == self._title:
+            return
+        self._end_step()
+        self._title, self._began, self._notes = title or "", time.monotonic(), {"failed": [], "unreachable": [], "changed": []}
+        self._alive.begin(self._title, self._began)
+
+    def _end_step(self) -> None:
+        self._alive.end()
+        title, self._title = self._title, ""
+        if title:
+            color = next((_COLOURS[kind] for kind, names in self._notes.items() if names), C.COLOR_OK)
+            self._display.display(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts)), color=color)
+        waiting, self._waiting = self._waiting, []
+        for text in waiting:
+            self._display.display(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
+
+    def _note(self, kind: str, host: str) -> None:
+        if self._title and host not in self._notes[kind]:
+            self._notes[kind].append(host)
+
+    def _of_host(self, host: str, lines: list[str]) -> str:
+        return "\n".join([f"[{host}]", *lines] if len(self._hosts) > 1 else lines)
+
+    # ------------------------------------------------------------------------------------------------------------ events
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        if self._is_verbose():
+            return super().v2_playbook_on_play_start(play)
+        self._end_step()
+        self._play = play
+        self._hosts = [host.name for host in play.get_variable_manager()._inventory.get_hosts(play.hosts)]
+        mode = " (a check: nothing is changed)" if play.check_mode else ""
+        where = self._hosts[0] if len(self._hosts) == 1 else f"{len(self._hosts)} hosts"
+        self._display.display(f"{play.get_name().strip()}, {where}{mode}")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        if self._is_verbose():
+            return super().v2_playbook_on_task_start(task, is_conditional)
+        self._last_task_name = task.get_name().strip()
+        role = task._role.get_name() if task._role else ""
+        self._step(step_of(role, str(task.get_path() or ""), self._last_task_name))
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        if self._is_verbose():
+            return super().v2_playbook_on_handler_task_start(task)
+        self.v2_playbook_on_task_start(task, False)
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if self._is_verbose():
+            super().v2_playbook_on_include(included_file)
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        if self._is_verbose():
+            return super().v2_runner_on_ok(result)
+        host, found = result.host.get_name(), result.result
+        self._handle_warnings(found)
+        if found.get("changed"):
+            self._note("changed", host)
+        if result.task.action in DEBUG:
+            shown = [item for item in found.get("results") or [found] if not item.get("skipped")]
+            for message in (item["msg"] for item in shown if "msg" in item):
+                self._tell(host, [str(line) for line in message] if isinstance(message, list) else str(message).splitlines())
+
+    def _tell(self, host: str, lines: list[str]) -> None:
+        """Print a message that is for a person: whole where it has lines, folded where it is one long one."""
+        if len(lines) > 1:
+            self._end_step()
+            self._say("\n" + self._of_host(host, lines))
+        else:
+            label = f"[{host}] " if len(self._hosts) > 1 else ""
+            self._say("\n".join(folded(label + "".join(lines))))
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if self._is_verbose():
+            return super().v2_runner_on_failed(result, ignore_errors)
+        if ignore_errors:
+            return
+        host, found = result.host.get_name(), result.result
+        self._handle_warnings(found)
+        lines = list(failures(found))
+        if is_rescued(result.task):
+            self._held[host] = [f"{result.task.get_name().strip()}:", *lines]
+            if "failure" in found:
+                self._note("failed", host)
+            return
+        self._note("failed", host)
+        self._told.add(host)
+        # What says why in its own words needs no name of a task.
+        speaks = result.task.action in SPEAKING or "failure" in found
+        self._failure(host, lines if speaks else [f"{result.task.get_name().strip()}:", *lines])
+
+    def _failure(self, host: str, lines: list[str]) -> None:
+        self._waiting.append("\n" + self._of_host(host, lines))
+        if not self._title:
+            self._end_step()
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        if self._is_verbose():
+            return super().v2_runner_on_unreachable(result)
+        host = result.host.get_name()
+        self._note("unreachable", host)
+        self._told.add(host)
+        self._failure(host, ["The host cannot be reached:" if len(self._hosts) > 1 else f"{host} cannot be reached:", *why(result.result)])
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        if self._is_verbose():
+            super().v2_runner_on_skipped(result)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        if self._is_verbose():
+            super().v2_runner_item_on_ok(result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        if self._is_verbose():
+            super().v2_runner_item_on_failed(result)
+
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        if self._is_verbose():
+            super().v2_runner_item_on_skipped(result)
+
+    def v2_runner_retry(self, result: Any) -> None:
+        if self._is_verbose():
+            super().v2_runner_retry(result)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        if self._is_verbose():
+            return super().v2_on_file_diff(result)
+        for found in result.result.get("results") or [result.result]:
+            diff = self._get_diff(found["diff"]) if found.get("diff") and found.get("changed") else ""
+            if diff:
+                self._say(self._of_host(result.host.get_name(), diff.rstrip("\n").split("\n")))
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._say("No host of the inventory is meant by this play.", color=C.COLOR_SKIP)
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        if self._is_verbose():
+            super().v2_playbook_on_no_hosts_remaining()
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        if self._is_verbose():
+            self._alive.stop()
+            return super().v2_playbook_on_stats(stats)
+        self._end_step()
+        hosts = sorted(stats.processed)
+        for host in hosts:
+            if stats.summarize(host)["failures"] and host not in self._told and host in self._held:
+                self._failure(host, self._held[host])
+        self._display.display("")
+        width = max(map(len, hosts), default=0)
+        seconds = time.monotonic() - self._run_began
+        for host in hosts:
+            counts = stats.summarize(host)
+            state = next((kind for kind in ("unreachable", "failed", "changed") if counts[kind.replace("failed", "failures")]), "unchanged")
+            tasks = f"{counts['ok']} tasks, {counts['changed']} changed"
+            self._display.display(f"{host:<{width}}  {state}: {tasks}, {seconds:.1f} s", color=_COLOURS.get(state, C.COLOR_OK))
+        self._alive.stop()

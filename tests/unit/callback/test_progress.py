@@ -1,0 +1,221 @@
+"""The callback `progress`: what a person reads of a run, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.proven.go_service.plugins.callback import progress
+from plays import PROJECT, environment
+
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+SLOW = f"{sys.executable} -c 'import time; time.sleep(1.2)'"
+
+
+def arrange(directory: Path, tasks: list[dict[str, Any]], hosts: int = 1, **play: Any) -> tuple[list[str], dict[str, str]]:
+    """Return the command of a play with this callback, and its environment."""
+    (directory / "ansible.cfg").touch()
+    names = ["web1", "web2", "web3"][:hosts]
+    (directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(names, HERE)}}))
+    (directory / "play.yml").write_text(yaml.safe_dump([{"name": "A play", "hosts": "all", "gather_facts": False, "tasks": tasks, **play}]))
+    env = environment(
+        ANSIBLE_STDOUT_CALLBACK="proven.go_service.progress",
+        ANSIBLE_COLLECTIONS_PATH=PROJECT / "collections",
+        ANSIBLE_HOME=directory / "home",
+        ANSIBLE_CONFIG=directory / "ansible.cfg",
+    )
+    return [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "-i",
+        str(directory / "inventory.yml"),
+        str(directory / "play.yml"),
+    ], env
+
+
+def run(directory: Path, tasks: list[dict[str, Any]], *arguments: str, hosts: int = 1, **play: Any) -> tuple[int, str]:
+    """Run a play and return its exit code and all that it printed, without what differs from run to run."""
+    command, env = arrange(directory, tasks, hosts, **play)
+    done = subprocess.run([*command, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, re.sub(r" +\d+\.\d s", " T", done.stdout)
+
+
+def fail(message: str, **more: Any) -> dict[str, Any]:
+    return {"name": "Fail", "ansible.builtin.fail": {"msg": message}, **more}
+
+
+def say(message: Any, **more: Any) -> dict[str, Any]:
+    return {"name": "Say", "ansible.builtin.debug": {"msg": message}, **more}
+
+
+def command(line: str, **more: Any) -> dict[str, Any]:
+    return {"name": "Command", "ansible.builtin.command": line, **more}
+
+
+def test_each_file_of_tasks_of_the_roles_has_its_step_and_each_step_has_a_file() -> None:
+    met = set()
+    for role, steps in progress.STEPS.items():
+        for file in (PROJECT / "roles" / role / "tasks").rglob("*.yml"):
+            met.add((role, progress.step_of(f"{progress.COLLECTION}.{role}", str(file), "the name")))
+        met.add((role, steps[""]))
+    assert met == {(role, sentence) for role, steps in progress.STEPS.items() for sentence in steps.values()}
+    assert set(progress.STEPS) == {path.name for path in (PROJECT / "roles").iterdir()}
+
+
+@pytest.mark.parametrize("role", ["", "other", "other.collection.go_service", "proven.go_service.more"])
+def test_a_task_of_anybody_else_is_a_step_of_its_own(role: str) -> None:
+    assert progress.step_of(role, "/x/roles/go_service/tasks/stages/build.yml:3", "Do it") == "Do it"
+
+
+def test_a_step_is_one_line_with_its_time_and_what_it_changed(tmp_path: Path) -> None:
+    code, printed = run(tmp_path, [command("true"), {"name": "Look", "ansible.builtin.ping": {}}])
+    assert code == 0
+    lines = printed.splitlines()
+    assert lines[:3] == ["A play, web1", "Command T  changed", "Look T"]
+    assert lines[-1].startswith("web1  changed: 2 tasks, 1 changed,")
+
+
+def test_of_several_hosts_it_says_which_changed_and_which_failed(tmp_path: Path) -> None:
+    code, printed = run(
+        tmp_path,
+        [command("true", when="inventory_hostname == 'web2'"), fail("no\nmore", when="inventory_hostname == 'web3'"), say(["a", "b"])],
+        hosts=3,
+    )
+    assert code == 2
+    assert "A play, 3 hosts\n" in printed
+    assert "Command T  changed on web2\n" in printed
+    assert "Fail T  failed on web3\n\n[web3]\nno\nmore\n" in printed
+    assert "\n[web1]\na\nb\n" in printed
+    assert "web1  unchanged: " in printed
+    assert "web3  failed: " in printed
+
+
+@pytest.mark.parametrize(
+    ("tasks", "told", "not_told"),
+    [
+        ([fail("the cause")], ["the cause"], []),
+        ([{"block": [fail("held")], "rescue": [fail("the cause")]}], ["the cause"], ["held"]),
+        ([{"block": [{"block": [fail("held")]}], "rescue": [fail("the cause")]}], ["the cause"], ["held"]),
+        ([{"block": [fail("the cause")], "always": [say("in the end")]}], ["the cause", "in the end"], []),
+        ([{"block": [fail("held")], "rescue": [{"block": [fail("the cause")], "always": [say("then")]}]}], ["the cause"], ["held"]),
+        ([command("sh -c 'echo the cause >&2; exit 3'")], ["the cause"], []),
+        ([command("sh -c 'echo the cause; exit 3'")], ["the cause"], []),
+        ([command("false", loop=["first", "the cause"])], ["the cause"], []),
+        ([command("sh -c 'echo held; exit 3'", no_log=True), say("x")], ["no_log: true"], ["held"]),
+    ],
+)
+def test_a_failure_is_told_once_whatever_shape_it_has(tmp_path: Path, tasks: list[Any], told: list[str], not_told: list[str]) -> None:
+    code, printed = run(tmp_path, tasks)
+    assert code == 2
+    for text in told:
+        assert sum(text in line for line in printed.splitlines()) == 1, printed
+    for text in [*not_told, "Traceback", "[ERROR]", "fatal:"]:
+        assert text not in printed
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [[{"block": [fail("held")], "rescue": [say("well")]}], [fail("held", ignore_errors=True), say("well")]],
+    ids=["rescued", "ignored"],
+)
+def test_a_failure_that_is_handled_is_not_told(tmp_path: Path, tasks: list[Any]) -> None:
+    code, printed = run(tmp_path, tasks)
+    assert (code, "held" in printed, "well" in printed) == (0, False, True)
+
+
+def test_of_imported_tasks_a_handled_failure_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "part.yml").write_text(yaml.safe_dump([fail("held")]))
+    for include in ("import_tasks", "include_tasks"):
+        part = {"name": "Part", f"ansible.builtin.{include}": "part.yml"}
+        code, printed = run(tmp_path, [{"block": [part], "rescue": [say("well")]}])
+        assert (code, "held" in printed, "well" in printed) == (0, False, True)
+
+
+def test_a_host_that_cannot_be_reached_is_told_with_why(tmp_path: Path) -> None:
+    (code, printed) = run(
+        tmp_path, [{"name": "Look", "ansible.builtin.ping": {}, "vars": {"ansible_connection": "ssh", "ansible_port": 1}}]
+    )
+    assert code == 4
+    assert "web1 cannot be reached:" in printed
+    assert "web1  unreachable: " in printed
+
+
+def test_a_warning_and_a_diff_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    copy = {"name": "Write", "ansible.builtin.copy": {"content": "new words\n", "dest": str(file), "mode": "0644"}}
+    loop = {**copy, "ansible.builtin.copy": {**copy["ansible.builtin.copy"], "dest": f"{file}{{{{ item }}}}"}, "loop": ["a", "b"]}
+    warns = {"name": "Warn", "ansible.builtin.debug": {"msg": "{{ lookup('ansible.builtin.file', 'none', errors='warn') }}"}}
+    _code, printed = run(tmp_path, [copy, loop, warns], "--diff", "--check")
+    assert printed.count("+new words") == 3
+    assert "[WARNING]" in printed
+    assert "(a check: nothing is changed)" in printed
+
+
+def test_verbose_it_is_the_output_of_ansible_itself(tmp_path: Path) -> None:
+    _code, printed = run(tmp_path, [command("true"), say("x"), fail("no")], "-v")
+    assert "TASK [Command] ***" in printed
+    assert "PLAY RECAP ***" in printed
+    assert "fatal: [web1]: FAILED!" in printed
+
+
+def test_no_host_is_said(tmp_path: Path) -> None:
+    code, printed = run(tmp_path, [say("x")], hosts=0)
+    assert code == 0
+    assert "No host of the inventory is meant by this play." in printed
+
+
+def terminal(directory: Path, tasks: list[dict[str, Any]], width: int) -> tuple[str, list[str]]:
+    """Run a play on a terminal; return all that was written to it, and the lines that stand on it in the end."""
+    line, env = arrange(directory, tasks)
+    outer, inner = pty.openpty()
+    subprocess.run(["stty", "cols", str(width), "rows", "40"], stdin=inner, check=True)
+    with subprocess.Popen(line, env={**env, "TERM": "xterm", "COLUMNS": str(width)}, stdin=inner, stdout=inner, stderr=inner) as running:
+        os.close(inner)
+        written = b""
+        while True:
+            try:
+                part = os.read(outer, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            written += part
+        running.wait(60)
+    os.close(outer)
+    text = written.decode()
+    lines = []
+    for row in text.split("\r\n"):
+        stands = ""
+        for part in row.split("\r"):
+            cleared = part.removeprefix("\033[K")
+            stands = cleared if cleared != part else cleared + stands[len(cleared) :]
+        lines.append(stands)
+    return text, lines
+
+
+@pytest.mark.parametrize("width", [100, 40])
+def test_on_a_terminal_the_step_at_work_is_alive_and_leaves_no_trace(tmp_path: Path, width: int) -> None:
+    text, lines = terminal(tmp_path, [command(SLOW), say("well " * 20)], width)
+    assert re.search(r"\r\033\[KCommand … \d s\r", text)
+    assert not any("…" in line for line in lines), lines
+    assert all(len(line) <= max(width, 72) for line in lines if line.startswith("well"))
+    assert any(line.startswith("Command  ") for line in lines)
+
+
+def test_in_a_log_a_long_step_is_told_while_it_lasts(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LOG", 0.1)
+    alive = progress.Alive(os.fdopen(os.dup(1), "w"))
+    alive.begin("Build the image", time.monotonic() - 59.8)
+    time.sleep(0.5)
+    alive.stop()
+    said = capfd.readouterr().out
+    assert re.match(r"(Build the image … 60 s\n)+$", said), said
+    time.sleep(0.3)
+    assert capfd.readouterr().out == ""
