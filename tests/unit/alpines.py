@@ -39,6 +39,11 @@ FILES = {
     },
     "busybox-binsh": {"/bin": "", "/bin/sh": "-> /bin/busybox"},
     "apk-tools": {"/lib": "", "/lib/apk": "", "/lib/apk/db": "", "/etc": "", "/etc/apk": ""},
+    "ca-certificates-bundle": {
+        "/etc/ssl": "",
+        "/etc/ssl/certs": "",
+        "/etc/ssl/certs/ca-certificates.crt": "-----BEGIN CERTIFICATE-----\nalpine\n",
+    },
     "kmod": {"/sbin": "", "/sbin/modprobe": "-> ../bin/kmod", "/bin/kmod": "kmod"},
 }
 MODES = {"/root": 0o700, "/tmp": 0o1777, "/etc/shadow": 0o640, "/bin/busybox": 0o755, "/bin/kmod": 0o755}

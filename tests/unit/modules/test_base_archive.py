@@ -37,6 +37,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "alpine_version": "3.99.1",
         "builder": "stand-in/go-builder:x",
         "go_version": "1.99.1",
+        "authorities": [],
     }
 
 
@@ -48,6 +49,27 @@ def test_wheels_become_an_archive(params: dict[str, Any], tmp_path: Path) -> Non
     assert set(both) == {"stand-in/runtime:x", "stand-in/go-builder:x"}
     alone = base_archive.write(io.BytesIO(), {**params, "builder": ""}, found)
     assert alone == {name: both[name] for name in ("stand-in/runtime:x",)}
+
+
+def test_the_builder_trusts_what_the_hosts_administrator_added(params: dict[str, Any], tmp_path: Path) -> None:
+    """Whatever the files are called; the runtime stays what Alpine is, and where nothing was added the images are those of every host."""
+    found = base_archive.read_alpine(tmp_path, "3.99.1")
+    plain = base_archive.write(io.BytesIO(), params, found)
+    for folder, names in (("one", ("a", "b")), ("two", ("c", "d"))):
+        (tmp_path / folder).mkdir()
+        for name, authority in zip(names, ("first", "second")):
+            (tmp_path / folder / f"{name}.crt").write_text(f"-----BEGIN CERTIFICATE-----\n{authority}\n")
+        (tmp_path / folder / "notes.crt").write_text("no certificate")
+    target = io.BytesIO()
+    asked = {**params, "authorities": [str(tmp_path / "one"), str(tmp_path / "none")]}
+    trusting = base_archive.write(target, asked, found)
+    layers = [b"alpine\n-----BEGIN CERTIFICATE-----\nfirst\n-----BEGIN CERTIFICATE-----\nsecond\n"]
+    assert [layer for layer in layers if layer not in target.getvalue()] == []
+    assert b"no certificate" not in target.getvalue()
+    assert trusting["stand-in/runtime:x"] == plain["stand-in/runtime:x"]
+    assert trusting["stand-in/go-builder:x"] != plain["stand-in/go-builder:x"]
+    assert base_archive.write(io.BytesIO(), {**params, "authorities": [str(tmp_path / "two")]}, found) == trusting
+    assert base_archive.write(io.BytesIO(), {**params, "authorities": [str(tmp_path / "none")]}, found) == plain
 
 
 def test_another_release_than_was_asked_for_is_refused(params: dict[str, Any], tmp_path: Path) -> None:
