@@ -89,6 +89,14 @@ def test_a_stand_in_is_told_and_says_what_it_is(labels: dict[str, str], told: st
     assert "stand-in" not in Page(page(assemble(RAW["good"]))).text
 
 
+def test_a_report_of_an_earlier_format_is_shown() -> None:
+    """What is kept of the last report where nothing changed may be without what was added since."""
+    base = replace(samples.good_evidence().base, labels={LABEL_STAND_IN: "true"})
+    document = assemble(facts(replace(samples.good_evidence(), base=base)))
+    del document["image"]["base"]["title"]
+    assert "Built on a stand-in, not on the official image alpine:3.24." in " ".join(Page(page(document)).text.split())
+
+
 def test_bars():
     """Within the limit the limit is the whole bar; beyond it the amount is."""
     bars = {bar["id"]: bar for bar in pages.view(assemble(RAW["contract broken"]))["bars"]}
