@@ -1,19 +1,21 @@
 """Put small faults into the code one at a time, and see whether the tests of that file notice.
 
-Usage: make mutants [ARGS="--sample 40 --only lock"]
+Usage: make mutants [SAMPLE=40] [ARGS="--only lock,swap --write"]
 
 Each fault is made by cosmic-ray in a copy of the checkout: a comparison turned, a condition negated, a number moved, a loop never
 entered, an exception not caught. A file's faults are tried by its own tests: those without an Engine first, then, where
-`Subject.engine` names them, those on the Engine, for what nothing else can notice.
+`Subject.engine` names them, those on the Engine, for what nothing else can notice. Python and the libraries are started once for a file
+(scripts/forked_tests.py); a fault by which a test never ends is ended by its CPU time, so that a busy machine measures the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import random
-import shlex
+import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +25,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import WorkerOutcome, WorkItem, WorkResult
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache/mutants"
-BIN = Path(sys.executable).parent
 GUARDS, REPORT = 0.9, 0.8
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+MARKED = re.compile(r"(?<=<!-- BEGIN MUTANTS -->\n).*(?=<!-- END MUTANTS -->)", re.S)
+ROW = re.compile(r"^(\| `([^`]+)` \|.*\|)$", re.M)
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,12 @@ class Subject:
         directory, _slash, name = self.path.rpartition("/")
         return f"{directory}/test_{name}"
 
-    def command(self) -> str:
-        """Return what runs its tests, the first that fails ends it."""
-        python = shlex.quote(str(ROOT / ".venv/bin/python"))
-        run = f"{python} -m pytest -x -q -p no:cacheprovider -m"
-        parts = [f"{run} 'not engine' {' '.join(f'tests/unit/{test}' for test in (self.own, *self.further))}"]
+    def runs(self) -> list[list[str]]:
+        """Return the arguments of pytest for each of its runs; the first test that fails ends one."""
+        runs = [["-m", "not engine", *(f"tests/unit/{test}" for test in (self.own, *self.further))]]
         if self.engine:
-            parts.append(f"{run} engine {' '.join(f'tests/unit/{test}' for test in self.engine)}")
-        return " && ".join(parts)
+            runs.append(["-m", "engine", *(f"tests/unit/{test}" for test in self.engine)])
+        return [["-x", "-q", "-p", "no:cacheprovider", *run] for run in runs]
 
 
 DEPLOY = "module_utils/deploy"
@@ -64,12 +68,14 @@ SUBJECTS = (
     Subject(f"{DEPLOY}/swap.py", further=(f"{DEPLOY}/test_recovery.py",), engine=(f"{DEPLOY}/test_swap.py",)),
     Subject(f"{DEPLOY}/images.py"),
     Subject(f"{DEPLOY}/ownership.py"),
-    Subject("module_utils/image/ignore.py"),
-    Subject("module_utils/common/settings.py", further=("plugin_utils/test_variables.py",)),
-    Subject("module_utils/common/secrets.py"),
-    Subject("plugin_utils/variables.py"),
+    *(Subject(f"{DEPLOY}/{name}.py") for name in ("earlier", "history", "judgement", "port", "recovery", "secret_files")),
+    *(Subject(f"module_utils/image/{name}.py") for name in ("ignore", "leftovers", "manifest")),
+    *(Subject(f"module_utils/source/{name}.py") for name in ("address", "gitignore")),
+    *(Subject(f"module_utils/common/{name}.py") for name in ("places", "secrets", "settings")),
+    *(Subject(f"plugin_utils/{name}.py") for name in ("units", "variables")),
     Subject("plugin_utils/report/document.py", REPORT),
     Subject("plugin_utils/report/page.py", REPORT),
+    Subject("plugin_utils/summary.py", REPORT),
 )
 # The faults that are tried, by the names of cosmic-ray's operators. Not among them: what changes an annotation alone (`str | None`), and what
 # is no fault in the language (`==` and `is` of small numbers).
@@ -88,9 +94,10 @@ OPERATORS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the faults of a file went. unnoticed: a sentence each."""
+    """How the faults of a file went. there: how many there are; unnoticed: a sentence each."""
 
     subject: Subject
+    there: int
     tried: int
     unnoticed: tuple[str, ...]
     seconds: float
@@ -121,58 +128,122 @@ def copy_of_the_checkout(place: Path) -> None:
             shutil.copy2(ROOT / name, place / name, follow_symlinks=False)
 
 
-def run(*command: str | Path, cwd: Path) -> None:
-    """Run a command; end with what it printed where it fails."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{shlex.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
+def recorded(text: str, outcomes: Iterable[Outcome], day: str) -> str:
+    """Return the text of CONTRIBUTING.md with these outcomes in its table, beside those of the other files that are there."""
+    (table,) = MARKED.findall(text)
+    rows = {path: row for row, path in ROW.findall(table)}
+    for outcome in outcomes:
+        noticed = outcome.tried - len(outcome.unnoticed)
+        cells = (
+            f"`{outcome.subject.path}`",
+            outcome.there,
+            outcome.tried,
+            noticed,
+            f"{outcome.share:.0%}",
+            f"{outcome.subject.wanted:.0%}",
+            day,
+        )
+        rows[outcome.subject.path] = f"| {' | '.join(map(str, cells))} |"
+    known = [rows[subject.path] for subject in SUBJECTS if subject.path in rows]
+    head = "| file below plugins/ | faults | tried | noticed | share | wanted | measured |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+    return MARKED.sub(lambda _old: head + "".join(f"{row}\n" for row in known), text)
 
 
-def chosen(items: Iterable[WorkItem], sample: int, seed: int) -> set[str]:
-    """Return the ids of the faults to try: as many as asked for, each at another place of the file as far as there are enough."""
-    places: dict[tuple[int, int], list[WorkItem]] = {}
-    for item in items:
-        (fault,) = item.mutations
-        if fault.operator_name in OPERATORS:
-            places.setdefault(fault.start_pos, []).append(item)
+class Tests:
+    """The tests of a file in a copy of the checkout, in a process that has imported what they need (scripts/forked_tests.py)."""
+
+    def __init__(self, subject: Subject, place: Path) -> None:
+        """Run the tests once, without any fault; end with what they printed where they fail."""
+        self._runs, self._log = subject.runs(), place / "mutants.log"
+        command = [ROOT / ".venv/bin/python", ROOT / "scripts/forked_tests.py", self._log]
+        self._process = subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._cpu = [0.0] * len(self._runs)
+        # Twice: the first time much is imported.
+        for number in [*range(len(self._runs)), *range(len(self._runs))]:
+            status, self._cpu[number] = self._run(number, 3600)
+            if status:
+                raise SystemExit(f"{subject.path}: its tests fail without a fault:\n{self._log.read_text(errors='replace')[-4000:]}")
+
+    def _run(self, number: int, cpu: float) -> tuple[int, float]:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps([cpu, self._runs[number]]) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return answer["status"], answer["cpu"]
+
+    def fail(self) -> bool:
+        """Say whether they notice what is in the file now: one fails, or they need three times as long as without a fault."""
+        return any(self._run(number, 3 * cpu + 2)[0] for number, cpu in enumerate(self._cpu))
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.wait()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An operator of cosmic-ray at one of its places in a file. position: line and column."""
+
+    operator: str
+    occurrence: int
+    position: tuple[int, int]
+
+    def told(self, path: str, before: str, after: str) -> str:
+        """Return it for people, who want to know why nobody noticed."""
+        changed = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[:1] in "+-"]
+        return f"{path}:{self.position[0]}: {self.operator.removeprefix('core/')}" + "".join(
+            f"\n    {line[0]} {line[1:].strip()}" for line in changed
+        )
+
+
+def faults(code: str) -> list[Fault]:
+    """Return all faults that can be put into a file."""
+    nodes = list(ast_nodes(get_ast(code)))
+    return [
+        Fault(name, occurrence, start)
+        for name in sorted(OPERATORS)
+        for occurrence, (start, _end) in enumerate(place for node in nodes for place in get_operator(name)().mutation_positions(node))
+    ]
+
+
+def chosen(found: Iterable[Fault], sample: int, seed: int) -> list[Fault]:
+    """Return the faults to try: as many as asked for, each at another place of the file as far as there are enough."""
+    places: dict[tuple[int, int], list[Fault]] = {}
+    for fault in found:
+        places.setdefault(fault.position, []).append(fault)
     dice = random.Random(seed)
-    columns = [dice.sample(found, len(found)) for _place, found in sorted(places.items())]
+    columns = [dice.sample(there, len(there)) for _place, there in sorted(places.items())]
     dice.shuffle(columns)
-    rounds = [column[depth] for depth in range(max(map(len, columns), default=0)) for column in columns if depth < len(column)]
-    return {item.job_id for item in rounds[: sample or None]}
-
-
-def told(item: WorkItem, result: WorkResult) -> str:
-    """Return a fault that nobody noticed, for people."""
-    (fault,) = item.mutations
-    lines = [line for line in (result.diff or "").splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    name = fault.operator_name.removeprefix("core/")
-    return f"{fault.module_path}:{fault.start_pos[0]}: {name}" + "".join(f"\n    {line[0]} {line[1:].strip()}" for line in lines)
+    return [column[depth] for depth in range(max(map(len, columns), default=0)) for column in columns if depth < len(column)][
+        : sample or None
+    ]
 
 
 def tried(subject: Subject, place: Path, sample: int, seed: int) -> Outcome:
     """Try the faults of a file in a copy of the checkout."""
     began = time.monotonic()
-    command = f"sh -c {shlex.quote(subject.command())}"
-    run(*shlex.split(command), cwd=place)
-    own = time.monotonic() - began
-    config, session = place / "mutants.toml", place / "mutants.sqlite"
-    session.unlink(missing_ok=True)
-    config.write_text(
-        f'[cosmic-ray]\nmodule-path = "plugins/{subject.path}"\ntimeout = {3 * own + 20:.0f}\nexcluded-modules = []\n'
-        f'test-command = {json.dumps(command)}\n[cosmic-ray.distributor]\nname = "local"\n'
-    )
-    run(BIN / "cosmic-ray", "init", config, session, cwd=place)
-    with use_db(str(session), WorkDB.Mode.open) as db:
-        wanted = chosen(db.work_items, sample, seed)
-        db.set_multiple_results(
-            [item.job_id for item in db.work_items if item.job_id not in wanted], WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
-        )
-    run(BIN / "cosmic-ray", "exec", config, session, cwd=place)
-    with use_db(str(session), WorkDB.Mode.open) as db:
-        results = [(item, result) for item, result in db.completed_work_items if item.job_id in wanted]
-    unnoticed = tuple(sorted(told(item, result) for item, result in results if not result.is_killed))
-    return Outcome(subject, len(results), unnoticed, time.monotonic() - began)
+    path = place / "plugins" / subject.path
+    code = path.read_text(encoding="utf-8")
+    found = faults(code)
+    wanted = chosen(found, sample, seed)
+    unnoticed, made = [], 0
+    tests = Tests(subject, place)
+    try:
+        for fault in wanted:
+            try:
+                wrong = mutate_code(code, get_operator(fault.operator)(), fault.occurrence)
+            except AttributeError:
+                # Of an exception with a dotted name cosmic-ray cannot make another one.
+                continue
+            made += 1
+            path.write_text(wrong, encoding="utf-8")
+            if not tests.fail():
+                unnoticed.append((fault.position, fault.told(f"plugins/{subject.path}", code, wrong)))
+    finally:
+        tests.end()
+        path.write_text(code, encoding="utf-8")
+    return Outcome(subject, len(found), made, tuple(line for _position, line in sorted(unnoticed)), time.monotonic() - began)
 
 
 def main() -> int:
@@ -180,11 +251,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=20, help="how many faults a file at the most; 0 tries all")
     parser.add_argument("--seed", type=int, default=1, help="another number chooses other faults")
-    parser.add_argument("--only", default="", help="the files whose path has this")
+    parser.add_argument("--only", default="", help="the files whose path has one of these, parted by commas")
+    parser.add_argument("--write", action="store_true", help="write what was measured into the table of CONTRIBUTING.md")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many files at once")
     args = parser.parse_args()
-    subjects = [subject for subject in SUBJECTS if args.only in subject.path]
+    subjects = [subject for subject in SUBJECTS if any(part in subject.path for part in args.only.split(","))]
     places: SimpleQueue[Path] = SimpleQueue()
+    writing = Lock()
     for number in range(min(args.workers, len(subjects))):
         copy_of_the_checkout(CACHE / str(number))
         places.put(CACHE / str(number))
@@ -196,6 +269,10 @@ def main() -> int:
         finally:
             places.put(place)
         print(outcome.row(), flush=True)
+        if args.write:
+            with writing:
+                text = CONTRIBUTING.read_text(encoding="utf-8")
+                CONTRIBUTING.write_text(recorded(text, [outcome], time.strftime("%Y-%m-%d")), encoding="utf-8")
         return outcome
 
     print(f"{'file below plugins/':42} {'faults':>6} {'noticed':>8} {'share':>7} {'wanted':>7} {'time':>8}")

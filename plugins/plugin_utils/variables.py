@@ -242,7 +242,7 @@ def _volume(value: Any) -> str:
     source, target = parts[:2]
     if not source.startswith("/") and not _VOLUME_NAME.match(source):
         raise Rejected(f"has neither an absolute path nor a volume name first; {usage}")
-    if not target.startswith("/") or not target.strip("/"):
+    if not target.startswith("/") or not posixpath.normpath(target).strip("/"):
         raise Rejected(f"has no absolute path below / in the container; {usage}")
     return text
 
@@ -257,7 +257,7 @@ def _image_labels(value: Any) -> dict[str, str]:
 
 def _tmpfs(value: Any) -> dict[str, str]:
     taken = _mapping_of(None, _text)(value)
-    wrong = [path for path in taken if not path.startswith("/") or not path.strip("/")]
+    wrong = [path for path in taken if not path.startswith("/") or not posixpath.normpath(path).strip("/")]
     if wrong:
         raise Rejected(*(f'has the name {path!r}, which is not an absolute path in the container; write it like "/tmp"' for path in wrong))
     return taken

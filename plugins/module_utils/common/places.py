@@ -45,4 +45,4 @@ def system_place(path: str, name: str) -> str:
         return "/"
     if below(path, (own.format(name) for own in _OWN)):
         return ""
-    return below(path, _SYSTEM) or next((system for system in _SYSTEM if below(system, [path]) and system.count("/") > 1), "")
+    return below(path, _SYSTEM) or next((system for system in _SYSTEM if below(system, [path])), "")

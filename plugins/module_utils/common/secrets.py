@@ -81,7 +81,7 @@ def reveal(settings: Settings, packed: str) -> Settings:
     return replace(settings, **{kind: held.get(kind, {}) for kind in SECRET})
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache
 def _slow_hash(text: str, salt: str) -> str:
     return hashlib.pbkdf2_hmac("sha256", text.encode(), f"go-service/{salt}".encode(), _ROUNDS).hex()
 
@@ -135,7 +135,7 @@ def _parts_of_address(address: str) -> Iterator[str]:
 
 def _base64_of(raw: bytes) -> Iterator[str]:
     """Yield how bytes look within the Base64 of a longer text, at each of the three places where they may begin."""
-    for before in range(3):
+    for before in (0, 1, 2):
         whole = base64.b64encode(b"\0" * before + raw).decode()
         # Without the characters that their neighbours have a part in.
         yield whole[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
@@ -193,7 +193,7 @@ def mask(found: Any, secrets: tuple[str, ...]) -> Any:
     return found
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache
 def _expression(secrets: tuple[str, ...]) -> re.Pattern | None:
     """Return what matches any form of any secret, the longest first."""
     forms = {form for value in secrets if _tells(value) for form in _encodings(value)}

@@ -15,6 +15,8 @@ from .container import drift, is_made_by
 
 # How long a container has to run until the Engine counts its start as one that succeeded, in seconds (moby, restartmanager).
 SETTLED = 10.0
+# What the Engine takes for the interval and the timeout of a health check that names none, in nanoseconds.
+_USUAL = 30_000_000_000
 
 
 def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
@@ -50,7 +52,8 @@ def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
 def _health_times(container: Mapping[str, Any]) -> tuple[float, float]:
     """Return interval and timeout of a container's health check in seconds, the Engine's defaults where it names none."""
     check = (container.get("Config") or {}).get("Healthcheck") or {}
-    return (check.get("Interval") or 30_000_000_000) / 1e9, (check.get("Timeout") or 30_000_000_000) / 1e9
+    interval, timeout = ((check.get(name) or _USUAL) / 1e9 for name in ("Interval", "Timeout"))
+    return interval, timeout
 
 
 def is_watched(container: Mapping[str, Any]) -> bool:
@@ -121,6 +124,7 @@ def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
     """Return how often the Engine has restarted a container since it was proven, as a sentence; "" where it has not."""
     restarts = container.get("RestartCount", 0)
     # A start by hand begins the count anew, so that a lower one tells of restarts as well.
-    if restarts in (0, proven.get("restarts") if proven.get("id") == container["Id"] else 0):
+    known = proven.get("restarts") if proven.get("id") == container["Id"] else None
+    if restarts in (0, known):
         return ""
     return f"the Engine has restarted the container since it was proven (restarts in all: {restarts})"

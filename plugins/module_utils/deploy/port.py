@@ -58,12 +58,12 @@ def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old:
         # What the old container holds is free when it stops; the rest of a wider address may be somebody else's.
         others_hold = {held for held in _listening(port) if held not in own and _collide(address, held)}
         if others_hold and address not in own:
-            raise _taken(engine, settings, endpoint, sorted(others_hold)[0])
+            raise _taken(engine, settings, endpoint, min(others_hold))
         return
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             probe.bind((address, port))
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
@@ -80,7 +80,7 @@ def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old:
 
 
 def _variable(settings: Settings, endpoint: Endpoint) -> str:
-    if settings.network == HOST and endpoint.port == settings.port:
+    if settings.network == HOST:
         return "go_service_port"
     return "go_service_publish" if endpoint == settings.publish else "go_service_publish_more"
 
@@ -126,7 +126,7 @@ def port_holder(port: int, address: str = "") -> str:
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table, encoding="ascii") as lines:
-            for line in list(lines)[1:]:
+            for line in lines:
                 fields = line.split()
                 if any(held == port and address in ("", where) for where, held in parse_table(line)):
                     inodes.add(f"socket:[{fields[9]}]")

@@ -14,8 +14,8 @@ from .swap import revive
 
 def leftovers(engine: Engine, name: str) -> list[str]:
     """Return the names of containers that an ended run left behind; only this role's own."""
-    found = [container["Names"][0].lstrip("/") for container in engine.containers(name=name) if is_ours(engine, container, name)]
-    return sorted(set(found).intersection(temporary_names(name)))
+    ours = [container for container in engine.containers(name=name) if is_ours(engine, container, name)]
+    return sorted({known.lstrip("/") for container in ours for known in container["Names"]}.intersection(temporary_names(name)))
 
 
 def recover(engine: Engine, settings: Settings) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..common.credentials import is_named_so
@@ -14,33 +14,42 @@ from .errors import ContextError
 _MOST_WILDCARDS = 5
 
 
-def _pattern_regex(pattern: str) -> str:
-    """Translate one cleaned .dockerignore pattern as moby/patternmatcher does: `**` any directories, `*` and `?` within one name."""
-    out = []
-    position = 0
-    while position < len(pattern):
-        char = pattern[position]
-        if pattern.startswith("**", position):
-            position += 3 if pattern.startswith("**/", position) else 2
-            out.append("(?:.*/)?" if position < len(pattern) else ".*")
-        elif char == "*":
-            out.append("[^/]*")
-            position += 1
-        elif char == "?":
-            out.append("[^/]")
-            position += 1
-        elif char == "[" and "]" in pattern[position:]:
-            end = pattern.index("]", position)
-            body = re.sub(r"(?<!\\)\[", r"\\[", pattern[position + 1 : end])
-            out.append(f"[{'^' + body[1:] if body.startswith('^') else body}]")
-            position = end + 1
-        elif char == "\\" and position + 1 < len(pattern):
-            out.append(re.escape(pattern[position + 1]))
-            position += 2
-        else:
-            out.append(re.escape(char))
-            position += 1
-    return "".join(out)
+# A pattern's parts, as moby/patternmatcher reads them: `**` any directories, `*` and `?` within one name.
+_PART = re.compile(r"(?P<deep>\*\*/?)|(?P<many>\*)|(?P<one>\?)|\[(?P<set>[^\]]*)\]|\\(?P<escaped>.)|(?P<plain>.)", re.S)
+# As docker_image reads them: a class has one character at the least, which may be a bracket, and a backslash is itself.
+_CLASSIC_PART = re.compile(r"(?P<deep>\*\*/?)|(?P<many>\*)|(?P<one>\?)|\[(?P<set>(?:!|(?!!)).[^\]]*)\]|(?P<plain>.)", re.S)
+_MEMBER = re.compile(r"(\\.|.)(?:-(\\.|.))?", re.S)
+_WITHIN_A_NAME = {"many": "[^/]*", "one": "[^/]"}
+
+
+def _translated(pattern: str, part: re.Pattern[str], as_class: Callable[[str], str]) -> str:
+    """Translate a cleaned pattern into a regular expression. part: what it is made of; as_class: brings the inside of brackets into Python's form."""
+
+    def translate(found: re.Match[str]) -> str:
+        kind = str(found.lastgroup)
+        if kind == "deep":
+            return "(?:.*/)?" if found.end() < len(pattern) else ".*"
+        if kind == "set":
+            return f"[{as_class(found[kind])}]"
+        return _WITHIN_A_NAME.get(kind) or re.escape(found[kind])
+
+    return part.sub(translate, pattern)
+
+
+def _members(text: str) -> str:
+    """Return the members of a class so that Python reads each as one character, or a range of them, as it may read more in them some day."""
+    return _MEMBER.sub(lambda found: "-".join(re.sub(r"\A[\[&~|-]\Z", r"\\\g<0>", end) for end in found.groups() if end), text)
+
+
+def _class(text: str) -> str:
+    return f"^{_members(text[1:])}" if text.startswith("^") else _members(text)
+
+
+def _classic_class(text: str) -> str:
+    literal_text = text.replace("\\", "\\\\")
+    if text.startswith("!"):
+        return f"^{_members(literal_text[1:])}"
+    return _members(f"\\{literal_text}" if text.startswith("^") else literal_text)
 
 
 class IgnoreRules:
@@ -71,7 +80,7 @@ class IgnoreRules:
                 self._let_back.append(cleaned)
             if not groups or groups[-1][0] != keep:
                 groups.append((keep, []))
-            regex = _pattern_regex(cleaned)
+            regex = _translated(cleaned, _PART, _class)
             try:
                 re.compile(regex)
             except re.error as error:
@@ -105,28 +114,6 @@ def literal(path: str) -> str:
 _LITERAL = {"[": "[[]", "*": "[*]", "?": "[?]", "\\": "[\\\\]"}
 
 
-def _classic_regex(pattern: str) -> str:
-    """Translate a pattern as community.docker's docker_image does: in lower case, `!` negates a class, a backslash is itself."""
-    out = []
-    position = 0
-    while position < len(pattern):
-        char = pattern[position]
-        end = pattern.find("]", position + 2 + pattern.startswith("[!", position))
-        if pattern.startswith("**", position):
-            position += 3 if pattern.startswith("**/", position) else 2
-            out.append("(.*/)?" if position < len(pattern) else ".*")
-            continue
-        if char == "[" and end > 0:
-            body = pattern[position + 1 : end].replace("\\", "\\\\")
-            body = f"^{body[1:]}" if body.startswith("!") else f"\\{body}" if body.startswith("^") else body
-            out.append(f"[{body}]")
-            position = end
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(char, re.escape(char)))
-        position += 1
-    return "".join(out)
-
-
 class ClassicRules:
     """The rules of a .dockerignore file as community.docker's docker_image obeys them: without regard to case, among other differences.
 
@@ -143,7 +130,7 @@ class ClassicRules:
             parts = [part for part in pattern[keep:].strip().split("/") if part not in ("", ".")]
             if not parts:
                 continue
-            regex = _classic_regex("/".join(parts).lower())
+            regex = _translated("/".join(parts).lower(), _CLASSIC_PART, _classic_class)
             if keep:
                 self._let_back.append("/".join(parts))
             else:

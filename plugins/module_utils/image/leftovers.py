@@ -45,13 +45,13 @@ class Leftovers:
         self._user = IgnoreRules(["**", *settings.dockerignore])
         self._own = _own_rules(root)
         self._checkout = find_checkout(root)
-        self._module = "" if project.get("module_dir", ".") == "." else project["module_dir"]
+        self._module = project.get("module_dir", ".")
         self._packages = project.get("packages")
         self._many = bool(project.get("local_modules"))
         self._embedded = frozenset(project.get("embedded_files", ()))
         self._asked = [asked["src"] for asked in project.get("files", ())]
         self._vendor = posixpath.normpath(posixpath.join(project.get("work_dir") or self._module, "vendor"))
-        self._written = [*filter(None, (self._inside(path) for path in (settings.report_dir, settings.work_dir)))]
+        self._written = [self._relative(path) for path in (settings.report_dir, settings.work_dir)]
         self._reports = settings.name if os.path.realpath(settings.report_dir) == self._root else ""
         self.found: dict[str, set[str]] = {}
         self.thinned: set[str] = set()
@@ -79,16 +79,15 @@ class Leftovers:
         if self._packages is None or self._many:
             return True
         needed = (*self._embedded, *self._asked, *self._packages, self._module, self._vendor)
-        return any(below(path, [directory]) for path in needed) or self._user.prunes(directory) is False
+        return any(below(path, [directory]) for path in needed) or not self._user.prunes(directory)
 
     def told(self) -> list[str]:
         """Return a sentence for each reason."""
         return [f"Left out of the build, since {reason}: {listed(sorted(paths))}." for reason, paths in self.found.items()]
 
-    def _inside(self, place: str) -> str:
-        """Return a directory of this machine relative to the source, "" where it is not below it."""
-        relative = os.path.relpath(os.path.realpath(os.path.expanduser(place)), self._root)
-        return "" if relative.split(os.sep)[0] in ("..", ".") else relative
+    def _relative(self, place: str) -> str:
+        """Return a directory of this machine relative to the source; of one that is not below it the path begins with dots."""
+        return os.path.relpath(os.path.realpath(os.path.expanduser(place)), self._root)
 
     def _needed(self, path: str) -> bool:
         folder, name = posixpath.split(path)

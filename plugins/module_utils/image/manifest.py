@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from ..common.files import CHUNK, open_beneath, stays_within
+from ..common.text import megabytes
 from .errors import ContextError, changed, unreadable
 from .ignore import IgnoreRules
 
@@ -205,14 +207,14 @@ def check_size(entries: Sequence[Entry], limit_mb: float, root: Path) -> int:
     total = sum(entry.size for entry in entries)
     if total <= limit_mb * 1_000_000:
         return total
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     for entry in entries:
         head, slash, _rest = entry.path.partition("/")
-        sizes[head + slash] = sizes.get(head + slash, 0) + entry.size
-    largest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
-    shown = ", ".join(f"{name} {size / 1_000_000:.1f} MB" for name, size in largest)
+        sizes[head + slash] += entry.size
+    largest = sizes.most_common(5)
+    shown = ", ".join(f"{name} {megabytes(size)}" for name, size in largest)
     raise ContextError(
-        f"the build context of {root} is {total / 1_000_000:.1f} MB in {len(entries)} entries, over the limit of {limit_mb} MB; largest: {shown}",
+        f"the build context of {root} is {megabytes(total)} in {len(entries)} entries, over the limit of {limit_mb} MB; largest: {shown}",
         "Keep what the build does not need out with go_service_dockerignore, or raise go_service_context_limit_mb.",
     )
 

@@ -20,6 +20,7 @@ _EXTENDED = 0x4000
 _CHECKSUM = 20
 # Each more multiplies the time that a match may take; a pattern with more of them matches nothing here.
 _MOST_WILDCARDS = 6
+_BYTE_ORDER_MARK = "\ufeff".encode().decode("latin-1")
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
     "alpha": "a-zA-Z",
@@ -30,7 +31,8 @@ _CLASSES = {
     "lower": "a-z",
     "print": " -~",
     "punct": "!-/:-@\\[-`{-~",
-    "space": " \\t\\n\\r\\f\\v",
+    # Git's own list.
+    "space": " \\t\\n\\r",
     "upper": "A-Z",
     "xdigit": "0-9a-fA-F",
 }
@@ -46,11 +48,11 @@ class _Rule:
         pattern = pattern[:-1] if self.directories else pattern
         anchored = "/" in pattern
         pattern = pattern[1:] if pattern.startswith("/") else pattern
-        self.regex = re.compile(("" if anchored else "(?:.*/)?") + _regex(pattern), re.S)
+        self.regex = re.compile(("" if anchored else "(?:.*/)?") + _regex(pattern, anchored), re.S)
 
 
-def _regex(pattern: str) -> str:
-    """Translate a pattern as git's wildmatch with WM_PATHNAME does; what is malformed matches nothing."""
+def _regex(pattern: str, anchored: bool) -> str:
+    """Translate a pattern as git's wildmatch with WM_PATHNAME does; what is malformed matches nothing. anchored: it is of a path, not of a name."""
     if len(re.findall(r"\*+", pattern)) > _MOST_WILDCARDS:
         return r"(?!)"
     out, at = [], 0
@@ -58,14 +60,16 @@ def _regex(pattern: str) -> str:
         char = pattern[at]
         if char == "*":
             stars = len(pattern[at:]) - len(pattern[at:].lstrip("*"))
-            whole = stars > 1 and (at == 0 or pattern[at - 1] == "/") and pattern[at + stars : at + stars + 1] in ("", "/")
+            # Git compares what stands before the first special character of a path by itself; what is left begins with the stars.
+            begins = at == 0 or pattern[at - 1] == "/" or (anchored and not set(pattern[:at]) & set("*?[\\"))
+            whole = stars > 1 and begins and pattern[at + stars : at + stars + 1] in ("", "/")
             if not whole:
                 out.append("[^/]*")
             elif at + stars < len(pattern):
                 out.append("(?:.*/)?")
                 stars += 1
             else:
-                out.append(".*" if at == 0 else ".+")
+                out.append(".*")
             at += stars
         elif char == "?":
             out.append("[^/]")
@@ -138,7 +142,7 @@ def _bracket(pattern: str, at: int) -> tuple[str, int]:
 def _rules(text: str) -> list[_Rule]:
     """Return the rules of a file, the last first."""
     found = []
-    for line in re.split(r"\r?\n", text):
+    for line in re.split(r"\r?\n", text.removeprefix(_BYTE_ORDER_MARK)):
         # A blank at the end counts behind a backslash alone.
         stripped = re.sub(r"(?<!\\)((?:\\\\)*)[ ]+\Z", r"\1", line)
         if stripped.strip("/") and not stripped.startswith("#") and stripped != "!":

@@ -43,27 +43,12 @@ def test_the_address_to_try(settings: Settings, publish: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "command"),
-    [
-        ({"publish": "0.0.0.0:80"}, "curl -fsS http://127.0.0.1:80/health"),
-        ({"publish": "[::]:8080"}, "curl -fsS 'http://[::1]:8080/health'"),
-        ({"health_path": "/a?b=c"}, "curl -fsS 'http://127.0.0.1:8080/a?b=c'"),
-        ({"health_scheme": "https", "health_headers": {"X-A": "$b"}}, "curl -fsS -k -H 'X-A: $b' https://127.0.0.1:8080/health"),
-        ({"health_command": ["/x", "a b"], "publish": ""}, "docker exec cat-server /x 'a b'"),
-        ({"publish": ""}, ""),
-    ],
-)
-def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command: str) -> None:
-    """It asks as the health test does, and is safe to paste."""
-    assert settings(**changes).try_command("-fsS") == command
-
-
-@pytest.mark.parametrize(
     ("plan", "deploy", "headline"),
     [
         ([], {}, "cat-server is healthy; nothing had to change."),
         (["x"], {"action": "created"}, "cat-server is healthy: a new container runs."),
         (["x"], {"action": "replaced", "outage_seconds": 0.84}, "a new container took over, 0.8 s after the old one was told to stop."),
+        (["x"], {"action": "replaced"}, "a new container took over, 0.0 s after the old one was told to stop."),
         (["x"], {"action": "kept"}, "cat-server is healthy: its container was as it should be."),
         (["x"], {"action": "proven"}, "cat-server is healthy: its container was proven again: x."),
         (["a", "b"], {}, "cat-server would be deployed: a; b."),
@@ -180,13 +165,18 @@ def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
 # What the stages hand on to the report
 
 
+def test_the_bill_of_an_image_that_was_proven_before_is_that_of_the_report_before(settings: Settings) -> None:
+    assert summary.sbom(record(settings(), {"last_report": {"sbom": {"a": 1}}})) == {"a": 1}
+    assert summary.sbom({**record(settings()), "plan": {}}) == {}
+
+
 def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
     run = {
         "build": {"seconds": 24.3, "steps": ["x"]},
         "verify": {"seconds": 2.0, "facts": {"image": {"size": 1}}},
         "deploy": {"seconds": 1.5},
     }
-    report = summary.report_document(record(settings(), {"seconds": 0.4, "stand_in": True}, run))
+    report = summary.report_document(record(settings(), {"seconds": 0.4, "stand_in": True, "builder": {"name": "buildx"}}, run))
     assert [(stage["stage"], stage["seconds"]) for stage in report["timeline"]] == [
         ("look and stage", 0.4),
         ("build", 24.3),
@@ -194,6 +184,7 @@ def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
         ("swap", 1.5),
     ]
     assert (report["image"], report["stand_in"], report["failure"], "unchanged" in report) == ({"size": 1}, True, None, False)
+    assert (report["builder"], report["deploy"], report["timeline"][1]["steps"]) == ({"name": "buildx"}, run["deploy"], ["x"])
 
 
 def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_before(settings: Settings) -> None:
@@ -209,5 +200,5 @@ def test_the_report_of_a_run_that_found_nothing_to_do_shows_what_was_measured_be
 
 def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
-    assert report["failure"] == FAILURE
+    assert (report["failure"], report["stand_in"], report["builder"], report["deploy"]) == (FAILURE, False, None, None)
     assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"

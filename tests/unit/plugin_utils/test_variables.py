@@ -499,3 +499,216 @@ def test_deep_and_long_values_are_taken_or_told(raw: dict[str, Any], name: str) 
     for value in (deep, {"a": deep}, "x" * 200_000, ["x"] * 5000, {str(number): "x" for number in range(5000)}):
         with suppress(variables.InputError):
             variables.check_variables({**raw, name: value})
+
+
+# What a value of one kind or another is told as
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("args", True, "a boolean, not a list"),
+        ("args", 1, "a number, not a list"),
+        ("args", 1.5, "a number, not a list"),
+        ("args", {}, "a mapping, not a list"),
+        ("args", None, "null, not a list"),
+        ("args", "x", "a text, not a list"),
+        ("env", [], "a list, not a mapping"),
+        ("report_dir", [], "a list, not a text"),
+        ("port", "x", "a text, not a whole number"),
+        ("cpus", True, "a boolean, not a number"),
+        ("cpus", "x", "a text, not a number"),
+        ("secret_files", {"a": True}, "a boolean, not the content of a file"),
+        ("files", ["a"], "a text, not a mapping of src, dest, owner"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_by_its_kind(raw: dict[str, Any], name: str, value: Any, kind: str) -> None:
+    assert f"is {kind}" in problem(raw, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [(True, True), ("true", True), ("Yes", True), ("ON", True), (False, False), ("false", False), ("No", False), ("off", False)],
+)
+def test_a_boolean_is_taken_in_each_of_its_words(value: Any, taken: bool) -> None:
+    assert variables.FIELDS["read_only"](value) is taken
+
+
+# Variables that may be "", and what that becomes.
+EMPTY = {
+    "version": "",
+    "module_dir": "",
+    "main_package": "",
+    "ldflags": "",
+    "uid": None,
+    "publish": None,
+    "stop_signal": "",
+    "image_tag": "",
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_only_what_has_a_meaning_when_empty_may_be_empty(name: str) -> None:
+    if name in EMPTY:
+        assert variables.FIELDS[name]("") == EMPTY[name]
+    else:
+        with pytest.raises(units.Rejected):
+            variables.FIELDS[name]("")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "") for name in ("source", "source_version", "builder_image", "workdir", "work_dir", "report_dir")),
+        *((name, [""]) for name in ("dockerignore", "directories", "publish_more", "health_command")),
+        ("files", [{"src": ""}]),
+        ("files", [{"src": "a", "dest": ""}]),
+        ("files", [{"src": "a", "owner": ""}]),
+        *((name, {"": "x"}) for name in ("env", "labels", "tmpfs", "waivers")),
+    ],
+)
+def test_what_is_empty_is_told_so(name: str, value: Any) -> None:
+    with pytest.raises(units.Rejected, match="is empty; give it a value"):
+        variables.FIELDS[name](value)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("publish_more", [["9:1"], ["9:65535"]], [["9:0"], ["9:65536"], ["9:x"], ["9:"], [":9"]]),
+        (
+            "budget",
+            [{"max_high": 0}, {"max_high": 1_000_000}, {"image_mb": 0.1}, {"image_mb": None}],
+            [{"max_high": -1}, {"max_high": 1_000_001}, {"max_high": 1.5}, {"image_mb": 0}],
+        ),
+        ("secret_files", [{"a": "x" * (1 << 20)}, {"a": 1.5}], [{"a": "x" * ((1 << 20) + 1)}, {"a": ""}, {"a": "\0"}, {".a": "x"}]),
+        (
+            "volumes",
+            [["a1:/x:ro,z"], ["/a:/b:Z,rw"]],
+            [["a1:/"], ["a1://"], ["a1:/."], ["a1:/.."], ["a1:x"], ["a1:/x:wr"], ["a1"], ["a:b:c:d"], ["a:/x"], ["a1:/x:"]],
+        ),
+        ("tmpfs", [{"/a": "size=1m"}], [{"/": ""}, {"//": ""}, {"/.": ""}, {"/a/..": ""}, {"a": ""}]),
+        ("memory", ["6m", str(6 << 20)], ["5m", str((6 << 20) - 1)]),
+        ("name", ["ab", "a1.b_c-d__e--f"], ["a", "a..b", "-a", "a-", "A1"]),
+        ("user", ["a" * 31], ["a" * 32, "1a"]),
+        ("version", ["a" * 128], ["a" * 129, ".a"]),
+        ("main_package", ["./cmd/x", "."], ["../x", "a/../b", "a b"]),
+        ("workdir", ["/app", "//app"], ["app", "/a/../b", "./app"]),
+        ("files", [[{"src": "a/./b"}]], [[{"src": "/a"}], [{"src": "a/../b"}], [{"src": "./."}], [{"dest": "a"}], [{"src": "a", "x": 1}]]),
+        ("work_dir", ["/a", "~/a"], ["a", "./a"]),
+        ("source_version", ["a.b/c-d"], ["-a", "a..b", "a b", "a^", "a~1", "a:b", "a*", "a[", "a\\b", "a?"]),
+        ("dockerignore", [["a..b", "..a"]], [[".."], ["a/.."]]),
+        ("port", [1, "65535"], [1.0, "1.0", "+1", " 1", True]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_just_right_is_taken_and_what_is_not_is_refused(name: str, taken: list[Any], refused: list[Any]) -> None:
+    for value in taken:
+        variables.FIELDS[name](value)
+    for value in refused:
+        with pytest.raises(units.Rejected):
+            variables.FIELDS[name](value)
+
+
+def test_a_path_begins_with_one_slash_at_the_most() -> None:
+    assert [variables.FIELDS["workdir"](path) for path in ("//app", "/app//x/", "/")] == ["/app", "/app/x", "/"]
+
+
+def test_each_action_reads_the_secrets_and_nothing_else_of_a_hosts_variables() -> None:
+    host = {"go_service_env": {"A": "{{ a }}"}, "go_service_port": 1, "env": {"B": "x"}, "go_service_secret_files": {"k": "x"}}
+
+    def template(value: Any) -> Any:
+        return {name: item.replace("{{ a }}", "hunter2x") for name, item in value.items()} if isinstance(value, dict) else value
+
+    assert variables.secret_variables(host, template) == {"env": {"A": "hunter2x"}, "secret_files": {"k": "x"}}
+    more = {
+        **host,
+        "go_service_source": "https://me:ghp_abcdef@h/a.git",
+        "go_service_labels": {"d": "d-label-x"},
+        "go_service_args": ["d-label-x"],
+    }
+    hidden = variables.secret_texts(more, template)
+    assert "hunter2x" in hidden and "ghp_abcdef" in hidden
+    assert "d-label-x" not in hidden
+
+
+def told(raw: dict[str, Any], **changes: Any) -> list[str]:
+    """Return the problems of changes to good input, none where it is taken."""
+    try:
+        variables.check_variables({**raw, **changes})
+    except variables.InputError as error:
+        return error.problems
+    return []
+
+
+@pytest.mark.parametrize(
+    ("changes", "beginnings"),
+    [
+        ({"source": "-x", "source_type": "git"}, ["go_service_source (not shown) begins with a hyphen"]),
+        ({"source": "-x"}, []),
+        ({"source": "https://h/x"}, ["go_service_source (not shown) is an address, but go_service_source_type is 'controller'"]),
+        (
+            {"source": "git@h:x", "source_type": "host"},
+            ["go_service_source (not shown) is an address, but go_service_source_type is 'host'"],
+        ),
+        ({"source": "git@h:x", "source_type": "git"}, []),
+        ({"source": "/a/git@h:x"}, []),
+        ({"numeric_user": True, "uid": "x"}, ["go_service_uid is 'x'"]),
+        ({"numeric_user": True, "uid": 5}, []),
+        ({"health_headers": {"Cookie": "x", "X-A": "y"}}, ["go_service_health_headers has Cookie, whose value"]),
+        ({"health_headers": {"X-A": "y"}}, []),
+        ({"health_command": ["/x"], "health_headers": {"X-A": "y"}}, ["go_service_health_command is set, and so is"]),
+        ({"health_command": ["/x"]}, []),
+        ({"health_scheme": "https"}, []),
+        ({"network": "none", "publish": "", "publish_more": ["9:9"]}, ["go_service_publish_more is set"]),
+        ({"network": "back", "publish": "80", "publish_more": ["9:9"], "networks": ["front"]}, []),
+        ({"networks": ["none", "a1"]}, ["go_service_networks has none, which goes"]),
+        ({"publish": "80", "publish_more": ["81:80"]}, []),
+        ({"publish": "80", "publish_more": ["80:80"]}, ["go_service_publish and go_service_publish_more have 0.0.0.0:80 more"]),
+        ({"network": "host", "publish": "80"}, ["go_service_publish is '0.0.0.0:80', but a container in the network 'host'"]),
+        ({"workdir": "/etc"}, ["go_service_workdir is '/etc', which belongs to the system (/etc)"]),
+        ({"workdir": "/etc/cat-server"}, []),
+        ({"directories": ["/usr/x"]}, ["go_service_directories has '/usr/x', which belongs to the system (/usr)"]),
+        ({"files": [{"src": "a", "dest": "/lib/x"}]}, ["go_service_files brings a to '/lib/x', which belongs to the system (/lib)"]),
+        (
+            {"files": [{"src": "a", "dest": "data/x"}], "volumes": ["data:/srv/data/"]},
+            ["go_service_files brings a to 'data/x', which go_service_volumes hides by what it mounts at /srv/data."],
+        ),
+        (
+            {"files": [{"src": "a", "dest": "/scratch"}], "tmpfs": {"/scratch": ""}},
+            ["go_service_files brings a to '/scratch', which go_service_tmpfs hides by what it mounts at /scratch."],
+        ),
+        ({"files": [{"src": "a", "dest": "/scratch2"}], "tmpfs": {"/scratch": ""}}, []),
+        (
+            {"files": [{"src": "a", "dest": "x"}, {"src": "b", "dest": "/srv/x"}]},
+            ["go_service_files brings a to 'x', and another one", "go_service_files brings b to '/srv/x', and another one"],
+        ),
+        ({"files": [{"src": "a", "owner": "bob"}]}, ["go_service_files gives a to 'bob', who is neither root nor go_service_user (app)."]),
+        ({"files": [{"src": "a", "owner": "root"}, {"src": "b", "owner": "app"}]}, []),
+    ],
+)
+def test_what_does_and_what_does_not_go_together(raw: dict[str, Any], changes: dict[str, Any], beginnings: list[str]) -> None:
+    found = told(raw, **changes)
+    assert len(found) == len(beginnings), found
+    assert [sentence for sentence, words in zip(found, beginnings) if not sentence.startswith(words)] == []
+
+
+def test_what_is_missing_hides_nothing_that_is_wrong_behind_it(raw: dict[str, Any]) -> None:
+    found = told({name: value for name, value in raw.items() if name != "name"}, port=0)
+    assert [sentence.split()[0] for sentence in found] == ["go_service_name", "go_service_port"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("source", "a b\n", True),
+        ("source", "me:pw@h\n", False),
+        ("source", "a@b\n", False),
+        ("port", 0, True),
+        ("args", [True], False),
+        ("env", "x", False),
+        ("port", units.Rejected("is wrong"), False),
+    ],
+)
+def test_a_value_is_shown_where_it_is_one_and_may_be_seen(raw: dict[str, Any], name: str, value: Any, shown: bool) -> None:
+    assert (f"go_service_{name} is {value!r}, which " in problem(raw, **{name: value})) is shown

@@ -13,14 +13,13 @@ MIRRORED = ("module_utils", "plugin_utils", "modules", "action", "filter", "call
 FILES = sorted(path for path in TESTS.rglob("test_*.py") if path.is_file())
 # What has no test file of its own, and why.
 WITHOUT = {
-    "module_utils/common/interruption.py": "signals, which end modules in processes of their own: modules/test_deploy.py",
+    "module_utils/common/interruption.py": "signals, which end modules: modules/test_deploy.py, runs/test_crash.py",
     "module_utils/common/names.py": "names alone, which every test of a deploy looks for",
     "module_utils/common/stages.py": "words alone; runs/test_failures.py walks all of them",
     "module_utils/contract/names.py": "words alone",
     "module_utils/contract/rules.py": "words alone; test_registry.py holds the checks to them",
     "module_utils/contract/checks/belongings.py": "asked by the checks of files.py, binary.py and budgets.py, whose violations are its tests",
     "module_utils/contract/evidence/model.py": "records; test_collect.py tests what they say of an image",
-    "module_utils/deploy/secret_files.py": "files for a container on a real Engine, whole deploys of them: tests/test_abilities.py",
     "module_utils/image/errors.py": "messages; test_manifest.py and test_transfer.py look for them",
     "module_utils/record/verification.py": "puts together what the rooms below it do, on a real Engine: runs/",
     "module_utils/source/errors.py": "messages, which every test of a wrong source looks for",

@@ -12,6 +12,9 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets, text
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container
 from ansible_collections.proven.go_service.plugins.module_utils.image import dockerfile
+from fuzzing import EXAMPLES
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from samples import Settings
 
 HIDDEN = 'p4$s "w/rd&+ü\\'
@@ -178,3 +181,74 @@ def test_each_line_of_a_file_is_a_secret(settings: Callable[..., Settings]) -> N
     """Programs quote a line of what they read, not the file."""
     hidden = secrets.secret_values(settings(secret_files={"key": "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----\n"}).as_json())
     assert secrets.mask("cannot parse MIIEvQIBADANBgkq at line 2", hidden) == "cannot parse *** at line 2"
+
+
+def test_a_kept_hash_stays_what_it_is() -> None:
+    """Another one makes every container anew whose service has secret values."""
+    assert secrets.fingerprint({"b": "2", "a": "1"}, "x") == secrets.fingerprint({"a": "1", "b": "2"}, "x")
+    assert secrets.fingerprint({"a": "1", "b": "2"}, "x").startswith("644c68fce32c38a676713453")
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ("json", '{"a": "***"}'),
+        ("json, not ASCII", '{"a": "***"}'),
+        ("go's json", '{"a": "***"}'),
+        ("url", "***"),
+        ("form", "***"),
+        ("hex", "***"),
+        ("plain", "password=***;"),
+        ("dockerfile", 'ENV A="***"'),
+    ],
+)
+def test_of_a_quoted_secret_nothing_is_left_and_nothing_else_is_taken(settings: Settings, form: str, shown: str) -> None:
+    assert secrets.mask(quoted(HIDDEN)[form], secrets.secret_values(vars(settings(env={"A": HIDDEN})))) == shown
+
+
+@EXAMPLES
+@given(
+    value=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=10, max_size=24), before=st.sampled_from([0, 1, 2, 3, 4])
+)
+def test_within_base64_every_character_goes_that_the_secret_alone_decides(value: str, before: int) -> None:
+    """Those at its ends, in which a neighbour has a part, are left."""
+    raw = value.encode()
+    neighbours = [(first, last) for first in (0, 0x55, 0xAA, 0xFF) for last in (0, 0x55, 0xAA, 0xFF)]
+    texts = [base64.b64encode(bytes([first]) * before + raw + bytes([last]) * 5).decode() for first, last in neighbours]
+    alike = "".join(characters[0] if len(set(characters)) == 1 else "\0" for characters in zip(*texts)).rstrip("\0")
+    own = max(alike.split("\0"), key=len)
+    hidden = secrets.secret_values({"env": {"A": value}})
+    # A number is none.
+    assume(hidden)
+    for written in texts:
+        assert secrets.mask(written, hidden) == written.replace(own, secrets.MASK, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "shown"),
+    [
+        ("https://me:ghp_abcdef@h/a.git", "me:ghp_abcdef ghp_abcdef me", "*** *** me"),
+        ("https://ghp_tokentoken@h/a.git", "bad token ghp_tokentoken", "bad token ***"),
+        ("https://me:a%40bcdefgh@h/a.git", "a%40bcdefgh, a@bcdefgh", "***, ***"),
+        ("https://me:half/cutcutcut@h/a.git", "no host cutcutcut", "no host ***"),
+        ("me:hunter2xyz@h:a.git", "hunter2xyz", "***"),
+        ("ssh://deploy-user@h/a.git", "deploy-user", "deploy-user"),
+        ("deploy-user@h:a.git", "deploy-user", "deploy-user"),
+        ("https://git.example.com/some/path.git", "git.example.com/some/path.git", "git.example.com/some/path.git"),
+        ("https://git.example.com/x.git?q9Zx-Kpw4", "git.example.com/x.git q9Zx-Kpw4", "git.example.com/x.git ***"),
+        ("https://git.example.com/x.git?a=q9Zx-Kpw4;r7Yt-Lmn2#k3Wq-Vbn8", "q9Zx-Kpw4 r7Yt-Lmn2 k3Wq-Vbn8", "*** *** ***"),
+    ],
+)
+def test_what_of_an_address_is_a_secret(settings: Settings, address: str, told: str, shown: str) -> None:
+    """A password or a token, whole and in the pieces that programs cut it to; neither a user of SSH nor the place."""
+    assert secrets.mask(told, secrets.secret_values(vars(settings()), address)) == shown
+
+
+def test_a_line_of_a_file_is_a_secret_from_eight_characters_on(settings: Settings) -> None:
+    hidden = secrets.secret_values(vars(settings(secret_files={"key": "  q9Zx#Kpw  \nr7Yt+Lm\n"})))
+    assert secrets.mask("q9Zx#Kpw r7Yt+Lm", hidden) == "*** r7Yt+Lm"
+
+
+def test_of_a_secret_that_begins_like_another_one_nothing_is_left(settings: Settings) -> None:
+    hidden = secrets.secret_values(vars(settings(env={"A": "q9Zx#Kpw", "B": "q9Zx#Kpw-longer", "C": "Zx#Kpw-longe"})))
+    assert secrets.mask("is q9Zx#Kpw-longer, q9Zx#Kpw", hidden) == "is ***, ***"

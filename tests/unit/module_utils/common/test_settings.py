@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -127,3 +128,53 @@ def test_the_contract_asks_for_another_judgement_where_its_demands_change(settin
     assert settings(**{**known, "budget": {"memory_mb": None, "image_mb": 50.0}, "port": 1}).demands == asked
     others = [{"budget": {"image_mb": 51.0, "memory_mb": None}}, {"budget_warn_only": []}, {"waivers": {"image-size": "c"}}]
     assert len({asked, *(settings(**{**known, **other}).demands for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("publish", "url"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:80", "http://[::1]:80"),
+        ("192.0.2.1:80", "http://192.0.2.1:80"),
+        ("", ""),
+    ],
+)
+def test_the_address_at_which_a_person_on_the_host_asks(settings: Callable[..., Settings], publish: str, url: str) -> None:
+    assert settings(publish=publish).url == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"publish": "0.0.0.0:80"}, "curl -fsS http://127.0.0.1:80/health"),
+        ({"publish": "[::]:8080"}, "curl -fsS 'http://[::1]:8080/health'"),
+        ({"health_path": "/a?b=c"}, "curl -fsS 'http://127.0.0.1:8080/a?b=c'"),
+        ({"health_scheme": "https", "health_headers": {"X-A": "$b"}}, "curl -fsS -k -H 'X-A: $b' https://127.0.0.1:8080/health"),
+        ({"health_command": ["/x", "a b"], "publish": ""}, "docker exec cat-server /x 'a b'"),
+        ({"publish": ""}, ""),
+    ],
+)
+def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command: str) -> None:
+    """It asks as the health test does, and is safe to paste."""
+    assert settings(**changes).try_command("-fsS") == command
+
+
+def test_a_value_is_written_as_a_user_writes_it(settings: Callable[..., Settings]) -> None:
+    there = settings(publish="[::1]:80", health_interval="90s", memory="65536k", port=9000)
+    assert [there.written(name) for name in ("publish", "health_interval", "memory", "port")] == ["[::1]:80", "1m30s", "64m", 9000]
+    assert settings(publish="").written("publish") == ""
+    assert there.written("uid") is None
+
+
+def test_nothing_of_the_settings_can_be_changed_on_its_way(settings: Callable[..., Settings]) -> None:
+    there = settings(publish="80", publish_more=["90:91"], files=[{"src": "a"}])
+    for part, name in (
+        (there, "port"),
+        (there.publish, "port"),
+        (there.publish_more[0], "port"),
+        (there.files[0], "src"),
+        (there.budget, "image_mb"),
+    ):
+        with pytest.raises(FrozenInstanceError):
+            setattr(part, name, getattr(part, name))

@@ -16,7 +16,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.engine.client im
 from plays import RUNTIME
 from samples import Settings
 
-OLD, NEW = (1, 41), (1, 44)
+# The last API of an Engine that knows no interval at the start, and the first of one that does.
+OLD, NEW = (1, 43), (1, 44)
 
 
 def test_the_hardening_of_the_defaults(settings: Settings) -> None:
@@ -85,6 +86,7 @@ def test_a_candidate_is_the_service_without_port_and_restarts(settings: Settings
     assert candidate["HostConfig"]["RestartPolicy"]["Name"] == "no"
     assert candidate["Labels"][common_names.LABEL_KIND] == "candidate"
     assert candidate["Healthcheck"]["Interval"] == containers.CANDIDATE_INTERVAL
+    assert candidate["Healthcheck"].get("StartInterval") == {OLD: None, NEW: containers.CANDIDATE_INTERVAL}[version]
     differing = {"HostConfig", "Labels", "Healthcheck"}
     assert {key: value for key, value in candidate.items() if key not in differing} == {
         key: value for key, value in service.items() if key not in differing

@@ -73,6 +73,8 @@ def test_the_configuration_of_an_image_tells_what_it_was_built_with(settings: Se
 def test_a_user_with_a_number_is_told_by_it(settings: Settings) -> None:
     found = earlier.as_proven(settings(image_tag="1"), image_of(settings(**THEN), User="10001"), KNOWN)
     assert (found.uid, found.numeric_user) == (10001, True)
+    found = earlier.as_proven(settings(image_tag="1", uid=12, numeric_user=True), image_of(settings(**THEN)), KNOWN)
+    assert (found.user, found.uid, found.numeric_user) == ("app", None, False)
 
 
 def test_what_was_asked_of_an_image_is_kept_and_no_budget_stops_it(settings: Settings) -> None:

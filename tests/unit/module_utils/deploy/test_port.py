@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
@@ -14,12 +15,19 @@ from samples import Settings
 
 
 class Publishers:
-    """Stands for an Engine whose containers publish nothing."""
+    """Stands for an Engine that has these containers published at every port."""
 
-    @staticmethod
-    def publishers(port: int) -> list[str]:
-        """Return no names."""
-        return []
+    def __init__(self, *names: str) -> None:
+        self._names = list(names)
+
+    def publishers(self, port: int) -> list[str]:
+        """Return their names."""
+        return self._names
+
+
+def publishing(port: int, address: str = "127.0.0.1") -> dict[str, Any]:
+    """Return a running container that has a port of the host."""
+    return {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": address, "HostPort": str(port)}]}}}
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
@@ -61,3 +69,109 @@ def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings
         old = {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": own, "HostPort": str(port)}]}}}
         with pytest.raises(Failure, match=r"taken at 127\.0\.0\.2 by the process") if taken else contextlib.nullcontext():
             ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), old)
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [("127.0.0.2", True), ("127.0.0.3", False), ("0.0.0.0", True), ("[::]", True)])
+def test_an_address_beside_the_old_containers_is_taken_where_somebody_has_it(settings: Settings, wanted: str, taken: bool) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(Failure, match=rf"is taken(?: at 127\.0\.0\.2)? by the process .*\(pid {os.getpid()}\)")
+            if taken
+            else contextlib.nullcontext()
+        ):
+            ports.check_port(Publishers(), settings(publish=f"{wanted}:{port}"), publishing(port))
+
+
+def test_of_several_that_hold_a_part_of_an_address_the_first_is_named(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.9", 0)) as one:
+        port = one.getsockname()[1]
+        others = [socket.create_server((f"127.0.0.{number}", port)) for number in (7, 5, 8, 6)]
+        with pytest.raises(Failure, match=r"is taken at 127\.0\.0\.5 by"):
+            ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), publishing(port))
+        for other in others:
+            other.close()
+
+
+def test_a_port_whose_last_connection_has_just_ended_is_free(settings: Settings) -> None:
+    """The kernel keeps the half of it that was closed first for a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            server.accept()[0].close()
+            assert asking.recv(1) == b""
+    ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"publish": "127.0.0.1:{}"}, "go_service_publish"),
+        ({"publish": "", "publish_more": ["127.0.0.1:{}:9100"]}, "go_service_publish_more"),
+        ({"publish": "", "network": "host", "port": "{}"}, "go_service_port"),
+    ],
+)
+def test_the_remedy_of_a_taken_port_names_the_variable_that_chose_it(settings: Settings, changes: dict[str, Any], variable: str) -> None:
+    with listener() as port:
+        filled = {
+            name: [item.format(port) for item in value] if isinstance(value, list) else value.format(port)
+            for name, value in changes.items()
+        }
+        with pytest.raises(Failure) as caught:
+            ports.check_port(Publishers(), settings(**filled), None)
+    assert caught.value.remedy == f"Stop it, or choose another port in {variable}."
+
+
+def test_a_container_that_publishes_the_port_is_named_unless_it_is_the_services_own(settings: Settings) -> None:
+    with listener() as port:
+        wanted = settings(name="api", publish=f"127.0.0.1:{port}")
+        with pytest.raises(Failure, match=rf"the host port 127\.0\.0\.1:{port} is taken by the container web, db\Z"):
+            ports.check_port(Publishers("web", "api", "db"), wanted, None)
+        with pytest.raises(Failure, match="by the process "):
+            ports.check_port(Publishers("api"), wanted, None)
+
+
+def test_one_who_listens_on_all_addresses_is_named_whatever_address_is_wanted(settings: Settings) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(Failure, match=rf"\(pid {os.getpid()}\)"):
+            ports.check_port(Publishers(), settings(publish=f"127.0.0.1:{port}"), None)
+
+
+def test_nobody_is_named_who_listens_elsewhere() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"(pid {os.getpid()})" in ports.port_holder(port, "127.0.0.2")
+        assert ports.port_holder(port, "127.0.0.1") == "another process"
+    assert ports.port_holder(port) == "another process"
+
+
+HOSTED = {"State": {"Running": True}, "HostConfig": {"NetworkMode": "host"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "refused"),
+    [
+        ({"network": "host"}, HOSTED, "Set go_service_deploy_strategy: recreate"),
+        ({"network": "host"}, {**HOSTED, "State": {"Running": False}}, ""),
+        ({"network": "host"}, None, ""),
+        ({"network": "host", "deploy_strategy": "recreate"}, HOSTED, ""),
+        ({}, HOSTED, ""),
+    ],
+)
+def test_a_candidate_has_no_ports_of_the_host_beside_a_container_that_has_them(
+    settings: Settings, changes: dict[str, Any], old: dict[str, Any] | None, refused: str
+) -> None:
+    with listener() as port:
+        pass
+    wanted = settings(publish="", port=port, **changes)
+    with pytest.raises(Failure) if refused else contextlib.nullcontext() as caught:
+        ports.refuse_beside(Publishers(), wanted, old)
+    if refused:
+        assert caught.value.remedy.startswith(refused)
+        assert f"cannot have the port {port} beside the running container cat-server" in caught.value.message
+
+
+def test_a_candidate_on_the_hosts_network_needs_the_port_from_others_too(settings: Settings) -> None:
+    with listener() as port, pytest.raises(Failure, match="is taken by the process"):
+        ports.refuse_beside(Publishers(), settings(publish="", port=port, network="host"), None)

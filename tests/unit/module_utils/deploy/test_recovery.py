@@ -93,6 +93,70 @@ def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast:
     assert (found["Id"], found["State"]["Running"]) == (old, True)
 
 
+def aside(engine: Memory, name: str = "utest-web") -> str:
+    """Set the service's container aside as a swap does, and return its id."""
+    found = engine.container(name)
+    assert found is not None
+    engine.stop(found["Id"], 0)
+    engine.rename(found["Id"], common_names.set_aside_name(name))
+    return found["Id"]
+
+
+def begin(engine: Memory, wanted: Any, name: str, image: str = "good") -> str:
+    """Make a container of the service under a name, and return its id."""
+    return engine.create(name, containers.create_body(wanted, image, engine.api_version))
+
+
+def test_each_thing_that_was_done_is_told_with_the_container_that_serves_now(fast: Settings) -> None:
+    engine, old = running_service(fast(), "unless-stopped")
+    aside(engine)
+    new = begin(engine, fast(), "utest-web")
+    engine.start(new)
+    assert recovery.recover(engine, fast()) == [
+        f"Finished an interrupted swap: the new container {new[:12]} is healthy, the old one is removed."
+    ]
+    assert aside(engine) == new
+    engine.start(begin(engine, fast(), "utest-web", "bad"))
+    undone = f"Undid an interrupted swap: the old container {new[:12]} runs again."
+    assert recovery.recover(engine, fast()) == [undone]
+    # With the strategy "recreate" nobody has held the new container to the contract.
+    aside(engine)
+    engine.start(begin(engine, fast(), "utest-web"))
+    assert recovery.recover(engine, fast(deploy_strategy="recreate")) == [undone]
+    engine.stop(new, 0)
+    begin(engine, fast(), "utest-web-next")
+    assert recovery.recover(engine, fast()) == [
+        f"Went on with an interrupted return: the old container {new[:12]} runs again.",
+        "Removed the leftover container utest-web-next.",
+    ]
+    assert state(engine) == [("utest-web", True)] and old != new
+
+
+def test_a_container_is_started_again_only_where_a_return_was_interrupted(fast: Settings) -> None:
+    """Not one that a user stopped, nor one that the Engine cannot start any more, nor another one's; and none where there is none."""
+    removed = ["Removed the leftover container utest-web-next."]
+    engine, old = running_service(fast(), "unless-stopped")
+    engine.stop(old, 0)
+    engine.done.clear()
+    assert recovery.recover(engine, fast()) == []
+    for record, change in ((engine.records[old]["State"], {"Dead": True}), (engine.records[old]["Config"], {"Labels": {}})):
+        kept = dict(record)
+        record.update(change)
+        begin(engine, fast(), "utest-web-next")
+        assert recovery.recover(engine, fast()) == removed
+        record.clear()
+        record.update(kept)
+    engine.start(old)
+    engine.done.clear()
+    begin(engine, fast(), "utest-web-next")
+    assert recovery.recover(engine, fast()) == removed
+    assert [call for call in engine.done if call[0] == "start"] == []
+    engine.remove(old)
+    begin(engine, fast(), "utest-web-next")
+    assert recovery.recover(engine, fast()) == removed
+    assert state(engine) == []
+
+
 def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
     engine, _old = running_service(fast(), "unless-stopped")
     engine.create("utest-web-next", {"Image": "good", "Labels": {common_names.LABEL_NAME: "utest"}, "HostConfig": {}})

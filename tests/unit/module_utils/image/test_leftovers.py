@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.image import manifest
 from ansible_collections.proven.go_service.plugins.module_utils.image.context import read_context
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
+from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
 from ansible_collections.proven.go_service.plugins.module_utils.image.leftovers import Leftovers
 from ansible_collections.proven.go_service.plugins.module_utils.image.manifest import manifest_digest
 from ansible_collections.proven.go_service.plugins.module_utils.source.facts import project_facts
@@ -185,3 +187,99 @@ def test_go_files_of_another_module_of_the_source_stay(source: Source) -> None:
     source.write("lib/lib.go", "package lib\n")
     source.write("go.mod", SOURCE["go.mod"] + "\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ./lib\n")
     assert {"lib/go.mod", "lib/lib.go"} <= source.seen()[0]
+
+
+def kept(source: Source, settings: Any, **project: Any) -> set[str]:
+    """Return the files that are not left out of a source of which these facts are known."""
+    leftovers = Leftovers(source.root, settings, project)
+    walked = manifest.walk(source.root, IgnoreRules([".git"]), leftovers)
+    return {path for path, entry in walked if not entry.is_dir(follow_symlinks=False)}
+
+
+def test_of_what_git_ignores_the_vendored_modules_stay(source: Source, settings: Callable[..., Any]) -> None:
+    """Where the go command looks for them: beside go.mod, or beside go.work."""
+    source.git("init", "-q")
+    source.write(".gitignore", "vendor/\n")
+    for directory in ("vendor", "svc/vendor", "work/vendor"):
+        source.write(f"{directory}/x/LICENSE", "x")
+    for project, vendored in (
+        ({}, "vendor"),
+        ({"module_dir": "."}, "vendor"),
+        ({"module_dir": "svc"}, "svc/vendor"),
+        ({"module_dir": "svc", "work_dir": "work"}, "work/vendor"),
+    ):
+        found = kept(source, settings(), packages=["."], **project)
+        assert {path for path in found if path.endswith("LICENSE")} == {f"{vendored}/x/LICENSE"}
+
+
+def test_go_files_that_git_ignores_stay_where_the_build_may_need_them(source: Source, settings: Callable[..., Any]) -> None:
+    """Those of packages that are imported; all of them where these are not known, or there is more than one module. What is no package goes."""
+    source.git("init", "-q")
+    source.write(".gitignore", "*_gen.go\n*_gen.txt\n/out/\n")
+    for path in ("gen/a_gen.go", "other/a_gen.go", "out/deep/b.go", "gen/a_gen.txt", "default.pgo", "gen/c_gen.h"):
+        source.write(path, "package x\n")
+    some, every = {"gen/a_gen.go"}, {"gen/a_gen.go", "other/a_gen.go", "out/deep/b.go"}
+    for project, needed in (
+        ({"packages": ["gen"]}, some),
+        ({}, every),
+        ({"packages": None}, every),
+        ({"packages": ["gen"], "local_modules": ["lib"]}, every),
+    ):
+        found = kept(source, settings(), **project)
+        assert found & {*every, "gen/a_gen.txt"} == needed
+        assert "default.pgo" in found
+
+
+@pytest.mark.parametrize(
+    ("directory", "holds"),
+    [("web", True), ("gen", True), ("pages", True), ("svc", True), ("svc/vendor", True), ("kept", True), ("other", False), ("ge", False)],
+)
+def test_a_directory_that_is_left_out_is_looked_into_only_where_something_in_it_may_be_needed(
+    source: Source, settings: Callable[..., Any], directory: str, holds: bool
+) -> None:
+    project = {"packages": ["gen/sub"], "embedded_files": ["web/page.html"], "files": [{"src": "pages/a"}], "module_dir": "svc"}
+    assert Leftovers(source.root, settings(dockerignore=["!kept/a"]), project).holds_needed(directory) is holds
+
+
+def test_a_link_is_what_it_is_and_not_what_it_leads_to(source: Source) -> None:
+    """Neither a directory that git ignores, nor a program that a build has left behind."""
+    source.git("init", "-q")
+    source.write(".gitignore", "gen2/\n")
+    source.write("tools/kept", ELF, 0o755)
+    source.git("add", "tools")
+    (source.root / "gen2").symlink_to("web")
+    (source.root / "latest").symlink_to("tools/kept")
+    (source.root / "script").symlink_to("run.sh")
+    assert {"gen2", "latest", "script"} <= source.seen()[0]
+
+
+@pytest.mark.parametrize(("mode", "left"), [(0o644, False), (0o744, True), (0o654, True), (0o645, True)])
+def test_a_program_is_what_somebody_may_run(source: Source, mode: int, left: bool) -> None:
+    source.write("data", ELF, mode)
+    assert ("data" not in source.seen()[0]) is left
+
+
+def test_a_program_that_tests_need_stays_where_they_are_run(source: Source) -> None:
+    for path in ("testdata/prog", "sub/testdata/deep/prog", "prog"):
+        source.write(path, ELF, 0o755)
+    programs = {"testdata/prog", "sub/testdata/deep/prog", "prog"}
+    assert source.seen(run_tests=True)[0] & programs == programs - {"prog"}
+    assert source.seen(run_tests=False)[0] & programs == set()
+
+
+def test_a_file_beside_a_report_is_none(source: Source) -> None:
+    source.write("host/cat-server.html", "x")
+    for path in ("host/notes.txt", "cat-server.txt", "other/cat-server.json", "host/deep/cat-server.json"):
+        source.write(path, "x")
+    assert {"host/notes.txt", "cat-server.txt", "other/cat-server.json", "host/deep/cat-server.json"} <= source.seen(
+        report_dir=str(source.root)
+    )[0]
+
+
+def test_what_cannot_be_looked_at_is_not_left_out_but_told(unprivileged: Path, settings: Callable[..., Any]) -> None:
+    (unprivileged / "prog").touch(mode=0o111)
+    leftovers = Leftovers(unprivileged, settings(), {})
+    assert [path for path, _entry in manifest.walk(unprivileged, None, leftovers)] == ["prog"]
+    (unprivileged / ".dockerignore").touch(mode=0o000)
+    with pytest.raises(ContextError, match=rf"\A{unprivileged}/\.dockerignore cannot be read: Permission denied\Z"):
+        Leftovers(unprivileged, settings(), {})

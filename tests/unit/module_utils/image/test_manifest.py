@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,20 @@ def test_a_file_that_grows_while_it_is_read_is_named(tmp_path: Path, monkeypatch
         return real(root, path)
 
     monkeypatch.setattr(manifest, "open_beneath", grown)
+    with pytest.raises(ContextError, match="log changed while the source was read"):
+        manifest.read_manifest(tmp_path)
+
+
+def test_a_file_that_grows_behind_its_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the last look at its size and the end of its reading."""
+    (tmp_path / "log").write_text("one line")
+    real = manifest.open_beneath
+
+    class Growing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(8)
+
+    monkeypatch.setattr(manifest, "open_beneath", lambda root, path: Growing(real(root, path).read() + b", and another"))
     with pytest.raises(ContextError, match="log changed while the source was read"):
         manifest.read_manifest(tmp_path)
 
@@ -198,5 +215,106 @@ def test_a_context_over_the_limit_names_what_is_largest(root: Path) -> None:
     with pytest.raises(ContextError) as caught:
         manifest.check_size(manifest.read_manifest(root), 1.5, root)
     assert "4.8 MB" in caught.value.message and "limit of 1.5 MB" in caught.value.message
-    assert "largest: movie.bin 2.0 MB, d6/ 0.7 MB, d5/ 0.6 MB, d4/ 0.5 MB, d3/ 0.4 MB" in caught.value.message
+    assert caught.value.message.endswith("largest: movie.bin 2.0 MB, d6/ 0.7 MB, d5/ 0.6 MB, d4/ 0.5 MB, d3/ 0.4 MB")
     assert "go_service_context_limit_mb" in caught.value.remedy
+
+
+def test_a_manifest_has_of_each_path_what_a_build_can_see_and_no_more(root: Path) -> None:
+    (root / "a/b/c/deep.go").chmod(0o755)
+    found = manifest.read_manifest(root, IgnoreRules(["a", "!a/b/c/deep.go", "go.mod"]))
+    main, deep = (hashlib.sha256(text).hexdigest() for text in (b"package main", b"package c"))
+    script = hashlib.sha256(b"#!/bin/sh").hexdigest()
+    assert found == [
+        Entry("a", "d", False, "", 0),
+        Entry("a/b", "d", False, "", 0),
+        Entry("a/b/c", "d", False, "", 0),
+        Entry("a/b/c/deep.go", "f", True, deep, 9),
+        Entry("empty", "d", False, "", 0),
+        Entry("link", "l", False, "a/b/c/deep.go", 0),
+        Entry("main.go", "f", False, main, 12),
+        Entry("run.sh", "f", True, script, 9),
+    ]
+    with pytest.raises(FrozenInstanceError):
+        found[0].size = 1  # type: ignore[misc]
+
+
+def test_a_path_that_is_skipped_takes_no_other_with_it(root: Path) -> None:
+    every = {entry.path for entry in manifest.read_manifest(root)}
+    for path in ("go.mod", "link", "run.sh", "empty"):
+        assert {entry.path for entry in manifest.read_manifest(root, skip=[path])} == every - {path}
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "out"),
+    [
+        ("l", "/etc/passwd", True),
+        ("l", "..", True),
+        ("a/l", "..", False),
+        ("a/l", "../..", True),
+        ("a/l", "../../x", True),
+        ("l", "..x", False),
+        ("l", "a/../b", False),
+        ("l", "a/../../b", True),
+    ],
+)
+def test_a_link_leaves_by_an_absolute_path_or_by_more_steps_up_than_down(path: str, target: str, out: bool) -> None:
+    assert manifest.leaves(path, target) is out
+
+
+def test_a_link_that_leaves_by_way_of_another_one_or_comes_back_by_an_absolute_path_is_refused(root: Path) -> None:
+    (root / "a/b/c/up").symlink_to("../../..")
+    manifest.read_manifest(root)
+    (root / "out").symlink_to("a/b/c/up/../x")
+    with pytest.raises(ContextError, match=r"the symbolic link out points to a/b/c/up/\.\./x"):
+        manifest.read_manifest(root)
+    (root / "out").unlink()
+    (root / "back").symlink_to(root / "main.go")
+    with pytest.raises(ContextError, match="the symbolic link back points to"):
+        manifest.read_manifest(root)
+
+
+class Less:
+    """Leaves out what is called `*.tmp`, and all that is below `deep`, but looks there for files that are needed."""
+
+    def __init__(self, *, looks: bool = True) -> None:
+        self.thinned: set[str] = set()
+        self._looks = looks
+        self.asked: list[str] = []
+
+    def drops(self, path: str, entry: os.DirEntry) -> bool:
+        """Say whether a path is left out."""
+        self.asked.append(path)
+        out = path.endswith(".tmp") or (path.startswith("deep") and not path.endswith("needed"))
+        if out:
+            self.thinned.update(manifest.parents(path))
+        return out
+
+    def holds_needed(self, directory: str) -> bool:
+        """Say whether to look there."""
+        return self._looks
+
+
+def test_a_directory_goes_with_the_last_thing_in_it_that_is_left_out(tmp_path: Path) -> None:
+    for path in ("gone/x/a.tmp", "half/a.tmp", "half/b", "half/gone/a.tmp", "deep/x/needed", "deep/y/other", "ignored/c"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "empty").mkdir()
+    less = Less()
+    found = [entry.path for entry in manifest.read_manifest(tmp_path, IgnoreRules(["ignored"]), leftovers=less)]
+    assert found == ["deep", "deep/x", "deep/x/needed", "empty", "half", "half/b"]
+    assert not [path for path in less.asked if path.startswith("ignored")]
+    closed = [entry.path for entry in manifest.read_manifest(tmp_path, leftovers=Less(looks=False))]
+    assert closed == ["empty", "half", "half/b", "ignored", "ignored/c"]
+
+
+def test_the_digest_of_a_manifest_is_stable() -> None:
+    """As that of the content: another one makes every host build anew."""
+    entries = [Entry("é.go", "f", True, "0" * 64, 7), Entry("d", "d", False, "", 0), Entry("l", "l", False, "é.go", 0)]
+    assert manifest.manifest_digest(entries) == "a6ae94b76356458660616aa677dde7197595961545a36d674584df8a2511331e"
+
+
+def test_what_is_sent_and_deleted_makes_one_manifest_of_another() -> None:
+    same, changed, new = Entry("a", "f", False, "1", 1), Entry("b", "f", False, "2", 1), Entry("c", "d", False, "", 0)
+    present = [["a", "f", False, "1"], ("b", "f", False, "9"), ["z", "f", False, "1"], ["y", "d", False, ""]]
+    assert manifest.difference([same, changed, new], present) == ([changed, new], ["y", "z"])
+    assert manifest.difference([same], [same.identity]) == ([], [])

@@ -101,6 +101,250 @@ def test_the_same_as_git(tmp_path: Path, seed: int) -> None:
     assert not any(checkout.ignores(path, False) for path in tracked)
 
 
+BRACKETS = (
+    *(
+        "[a-c]",
+        "[!a-c]",
+        "[^b]",
+        "[]a]",
+        "[!]a]",
+        "[]-a]",
+        "[a-]",
+        "[-a]",
+        "[a-c-e]",
+        "[c-a]",
+        "[a-a]",
+        "[!c-a]",
+        "[\\]a]",
+        "[a\\-c]",
+        "[a-\\c]",
+    ),
+    *(
+        "[\\",
+        "[a-\\",
+        "[",
+        "[!",
+        "[]",
+        "[!]",
+        "[a",
+        "[a-",
+        "[a-z",
+        "[[]",
+        "[[a]",
+        "[a[]",
+        "[^^]",
+        "[^]",
+        "[!!]",
+        "[^-b]",
+        "[--/]",
+        "[+--]",
+        "[.-0]",
+    ),
+    *(
+        "[[:alpha:][:digit:]]",
+        "[[:alpha:]-z]",
+        "[![:alpha:]]",
+        "[[:foo:]]",
+        "[[:alpha:]",
+        "[[:alpha]",
+        "[[:alpha]]",
+        "[[:]",
+        "[[:]]",
+        "[[::]]",
+        "[[:a",
+    ),
+    *("[a-[:digit:]]", "[[:digit:]a-c]", "[x[:digit:]-]", "[&&~|]", "[a&&b]", "[\\a]", "[\\\\]", "[[:alpha:]\\]]"),
+)
+CLASSES = ("alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "xdigit")
+STARS = (
+    "**",
+    "/a**",
+    "/a?**",
+    "x/a**",
+    "a/x**/b",
+    "a?**/b",
+    "**/",
+    "/**",
+    "a**",
+    "**a",
+    "a/**",
+    "a/**/b",
+    "**/a/**",
+    "a**/b",
+    "a/**b",
+    "***",
+    "a/***/b",
+    "/**/a",
+    "**/**",
+    "*/",
+    "/*",
+    "a/*/b",
+    "*a*b*",
+)
+EDGES = (
+    *(
+        "\\#a",
+        "\\!a",
+        "a\\ ",
+        "a ",
+        "a  ",
+        "a\\  ",
+        "a\\\\ ",
+        " a",
+        "/",
+        "//",
+        "!",
+        "!/",
+        "/a",
+        "/a/",
+        "a/",
+        "a/b",
+        "a/b/",
+        "\\",
+        "a\\",
+        "\\a",
+        "a\\b",
+    ),
+    *("a?b", "?", "a.b", "a+", "(a)", "^a$", "ä", "?b?", "\\*", "\\?", "a\r", "\ufeffa", "*a*b*c*d*e*f"),
+)
+
+
+def pattern(random_: random.Random) -> str:
+    """Return a pattern of pieces that mean something."""
+    return "".join(random_.choice((*BRACKETS, *PIECES)) for _part in range(random_.randint(1, 3)))
+
+
+def test_each_pattern_matches_what_it_matches_for_git(tmp_path: Path) -> None:
+    """A directory for each, and paths that do not exist, of which git tells as well."""
+    random_ = random.Random(7)
+    patterns = [*BRACKETS, *STARS, *EDGES, *(f"[[:{name}:]]" for name in CLASSES), *(pattern(random_) for _number in range(250))]
+    single = [chr(code) for code in range(1, 127) if chr(code) not in "/."]
+    deeper = [
+        "aa",
+        "ab",
+        "ba",
+        "a.b",
+        "a/b",
+        "a/a",
+        "b/a",
+        "a/b/a",
+        "a/x/b",
+        "a/x/y/b",
+        "x/a/y",
+        "axb",
+        "a/xb",
+        "b/a/b",
+        "a b",
+        " a",
+        "a ",
+        "a  ",
+        "a\\ ",
+        "#a",
+        "!a",
+    ]
+    names = [
+        *single,
+        *deeper,
+        *(f"{one}{two}" for one in "a[-!\\b" for two in "]-c"),
+        "ä",
+        "xbx",
+        "aäb",
+        "(a)",
+        "a+",
+        "^a$",
+        "a*",
+        "abcdef",
+    ]
+    git(tmp_path, "init", "-q")
+    # What lets back in is seen only where all else is left out.
+    patterns += [f"*\n!{text}" for text in (*STARS, *EDGES, *(pattern(random_) for _number in range(50)))]
+    for number, text in enumerate(patterns):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}/.gitignore").write_text(f"{text}\n", encoding="utf-8")
+    asked = [f"{number}/{name}" for number in range(len(patterns)) for name in names]
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        ["git", "check-ignore", "-z", "--stdin"], cwd=tmp_path, env=env, input="\0".join(asked).encode(), capture_output=True, check=True
+    )
+    known = set(filter(None, done.stdout.decode().split("\0")))
+    checkout = find_checkout(tmp_path)
+    assert checkout
+    wrong = [(patterns[int(path.partition("/")[0])], path) for path in asked if checkout.ignores(path, False) != (path in known)]
+    assert not wrong, "\n".join(map(repr, wrong))
+    assert len(known) > len(patterns)
+
+
+def test_a_pattern_with_more_wildcards_than_can_be_matched_in_time_matches_nothing(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("*a*b*c*d*e*\n*a*b*c*d*e*f*\n")
+    checkout = find_checkout(tmp_path)
+    assert checkout and checkout.ignores("abcde", False)
+    (tmp_path / ".gitignore").write_text("*a*b*c*d*e*f*\n")
+    checkout = find_checkout(tmp_path)
+    assert checkout and not checkout.ignores("abcdef", False)
+
+
+@pytest.mark.parametrize("version", "234")
+def test_what_git_tracks_is_read_of_each_form_of_its_index(tmp_path: Path, version: str) -> None:
+    """Names of every length, names that have much in common and names that have nothing, and one that is only going to be added."""
+    git(tmp_path, "init", "-q")
+    random_ = random.Random(int(version))
+    names = [
+        f"{'d' * random_.randint(1, 200)}/{'é' * random_.randint(0, 60)}{number}/{'x' * length}"
+        for number, length in enumerate(range(1, 40))
+    ]
+    names += ["d" * 200 + "/" + "e" * 200 + "/" + "f" * 200, "d" * 200 + "/" + "e" * 200 + "/" + "g", "a", "z"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    git(tmp_path, "add", "--", *names)
+    (tmp_path / "later").touch()
+    if version != "2":
+        git(tmp_path, "add", "--intent-to-add", "later")
+    git(tmp_path, "update-index", "--index-version", version)
+    checkout = find_checkout(tmp_path)
+    assert checkout
+    assert all(checkout.tracks(name) for name in names)
+    assert checkout.tracks("later") == (version != "2")
+    above = {str(parent) for name in names for parent in Path(name).parents} - {"."}
+    assert all(checkout.tracks(directory) for directory in above)
+    assert not any(checkout.tracks(name) for name in ("", "b", "d", "a/b", names[0] + "x", names[0][:-1] + "y"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["init", "-q", "--object-format=sha256"], ["update-index", "--split-index"]],
+    ids=["other names of objects", "entries in another file"],
+)
+def test_an_index_of_a_form_that_is_not_read_is_no_checkout(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "a").touch()
+    if arguments[0] != "init":
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", "a")
+        assert find_checkout(tmp_path)
+    git(tmp_path, *arguments)
+    (tmp_path / "b").touch()
+    git(tmp_path, "add", "a", "b")
+    assert find_checkout(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "elsewhere", "gitdir: missing/directory"])
+def test_a_file_that_leads_to_no_repository_is_no_checkout_or_tracks_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".git").write_text(text)
+    (tmp_path / ".gitignore").write_text("a\n")
+    found = find_checkout(tmp_path)
+    assert found is None if not text.startswith("gitdir: ") else not found.tracks("a")
+
+
+def test_rules_behind_a_link_are_none(tmp_path: Path) -> None:
+    """As for git, which follows no links to them."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "rules").write_text("a\n")
+    (tmp_path / ".gitignore").symlink_to("rules")
+    checkout = find_checkout(tmp_path)
+    assert checkout and not checkout.ignores("a", False)
+
+
 def test_a_source_below_the_top_of_its_checkout(tmp_path: Path) -> None:
     (tmp_path / "services/api/bin").mkdir(parents=True)
     (tmp_path / "services/api/bin/api").touch()
