@@ -11,9 +11,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from plays import BUILDER, RUNTIME
 
-# The real one where it is on this machine, otherwise its stand-in.
-BUILDERS = ("golang:1.27-alpine3.24", "stand-in/go-builder:1.27.3")
+# The real ones where they are on this machine, otherwise their stand-ins: builder -> runtime.
+BASES = {"golang:1.27-alpine3.24": "alpine:3.24", BUILDER: RUNTIME}
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +22,16 @@ def builder_image() -> str:
     """Return the builder image of this machine."""
     if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker Engine answers on this machine (ansible-playbook tests/machine.yml starts one)")
-    for image in BUILDERS:
+    for image in BASES:
         if subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0:
             return image
-    pytest.fail(f"none of {', '.join(BUILDERS)} is on this machine; ansible-playbook tests/machine.yml assembles one")
+    pytest.fail(f"none of {', '.join(BASES)} is on this machine; ansible-playbook tests/machine.yml assembles one")
+
+
+@pytest.fixture(scope="session")
+def runtime_image(builder_image: str) -> str:
+    """Return the runtime image of this machine that goes with the builder."""
+    return BASES[builder_image]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -14,11 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 PROJECT = Path(__file__).resolve().parents[1]
 # The sources of small services.
 SERVICES = PROJECT / "tests/services"
-# An image with BusyBox that every test machine has, and the command by which it serves as a service does.
-RUNTIME = "stand-in/runtime:1.37.0"
+_BASES = yaml.safe_load((PROJECT / "roles/base_images/defaults/main.yml").read_text(encoding="utf-8"))
+# The images that every test machine has put together.
+RUNTIME = f"stand-in/runtime:alpine-{_BASES['base_images_alpine_version']}"
+BUILDER = f"stand-in/go-builder:{_BASES['base_images_go_version']}-alpine{_BASES['base_images_alpine_version']}"
+# The instruction that gives an image a small HTTP server and what it serves, and the command by which it serves as a service does.
+_HTTPD = base64.b64encode((PROJECT / "tests/httpd.sh").read_bytes()).decode()
+SERVING = f"RUN mkdir -p /srv && echo ok >/srv/health && echo {_HTTPD} | base64 -d >/usr/bin/httpd && chmod 755 /usr/bin/httpd"
 SERVE = "exec httpd -f -p 8080 -h /srv"
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 import yaml
-from plays import PROJECT, RUNTIME, ansible_playbook, environment
+from plays import PROJECT, ansible_playbook, environment
 
 NAME = "canary-of-secrets"
 LOG_SOCKET = "/dev/log"
@@ -237,7 +237,7 @@ class Canary:
 
 
 @pytest.fixture
-def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
+def canary(builder_image: str, runtime_image: str, tmp_path: Path) -> Iterator[Canary]:
     """Return the service, not built yet; all that the role makes of it is gone afterwards."""
     source = tmp_path / "given/source"
     shutil.copytree(PROJECT / "tests/services/canary", source)
@@ -246,7 +246,6 @@ def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
         subprocess.run(["git", "-C", source, *arguments], check=True, capture_output=True)
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
-    runtime = "alpine:3.24" if builder_image.startswith("golang:") else RUNTIME
     service = Canary(
         tmp_path,
         {
@@ -256,7 +255,7 @@ def canary(builder_image: str, tmp_path: Path) -> Iterator[Canary]:
             "work_dir": str(tmp_path / "work"),
             "report_dir": str(tmp_path / "reports"),
             "builder_image": builder_image,
-            "runtime_image": runtime,
+            "runtime_image": runtime_image,
             "env": {"SECRET": SECRETS["env"], "MODE": "ok", "FLAG": "1", "LEVEL": "info"},
             "build_env": {"BUILD_NOTE": SECRETS["build_env"]},
             "build_args": {"BUILD_ARGUMENT": SECRETS["build_args"]},

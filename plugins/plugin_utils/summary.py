@@ -117,9 +117,16 @@ def text(record: Mapping[str, Any]) -> str:
     base = image.get("base") or {}
     if plan["stand_in"]:
         wanted = f"{settings.builder_image}, {settings.runtime_image}"
-        lines.append(_row("base", f"STAND-IN, not the real thing: {', '.join(plan['bases'])} in place of {wanted}"))
+        lines.append(
+            _row("base", f"STAND-IN, put together on the host, not the official images: {', '.join(plan['bases'])} in place of {wanted}")
+        )
     elif base.get("stand_in"):
-        lines.append(_row("base", f"STAND-IN, not the real thing: {base['reference']} in place of {settings.runtime_image}"))
+        lines.append(
+            _row(
+                "base",
+                f"STAND-IN, put together on the host, not the official image: {base['reference']} in place of {settings.runtime_image}",
+            )
+        )
     if build.get("seconds"):
         lines.append(
             _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")

@@ -44,9 +44,8 @@ def facts(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("revision", [ROLES_ALONE, "HEAD~1"], ids=["roles-alone", "parent"])
-def test_upgrade(revision: str, project: Project, builder_image: str, tmp_path: Path) -> None:
+def test_upgrade(revision: str, project: Project, builder_image: str, runtime_image: str, tmp_path: Path) -> None:
     """Two images by the earlier version; then this one finds nothing to change, goes back to the first, and takes all away."""
-    assert builder_image
     old = unpack(revision, tmp_path / "old")
     if revision == ROLES_ALONE and community_docker(project) > 4:
         pytest.skip("that version imports what community.docker keeps private since its version 5")
@@ -61,6 +60,9 @@ def test_upgrade(revision: str, project: Project, builder_image: str, tmp_path: 
         "go_service_publish": f"127.0.0.1:{port}",
         "go_service_work_dir": str(tmp_path / "work"),
         "go_service_report_dir": str(reports),
+        # An earlier version that finds no registry puts other images together: a service is built anew on another base.
+        **{f"{role}_builder{suffix}": builder_image for role, suffix in (("go_service", "_image"), ("base_images", ""))},
+        **{f"{role}_runtime{suffix}": runtime_image for role, suffix in (("go_service", "_image"), ("base_images", ""))},
     }
     given = ("-e", json.dumps(variables))
     report = reports / f"localhost/{name}.json"

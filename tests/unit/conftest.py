@@ -17,7 +17,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
-from plays import PROJECT, RUNTIME, SERVE
+from plays import PROJECT, RUNTIME, SERVE, SERVING
 
 ROLE = PROJECT / "roles/go_service"
 
@@ -195,7 +195,7 @@ def web(client: Callable[..., str]) -> str:
     """Return an image that runs its argument in a shell, and whose health test asks for http://localhost:8080/health."""
     dockerfile = f"""FROM {RUNTIME}
     LABEL go-service.name=utest-web go-service.kind=image
-    RUN mkdir -p /srv && echo ok >/srv/health
+    {SERVING}
     HEALTHCHECK CMD ["wget", "-q", "--spider", "http://localhost:8080/health"]
     ENTRYPOINT ["/bin/sh", "-c"]
     """

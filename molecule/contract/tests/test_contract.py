@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", "."))
 SOURCE = PROJECT / "molecule/contract/services/lantern"
+# The runtime that the archives of a machine without registry hold.
+RUNTIME = "stand-in/runtime:alpine-{base_images_alpine_version}".format(
+    **yaml.safe_load((PROJECT / "roles/base_images/defaults/main.yml").read_text(encoding="utf-8"))
+)
 BUILD, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "molecule/contract/deploy.yml"
 CONTEXT = "/root/.local/state/go_service/lantern/context"
 RUN_LIMIT = 600  # seconds that a run of a playbook may take
@@ -289,7 +293,7 @@ def refused(done: Run, violation: Violation) -> None:
 
 def test_dockerfile(untouched: None, play: Play, machine: Machine) -> None:
     """What the linters object to stops the run as every other check does: here a base image without a release."""
-    machine.run("docker tag stand-in/runtime:1.37.0 stand-in/runtime:latest")
+    machine.run(f"docker tag {RUNTIME} stand-in/runtime:latest")
     done = play(BUILD, go_service_runtime_image="stand-in/runtime:latest", base_images_runtime="stand-in/runtime:latest", **PATIENT)
     refused(done, Violation(("dockerfile-hadolint", "config-base"), "DL3007", "hadolint/hadolint/wiki"))
 

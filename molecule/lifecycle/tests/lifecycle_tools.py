@@ -33,6 +33,10 @@ PORT = 8080
 STATE = "/srv/faulty"
 DIRECTORY = f"/root/.local/state/go_service/{SERVICE}"
 SOURCE = SCENARIO / "services/faulty"
+# The runtime that the archives of a machine without registry hold.
+RUNTIME = "stand-in/runtime:alpine-{base_images_alpine_version}".format(
+    **yaml.safe_load((PROJECT / "roles/base_images/defaults/main.yml").read_text(encoding="utf-8"))
+)
 # The playbooks: the project's main job, its way back, and the main job without the roles that look after Engine and base images.
 BUILD, ROLLBACK, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "playbooks/rollback.yml", SCENARIO / "service.yml"
 # Makes the service answer its health test with 500 from now on.

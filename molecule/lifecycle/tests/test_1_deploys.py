@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from lifecycle_tools import BREAK, BUILD, BUILDER, DEPLOY, DIRECTORY, ROLLBACK, SERVICE, Case, unbuilt, until
+from lifecycle_tools import BREAK, BUILD, BUILDER, DEPLOY, DIRECTORY, ROLLBACK, RUNTIME, SERVICE, Case, unbuilt, until
 
 
 @pytest.mark.core
@@ -139,7 +139,7 @@ def test_images_are_pruned_by_the_record_alone(case: Case) -> None:
         return vm.sh(f"printf {shlex.quote(instructions)} | DOCKER_BUILDKIT=0 docker build --quiet {options} -")
 
     derived = [image(f"FROM {SERVICE}:latest\\nLABEL number={number}\\n", f"{SERVICE}:00000000000{number}") for number in range(3)]
-    base = "FROM stand-in/runtime:1.37.0\\nLABEL"
+    base = f"FROM {RUNTIME}\\nLABEL"
     foreign = [
         *derived,
         image(f"{base} go-service.name={SERVICE} go-service.kind=builder\\n"),

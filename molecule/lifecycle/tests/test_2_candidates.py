@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lifecycle_tools import DEPLOY, ROLLBACK, SERVICE, SLACK, Case
+from lifecycle_tools import DEPLOY, ROLLBACK, RUNTIME, SERVICE, SLACK, Case
 
 # Mode of the service, the variables of the role for it, and what the run must say: what ends by itself is noticed at once, what may yet
 # become healthy is waited for, for go_service_start_timeout.
@@ -71,12 +71,12 @@ def test_host_port_taken(case: Case) -> None:
 @pytest.mark.parametrize("name", ["shop", f"{SERVICE}-candidate", f"{SERVICE}-failed"])
 def test_foreign_container(case: Case, name: str) -> None:
     """A container that the role did not make holds a name that a run needs: it is named, and stays as it is."""
-    case.vm.docker("run", "--detach", "--name", name, "stand-in/runtime:1.37.0", "sleep", "600")
+    case.vm.docker("run", "--detach", "--name", name, RUNTIME, "sleep", "600")
     try:
         before = case.vm.inspect(name)
         service = {"name": name, "publish": "127.0.0.1:18098"} if name == "shop" else {"labels": {"new": "label"}}
         message = case.failed(case.play(**service))
-        assert f"the name {name} is held by a container that this role did not make: image stand-in/runtime:1.37.0" in message
+        assert f"the name {name} is held by a container that this role did not make: image {RUNTIME}" in message
         assert f"docker rename {name}" in message
         after = case.vm.inspect(name)
         assert before is not None

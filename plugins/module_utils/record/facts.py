@@ -51,6 +51,7 @@ def facts(
                 "reference": base.reference,
                 "name": name,
                 "digest": sbom.base_digest(evidence),
+                "title": base.labels.get(OCI + "title", ""),
                 "stand_in": base.labels.get(LABEL_STAND_IN) == "true",
             },
             "layers": [

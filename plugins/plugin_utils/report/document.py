@@ -18,7 +18,7 @@ from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
 SBOM_SUFFIX = ".sbom.json"
 _SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")

@@ -23,7 +23,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock impo
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
 from module_processes import result_of, start_module
-from plays import free_port, get
+from plays import SERVING, free_port, get
 from small_plays import ALL_WAIVED, RUNTIME, SERVE
 
 Client = Callable[..., str]
@@ -543,7 +543,7 @@ def ways(engine: Engine, client: Client, versions: str) -> Iterator[None]:
         "-t",
         BASE,
         "-",
-        stdin=f"FROM {RUNTIME}\nRUN mkdir -p /srv && echo ok >/srv/health && echo ok >/srv/other && cp /bin/busybox /bin/su-like && chmod u+s /bin/su-like\n",
+        stdin=f"FROM {RUNTIME}\n{SERVING} && echo ok >/srv/other && cp /bin/busybox /bin/su-like && chmod u+s /bin/su-like\n",
     )
     assert versions == NAME
     for version in WAYS:

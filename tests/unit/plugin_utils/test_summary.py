@@ -100,7 +100,10 @@ def test_a_stand_in_is_never_passed_over(settings: Settings) -> None:
     (line,) = [
         line for line in told(settings(), {"stand_in": True, "bases": ["stand-in/go-builder:1", "stand-in/runtime:1"]}) if "base" in line
     ]
-    assert "STAND-IN, not the real thing: stand-in/go-builder:1, stand-in/runtime:1 in place of golang:1.27-alpine3.24, alpine:3.24" in line
+    assert (
+        "STAND-IN, put together on the host, not the official images: stand-in/go-builder:1, stand-in/runtime:1 in place of golang:1.27-alpine3.24, alpine:3.24"
+        in line
+    )
 
 
 def test_an_image_that_is_not_known_yet(settings: Settings) -> None:

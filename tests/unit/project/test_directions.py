@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "source": {"common"},
     "image": {"common", "source"},
     "engine": {"common"},
+    "alpine": {"common"},
     "deploy": {"common", "engine"},
     "contract": {"common", "engine"},
     "record": {"common", "engine", "contract"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "action": {"plugin_utils", *SHARED},
     "filter": {"plugin_utils", *SHARED},
     "callback": {"plugin_utils", *SHARED},
-    "modules": {"common", "source", "image", "engine", "deploy", "contract", "record"},
+    "modules": {"common", "source", "image", "alpine", "engine", "deploy", "contract", "record"},
 }
 FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.stem != "__init__")
 

@@ -13,7 +13,7 @@ import docker
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, demultiplex
 from fake_engine import KIND, FakeEngine, fake_engine
-from plays import RUNTIME, free_port
+from plays import RUNTIME, SERVING, free_port
 
 # Of its own: what a removal is answered depends on whether anybody builds on the image.
 WEB = "utest-alike:1"
@@ -299,7 +299,7 @@ def fake(clean: Engine, client: Callable[..., str], tmp_path: Path) -> Iterator[
     """Return a fake Engine that has the same image as the real one."""
     dockerfile = f"""FROM {RUNTIME}
     LABEL go-service.name=utest-alike go-service.kind=image
-    RUN mkdir -p /srv && echo ok >/srv/health
+    {SERVING}
     HEALTHCHECK CMD ["wget", "-q", "--spider", "http://localhost:8080/health"]
     ENTRYPOINT ["/bin/sh", "-c"]
     """

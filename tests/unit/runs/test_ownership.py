@@ -28,7 +28,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import hi
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_HOLDER, LABEL_LOCK, Lock, Locked
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
-from plays import RUNTIME, SERVE
+from plays import RUNTIME, SERVE, SERVING
 from samples import Settings
 
 Client = Callable[..., str]
@@ -46,7 +46,7 @@ def recipe(digest: str, *more: str) -> str:
     lines = [
         f"FROM {RUNTIME}",
         f'LABEL go-service.name="{NAME}" go-service.kind="image" org.opencontainers.image.title="{NAME}"',
-        "RUN mkdir -p /srv && echo ok >/srv/health",
+        SERVING,
         'HEALTHCHECK CMD ["wget", "-q", "--spider", "http://localhost:8080/health"]',
         'ENTRYPOINT ["/bin/sh", "-c"]',
         f"COPY --from={RUNTIME} /bin/busybox /usr/local/bin/{NAME}",

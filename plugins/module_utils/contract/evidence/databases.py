@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 
+from ...common import apk
 from .model import Account, Group, Package
 
 # Where apk keeps what is installed: up to apk-tools 2, and since Alpine's merged /usr.
@@ -38,32 +38,18 @@ def parse_groups(text: str) -> tuple[Group, ...]:
 
 
 def parse_apk_database(text: str) -> tuple[Package, ...]:
-    """Read apk's list of what is installed: blocks of ``<letter>:<value>`` lines
-    (https://wiki.alpinelinux.org/wiki/Apk_spec)."""
-    packages = []
-    for block in text.split("\n\n"):
-        fields: dict[str, str] = {}
-        files: list[str] = []
-        folder = ""
-        for line in block.splitlines():
-            letter, _colon, value = line.partition(":")
-            if letter == "F":
-                folder = value
-            elif letter == "R":
-                files.append("/" + posixpath.join(folder, value))
-            else:
-                fields.setdefault(letter, value)
-        if fields.get("P") and fields.get("V"):
-            packages.append(
-                Package(
-                    name=fields["P"],
-                    version=fields["V"],
-                    architecture=fields.get("A", ""),
-                    license=fields.get("L", ""),
-                    origin=fields.get("o", ""),
-                    files=frozenset(files),
-                )
-            )
+    """Read apk's list of what is installed."""
+    packages = [
+        Package(
+            name=package.name,
+            version=package.version,
+            architecture=package.fields.get("A", ""),
+            license=package.fields.get("L", ""),
+            origin=package.fields.get("o", ""),
+            files=frozenset(path for path, owned in package.owned.items() if not owned.directory),
+        )
+        for package in apk.parse(text)
+    ]
     return tuple(sorted(packages, key=lambda package: package.name))
 
 

@@ -152,13 +152,14 @@ def test_stand_in():
     """A stand-in for the base says so, with what it stands for and its license."""
     labels = {
         "go-service.stand-in": "true",
-        "org.opencontainers.image.title": "BusyBox stand-in",
+        "org.opencontainers.image.title": "Alpine 3.23.6, put together",
         "org.opencontainers.image.licenses": "GPL-2.0-only",
     }
-    base = replace(GOOD.base, reference="stand-in/runtime:1.37.0", digests=(), labels=labels)
+    base = replace(GOOD.base, reference="stand-in/runtime:alpine-3.23.6", digests=(), labels=labels)
     document = sbom.cyclonedx(replace(GOOD, base=base), service="cat-server", base_name="alpine:3.24")
     found = component(document, "stand-in/runtime")
     assert {"name": "go-service:stand-in-for", "value": "alpine:3.24"} in found["properties"]
+    assert found["description"] == "Alpine 3.23.6, put together"
     assert found["hashes"][0]["content"] == "2" * 64
     assert found["licenses"] == [{"license": {"name": "GPL-2.0-only"}}]
     assert problem(document) is None

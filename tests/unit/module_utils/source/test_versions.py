@@ -62,7 +62,7 @@ def test_go_version_that_is_none(tmp_path: Path, builder: str) -> None:
         ("golang:1.27.3", "1.27.3"),
         ("golang:1.27rc1-alpine", "1.27rc1"),
         ("registry.example.com:5000/mirror/golang:1.27.3-alpine@sha256:" + "0" * 64, "1.27.3"),
-        ("stand-in/go-builder:1.27.3", "1.27.3"),
+        ("stand-in/go-builder:1.27.3-alpine3.23.6", "1.27.3"),
         ("builders/go:go1.27", "1.27"),
         ("golang:alpine", ""),
         ("golang:1-alpine", ""),

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils.builders import docker_image
 from build_logs import CLASSIC, classic, failed
+from plays import RUNTIME
 
 
 def test_the_last_lines_of_a_long_log_are_shown_without_colours() -> None:
@@ -28,7 +29,7 @@ def test_lines_of_an_earlier_step_do_not_count() -> None:
 @pytest.mark.engine
 def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
     """The message of community.docker's own module, whose form is nowhere promised."""
-    (tmp_path / "Dockerfile").write_text('FROM stand-in/runtime:1.37.0\nRUN printf "it\'s\\n ./x.go:1:2: \\"broken\\"" >&2; exit 3\n')
+    (tmp_path / "Dockerfile").write_text(f'FROM {RUNTIME}\nRUN printf "it\'s\\n ./x.go:1:2: \\"broken\\"" >&2; exit 3\n')
     arguments = {"name": "utest-fail", "source": "build", "build": {"path": str(tmp_path)}}
     (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
     module = "ansible_collections.community.docker.plugins.modules.docker_image"

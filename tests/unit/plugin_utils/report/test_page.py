@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_STAND_IN, OCI
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from reports import BAD, BEFORE, RAW, Page, assemble, checked, facts
 
@@ -66,6 +69,32 @@ def test_everything_is_escaped(name, text):
     index = Page(action.render(action.INDEX, view=pages.index_view([(text, document), (text, document)])))
     assert not {"script", "img"} & set(index.tags)
     assert index.open == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (
+            {LABEL_STAND_IN: "true", OCI + "title": "Alpine 3, put together <here>"},
+            "not on the official image alpine:3.24. It is alpine:3.24: Alpine 3, put together <here>.",
+        ),
+        ({LABEL_STAND_IN: "true"}, "Built on a stand-in, not on the official image alpine:3.24."),
+        ({}, "Built by a stand-in, not by the official image of the builder."),
+    ],
+)
+def test_a_stand_in_is_told_and_says_what_it_is(labels: dict[str, str], told: str) -> None:
+    base = replace(samples.good_evidence().base, labels=labels)
+    shown = Page(page({**assemble(facts(replace(samples.good_evidence(), base=base))), "stand_in": True})).text
+    assert told in " ".join(shown.split())
+    assert "stand-in" not in Page(page(assemble(RAW["good"]))).text
+
+
+def test_a_report_of_an_earlier_format_is_shown() -> None:
+    """What is kept of the last report where nothing changed may be without what was added since."""
+    base = replace(samples.good_evidence().base, labels={LABEL_STAND_IN: "true"})
+    document = assemble(facts(replace(samples.good_evidence(), base=base)))
+    del document["image"]["base"]["title"]
+    assert "Built on a stand-in, not on the official image alpine:3.24." in " ".join(Page(page(document)).text.split())
 
 
 def test_bars():

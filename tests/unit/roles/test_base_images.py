@@ -1,0 +1,62 @@
+"""The base images are put together where they are missing, kept where they are there, and where that cannot be done it is told what can."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from plays import BUILDER, RUNTIME, changed, free_port, play
+
+# A release that no machine has, so that it has to be put together.
+MISSING = {"base_images_alpine_version": "3.99.1"}
+MACHINE = "../tests/machine"
+
+
+def fails(scratch: Path, env: dict[str, str], **variables: object) -> str:
+    """Run the role where an image is missing, and return why it failed, in one line; nothing of the run is left on the machine."""
+    said = play(MACHINE, {**MISSING, **variables, "base_images_scratch_dir": str(scratch)}, env=env, succeeds=False)
+    assert list(scratch.iterdir()) == []
+    return " ".join(said.split())
+
+
+@pytest.mark.usefixtures("engine")
+def test_without_a_package_index_the_three_ways_out_are_named(tmp_path: Path) -> None:
+    env = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/simple", "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
+    said = fails(tmp_path, env)
+    assert "could not be downloaded on localhost: " in said
+    assert "Connection refused" in said and "No matching distribution" in said
+    for remedy in ("PIP_INDEX_URL in the environment", "by a mirror where their registry is out of reach", "base_images_source: load"):
+        assert remedy in said
+
+
+@pytest.mark.usefixtures("engine")
+def test_files_that_are_not_the_pinned_ones_are_not_used(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    with zipfile.ZipFile(tmp_path / "dissect_hypervisor-3.19-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("dissect_hypervisor-3.19.dist-info/METADATA", "Metadata-Version: 2.1\nName: dissect.hypervisor\nVersion: 3.19\n")
+        wheel.writestr("dissect_hypervisor-3.19.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    said = fails(tmp_path / "scratch", {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)})
+    assert "The index has other files than those that are pinned." in said
+    assert "or ask an index that has the original files" in said
+
+
+@pytest.mark.usefixtures("engine")
+def test_wrong_input_is_told_at_once_with_all_that_is_wrong() -> None:
+    wrong = {"base_images_alpine_version": "latest", "base_images_alpine_wheel": "newest", "base_images_alpine_sha256": {"x86_64": "0"}}
+    said = play(MACHINE, wrong, succeeds=False)
+    for name in wrong:
+        assert f"{name} is " in said
+
+
+def test_what_is_there_is_kept(engine: Engine) -> None:
+    before = [engine.image(name)["Id"] for name in (RUNTIME, BUILDER)]
+    assert changed(play(MACHINE, {})) == 0
+    assert [engine.image(name)["Id"] for name in (RUNTIME, BUILDER)] == before
+
+
+@pytest.mark.usefixtures("engine")
+def test_check_mode_tells_what_would_be_put_together() -> None:
+    said = " ".join(play(MACHINE, MISSING, "--check").split())
+    assert "Would assemble stand-in/go-builder:" in said and "stand-in/runtime:alpine-3.99.1" in said
