@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
 _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
 # What these hold is a secret, as a rule, and everybody can read it in an image.
-_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
+_SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
@@ -504,10 +505,13 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
-    secret = [name for name in settings.get("health_headers", ()) if name.lower() in _SECRET_HEADERS]
-    if secret:
+    asked = [name for name, _value in urllib.parse.parse_qsl(settings.get("health_path", "").partition("?")[2], keep_blank_values=True)]
+    for variable, names in (("health_headers", settings.get("health_headers", ())), ("health_path", asked)):
+        secret = [name for name in names if _SECRET_NAME.search(name)]
+        if not secret:
+            continue
         problems.append(
-            f"go_service_health_headers has {', '.join(secret)}, whose value everybody could read in the image. "
+            f"go_service_{variable} has {', '.join(secret)}, whose value everybody could read in the image. "
             "Let the health check ask a path that needs none, or test by a command of the service's own (go_service_health_command)."
         )
     if settings.get("health_command") and (settings.get("health_headers") or settings.get("health_scheme") == "https"):
