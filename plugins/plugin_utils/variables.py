@@ -168,10 +168,10 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
 def _mapping_of(
     name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
 ) -> Callable[[Any], dict]:
-    """secret: a value may be one, and is not shown; nor is what follows a "=" or ":" in a name, which was meant as a value."""
+    """secret: a value may be one, and is not shown; nor is what follows a "=", a ":" or a blank in a name, which was meant as a value."""
 
     def shown_name(key: Any) -> Any:
-        return re.split("[=:]", key)[0] if secret and isinstance(key, str) else key
+        return re.split(r"[=:\s]", key.lstrip())[0] if secret and isinstance(key, str) else key
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
@@ -248,11 +248,22 @@ def _volume(value: Any) -> str:
     return text
 
 
+def _own_labels(names: Iterable[str], of: str) -> None:
+    """Raise Rejected where labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
+    own = [name for name in names if name.startswith(LABELS) or (of == "images" and name in OWN_LABELS)]
+    if own:
+        raise Rejected(*(f"has the name {name!r}, which this role gives to its {of} itself" for name in own))
+
+
 def _image_labels(value: Any) -> dict[str, str]:
     taken = _mapping_of(_LABEL, _text, allowed="letters, digits and . _ / - are allowed")(value)
-    own = [name for name in taken if name.startswith(LABELS) or name in OWN_LABELS]
-    if own:
-        raise Rejected(*(f"has the name {name!r}, which this role gives to its images itself" for name in own))
+    _own_labels(taken, "images")
+    return taken
+
+
+def _labels(value: Any) -> dict[str, str]:
+    taken = _mapping_of(None, _text, secret=True)(value)
+    _own_labels(taken, "containers")
     return taken
 
 
@@ -439,7 +450,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
         _FILE_NAME, _content, allowed="letters, digits and . _ - are allowed, not starting with a dot", secret=True
     ),
     "volumes": _list_of(_volume),
-    "labels": _mapping_of(None, _text, secret=True),
+    "labels": _labels,
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
     "networks": _list_of(_matching(_NETWORK, "write a network's name")),
     "restart_policy": _choice(RESTART_POLICIES),

@@ -341,6 +341,7 @@ def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -
         ({"health_headers": {"authorization": "x"}}, "go_service_health_headers has authorization, whose value everybody could read"),
         ({"health_command": ["/x"], "health_scheme": "https"}, "go_service_health_command is set, and so is"),
         ({"image_labels": {"go-service.kind": "x"}}, "which this role gives to its images itself"),
+        ({"labels": {"go-service.kind": "x"}}, "which this role gives to its containers itself"),
         ({"image_labels": {"org.opencontainers.image.version": "x"}}, "which this role gives to its images itself"),
     ],
 )
@@ -351,7 +352,7 @@ def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[s
 
 
 @pytest.mark.parametrize(
-    "value", ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"A": ["hunter2x"]}, 7]
+    "value", ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"DB hunter2x": None}, {"A": ["hunter2x"]}, 7]
 )
 @pytest.mark.parametrize("name", secrets.SECRET)
 def test_wrong_input_is_told_without_its_value(raw: dict[str, Any], name: str, value: Any) -> None:
