@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...module_utils.common.files import read_own
 from ...module_utils.common.names import containers_command
 from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
@@ -59,14 +60,30 @@ def _file_name(name: str) -> str:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Read a report; None for what is none, as a user's own file in the directory."""
+    """Read a report; None for what is none, as a user's own file in the directory, or one that somebody changed or cut off."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # No pipe is waited for.
+        document = json.loads(read_own(path))
+        whole = document["$schema"] == SCHEMA_ID and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+        return document if whole and _is_whole(document) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    is_report = isinstance(document, dict) and document.get("$schema") == SCHEMA_ID
-    same_format = is_report and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
-    return document if same_format else None
+
+
+def _is_whole(document: Mapping[str, Any]) -> bool:
+    """Say whether a document has what the next report and the page of all reports take from it; raise what a missing part raises."""
+    # What can be compared with itself has all that is compared.
+    changes(document, document)
+    image = document["image"]
+    of_image = [image["digest"], image["id"], image["base"]["digest"], image["base"]["reference"]] if image else []
+    of_entries = [entry["id"] for kind in ("budgets", "checks") for entry in document[kind]]
+    texts = [*(document[name] for name in ("host", "service", "verdict", "summary", "generated_at")), *of_image, *of_entries]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and document["verdict"] in VERDICTS
+        and (not image or isinstance(image["size"], int))
+        and isinstance(document["stand_in"], bool)
+    )
 
 
 def assemble(
