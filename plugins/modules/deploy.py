@@ -331,10 +331,13 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             with whole():
                 try:
                     put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
-                except Failure:
+                except Failure as failure:
+                    # Whatever goes wrong from here on, this is what is told, or what is told of what runs.
+                    progress.at(failure.stage, failure.still_runs)
                     # One that failed when it came into service first is none to return to.
                     built["proven"] = was_proven
-                    past.save(engine)
+                    with contextlib.suppress(EngineError):
+                        past.save(engine)
                     raise
                 built.update({"proven": True, "with": built_with(settings)})
                 # For the report of a run that finds nothing to do.

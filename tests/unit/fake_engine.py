@@ -85,7 +85,8 @@ class Answer:
 class Fault:
     """What becomes of request number `at`, the first one is 0.
 
-    how: "refuse", status 500; "hold", no answer at all; "cut", the connection ends in the midst of the answer. after: once the request took effect.
+    how: "refuse", status 500; "hold", no answer at all; "cut", the connection ends in the midst of the answer, "lost", before it. after: once the
+    request took effect.
     """
 
     at: int
@@ -821,8 +822,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif answer.status not in (204, 304):
             head += [f"Content-Type: {answer.kind}", f"Content-Length: {len(content)}"]
         whole = "\r\n".join(head).encode() + b"\r\n\r\n" + content
-        if fault == "cut":
-            whole = whole[: len(whole) - (len(content) + 1) // 2] if content else b""
+        if fault in ("cut", "lost"):
+            whole = whole[: len(whole) - (len(content) + 1) // 2] if content and fault == "cut" else b""
             self.close_connection = True
         with contextlib.suppress(OSError):
             self.wfile.write(whole)
@@ -873,7 +874,7 @@ class FakeEngine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             self.asked.append(f"{method} {path}")
             fault = self.fault if self.fault and self.fault.at == number else None
             refused = Answer(500, {"message": "the fake Engine refuses"})
-            if fault and not fault.after and fault.how != "cut":
+            if fault and not fault.after and fault.how not in ("cut", "lost"):
                 return ("", refused) if fault.how == "refuse" else (fault.how, refused)
             answer = self._effect(method, path, {name: values[-1] for name, values in parse_qs(url.query).items()}, body)
             if fault:

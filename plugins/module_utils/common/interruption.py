@@ -54,13 +54,21 @@ def heeding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole() -> Iterator[None]:
-    """Bring what is done inside to its end, by success or by error; a signal that comes meanwhile is raised after it."""
+    """Bring what is done inside to its end, by success or by error; a signal that comes meanwhile is raised after a success.
+
+    An error ends the module as the signal would, and knows what runs now.
+    """
     _State.depth += 1
+    failed = True
     try:
         yield
+        failed = False
     finally:
         _State.depth -= 1
         waiting = 0 if _State.depth else _State.waiting
         if waiting:
             _State.waiting = 0
-            _came(waiting, None)
+            if failed:
+                _State.told = True
+            else:
+                _came(waiting, None)

@@ -117,19 +117,22 @@ def promote(engine: Engine, name: str, image_id: str, history: History, *, back:
             del entry["turn"]
     if own and not (turn and (back or not moves)):
         known[own]["turn"] = 1 + max((entry.get("turn", 0) for entry in known.values()), default=0)
-    if not moves:
-        return False
     before = latest
     if own:
         turns = {tag: entry["turn"] for tag, entry in known.items() if "turn" in entry and tag != own}
         line = [engine.image(f"{name}:{tag}") for tag in sorted(turns, key=turns.__getitem__)]
         before = next((image for image in reversed(line) if image and image["Id"] != image_id), None)
-    if before:
+    elif not moves:
+        return False
+    # Also where `latest` is right already: a run that was killed may have moved it alone.
+    previous = engine.image(f"{name}:{PREVIOUS}")
+    if before and (previous is None or previous["Id"] != before["Id"]):
         engine.tag(before["Id"], name, PREVIOUS)
-    engine.tag(image_id, name, LATEST)
-    if not before:
+    if moves:
+        engine.tag(image_id, name, LATEST)
+    if previous and not before:
         engine.remove_image(f"{name}:{PREVIOUS}")
-    return True
+    return moves
 
 
 def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> None:

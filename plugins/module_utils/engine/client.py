@@ -242,7 +242,14 @@ class Engine:
         """
         asked = dict(body)
         further = asked.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
-        made = self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(asked, name)["Id"])
+        interruptions = self.interruptions
+        try:
+            made = self._ask(f"creating the container {name}", lambda: self._client.create_container_from_config(asked, name)["Id"])
+        except EngineError:
+            found = self._made_already(name, asked) if self.interruptions > interruptions else ""
+            if not found:
+                raise
+            made = found
         try:
             for network in further:
                 connect = functools.partial(self._client.connect_container_to_network, made, network)
@@ -251,6 +258,15 @@ class Engine:
             self.remove(made)
             raise
         return made
+
+    def _made_already(self, name: str, asked: Mapping[str, Any]) -> str:
+        """Return the id of a container that a request made whose answer was lost, "" where there is none: the request that followed is refused."""
+        with contextlib.suppress(EngineError):
+            found = self.container(name) or {"State": {}, "Config": {}}
+            labels = (found["Config"].get("Labels") or {}).items()
+            if found["State"].get("Status") == "created" and (asked.get("Labels") or {}).items() <= labels:
+                return str(found["Id"])
+        return ""
 
     def start(self, name: str) -> None:
         """Start a container; one that runs stays as it is."""
@@ -261,8 +277,14 @@ class Engine:
         self._ask(f"stopping the container {name}", lambda: self._client.stop(name, timeout))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a container another name."""
-        self._ask(f"renaming the container {name}", lambda: self._client.rename(name, new_name))
+        """Give a container, by its id, another name; one that has it already, since the Engine's answer to this was lost, keeps it."""
+        try:
+            self._ask(f"renaming the container {name}", lambda: self._client.rename(name, new_name))
+        except EngineError:
+            with contextlib.suppress(EngineError):
+                if (self.container(name) or {}).get("Name") == f"/{new_name}":
+                    return
+            raise
 
     def set_restart_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Change a container's restart policy without touching the container otherwise."""

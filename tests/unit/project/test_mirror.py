@@ -13,7 +13,7 @@ MIRRORED = ("module_utils", "plugin_utils", "modules", "action", "filter", "call
 FILES = sorted(path for path in TESTS.rglob("test_*.py") if path.is_file())
 # What has no test file of its own, and why.
 WITHOUT = {
-    "module_utils/common/interruption.py": "signals, which end modules in processes of their own: modules/test_deploy.py",
+    "module_utils/common/interruption.py": "signals, which end modules: modules/test_deploy.py, runs/test_crash.py",
     "module_utils/common/names.py": "names alone, which every test of a deploy looks for",
     "module_utils/common/stages.py": "words alone; runs/test_failures.py walks all of them",
     "module_utils/contract/names.py": "words alone",

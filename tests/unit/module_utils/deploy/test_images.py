@@ -237,6 +237,65 @@ def test_latest_moves_to_the_new_image_and_previous_to_the_one_before(store: Sto
     assert [store.image(f"{NAME}:{tag}")["Id"] for tag in ("latest", "previous")] == [made[1], made[0]]
 
 
+def moving(store: Store) -> list[str | None]:
+    """Return the ids of the images that `latest` and `previous` name."""
+    return [(store.image(f"{NAME}:{tag}") or {}).get("Id") for tag in ("latest", "previous")]
+
+
+def test_each_return_goes_further_back_and_what_came_after_is_before_nothing(store: Store) -> None:
+    past, made = recorded(store, True, True, True)
+    for image in made:
+        assert images.promote(store, NAME, image, past)
+    for image, before in ((made[1], made[0]), (made[0], None)):
+        assert images.promote(store, NAME, image, past, back=True)
+        assert moving(store) == [image, before]
+    assert images.promote(store, NAME, made[2], past)
+    assert moving(store) == [made[2], made[0]]
+
+
+def test_an_image_that_is_built_from_the_source_once_more_is_the_newest_again(store: Store) -> None:
+    """It is no return: the one that ran until then is before it, and is the next to return to."""
+    past, made = recorded(store, True, True, True)
+    for image in (*made, made[0]):
+        assert images.promote(store, NAME, image, past)
+    assert moving(store) == [made[0], made[2]]
+    assert not images.promote(store, NAME, made[0], past)
+    for image, before in ((made[2], made[1]), (made[1], None)):
+        assert images.promote(store, NAME, image, past, back=True)
+        assert moving(store) == [image, before]
+
+
+def test_the_order_in_which_an_earlier_version_served_is_told_by_its_tags(store: Store) -> None:
+    past, made = recorded(store, True, True, True)
+    store.tag(made[0], NAME, "previous")
+    store.tag(made[1], NAME, "latest")
+    assert images.promote(store, NAME, made[2], past)
+    assert moving(store) == [made[2], made[1]]
+    assert images.promote(store, NAME, made[1], past, back=True)
+    assert moving(store) == [made[1], made[0]]
+
+
+@pytest.mark.parametrize("known", [None, {}])
+def test_tags_move_to_images_that_no_history_knows(store: Store, known: dict[str, Any] | None) -> None:
+    made = [store.ours(number) for number in range(2)]
+    assert images.promote(store, NAME, made[0], History(NAME, known))
+    assert moving(store) == [made[0], None]
+    assert images.promote(store, NAME, made[1], History(NAME, known))
+    assert not images.promote(store, NAME, made[1], History(NAME, known))
+    assert moving(store) == [made[1], made[0]]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_previous_that_a_killed_run_left_behind_is_put_right(store: Store, number: int) -> None:
+    """It had moved `latest` alone: what `previous` names is what it was before."""
+    past, made = recorded(store, True, True)
+    for image in made[: number + 1]:
+        images.promote(store, NAME, image, past)
+    store.tag(made[number], NAME, "previous")
+    assert not images.promote(store, NAME, made[number], past)
+    assert (store.image(f"{NAME}:previous") or {}).get("Id") == (made[0] if number else None)
+
+
 @pytest.mark.parametrize(
     ("keep", "left"), [(1, [4]), (2, [3, 4]), (3, [2, 3, 4]), (4, [1, 2, 3, 4]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])]
 )

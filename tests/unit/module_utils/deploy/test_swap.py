@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED, Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import recovery
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError
 from deploys import VARIANTS, Memory, calls_of, names, running_service, serving, state, swap
 from plays import free_port
@@ -410,3 +412,110 @@ def test_an_old_container_that_cannot_be_removed_is_kept_and_told(fast: Settings
     engine.at = None
     recovery.recover(engine, fast())
     assert serving(engine, old)["Id"] == new
+
+
+def test_a_dead_container_goes_first_and_is_none_to_come_back(fast: Settings) -> None:
+    """The Engine neither starts nor changes it any more."""
+    engine, old = running_service(fast(), "always")
+    engine.records[old]["State"].update(Running=False, Dead=True)
+    engine.done.clear()
+    made = swap(engine, fast(), "good")
+    assert (made.action, made.old_id, list(engine.records)) == ("created", "", [made.container_id])
+    assert done(engine, "stop", "restart") == []
+
+
+@pytest.mark.parametrize("network", ["host", "bridge"])
+def test_what_a_service_of_the_hosts_network_wants_is_looked_for_again_when_the_old_one_has_stopped(
+    fast: Settings, network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only then it is known which of the host's ports were the old container's own."""
+    engine, old = running_service(fast(), "always")
+    looked: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(
+        swaps, "check_port", lambda _engine, _settings, own: looked.append((bool(own), engine.records[old]["State"]["Running"]))
+    )
+    swap(engine, fast(network=network, deploy_strategy="recreate"), "good")
+    assert looked == [(True, True), *([(False, False)] if network == "host" else [])]
+
+
+def test_a_container_passes_once_and_then_as_a_service_and_the_time_that_took_is_told(fast: Settings) -> None:
+    engine, old = running_service(fast(), "always")
+    engine.done.clear()
+    told: list[float] = []
+    new = swap(engine, fast(), "good", lambda _container, seconds: told.append(seconds)).container_id
+    assert [entry[1] for entry in done(engine, "tested")] == [new, new]
+    assert 0 <= told[0] == round(told[0], 3) < 5
+    engine.done.clear()
+    with pytest.raises(Failure):
+        swap(engine, fast(), "bad")
+    assert [entry[1] for entry in done(engine, "tested")].count(new) == 1
+    assert old not in engine.records
+
+
+def test_a_container_that_the_engine_is_about_to_start_again_is_stopped_before_it_is_set_aside(fast: Settings) -> None:
+    engine, old = running_service(fast(), "unless-stopped")
+    engine.done.clear()
+    renamed = engine.rename
+
+    def refuse(name: str, new_name: str) -> None:
+        if name == old and engine.records[old]["State"]["Running"]:
+            raise EngineError(f"sandbox {old} not found")
+        renamed(name, new_name)
+
+    engine.rename = refuse
+    assert swap(engine, fast(stop_timeout=7), "good").old_id == old
+    assert done(engine, "stop")[0] == ("stop", old, 7)
+
+
+def test_of_a_new_container_that_is_gone_nothing_is_quoted(fast: Settings) -> None:
+    engine, _old = running_service(fast(), "always")
+
+    def vanish(container: str, _start_seconds: float) -> None:
+        del engine.records[container]
+        raise EngineError("broken")
+
+    with pytest.raises(Failure, match="broken") as caught:
+        swap(engine, fast(), "good", vanish)
+    assert caught.value.evidence == []
+
+
+def test_a_container_that_ended_again_and_again_comes_back_as_it_was(fast: Settings) -> None:
+    engine, old = running_service(fast(), "always")
+    engine.records[old]["State"].update(Restarting=True, Status="restarting")
+    engine.records[old]["Config"]["Image"] = "bad"
+    with pytest.raises(Failure) as caught:
+        swap(engine, fast(), "bad")
+    assert caught.value.still_runs.startswith(
+        f"The earlier container {old[:12]} is back as it was: it ends each time that the Engine starts it ("
+    )
+    assert list(engine.records) == [old]
+
+
+@pytest.mark.parametrize("by", ["settings", "container"])
+def test_a_container_is_waited_for_as_long_as_it_was_given_to_stop(fast: Settings, by: str) -> None:
+    """A killed run had told it to stop: started at once it would end a moment later."""
+    engine, old = running_service(fast(), "always")
+    record = engine.records[old]
+    record["Config"]["StopTimeout"] = 60 if by == "container" else 0
+    looks = itertools.count(1)
+    looked = engine.container
+
+    def container(name: str) -> dict[str, Any] | None:
+        if next(looks) == 3:
+            engine.stop(old, 0)
+        return looked(name)
+
+    engine.container = container
+    engine.done.clear()
+    swaps.revive(engine, fast(stop_timeout=60 if by == "settings" else 0), copy.deepcopy(record))
+    assert [entry[0] for entry in engine.done] == ["start", "stop", "start"]
+    assert record["State"]["Running"]
+
+
+def test_a_container_that_does_not_stop_is_not_waited_for_longer(fast: Settings) -> None:
+    engine, old = running_service(fast(), "always")
+    engine.done.clear()
+    began = time.monotonic()
+    swaps.revive(engine, fast(stop_timeout=1), copy.deepcopy(engine.records[old]))
+    assert 1 <= time.monotonic() - began < 5
+    assert done(engine, "start") == [("start", old)]

@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine import client as engines
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, EngineUnreachable, Missing
 from engines import Module
+from fake_engine import Fault, fake_engine
 from plays import PROJECT, RUNTIME
 from relays import Relay, TlsRelay
 
@@ -240,6 +241,41 @@ def test_an_engine_that_goes_away_is_waited_for(relay: Callable[[], Relay], tmp_
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("how", ["lost", "cut", "refuse"])
+def test_a_container_whose_new_name_is_not_confirmed_has_it_all_the_same(tmp_path: Path, how: str) -> None:
+    with fake_engine(tmp_path) as server:
+        server.rules.add_image("some:1")
+        asking = Engine(server.docker_host)
+        made = asking.create("utest-a", {"Image": "some:1"})
+        server.arm(Fault(0, how, after=True))
+        asking.rename(made, "utest-b")
+        assert asking.container(made)["Name"] == "/utest-b"
+        other = asking.create("utest-c", {"Image": "some:1"})
+        with pytest.raises(EngineError, match="already in use"):
+            asking.rename(other, "utest-b")
+
+
+@pytest.mark.parametrize(("held", "taken"), [({}, True), ({"Labels": {"a": "c"}}, False), ({"started": True}, False)])
+def test_a_container_whose_making_is_not_confirmed_is_made_once(tmp_path: Path, held: dict[str, Any], taken: bool) -> None:
+    """Asked again, the Engine has one of that name: it is ours, unless it is not as it was asked for, or runs."""
+    body = {"Image": "some:1", "Labels": {"a": "b"}}
+    with fake_engine(tmp_path) as server:
+        server.rules.add_image("some:1")
+        asking = Engine(server.docker_host)
+        if not taken:
+            there = asking.create("utest-a", {**body, "Labels": held.get("Labels", body["Labels"])})
+            if "started" in held:
+                asking.start(there)
+        server.arm(Fault(0, "lost"))
+        if taken:
+            made = asking.create("utest-a", body)
+            assert list(server.rules.state.containers) == [made]
+            return
+        with pytest.raises(EngineError, match="already in use"):
+            asking.create("utest-a", body)
+        assert list(server.rules.state.containers) == [there]
+
+
 def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path) -> None:
     first = relay()
     engine = Engine(patience=0.4)
