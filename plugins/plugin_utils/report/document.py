@@ -21,7 +21,8 @@ from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, W
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
 SCHEMA_VERSION = "1.1"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
-SBOM_SUFFIX = ".sbom.json"
+_SBOM_NAME = ".sbom"
+SBOM_SUFFIX = f"{_SBOM_NAME}.json"
 _SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
 _KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
@@ -37,6 +38,9 @@ WORDS = {
 def paths(root: str, host: str, service: str) -> dict[str, Path]:
     """Where the files of a service's report are: "json", "html" and "sbom"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
+    if name.endswith(_SBOM_NAME):
+        # The report of a service api.sbom would be the bill of materials of the service api.
+        name += "_"
     return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
 
 

@@ -352,7 +352,8 @@ def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[s
 
 
 @pytest.mark.parametrize(
-    "value", ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"DB hunter2x": None}, {"A": ["hunter2x"]}, 7]
+    "value",
+    ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"DB hunter2x": None}, {"A": ["hunter2x"]}, 7],
 )
 @pytest.mark.parametrize("name", secrets.SECRET)
 def test_wrong_input_is_told_without_its_value(raw: dict[str, Any], name: str, value: Any) -> None:
@@ -657,7 +658,10 @@ def told(raw: dict[str, Any], **changes: Any) -> list[str]:
         ({"numeric_user": True, "uid": "x"}, ["go_service_uid is 'x'"]),
         ({"numeric_user": True, "uid": 5}, []),
         ({"health_headers": {"Cookie": "x", "X-A": "y"}}, ["go_service_health_headers has Cookie, whose value"]),
-        ({"health_headers": {"X-Api-Key": "x", "X-Vault-Token": "y"}}, ["go_service_health_headers has X-Api-Key, X-Vault-Token, whose value"]),
+        (
+            {"health_headers": {"X-Api-Key": "x", "X-Vault-Token": "y"}},
+            ["go_service_health_headers has X-Api-Key, X-Vault-Token, whose value"],
+        ),
         ({"health_headers": {"X-AuthKey": "x"}}, ["go_service_health_headers has X-AuthKey, whose value"]),
         ({"health_path": "/health?access_token=x"}, ["go_service_health_path has access_token, whose value"]),
         ({"health_path": "/auth/health?deep=1"}, []),
