@@ -106,7 +106,7 @@ def told(result: Mapping[str, Any]) -> list[str]:
     shown = {name: value for name, value in result.items() if name not in _NOT_SHOWN and not name.startswith(("_", "ansible_"))}
     if len(shown) > 1:
         # What the loop is at, unless that is what was asked for.
-        shown.pop(result.get("ansible_loop_var"), None)
+        shown.pop(str(result.get("ansible_loop_var")), None)
     texts = [f"{name}: {json.dumps(value, indent=2, ensure_ascii=False, default=str)}" for name, value in shown.items()]
     return "\n".join(texts).splitlines()
 
