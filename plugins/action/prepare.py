@@ -113,6 +113,8 @@ class ActionModule(StageAction):
             check_builder(project, plan["builder_go"])
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
+        for sentence in plan["hints"]:
+            self.tell(sentence)
         if plan["build"]:
             for sentence in left_out or plan["left_out"]:
                 self.tell(sentence)
@@ -163,15 +165,17 @@ class ActionModule(StageAction):
         archive = ""
         delete: list[str] = []
         temporary = None
-        if root is not None:
-            send, delete = difference(entries, staged)
-            if send or delete:
+        try:
+            send: list[Entry] = []
+            if root is not None:
+                send, delete = difference(entries, staged)
+            if root is not None and (send or delete):
                 with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as packed:
                     write_archive(root, send, Path(packed.name))
                     temporary = self._make_tmp_path()
                     archive = self._transfer_file(packed.name, self._connection._shell.join_path(temporary, "context.tar.gz"))
+                # Fails where one user without rights becomes another, and the host has no acl.
                 self._fixup_perms2((temporary, archive))
-        try:
             result = turn.wait_for(
                 lambda lock: {**self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common), "token": lock["token"]},
                 turn.identity(self.host()),

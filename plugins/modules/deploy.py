@@ -106,6 +106,7 @@ deploy:
       description: How the container that was there before ended, where the Engine had restarted it, and its last log lines.
       type: list
       elements: str
+    silent: {description: "What of go_service_publish_more leads to ports that nothing listens on.", type: list, elements: str}
     seconds: {description: "How long it took.", type: float}
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
@@ -139,7 +140,7 @@ from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
-from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service
+from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.engine.records import health_test
@@ -229,7 +230,7 @@ def put_in_place(
         drop_candidate(engine, settings)
     service = RunningService(engine, params, known["verify"], image_alone)
     ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None
-    body = create_body(settings, reference, engine.api_version, image)
+    body = create_body(settings, reference, engine.api_version, image, engine.limits_not_held)
     done = leave_in_place(engine, settings, body, image["Id"], past)
     if done:
         try:
@@ -253,6 +254,7 @@ def put_in_place(
         "old_id": done.old_id,
         "outage_seconds": done.outage_seconds,
         "ended": _told(ended, settings) if ended else [],
+        "silent": silent_ports(engine, done.container_id, settings),
         "seconds": round(time.monotonic() - began, 2),
         "promoted": False,
         "pruned": [],
@@ -381,6 +383,11 @@ def main() -> None:
         finally:
             with contextlib.suppress(EngineError):
                 lock.release(module.params["lock"])
+    for published in known.get("deploy", {}).get("silent", ()):
+        module.warn(
+            f"go_service_publish_more has {published}, and nothing listens on that port of {settings.name} yet: "
+            "correct it, or see that the service opens the port."
+        )
     module.exit_json(changed=changed, **known)
 
 

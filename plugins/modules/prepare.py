@@ -108,6 +108,8 @@ plan:
     build: {description: "Reasons to build the image.", type: list, elements: str}
     builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty where nothing is built.", type: dict}
     deploy: {description: "Reasons to deploy.", type: list, elements: str}
+    hints: {description: "What is told of the Engine before something is deployed on it.", type: list, elements: str}
+    elsewhere: {description: "Why what the Engine publishes cannot be seen from where the module runs; empty where it can.", type: str}
     leftovers: {description: "Containers that an ended run left behind.", type: list, elements: str}
     engine:
       description: The Engine's C(version), C(api_version), C(architecture) and C(connection), as M(proven.go_service.engine_info) returns it.
@@ -129,13 +131,16 @@ from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_com
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.secrets import fingerprint
 from ..module_utils.common.settings import Settings
-from ..module_utils.deploy import history, ownership, secret_files
+from ..module_utils.deploy import history, ownership
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven
 from ..module_utils.deploy.images import PREVIOUS, adopt, refuse_foreign_images, returnable
 from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
+from ..module_utils.deploy.limits import not_held
 from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.deploy.place import elsewhere
 from ..module_utils.deploy.port import check_port, refuse_beside
+from ..module_utils.deploy.proxies import unasked_proxies
 from ..module_utils.deploy.recovery import leftovers, recover
 from ..module_utils.engine.builder import choose
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -230,6 +235,8 @@ class Preparation:
             "builder": {},
             "deploy": [],
             "leftovers": [],
+            "hints": [],
+            "elsewhere": "",
             "container": {},
             **commands(self.settings),
             "engine": {},
@@ -270,6 +277,9 @@ class Preparation:
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
             plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
+        plan["elsewhere"] = elsewhere(engine)
+        if plan["deploy"]:
+            plan["hints"] = self._hints(engine, plan)
         if plan["deploy"] and self.params["deploy_follows"]:
             running = engine.container(self.name)
             refuse_beside(engine, self.settings, running)
@@ -280,6 +290,20 @@ class Preparation:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
+
+    def _hints(self, engine: Engine, plan: dict) -> list[str]:
+        """Return what a person is told of the Engine before something is deployed on it."""
+        published = self.settings.publish if plan["elsewhere"] else None
+        return [
+            *filter(None, [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]),
+            *(
+                [
+                    f"The service is proven inside of its container; {published} is not asked from here, since the Engine publishes it elsewhere: {plan['elsewhere']}."
+                ]
+                if published
+                else []
+            ),
+        ]
 
     def _remember(self, engine: Engine) -> None:
         """Read what earlier runs did."""
@@ -373,11 +397,12 @@ class Preparation:
                     f"Create it (docker network create {network}), or choose another.",
                     UNTOUCHED,
                 )
-        missing = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/" and not os.path.exists(volume.split(":")[0])]
+        sources = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/"]
+        missing = [source for source in sources if not engine.has_path(source)]
         if missing:
             raise Failure(
                 stages.VOLUMES,
-                f"{', '.join(missing)} does not exist on this host (go_service_volumes)",
+                f"{', '.join(missing)} does not exist on the machine of the Engine (go_service_volumes)",
                 "Create it, readable for the service's user, or correct the path.",
                 UNTOUCHED,
             )
@@ -396,11 +421,11 @@ class Preparation:
         }
         if not plan["image_id"]:
             return
-        reasons = shortcomings(
-            engine, found, create_body(settings, plan["image"], engine.api_version, engine.image(plan["image_id"])), plan["image_id"]
-        )
+        record = engine.image(plan["image_id"])
+        body = create_body(settings, plan["image"], engine.api_version, record, engine.limits_not_held)
+        reasons = shortcomings(engine, found, body, plan["image_id"])
         told = restarted(found, self.past.container) if reasons else unproven(engine, found, self.past.container)
-        plan["deploy"] += [*reasons, *filter(None, [told, secret_files.gone(settings, plan["image"])])]
+        plan["deploy"] += [*reasons, *filter(None, [told])]
         latest = engine.image(f"{self.name}:latest")
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")

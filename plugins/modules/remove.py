@@ -49,6 +49,7 @@ removed:
   contains:
     containers: {description: "Names.", type: list, elements: str}
     images: {description: "References, or short ids of builder stages.", type: list, elements: str}
+    secrets: {description: "Whether the Engine had volumes with its secret files.", type: bool}
     history: {description: "Whether the Engine had the history of its runs.", type: bool}
     directory: {description: "The service's directory on the host, empty where there was none.", type: str}
 failure:
@@ -74,7 +75,7 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.files import read_own
 from ..module_utils.common.names import KIND_BUILDER, KIND_SERVICE, LABEL_KIND, LABEL_NAME, service_directory
-from ..module_utils.deploy import history, images, ownership
+from ..module_utils.deploy import history, images, ownership, secret_files
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
@@ -126,7 +127,13 @@ class Removal:
         # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
         record = ownership.examine(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
         self._paths = owned_paths(directory, record)
-        self.removed: dict = {"containers": [], "images": [], "history": False, "directory": str(directory) if self._paths else ""}
+        self.removed: dict = {
+            "containers": [],
+            "images": [],
+            "history": False,
+            "secrets": False,
+            "directory": str(directory) if self._paths else "",
+        }
         self.stays: list[str] = []
 
     def from_engine(self, engine: Engine, check_mode: bool) -> None:
@@ -159,6 +166,13 @@ class Removal:
             if others:
                 self.stays.append(f"The image {others[0]} stays: this role did not give it that name.")
 
+        for volume in secret_files.volumes(engine, self._name):
+            self.removed["secrets"] = True
+            try:
+                if not check_mode:
+                    engine.remove_volume(volume)
+            except EngineError as error:
+                self.stays.append(f"The volume {volume} stays: {error.message}.")
         # Last: what is removed after an interruption is known by it.
         for volume in history.volumes(engine, self._name):
             self.removed["history"] = True

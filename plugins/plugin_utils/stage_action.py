@@ -57,8 +57,18 @@ class StageAction(ActionBase):
         return str(args["settings"]["name"])
 
     def secrets(self) -> str:
-        """Return the values of the host's secret variables, packed for a module."""
-        return pack(secret_variables(self._task_vars, self._templar.template))
+        """Return the values of the host's secret variables, packed for a module; raise Problem where others of the host could read them."""
+        values = secret_variables(self._task_vars, self._templar.template)
+        if any(values.values()) and self._is_become_unprivileged() and not self._is_pipelining_enabled("new"):
+            # A module lies in a file then, with its arguments, for as long as it runs.
+            opened = [name for name in ("world_readable_temp", "common_remote_group") if self.get_shell_option(name)]
+            if opened:
+                raise Problem(
+                    f"a module with secret values would lie in a file that others of the host can read: Ansible's option {' and '.join(opened)} "
+                    "allows it where one user becomes another, and pipelining is off",
+                    "Switch pipelining on (ansible_pipelining: true, with sudo; su knows none), or install acl on the host and take the option away, or become root.",
+                )
+        return pack(values)
 
     def hidden(self) -> tuple[str, ...]:
         """Return what is taken out of foreign text."""

@@ -153,6 +153,6 @@ def text(record: Mapping[str, Any]) -> str:
         lines.append(_row("removed", ", ".join(deploy["pruned"])))
     command = plan.get("try_it") or settings.try_command()
     if command:
-        lines.append(_row("try it", command))
+        lines.append(_row("try it", f"{command}{' (on the machine of the Engine)' if plan.get('elsewhere') else ''}"))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
     return "\n".join(lines)

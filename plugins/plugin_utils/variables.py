@@ -17,7 +17,7 @@ from ..module_utils.common.names import LABELS, OWN_LABELS
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, SIZES, Budget, Endpoint, File, Publication, Settings
+from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, PROTOCOLS, SIZES, TCP, Budget, Endpoint, File, Publication, Settings
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 from ..module_utils.source.address import fault_of
@@ -47,6 +47,7 @@ _LARGEST_SECRET = 1 << 20
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_MODE = re.compile(r"\A0?[0-7]{2}[0145]\Z")
 _PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
 _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
@@ -217,12 +218,14 @@ def _publish(value: Any) -> Endpoint | None:
 
 
 def _publication(value: Any) -> Publication:
-    text = _text(value, empty=False)
+    text, slash, protocol = _text(value, empty=False).partition("/")
     where, _colon, port = text.rpartition(":")
     endpoint = parse_publish(where) if where else None
-    if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535:
-        raise Rejected('is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090"')
-    return Publication(endpoint, int(port))
+    if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535 or (slash and protocol not in PROTOCOLS):
+        raise Rejected(
+            'is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090", with "/udp" behind it for UDP'
+        )
+    return Publication(endpoint, int(port), protocol or TCP)
 
 
 def _content(value: Any) -> str:
@@ -380,12 +383,21 @@ def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[
     return take
 
 
-_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False)})
+def _mode(value: Any) -> str:
+    # Without quotes 0755 is the number 493 for YAML.
+    if not isinstance(value, str) or not _MODE.match(value):
+        raise Rejected(
+            'is not the mode of a file; write it in quotes and octal digits, like "0755" or "0640", without a right for others to write'
+        )
+    return value.rjust(4, "0")
+
+
+_FILE = _mapping_with({"src": _path_in_source}, {"dest": _path_in_image, "owner": lambda value: _text(value, empty=False), "mode": _mode})
 
 
 def _file(value: Any) -> File:
     taken = _FILE(value)
-    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"))
+    return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"), taken.get("mode", ""))
 
 
 def _source_version(value: Any) -> str:
@@ -541,8 +553,9 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append(
             f"go_service_networks has {', '.join(single)}, which goes with no other network. Set go_service_network to it alone."
         )
-    ends = [more.endpoint for more in settings.get("publish_more", ())] + list(filter(None, [settings.get("publish")]))
-    twice = sorted({str(end) for end in ends if ends.count(end) > 1})
+    own = [(settings["publish"], TCP)] if settings.get("publish") else []
+    ends = [*((more.endpoint, more.protocol) for more in settings.get("publish_more", ())), *own]
+    twice = sorted({str(end[0]) for end in ends if ends.count(end) > 1})
     if twice:
         problems.append(
             f"go_service_publish and go_service_publish_more have {', '.join(twice)} more than once. Choose another port of the host."

@@ -15,6 +15,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common import se
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import swap as swaps
+from ansible_collections.proven.go_service.plugins.module_utils.engine.address import Address
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine, EngineError, Missing
 
 
@@ -82,6 +83,8 @@ class Memory:
 
     api_version = (1, 41)
     interruptions = 0
+    address = Address()
+    limits_not_held = ()
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}

@@ -22,6 +22,7 @@ LABEL_PROVEN = "go-service.proven"
 LABEL_REPORT = "go-service.report"
 LABEL_RETURNING = "go-service.returning"
 LABEL_WRITTEN = "go-service.written"
+LABEL_SECRETS = "go-service.secrets"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."
 # Those of the latter that the role sets.
@@ -56,6 +57,16 @@ def set_aside_name(name: str) -> str:
 def failed_name(name: str) -> str:
     """Name of a new container that failed in the service's place, until the old one is back."""
     return f"{name}-failed"
+
+
+def secrets_volume_name(name: str, version: str) -> str:
+    """Name of the volume that holds the secret files of a service; version: of these, and of the image that reads them."""
+    return f"{name}-secrets-{version}"
+
+
+def secrets_volume(name: str, volume: str) -> bool:
+    """Say whether a volume is called as one of the secret files of a service."""
+    return volume.startswith(secrets_volume_name(name, ""))
 
 
 def temporary_names(name: str) -> tuple[str, ...]:

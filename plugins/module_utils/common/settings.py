@@ -22,6 +22,10 @@ SIZES = {"memory": 1024, "log_max_size": 1000}
 DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 
 
+# How a published port is spoken to.
+PROTOCOLS = TCP, UDP = ("tcp", "udp")
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An address of the host, and a port there."""
@@ -41,26 +45,34 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Publication:
-    """A port of the container, and where on the host it is published."""
+    """A port of the container, and where on the host it is published. protocol: "tcp" or "udp"."""
 
     endpoint: Endpoint
     port: int
+    protocol: str = TCP
 
     def __str__(self) -> str:
         """Return it as Docker writes it."""
-        return f"{self.endpoint}:{self.port}"
+        return f"{self.endpoint}:{self.port}{'' if self.protocol == TCP else f'/{self.protocol}'}"
+
+    @property
+    def inside(self) -> str:
+        """The port of the container as the Engine calls it."""
+        return f"{self.port}/{self.protocol}"
 
 
 @dataclass(frozen=True)
 class File:
     """A file or a directory of the source that the image has beside the binary.
 
-    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user.
+    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user; mode: what a
+    file has, in octal digits, of a directory each file in it; "" for what it has in the source.
     """
 
     src: str
     dest: str
     owner: str
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +176,9 @@ class Settings:
         published = values["publish"]
         made = {
             "publish": Endpoint(**published) if published else None,
-            "publish_more": tuple(Publication(Endpoint(**more["endpoint"]), more["port"]) for more in values["publish_more"]),
+            "publish_more": tuple(
+                Publication(Endpoint(**more["endpoint"]), more["port"], more.get("protocol", TCP)) for more in values["publish_more"]
+            ),
             "files": tuple(File(**file) for file in values["files"]),
             "budget": Budget(**values["budget"]),
         }
@@ -195,8 +209,13 @@ class Settings:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports in the container that somebody is to reach, the service's own first, each once."""
-        return tuple(dict.fromkeys((self.port, *(more.port for more in self.publish_more))))
+        """The TCP ports in the container that somebody is to reach, the service's own first, each once."""
+        return tuple(dict.fromkeys((self.port, *(more.port for more in self.publish_more if more.protocol == TCP))))
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """All ports in the container that somebody is to reach, as the Engine calls them: the service's own first, each once."""
+        return tuple(dict.fromkeys((f"{self.port}/{TCP}", *(more.inside for more in self.publish_more))))
 
     @property
     def health_test(self) -> tuple[str, ...]:

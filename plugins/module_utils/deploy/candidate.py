@@ -20,7 +20,7 @@ from ..engine.records import health, health_test
 from .container import candidate_body
 from .port import refuse_beside
 from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
-from .remedies import refused, remedy_for
+from .remedies import of_engine, refused, remedy_for
 
 T = TypeVar("T")
 # What a program says that another one keeps from its data (flock(2), SQLite, bbolt, Badger, LevelDB).
@@ -62,9 +62,12 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
                     again = False
                     continue
                 message = f"the candidate of {image} failed: {failure.message}"
-                raise Failure(CANDIDATE, message, _remedy(failure, settings, old), UNTOUCHED, failure.evidence) from failure
+                remedy = of_engine(engine.info(), settings, [failure.message, *failure.evidence], _remedy(failure, settings, old))
+                raise Failure(CANDIDATE, message, remedy, UNTOUCHED, failure.evidence) from failure
     except EngineError as error:
         remedy = refused(error.message, settings, error.remedy)
+        if not error.stage:
+            remedy = of_engine(engine.info(), settings, [error.message], remedy)
         raise Failure(error.stage or CANDIDATE, error.message, remedy, UNTOUCHED) from error
     finally:
         if not passed:
@@ -129,7 +132,9 @@ class Watch:
 
 def _healthy_candidate(engine: Engine, settings: Settings, image: str, record: Mapping[str, Any]) -> Proof:
     """Make a candidate of an image, which the Engine has a record of, and wait until it is healthy; raise NotProven otherwise."""
-    container_id = engine.create(candidate_name(settings.name), candidate_body(settings, image, engine.api_version, record))
+    container_id = engine.create(
+        candidate_name(settings.name), candidate_body(settings, image, engine.api_version, record, engine.limits_not_held)
+    )
     try:
         engine.start(container_id)
     except EngineError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +23,19 @@ START_INTERVAL_API = (1, 44)
 CANDIDATE_INTERVAL = 250_000_000
 # The variables that name a proxy, in both the cases that programs read.
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+# The entries of HostConfig that each limit is, by its variable.
+_ENTRIES = {"memory": ("Memory", "MemorySwap"), "cpus": ("NanoCpus",), "pids_limit": ("PidsLimit",)}
 
 
 def _nanoseconds(seconds: float) -> int:
     return round(seconds * 1_000_000_000)
 
 
-def host_config(settings: Settings) -> dict[str, Any]:
-    """Return the hardened HostConfig, without published ports."""
+def host_config(settings: Settings, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the hardened HostConfig, without published ports; without: the limits that the Engine cannot hold, by their variables.
+
+    It would leave these out of the container, which would then never be as it was asked for, or refuse it.
+    """
     config: dict[str, Any] = {
         "ReadonlyRootfs": settings.read_only,
         "CapDrop": list(settings.cap_drop),
@@ -50,6 +55,9 @@ def host_config(settings: Settings) -> dict[str, Any]:
             "Config": {"max-size": settings.written("log_max_size"), "max-file": str(settings.log_max_file)},
         },
     }
+    for variable in without:
+        for entry in _ENTRIES[variable]:
+            del config[entry]
     return config
 
 
@@ -63,10 +71,12 @@ def _past_proxies(settings: Settings, record: Mapping[str, Any] | None) -> dict[
     return {"Test": ["CMD", "env", *named, *test]} if named else {}
 
 
-def create_body(settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def create_body(
+    settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the create body of the service's own container.
 
-    image: reference to create from; record: what the Engine has of it. Where the Engine knows start intervals, the health check asks each second until the first
+    image: reference to create from; record: what the Engine has of it; without: the limits that the Engine cannot hold. Where the Engine knows start intervals, the health check asks each second until the first
     success within the start period, instead of waiting one full interval; everything else of it is the image's.
     """
     body: dict[str, Any] = {
@@ -75,17 +85,16 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int], re
         "Env": [f"{name}={value}" for name, value in settings.env.items()],
         "StopTimeout": settings.stop_timeout,
         "Labels": {**settings.labels, LABEL_NAME: settings.name, LABEL_KIND: KIND_SERVICE},
-        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
-        "HostConfig": host_config(settings),
+        "ExposedPorts": {port: {} for port in settings.exposed},
+        "HostConfig": host_config(settings, without),
     }
     if settings.publications:
         bindings: dict[str, list[dict[str, str]]] = {}
         for published in settings.publications:
             at = {"HostIp": published.endpoint.address, "HostPort": str(published.endpoint.port)}
-            bindings.setdefault(f"{published.port}/tcp", []).append(at)
+            bindings.setdefault(published.inside, []).append(at)
         body["HostConfig"]["PortBindings"] = bindings
-    if settings.secret_files:
-        body["HostConfig"]["Binds"] += secret_files.binds(settings, image)
+    body["HostConfig"]["Binds"] += secret_files.binds(settings, image)
     if settings.stop_signal:
         body["StopSignal"] = settings.stop_signal
     if settings.networks:
@@ -105,9 +114,11 @@ def create_body(settings: Settings, image: str, api_version: tuple[int, int], re
     return body
 
 
-def candidate_body(settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def candidate_body(
+    settings: Settings, image: str, api_version: tuple[int, int], record: Mapping[str, Any] | None = None, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the create body of a candidate: the service's, without host port and restarts, probed at a short interval."""
-    body = create_body(replace(settings, publish=None, publish_more=(), restart_policy="no"), image, api_version, record)
+    body = create_body(replace(settings, publish=None, publish_more=(), restart_policy="no"), image, api_version, record, without)
     body["Labels"][LABEL_KIND] = KIND_CANDIDATE
     body["Healthcheck"] = {
         **_past_proxies(settings, record),

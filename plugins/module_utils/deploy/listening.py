@@ -119,7 +119,7 @@ class Ears:
     def listen(self, container: Mapping[str, Any], ask: bool = False) -> None:
         """Look once more; ask: by a command in the container where the kernel of this machine does not run it."""
         self.now = listeners(container)
-        if self.now is None and ask and not (container["HostConfig"].get("NetworkMode") or "").startswith("host"):
+        if self.now is None and ask and container.get("Id") and not (container["HostConfig"].get("NetworkMode") or "").startswith("host"):
             _code, tables = self._engine.run_in(container["Id"], ["cat", "/proc/net/tcp", "/proc/net/tcp6"], _SECONDS)
             self.now = parse_table(tables) if "local_address" in tables else None
         self.ever |= self.now or set()
@@ -130,8 +130,11 @@ class Ears:
             return f"measured: it listened on {told(self.ever)} before it ended"
         return "" if self.now is None else "measured: it was not seen listening on any port"
 
-    def diagnosis(self, container: Mapping[str, Any], tests: str) -> tuple[str, str]:
-        """Return (what is wrong with where a running container listens, what to do), ("", "") for nothing; tests: what its health tests printed."""
+    def diagnosis(self, container: Mapping[str, Any], tests: str, near: bool = True) -> tuple[str, str]:
+        """Return (what is wrong with where a running container listens, what to do), ("", "") for nothing; tests: what its health tests printed.
+
+        near: whether this machine reaches the container's own addresses, and not those of another one.
+        """
         self.listen(container, ask=True)
         asked = re.findall(r"https?://\S+", " ".join(health_test(container) or []))
         if self.now is None or not asked:
@@ -156,7 +159,7 @@ class Ears:
                 f"Set go_service_port to {right}, or make the service listen on {port}: it finds that number in PORT, "
                 "or tell it by go_service_args or go_service_env.",
             )
-        reached = _from_outside(container, here)
+        reached = _from_outside(container, here) if near else []
         if where.scheme == "http" and any(speaks_tls(address, port) for address in reached):
             return (
                 f"it speaks TLS on port {port}, where the health check asks by plain HTTP",

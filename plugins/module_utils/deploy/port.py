@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.settings import CANDIDATE, Endpoint, Settings
+from ..common.settings import CANDIDATE, TCP, UDP, Endpoint, Publication, Settings
 from ..common.stages import PORT
 from ..engine.client import Engine
 from .listening import parse_table
+from .place import elsewhere
 
 # The network in which a container has the host's own ports.
 HOST = "host"
@@ -25,7 +26,7 @@ def _wanted(settings: Settings) -> list[Endpoint]:
     """Return the addresses and ports of the host that the service is to have."""
     if settings.network == HOST:
         return [Endpoint("0.0.0.0", port) for port in settings.ports]
-    return [published.endpoint for published in settings.publications]
+    return [published.endpoint for published in settings.publications if published.protocol == TCP]
 
 
 def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
@@ -46,9 +47,43 @@ def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | N
 
 
 def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where a host port is taken by anything but the service's own old container."""
+    """Raise Failure where a host port is taken by anything but the service's own old container.
+
+    Of an Engine whose network is another one than this process's only its own containers are known; what else has the port shows when it is published.
+    """
+    here = not elsewhere(engine)
+    for published in settings.publications if here and settings.network != HOST else ():
+        if published.protocol == UDP:
+            _check_datagrams(engine, settings, published, old)
     for endpoint in _wanted(settings):
-        _check_endpoint(engine, settings, endpoint, old)
+        if here:
+            _check_endpoint(engine, settings, endpoint, old)
+        else:
+            _check_containers(engine, settings, endpoint)
+
+
+def _check_datagrams(engine: Engine, settings: Settings, published: Publication, old: Mapping[str, Any] | None) -> None:
+    """Raise Failure where a UDP port of the host is taken by anything but the service's own old container."""
+    endpoint = published.endpoint
+    if _addresses(old, endpoint.port, UDP):
+        return
+    family = socket.AF_INET6 if ipaddress.ip_address(endpoint.address).version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((endpoint.address, endpoint.port))
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            return
+        others = list(dict.fromkeys(engine.publishers(endpoint.port, beside=settings.name).values()))
+        holder = f"the container {', '.join(others)}" if others else "another process"
+        message = f"the host port {endpoint}/{UDP} cannot be had: {error.strerror}; {holder} has it, or the address is none of this host's"
+        raise Failure(PORT, message, "Stop it, or choose another port in go_service_publish_more.", UNTOUCHED) from error
+
+
+def _check_containers(engine: Engine, settings: Settings, endpoint: Endpoint) -> None:
+    """Raise Failure where another container of the Engine's has a port at an address."""
+    if any(_collide(endpoint.address, held) for held in engine.publishers(endpoint.port, beside=settings.name)):
+        raise _taken(engine, settings, endpoint, endpoint.address)
 
 
 def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old: Mapping[str, Any] | None) -> None:
@@ -88,20 +123,24 @@ def _variable(settings: Settings, endpoint: Endpoint) -> str:
 def _taken(engine: Engine, settings: Settings, endpoint: Endpoint, held: str) -> Failure:
     """Return the failure of a port that is taken; held: the address that is."""
     address, port = endpoint.address, endpoint.port
-    others = [name for name in engine.publishers(port) if name != settings.name]
+    others = list(dict.fromkeys(engine.publishers(port, beside=settings.name).values()))
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
     at = "" if held == address else f" at {held}"
     message = f"the host port {endpoint} is taken{at} by {holder}"
     return Failure(PORT, message, f"Stop it, or choose another port in {_variable(settings, endpoint)}.", UNTOUCHED)
 
 
-def _addresses(container: Mapping[str, Any] | None, port: int) -> set[str]:
+def _addresses(container: Mapping[str, Any] | None, port: int, protocol: str = TCP) -> set[str]:
     """Return the host addresses at which a running container has a host port."""
     if not container or not container["State"]["Running"]:
         return set()
     if (container.get("HostConfig") or {}).get("NetworkMode") == HOST:
         return {"0.0.0.0", "::"}
-    bindings = ((container.get("HostConfig") or {}).get("PortBindings") or {}).values()
+    bindings = [
+        bound
+        for inside, bound in ((container.get("HostConfig") or {}).get("PortBindings") or {}).items()
+        if inside.endswith(f"/{protocol}")
+    ]
     found = {binding.get("HostIp") or "" for bound in bindings for binding in bound or [] if binding.get("HostPort") == str(port)}
     return found | ({"0.0.0.0", "::"} if found & {"", "0.0.0.0"} else set())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import socket
 import time
 from collections.abc import Mapping
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.failure import Problem, folded
-from ..common.settings import Settings
+from ..common.settings import TCP, Settings
 from ..common.text import count
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
 from .limits import refused_processes
 from .listening import Ears, any_certificate
+from .place import elsewhere
 from .remedies import PIDS, remedy_for
 from .signals import who_ended
 
@@ -90,7 +92,7 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
             f"it was refused {count(refusals, 'process or thread', 'processes or threads')} by its limit of {limit} (go_service_pids_limit)"
         )
         return NotProven(f"{message}: {found}", PIDS, evidence)
-    found, remedy = ears.diagnosis(container, "\n".join(tests))
+    found, remedy = ears.diagnosis(container, "\n".join(tests), near=not elsewhere(engine))
     if not found:
         return NotProven(message, remedy_for(evidence), evidence)
     # What keeps it from listening, its log alone can tell.
@@ -209,19 +211,36 @@ def _holds_the_line(address: str, port: int, timeout: float) -> str:
 def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
+    if elsewhere(engine):
+        ears = Ears(engine)
+        ears.listen(container or {}, ask=True)
+        here = [address for address, port in ears.now or () if port == settings.port]
+        return bool(here) and all(ipaddress.ip_address(address).is_loopback for address in here)
     networks = ((container or {}).get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
     return bool(addresses) and all(answers(settings, address, settings.port, 1.0) == "refused" for address in addresses)
 
 
+def silent_ports(engine: Engine, container_id: str, settings: Settings) -> list[str]:
+    """Return what of go_service_publish_more leads to TCP ports of a container that nothing listens on now; none where that is not known."""
+    ears = Ears(engine)
+    if settings.publish_more:
+        ears.listen(engine.container(container_id) or {}, ask=True)
+    if ears.now is None:
+        return []
+    heard = {port for _address, port in ears.now}
+    return [str(more) for more in settings.publish_more if more.protocol == TCP and more.port not in heard]
+
+
 def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise.
 
-    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for.
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for. Where the
+    Engine publishes its port elsewhere, its own health test is the proof, and that the Engine started it at all: it does not without the port.
     """
     stable = max(settings.stable_seconds, longer)
     prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)
-    if settings.publish:
+    if settings.publish and not elsewhere(engine):
         problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:
             path = "" if settings.health_command else settings.health_path

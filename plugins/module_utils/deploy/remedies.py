@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..common.secrets import SECRET
 from ..common.settings import Settings
+from ..engine.records import remapped
 
 # What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
 # to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
@@ -119,6 +120,9 @@ _REMEDIES = (
 )
 _CHECK = "heck go_service_args, go_service_env and go_service_volumes, correct the service, run again."
 
+# Where an Engine from a snap has its directory.
+_SNAP = "/var/snap/"
+
 # What the Engine says where it refuses a request, and the variables that the value came from. The first that fits.
 _REFUSED = (
     (r"range of cpus|nano ?cpus|cpu cfs", ("cpus",)),
@@ -161,6 +165,31 @@ def refused(words: str, settings: Settings, otherwise: str) -> str:
                 return f"The Engine refuses {' or '.join(asked)}: correct it by what it says, then run again."
     if re.search(r"exec format error", words, re.I):
         return remedy_for([words])
+    return otherwise
+
+
+def of_engine(info: Mapping[str, Any], settings: Settings, words: Iterable[str], otherwise: str) -> str:
+    """Return what to do where a failure comes from what an Engine is, and not from the service; otherwise: where it does not.
+
+    info: the Engine's system record; words: how the failure is told, and its last words.
+    """
+    said = "\n".join(words)
+    if re.search(r"apparmor_parser|apparmor.*(?:not found|could not be loaded|unable to)", said, re.I):
+        return (
+            "The kernel has AppArmor, and the Engine's machine lacks its parser: install the package apparmor there, and restart the Engine "
+            "(systemctl restart docker)."
+        )
+    if _SNAP in f"{info.get('DockerRootDir')}/" and re.search(r"operation not permitted|permission denied", said, re.I):
+        return (
+            "The Engine is the one of a snap, whose confinement starts no program of a container that may gain no privileges (no-new-privileges): install "
+            "the distribution's (docker.io), or Docker's own, and remove the snap."
+        )
+    numbers, bound = remapped(info), [volume for volume in settings.volumes if volume.startswith("/")]
+    if numbers and bound and re.search(r"permission denied", said, re.I):
+        return (
+            f"The Engine gives its containers users of their own (userns-remap): user and group 0 are {numbers[0]} and {numbers[1]} on the host, and "
+            f"{settings.user} is {numbers[0]} more than its number in the image. Give {', '.join(bound)} to it (chown), or use a volume with a name. {otherwise}"
+        )
     return otherwise
 
 

@@ -1,128 +1,139 @@
-"""Secrets as files: kept in the service's directory on the host, mounted where only the service's user can read them.
+"""Secrets as files: kept in a volume of the Engine, mounted where only the service's user can read them.
 
-`<directory>/secrets/<tag of the image>-<fingerprint>/<name>` has mode 0400 and belongs to the user that the image runs as; the directories have
-0700. Another value is another directory, so that the container is replaced, and the one before it keeps what it was started with.
+The volume `<name>-secrets-<tag of the image>-<fingerprint>` holds each file with mode 0400, as the property of the user that the image runs as. Another
+value is another volume, so that the container is replaced, and the one before it keeps what it was started with. The Engine itself writes the files: whoever
+asks, from wherever, has the same volume, and an Engine that has users of its own (userns-remap, rootless) gives them to the right one.
 """
 
 from __future__ import annotations
 
-import os
-import posixpath
+import contextlib
+import io
 import shutil
-import time
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from ..common.failure import UNTOUCHED, Failure
-from ..common.names import KIND_CANDIDATE, LABEL_KIND, LABEL_NAME, candidate_name, service_directory
+from ..common.names import (
+    KIND_CANDIDATE,
+    LABEL_KIND,
+    LABEL_NAME,
+    LABEL_SECRETS,
+    candidate_name,
+    secrets_volume_name,
+    service_directory,
+)
 from ..common.places import SECRETS
 from ..common.secrets import fingerprint
 from ..common.settings import Settings
 from ..common.stages import CANDIDATE
-from ..engine.client import Engine
-from . import ownership
+from ..engine.client import Engine, EngineError, Missing
 
+# Where an earlier version of the role kept them, in the service's directory on the host.
 TREE = "secrets"
-_PATIENCE = 30.0
-_POLL = 0.05
+_MODE = 0o400
+_PASSWD = "/etc/passwd"
+
+
+def volume_name(settings: Settings, image: str) -> str:
+    """Return the name of the volume for the containers of an image."""
+    values = {"files": dict(settings.secret_files), "user": [settings.user, settings.uid]}
+    return secrets_volume_name(settings.name, f"{image.rpartition(':')[2]}-{fingerprint(values, settings.name)[:12]}")
 
 
 def binds(settings: Settings, image: str) -> list[str]:
     """Return how the files are mounted into a container of an image. On a host with SELinux both containers of a deploy may read them."""
-    place = _place(settings, image)
-    return [f"{place / name}:{posixpath.join(SECRETS, name)}:ro,z" for name in settings.secret_files]
-
-
-def _place(settings: Settings, image: str) -> Path:
-    values = {"files": dict(settings.secret_files), "user": [settings.user, settings.uid]}
-    return service_directory(settings) / TREE / f"{image.rpartition(':')[2]}-{fingerprint(values, settings.name)[:12]}"
-
-
-def gone(settings: Settings, image: str) -> str:
-    """Return why the files have to be written again although nothing else strayed, "" for no reason: without them the Engine would mount empty
-    directories at the next start."""
-    place = _place(settings, image)
-    missing = [name for name in settings.secret_files if not (place / name).is_file()]
-    return f"{', '.join(missing)} of go_service_secret_files is gone from the host" if missing else ""
+    return [f"{volume_name(settings, image)}:{SECRETS}:ro,z,nocopy"] if settings.secret_files else []
 
 
 def write(engine: Engine, settings: Settings, image: str) -> None:
     """Write the files for the containers of an image; what is there already stays. Raise Failure where they cannot be given to its user."""
-    place = _place(settings, image)
-    if not settings.secret_files or not gone(settings, image):
+    if not settings.secret_files:
         return
-    shutil.rmtree(place, ignore_errors=True)
-    ownership.claim(service_directory(settings), settings.name, TREE)
-    place.parent.mkdir(mode=0o700, exist_ok=True)
-    unfinished = place.parent / ".unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
-    for name, content in settings.secret_files.items():
-        descriptor = os.open(unfinished / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode("utf-8", "surrogateescape"))
-    _give_away(engine, settings, image, unfinished)
-    os.replace(unfinished, place)
-
-
-def _give_away(engine: Engine, settings: Settings, image: str, directory: Path) -> None:
-    """Have the files belong to the user of an image, by its own account file and numbers, whoever runs this."""
-    user = ((engine.image(image) or {}).get("Config") or {}).get("User") or "0"
-    name = candidate_name(settings.name)
+    volume, helper = volume_name(settings, image), candidate_name(settings.name)
+    engine.create_volume(volume, {LABEL_SECRETS: settings.name})
+    engine.remove(helper)
+    # It is never started: only what the Engine mounts for it is asked for.
     body = {
         "Image": image,
-        "User": "0",
-        "Entrypoint": ["chown"],
-        "Cmd": [user.partition(":")[0], *(f"/given/{file}" for file in settings.secret_files)],
         "Labels": {LABEL_NAME: settings.name, LABEL_KIND: KIND_CANDIDATE},
-        "Healthcheck": {"Test": ["NONE"]},
         "NetworkDisabled": True,
-        "HostConfig": {
-            "Binds": [f"{directory}:/given:z"],
-            "NetworkMode": "none",
-            "ReadonlyRootfs": True,
-            "CapDrop": ["ALL"],
-            "CapAdd": ["CHOWN", "DAC_OVERRIDE"],
-            "SecurityOpt": ["no-new-privileges"],
-        },
+        "HostConfig": {"Binds": [f"{volume}:{SECRETS}:z,nocopy"], "NetworkMode": "none"},
     }
-    engine.remove(name)
-    made = engine.create(name, body)
+    made = engine.create(helper, body)
     try:
-        engine.start(made)
-        state = _ended(engine, made)
-        if state.get("Running") or state.get("ExitCode"):
-            raise Failure(
-                CANDIDATE,
-                f"the files of go_service_secret_files cannot be given to {user}, the user of {image}: chown ended with {state.get('ExitCode')}",
-                "See that the Engine may mount go_service_work_dir, and that the runtime image has chown.",
-                UNTOUCHED,
-                engine.logs(made, 5),
-            )
+        wanted = {name: content.encode("utf-8", "surrogateescape") for name, content in settings.secret_files.items()}
+        if engine.read_path(made, SECRETS, _files) != {name: (_MODE, content) for name, content in wanted.items()}:
+            engine.write_path(made, SECRETS, _archive(wanted, *_owner(engine, made, image)))
     finally:
         engine.remove(made)
 
 
-def _ended(engine: Engine, container_id: str) -> Mapping[str, Any]:
-    """Return the state of a container that has ended, or of one that does not."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        state = (engine.container(container_id) or {}).get("State") or {}
-        if not state.get("Running") or time.monotonic() > deadline:
-            return state
-        time.sleep(_POLL)
+def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:
+    """Return mode and content of each file in an archive, by its name alone."""
+    found = {}
+    with tarfile.open(fileobj=stream, mode="r|*") as opened:
+        for entry in opened:
+            content = opened.extractfile(entry) if entry.isfile() else None
+            if content:
+                found[entry.name.rpartition("/")[2]] = (entry.mode & 0o7777, content.read())
+    return found
+
+
+def _archive(files: Mapping[str, bytes], uid: int, gid: int) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid = len(content), _MODE, uid, gid
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _owner(engine: Engine, container_id: str, image: str) -> tuple[int, int]:
+    """Return the numbers of the user that an image runs as, by its own account file; raise Failure where it has no such account."""
+    asked = ((engine.image(image) or {}).get("Config") or {}).get("User") or "0"
+    user, _colon, _group = asked.partition(":")
+    text = b""
+    with contextlib.suppress(Missing):
+        text = engine.read_path(container_id, _PASSWD, _files).get("passwd", (0, b""))[1]
+    for line in text.decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 4 and user in (fields[0], fields[2]) and fields[2].isdigit() and fields[3].isdigit():
+            return int(fields[2]), int(fields[3])
+    if user.isdigit():
+        return int(user), 0
+    raise Failure(
+        CANDIDATE,
+        f"the files of go_service_secret_files cannot be given to {user}, the user of {image}: its {_PASSWD} has no such account",
+        "Choose a go_service_runtime_image in which accounts can be made, or set go_service_numeric_user: true and go_service_uid.",
+        UNTOUCHED,
+    )
 
 
 def prune(engine: Engine, settings: Settings) -> None:
-    """Remove the files that no container of the service mounts any more."""
+    """Remove the files that no container of the service mounts any more, those of an earlier version too."""
+    containers = [engine.container(listed["Id"]) or {} for listed in engine.containers(name=settings.name)]
+    mounts = [mount for container in containers for mount in container.get("Mounts") or ()]
+    used = {mount.get("Name") for mount in mounts}
+    for volume in volumes(engine, settings.name):
+        # What somebody else mounts the Engine keeps.
+        if volume not in used:
+            with contextlib.suppress(EngineError):
+                engine.remove_volume(volume)
     tree = service_directory(settings) / TREE
     if not tree.is_dir() or tree.is_symlink():
         return
-    containers = [engine.container(listed["Id"]) or {} for listed in engine.containers(name=settings.name)]
-    used = {Path(mount.get("Source") or "").parent.name for container in containers for mount in container.get("Mounts") or ()}
+    places = {Path(mount.get("Source") or "").parent.name for mount in mounts}
     for place in tree.iterdir():
-        if place.name not in used:
+        if place.name not in places:
             shutil.rmtree(place, ignore_errors=True)
-    if not settings.secret_files and not any(tree.iterdir()):
+    if not any(tree.iterdir()):
         tree.rmdir()
+
+
+def volumes(engine: Engine, name: str) -> list[str]:
+    """Return the names of the volumes that hold secret files of a service."""
+    return [volume["Name"] for volume in engine.volumes(LABEL_SECRETS, name)]

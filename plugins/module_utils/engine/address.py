@@ -70,29 +70,35 @@ class Address:
         return "present"
 
 
+def folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the directory of the docker command's configuration; environment: variables in place of this process's own."""
+    environment = os.environ if environment is None else environment
+    return Path(environment.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+
+
 def find(docker_host: str = "", environment: Mapping[str, str] | None = None) -> Address:
     """Return the address to ask; docker_host: named by an option, which wins over everything. Raises AddressError.
 
     environment: variables in place of this process's own.
     """
     environment = os.environ if environment is None else environment
-    folder = Path(environment.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    own = folder(environment)
     host = docker_host or environment.get("DOCKER_HOST", "")
     if host:
         named_by = "the option docker_host" if docker_host else "DOCKER_HOST"
-        return _from_environment(DEFAULT if host == UNIX else host, named_by, environment, folder)
+        return _from_environment(DEFAULT if host == UNIX else host, named_by, environment, own)
     name, named_by = environment.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not name:
-        name, named_by = _current_context(folder / "config.json"), f"currentContext in {folder / 'config.json'}"
-    return Address() if name in ("", "default") else _from_context(name, named_by, folder / "contexts")
+        name, named_by = _current_context(own / "config.json"), f"currentContext in {own / 'config.json'}"
+    return Address() if name in ("", "default") else _from_context(name, named_by, own / "contexts")
 
 
-def _from_environment(host: str, named_by: str, environment: Mapping[str, str], folder: Path) -> Address:
+def _from_environment(host: str, named_by: str, environment: Mapping[str, str], own: Path) -> Address:
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
     if host.startswith((UNIX, "ssh://")) or not (verify or environment.get("DOCKER_TLS")):
         return Address(host, named_by)
-    folder = Path(environment.get("DOCKER_CERT_PATH") or folder).expanduser()
-    return Address(host, named_by, True, verify, environment.get("DOCKER_TLS_HOSTNAME", ""), **_certificates(folder))
+    certificates = _certificates(Path(environment.get("DOCKER_CERT_PATH") or own).expanduser())
+    return Address(host, named_by, True, verify, environment.get("DOCKER_TLS_HOSTNAME", ""), **certificates)
 
 
 def _current_context(config: Path) -> str:

@@ -19,7 +19,7 @@ from ..common.failure import DISK_FULL, Problem
 from ..common.names import LABELS
 from ..common.stages import ENGINE
 from .address import Address, AddressError, find
-from .records import parse_time
+from .records import limits_not_held, parse_time
 
 try:
     import docker
@@ -47,6 +47,8 @@ PATIENCE = 60.0
 POLL = 0.1
 # A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
 STALL = 1.0
+# The id of an image that there is not.
+_NO_IMAGE = f"sha256:{'0' * 64}"
 # An archive without files ends with two empty blocks.
 _EMPTY_CONTEXT = b"\0" * 1024
 
@@ -167,11 +169,13 @@ class Engine:
             raise create_api_error_from_http_exception(error) from error
         return response
 
-    def _read(self, what: str, path: str, name: str, read: Callable[[IO[bytes]], T]) -> T:
+    def _read(self, what: str, path: str, name: str, read: Callable[[IO[bytes]], T], query: Mapping[str, str] | None = None) -> T:
         """Have an answer of any size read as a stream; where it breaks off, from the beginning again."""
 
         def call() -> T:
-            with contextlib.closing(self._send("GET", path, name, stream=True)) as response:
+            # A file's archive the Engine would send compressed.
+            plain = {"Accept-Encoding": "identity"}
+            with contextlib.closing(self._send("GET", path, name, stream=True, params=query, headers=plain)) as response:
                 return read(response.raw)
 
         return self._ask(what, call)
@@ -217,6 +221,36 @@ class Engine:
     def read_files(self, name: str, read: Callable[[IO[bytes]], T]) -> T:
         """Have a container's file system, as `docker export` writes it, read as a stream."""
         return self._read(f"files of {name}", "/containers/{}/export", name, read)
+
+    def read_path(self, name: str, path: str, read: Callable[[IO[bytes]], T]) -> T:
+        """Have a path of a container, running or not and with what is mounted there, read as an archive; raise Missing where it is not there."""
+        return self._read(f"{path} of {name}", "/containers/{}/archive", name, read, {"path": path})
+
+    def write_path(self, name: str, path: str, archive: bytes) -> None:
+        """Unpack an archive into a directory of a container, running or not and with what is mounted there; owners are numbers as the container has them."""
+        self._ask(f"{path} of {name}", lambda: self._send("PUT", "/containers/{}/archive", name, params={"path": path}, data=archive))
+
+    def has_path(self, path: str) -> bool:
+        """Say whether a path is there to be mounted on the Engine's own machine, which need not be this one, with the Engine's rights.
+
+        It refuses to mount what is not there before it looks for the image, which no Engine has: nothing is made.
+        """
+        mount = {"Type": "bind", "Source": path, "Target": "/there", "ReadOnly": True}
+        body = {"Image": _NO_IMAGE, "HostConfig": {"Mounts": [mount]}}
+        try:
+            self._ask(f"the path {path}", lambda: self._client.create_container_from_config(body))
+        except Missing:
+            return True
+        except EngineError as error:
+            if "does not exist" in str(error):
+                return False
+            raise
+        raise AssertionError(f"an Engine has the image {_NO_IMAGE}")
+
+    @functools.cached_property
+    def limits_not_held(self) -> tuple[str, ...]:
+        """The limits that the Engine's kernel has no controller for, by the names of the variables that ask for them."""
+        return limits_not_held(self.info())
 
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
@@ -410,15 +444,16 @@ class Engine:
         with contextlib.suppress(Missing):
             self._ask(f"removing the volume {name}", lambda: self._client.remove_volume(name))
 
-    def publishers(self, port: int) -> list[str]:
-        """Return the names of running containers that publish a host port."""
+    def publishers(self, port: int, beside: str = "") -> dict[str, str]:
+        """Return the host addresses at which running containers publish a host port, each with the container's name; beside: one that does not count."""
         with contextlib.suppress(EngineError):
-            return [
-                container["Names"][0].lstrip("/")
+            return {
+                published.get("IP") or "0.0.0.0": name
                 for container in self._ask("list of containers", self._client.containers)
-                if any(published.get("PublicPort") == port for published in container.get("Ports") or [])
-            ]
-        return []
+                for published in container.get("Ports") or []
+                if published.get("PublicPort") == port and (name := container["Names"][0].lstrip("/")) != beside
+            }
+        return {}
 
 
 def demultiplex(raw: bytes) -> bytes:

@@ -7,6 +7,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+# The limits of a container by their variables, and what of the Engine's system record tells whether its kernel has a controller for them.
+_LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids_limit": "PidsLimit"}
+
+
+def limits_not_held(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the limits that an Engine cannot hold, by the variables that ask for them; info: its system record. What it does not speak of it can hold."""
+    return tuple(variable for variable, known in _LIMITS.items() if info.get(known) is False)
+
+
+def remapped(info: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the numbers of the host that an Engine gives user and group 0 of its containers (userns-remap), None where it has the host's own or
+    does not tell. It names its directory after them."""
+    options = info.get("SecurityOptions") or ()
+    found = re.search(r"/(\d+)\.(\d+)\Z", str(info.get("DockerRootDir") or ""))
+    return (int(found[1]), int(found[2])) if found and any("name=userns" in option for option in options) else None
+
 
 def parse_time(text: str) -> float:
     """Return the seconds since 1970 of a time as the Engine writes it (RFC 3339 with nanoseconds)."""

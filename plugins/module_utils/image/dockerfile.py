@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,7 +95,16 @@ def _copied_file(asked: Mapping[str, str]) -> str:
     """Return the arguments of COPY for one of go_service_files. What a directory holds is copied into a directory, a file under its name."""
     owner = "" if asked["owner"] == "root" else f"--chown={asked['owner']}:{asked['owner']} "
     slash = "/" if asked["kind"] == "directory" else ""
+    if asked.get("mode"):
+        # The classic builder knows no COPY --chmod: the builder's stage sets it.
+        return f"--from=build {owner}" + _copy([f"/src/{_pattern(asked['src'])}{slash}"], asked["dest"] + slash)
     return owner + _copy([_pattern(asked["src"]) + slash], asked["dest"] + slash)
+
+
+def _with_mode(asked: Mapping[str, str]) -> str:
+    """Return the command of the shell that gives one of go_service_files its mode in the builder's stage."""
+    path = shlex.quote(f"/src/{asked['src']}")
+    return f"find {path} -type f -exec chmod {asked['mode']} {{}} +"
 
 
 def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -118,9 +128,11 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "module_packages": project["module_packages"] if warm else [],
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
-        "ports": settings.ports,
+        # TCP is what a port without a word is.
+        "ports": [port.removesuffix("/tcp") for port in settings.exposed],
         "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
         "directories": [settings.in_image(path) for path in settings.directories],
+        "file_modes": [_with_mode(asked) for asked in project["files"] if asked.get("mode")],
         "copied_files": [_copied_file(asked) for asked in project["files"]],
         "health_command": json.dumps(settings.health_test),
     }

@@ -15,7 +15,7 @@ FILE, DIRECTORY = "file", "directory"
 
 
 def read_files(root: Path, settings: Settings) -> list[dict[str, str]]:
-    """Return what go_service_files asks for: {"src", "dest": absolute, "owner", "kind"}; raise SourceError where a source has no such thing."""
+    """Return what go_service_files asks for: {"src", "dest": absolute, "owner", "kind", and "mode" where one is asked for}; raise SourceError where a source has no such thing."""
     found = []
     for asked in settings.files:
         kind = _kind(root, asked.src)
@@ -25,7 +25,8 @@ def read_files(root: Path, settings: Settings) -> list[dict[str, str]]:
                 f"go_service_files brings the file {asked.src} to {asked.dest}, which is a directory of the image",
                 f'Give it a name there: "dest: {os.path.join(asked.dest, os.path.basename(asked.src))}".',
             )
-        found.append({"src": asked.src, "dest": dest, "owner": asked.owner, "kind": kind})
+        mode = {"mode": asked.mode} if asked.mode else {}
+        found.append({"src": asked.src, "dest": dest, "owner": asked.owner, "kind": kind, **mode})
     return found
 
 

@@ -15,7 +15,7 @@ MODULE = "community.docker.docker_image"
 
 def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
     """Return the module's arguments. build: the options of the action `build`."""
-    path = {"path": build["context"], "http_timeout": build["timeout"], "pull": False}
+    path = {"path": build["context"], "http_timeout": build["timeout"], "pull": False, "use_config_proxy": True}
     if build["network"] != "default":
         path["network"] = build["network"]
     return {"name": build["name"], "tag": build["tag"], "source": "build", "build": path, "use_ssh_client": True}

@@ -80,10 +80,10 @@ def config_healthcheck(evidence: Evidence, expected: Expected) -> Outcome:
     rules=("CIS 5.9",),
 )
 def config_port(evidence: Evidence, expected: Expected) -> Outcome:
-    """The image's EXPOSE is go_service_port and the ports of go_service_publish_more, over TCP; a base image's own ports
+    """The image's EXPOSE is go_service_port and the ports of go_service_publish_more; a base image's own ports
     count too."""
     exposed = sorted(evidence.image.config.get("ExposedPorts") or {})
-    wanted = sorted({f"{port}/tcp" for port in (expected.port, *(more.port for more in expected.publish_more))})
+    wanted = sorted({f"{expected.port}/tcp", *(more.inside for more in expected.publish_more)})
     limit, measured = listed(wanted), listed(exposed) or "none"
     if exposed != wanted:
         return failed(measured, limit, "other ports are exposed" if set(wanted) <= set(exposed) else "the port is not exposed")

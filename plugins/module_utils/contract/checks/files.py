@@ -189,7 +189,7 @@ def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_layers
 def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
-    """What go_service_files and go_service_directories ask for is in the image, with the owner that was asked for: what
+    """What go_service_files and go_service_directories ask for is in the image, with the owner and mode that were asked for: what
     belongs to root may not be written by the service's user."""
     uid, gid = evidence.user_ids
     limit = f"{count(len(expected.files), 'path')} and {count(len(expected.directories), 'directory', 'directories')}"
@@ -202,6 +202,9 @@ def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
             wrong += [f"{entry.path} can be written to by the service" for entry in inside if _writable(entry, uid, gid)]
         else:
             wrong += [f"{entry.path} belongs to {entry.uid}" for entry in inside if entry.uid != uid]
+        mode = expected.file_modes.get(place)
+        others = [entry for entry in inside if entry.type == image_archive.FILE and entry.mode & 0o7777 != mode]
+        wrong += [f"{entry.path} has mode {entry.mode & 0o7777:04o}, not {mode:04o}" for entry in others if mode is not None]
     for place in expected.directories:
         found = evidence.files.get(place)
         if found is None or found.type != image_archive.DIRECTORY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from ...common.names import secrets_volume
 from ...common.places import SECRETS
 from ...common.text import count, listed
 from ..evidence.model import Evidence
@@ -107,17 +108,19 @@ def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_container
 def runtime_secret_files(evidence: Evidence, expected: Expected) -> Outcome:
-    """Below /run/secrets the files of go_service_secret_files are mounted, each by itself and read-only, and nothing else."""
+    """At /run/secrets the volume of the files of go_service_secret_files is mounted, read-only, and nothing else there or below."""
     mounts = (evidence.container or {}).get("Mounts") or []
     found = {mount["Destination"]: mount for mount in mounts if f"{mount.get('Destination')}/".startswith(f"{SECRETS}/")}
-    wanted = {posixpath.join(SECRETS, name) for name in expected.secret_files}
-    limit = count(len(wanted), "file")
+    wanted = {SECRETS} if expected.secret_files else set()
+    measured, limit = (count(len(places), "mount") for places in (found, wanted))
     wrong = [f"{place} is missing" for place in sorted(wanted - set(found))]
     wrong += [f"{place} was not asked for" for place in sorted(set(found) - wanted)]
     wrong += [f"{place} can be written to" for place, mount in sorted(found.items()) if mount.get("RW")]
+    if any(not secrets_volume(expected.service, found[place].get("Name") or "") for place in wanted & set(found)):
+        wrong.append(f"{SECRETS} is no volume of this service's secrets")
     if wrong:
-        return failed(count(len(found), "file"), limit, listed(wrong))
-    return passed(count(len(found), "file"), limit)
+        return failed(measured, limit, listed(wrong))
+    return passed(measured, limit)
 
 
 @GROUP.check(

@@ -7,21 +7,26 @@ from collections.abc import Callable
 from ...common.text import megabytes
 from ..evidence.model import Evidence
 from ..expected import Expected
-from ..registry import CheckFunction, Group, Outcome, failed, needs_container, passed
+from ..registry import CheckFunction, Group, Outcome, failed, needs_container, passed, skipped
 
 GROUP = Group("runtime")
+
+# What of the kernel holds each limit.
+_CONTROLLERS = {"pids_limit": "controller of processes", "memory": "memory controller", "cpus": "controller of processor time"}
 
 
 def _limit(about: str, setting: str, entry: str, shown: Callable[[float], str], unit: int = 1) -> CheckFunction:
     """Return the check that a limit is the one that was asked for.
 
-    about: its description. setting: the variable, without the prefix. entry: its place in the container's HostConfig, which
-    counts in parts of a unit. shown: how an amount is written.
+    about: its description. setting: the variable, without the prefix. entry: its place in the container's HostConfig, which counts
+    in parts of a unit. shown: how an amount is written.
     """
     variable = f"go_service_{setting}"
 
     def check(evidence: Evidence, expected: Expected) -> Outcome:
         actual, asked = (evidence.host_config.get(entry) or 0) / unit, getattr(expected, setting)
+        if setting in evidence.engine.limits_not_held:
+            return skipped(f"not applicable: this Engine has no {_CONTROLLERS[setting]}")
         if actual <= 0:
             return failed("no limit", shown(asked), "there is no limit", f"Set {variable} and create the container again.")
         if actual != asked:
@@ -39,7 +44,14 @@ GROUP.check(
     severity="medium",
     remedy="Set go_service_pids_limit.",
     rules=("CIS 5.29", "OWASP #7"),
-)(_limit("The container's limit of processes is go_service_pids_limit.", "pids_limit", "PidsLimit", "{:.0f}".format))
+)(
+    _limit(
+        "The container's limit of processes is go_service_pids_limit. Skipped on an Engine that can hold none.",
+        "pids_limit",
+        "PidsLimit",
+        "{:.0f}".format,
+    )
+)
 
 GROUP.check(
     "runtime-memory-limit",
@@ -47,7 +59,14 @@ GROUP.check(
     severity="medium",
     remedy="Set go_service_memory.",
     rules=("CIS 5.11", "OWASP #7"),
-)(_limit("The container's memory limit is go_service_memory.", "memory", "Memory", megabytes))
+)(
+    _limit(
+        "The container's memory limit is go_service_memory. Skipped on an Engine that can hold none.",
+        "memory",
+        "Memory",
+        megabytes,
+    )
+)
 
 GROUP.check(
     "runtime-cpu-limit",
@@ -55,4 +74,12 @@ GROUP.check(
     severity="low",
     remedy="Set go_service_cpus.",
     rules=("CIS 5.12", "OWASP #7"),
-)(_limit("The container's share of processor time is go_service_cpus.", "cpus", "NanoCpus", "{:g} CPUs".format, 1_000_000_000))
+)(
+    _limit(
+        "The container's share of processor time is go_service_cpus. Skipped on an Engine that can hold none.",
+        "cpus",
+        "NanoCpus",
+        "{:g} CPUs".format,
+        1_000_000_000,
+    )
+)

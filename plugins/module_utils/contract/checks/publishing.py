@@ -34,7 +34,7 @@ def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:
     if expected.candidate and not actual:
         return skipped("a candidate has no host port by design; the service's own container is checked after the swap")
     asked = (*((Publication(expected.publish, expected.port),) if expected.publish else ()), *expected.publish_more)
-    wanted = [] if expected.candidate else sorted(f"{published.endpoint} -> {published.port}/tcp" for published in asked)
+    wanted = [] if expected.candidate else sorted(f"{published.endpoint} -> {published.inside}" for published in asked)
     limit = listed(wanted) or "none"
     if actual != wanted:
         return failed(measured, limit, "other addresses are published than asked for")

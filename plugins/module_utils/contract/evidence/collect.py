@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ...common.names import OCI
 from ...engine.client import Engine, Missing
+from ...engine.records import limits_not_held
 from . import image_archive, scanners
 from .build_info import BuildInfoError, read_build_info
 from .databases import APK_DATABASES, GROUP, OS_RELEASES, PASSWD, SHADOW, parse_accounts, parse_apk_database, parse_groups, parse_os_release
@@ -41,6 +42,7 @@ def read_engine(engine: Engine) -> EngineFacts:
         os=info.get("OperatingSystem", ""),
         cgroup_version=str(info.get("CgroupVersion", "")),
         security_options=tuple(info.get("SecurityOptions") or ()),
+        limits_not_held=limits_not_held(info),
     )
 
 

@@ -117,7 +117,7 @@ class Package:
 
 @dataclass(frozen=True)
 class ProcessFacts:
-    """The kernel's record of the container's first process (/proc/<pid>/status). resident: its memory in bytes. confinement: its AppArmor profile
+    """The kernel's record of the container's first process (/proc/<pid>/status); users and groups by their numbers in the container. resident: its memory in bytes. confinement: its AppArmor profile
     with the mode, or its SELinux label (/proc/<pid>/attr/current), "" where the kernel tells none."""
 
     uid: int
@@ -133,7 +133,7 @@ class ProcessFacts:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """The Engine."""
+    """The Engine. limits_not_held: the limits that its kernel has no controller for, by the names of the variables that ask for them."""
 
     version: str
     api_version: str
@@ -142,6 +142,7 @@ class EngineFacts:
     os: str
     cgroup_version: str
     security_options: tuple[str, ...]
+    limits_not_held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,20 @@ def parse_process_status(text: str) -> ProcessFacts | None:
         return None
 
 
+def in_namespace(number: int, text: str) -> int:
+    """Return what a number of a user or group is called in a container that may have numbers of its own; text: uid_map or gid_map of one of its processes.
+
+    Each line has the first number there, the first one here, and how many (user_namespaces(7)). One that has no name there stays as it is.
+    """
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 3 and all(field.isdigit() for field in fields):
+            inside, outside, length = map(int, fields)
+            if outside <= number < outside + length:
+                return inside + number - outside
+    return number
+
+
 def memory_in_use(stats: dict[str, Any]) -> int | None:
     """The bytes that `docker stats` shows: usage without the cache that the kernel would give back at once.
 
@@ -40,10 +54,10 @@ def memory_in_use(stats: dict[str, Any]) -> int | None:
     return memory["usage"] - cache if cache < memory["usage"] else memory["usage"]
 
 
-def _confinement(process: str) -> str:
-    """Read a process's AppArmor profile or SELinux label; "" where the kernel has neither."""
-    with contextlib.suppress(OSError), open(f"{process}/attr/current", encoding="utf-8", errors="replace") as stream:
-        return stream.read().strip("\0\n ")
+def _read(path: str) -> str:
+    """Return what the kernel has there, "" where it has nothing."""
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
     return ""
 
 
@@ -56,5 +70,14 @@ def read_process(pid: int, container_id: str, proc: str = "/proc") -> ProcessFac
                 return None
         with open(f"{proc}/{pid}/status", encoding="utf-8", errors="replace") as stream:
             facts = parse_process_status(stream.read())
-        return replace(facts, confinement=_confinement(f"{proc}/{pid}")) if facts else None
+        if facts is None:
+            return None
+        users, groups = (_read(f"{proc}/{pid}/{name}") for name in ("uid_map", "gid_map"))
+        return replace(
+            facts,
+            uid=in_namespace(facts.uid, users),
+            gid=in_namespace(facts.gid, groups),
+            groups=tuple(in_namespace(group, groups) for group in facts.groups),
+            confinement=_read(f"{proc}/{pid}/attr/current").strip("\0\n "),
+        )
     return None

@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import port as ports
+from ansible_collections.proven.go_service.plugins.module_utils.engine.address import Address
 from deploys import listener
 from samples import Settings
 
 
 class Publishers:
-    """Stands for an Engine that has these containers published at every port."""
+    """Stands for an Engine of this machine that has containers published at every port: by their names alone, or each at an address."""
 
-    def __init__(self, *names: str) -> None:
-        self._names = list(names)
+    def __init__(self, *names: str, address: Address | None = None, **published: str) -> None:
+        self.address = address or Address("unix:///nonexistent/docker.sock")
+        self._published = {**{name: f"192.0.2.{number}" for number, name in enumerate(names)}, **published}
 
-    def publishers(self, port: int) -> list[str]:
-        """Return their names."""
-        return self._names
+    def publishers(self, port: int, beside: str = "") -> dict[str, str]:
+        """Return the addresses of containers, each with its name."""
+        return {held: name for name, held in self._published.items() if name != beside}
 
 
 def publishing(port: int, address: str = "127.0.0.1") -> dict[str, Any]:
@@ -41,6 +43,19 @@ def test_a_taken_port_names_the_process(settings: Settings, family: int) -> None
     assert (caught.value.stage, caught.value.still_runs) == ("port", "Nothing that ran before was touched.")
     assert "go_service_publish" in caught.value.remedy
     ports.check_port(Publishers(), settings(publish=f"{address}:{port}"), None)
+
+
+def test_of_an_engine_elsewhere_its_containers_alone_are_known(settings: Settings) -> None:
+    """A port that is taken on this machine says nothing of it; one that a container there has does."""
+    remote = Address("tcp://192.0.2.1:2375")
+    with listener() as port:
+        wanted = settings(publish=f"127.0.0.1:{port}")
+        ports.check_port(Publishers(address=remote), wanted, None)
+        ports.check_port(Publishers(address=remote, other="127.0.0.2"), wanted, None)
+        ports.check_port(Publishers(address=remote, **{wanted.name: "127.0.0.1"}), wanted, None)
+        for held in ("127.0.0.1", "0.0.0.0"):
+            with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port} is taken by the container other"):
+                ports.check_port(Publishers(address=remote, other=held), wanted, None)
 
 
 def test_an_address_of_another_host(settings: Settings) -> None:
@@ -69,6 +84,23 @@ def test_a_wider_address_than_the_old_containers_may_be_taken(settings: Settings
         old = {"State": {"Running": True}, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": own, "HostPort": str(port)}]}}}
         with pytest.raises(Failure, match=r"taken at 127\.0\.0\.2 by the process") if taken else contextlib.nullcontext():
             ports.check_port(Publishers(), settings(publish=f"0.0.0.0:{port}"), old)
+
+
+def test_a_datagram_port(settings: Settings) -> None:
+    """UDP has ports of its own: a taken one is told, that of the old container is its own, and TCP does not count."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        wanted = settings(publish="", publish_more=[f"127.0.0.1:{port}:53/udp"])
+        with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port}/udp cannot be had"):
+            ports.check_port(Publishers(), wanted, None)
+        for protocol, own in (("udp", True), ("tcp", False)):
+            bound = {f"53/{protocol}": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+            old = {"State": {"Running": True}, "HostConfig": {"PortBindings": bound}}
+            with contextlib.nullcontext() if own else pytest.raises(Failure):
+                ports.check_port(Publishers(), wanted, old)
+    with listener() as port:
+        ports.check_port(Publishers(), settings(publish="", publish_more=[f"127.0.0.1:{port}:53/udp"]), None)
 
 
 @pytest.mark.parametrize(("wanted", "taken"), [("127.0.0.2", True), ("127.0.0.3", False), ("0.0.0.0", True), ("[::]", True)])

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import proof as proofs
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.container import create_body, drift
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from deploys import listener
 from plays import free_port
 from samples import Settings
@@ -42,3 +47,32 @@ def test_a_refused_connection_is_told_apart(settings: Settings, changes: dict[st
 def test_an_answer_over_ipv6(settings: Settings) -> None:
     with listener(b"HTTP/1.1 200 OK\r\n\r\n", socket.AF_INET6) as port:
         assert proofs.answers(settings(), "::1", port) == ""
+
+
+@pytest.mark.engine
+def test_a_further_port_that_nothing_listens_on(clean: Engine, service: Callable[..., typed.Settings], web: str) -> None:
+    """It is told; the one that is listened on is not, and of UDP nothing is known."""
+    command = "httpd -p 9100 -h /srv; exec httpd -f -p 8080 -h /srv"
+    wanted = service(
+        command, publish_more=[f"127.0.0.1:{free_port()}:9100", f"127.0.0.1:{(silent := free_port())}:9101", "127.0.0.1:1:53/udp"]
+    )
+    body = create_body(replace(wanted, publish_more=()), web, clean.api_version)
+    made = clean.create(wanted.name, body)
+    clean.start(made)
+    proofs.prove_by_test(clean, made, 3, 10, 0)
+    assert proofs.silent_ports(clean, made, wanted) == [f"127.0.0.1:{silent}:9101"]
+
+
+@pytest.mark.engine
+def test_a_port_for_datagrams(clean: Engine, service: Callable[..., typed.Settings], web: str) -> None:
+    """What is sent to it on this machine comes back from the service."""
+    port = free_port()
+    wanted = service("udpsvd -E 0.0.0.0 5353 cat & exec httpd -f -p 8080 -h /srv", publish_more=[f"127.0.0.1:{port}:5353/udp"])
+    made = clean.create(wanted.name, create_body(wanted, web, clean.api_version))
+    clean.start(made)
+    proofs.prove_by_test(clean, made, 3, 10, 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.sendto(b"word", ("127.0.0.1", port))
+        assert client.recv(16) == b"word"
+    assert drift(create_body(wanted, web, clean.api_version), clean.container(made)) == []

@@ -53,6 +53,31 @@ def test_a_remedy_for_the_last_words(line: str, word: str) -> None:
     assert word in remedies.remedy_for(["log: started", line])
 
 
+ROOT = {"DockerRootDir": "/var/lib/docker", "SecurityOptions": ["name=seccomp"]}
+REMAPPED = {"DockerRootDir": "/var/lib/docker/231072.231073", "SecurityOptions": ["name=seccomp", "name=userns"]}
+SNAP = {"DockerRootDir": "/var/snap/docker/common/var-lib-docker", "SecurityOptions": []}
+
+
+@pytest.mark.parametrize(
+    ("info", "words", "told"),
+    [
+        pytest.param(
+            ROOT,
+            'starting: AppArmor enabled on system but: exec: "apparmor_parser": not found in $PATH',
+            "the package apparmor",
+            id="no parser",
+        ),
+        pytest.param(SNAP, "exec /usr/local/bin/web: operation not permitted", "remove the snap", id="snap"),
+        pytest.param(ROOT, "exec /usr/local/bin/web: operation not permitted", "as before", id="no snap"),
+        pytest.param(REMAPPED, "log: open /data/x: permission denied", "231072 and 231073 on the host", id="remapped"),
+        pytest.param(ROOT, "log: open /data/x: permission denied", "as before", id="not remapped"),
+        pytest.param(REMAPPED, "log: panic", "as before", id="remapped, something else"),
+    ],
+)
+def test_what_comes_from_the_engine(settings: Settings, info: dict[str, Any], words: str, told: str) -> None:
+    assert told in remedies.of_engine(info, settings(volumes=["/data:/data"]), [words], "as before")
+
+
 def test_without_last_words_there_is_a_general_remedy() -> None:
     assert "go_service_args" in remedies.remedy_for([])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import importlib.util
+import io
 import json
 import os
 import re
@@ -100,8 +101,9 @@ def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
     assert engine.container("utest-sleeper")["Id"] == sleeper
     assert [container["Id"] for container in engine.containers(name="utest-sleeper", kind="service")] == [sleeper]
     assert engine.containers(name="utest-sleeper", kind="candidate") == []
-    assert engine.publishers(58081) == ["utest-sleeper"]
-    assert engine.publishers(58082) == []
+    assert set(engine.publishers(58081).values()) == {"utest-sleeper"}
+    assert engine.publishers(58081, beside="utest-sleeper") == {}
+    assert engine.publishers(58082) == {}
     assert sorted(engine.logs(sleeper)) == ["err", "out"]
     engine.start(sleeper)  # runs already
     engine.rename(sleeper, "utest-renamed")
@@ -115,6 +117,51 @@ def test_the_life_of_a_container(engine: Engine, sleeper: str) -> None:
         engine.create("utest-renamed", {"Image": RUNTIME})
     engine.remove(sleeper)
     assert engine.container(sleeper) is None
+
+
+@pytest.mark.engine
+def test_a_path_of_the_engines_machine(engine: Engine, tmp_path: Path) -> None:
+    """It is seen with the Engine's rights, and nothing is made by the look, neither a container nor the path."""
+    before = [container["Id"] for container in engine.containers()]
+    assert engine.has_path(str(tmp_path))
+    assert not engine.has_path(str(tmp_path / "missing"))
+    assert not (tmp_path / "missing").exists()
+    assert [container["Id"] for container in engine.containers()] == before
+
+
+@pytest.mark.engine
+def test_a_path_below_a_directory_that_this_user_may_not_enter(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    (tmp_path / "closed/inner").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    # The connection is there already, as that of a member of the group docker.
+    assert engine.has_path(str(tmp_path))
+    request.getfixturevalue("unprivileged")
+    assert not os.access(tmp_path / "closed/inner", os.F_OK, effective_ids=True)
+    assert engine.has_path(str(tmp_path / "closed/inner"))
+
+
+@pytest.mark.engine
+def test_files_of_a_container_that_was_never_started(engine: Engine) -> None:
+    """They are written and read with the owner's number and mode, in what is mounted too."""
+    made = engine.create("utest-files", {"Image": RUNTIME, "HostConfig": {"Binds": ["utest-files:/given"]}})
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("one")
+        entry.size, entry.mode, entry.uid = 3, 0o400, 1234
+        archive.addfile(entry, io.BytesIO(b"abc"))
+    try:
+        engine.write_path(made, "/given", packed.getvalue())
+
+        def read(stream: IO[bytes]) -> list[tuple[str, int, int, bytes]]:
+            with tarfile.open(fileobj=stream, mode="r|") as opened:
+                return [(one.name, one.uid, one.mode & 0o7777, opened.extractfile(one).read()) for one in opened if one.isfile()]
+
+        assert engine.read_path(made, "/given", read) == [("given/one", 1234, 0o400, b"abc")]
+        with pytest.raises(Missing):
+            engine.read_path(made, "/missing", read)
+    finally:
+        engine.remove(made)
+        engine.remove_volume("utest-files")
 
 
 @pytest.mark.engine

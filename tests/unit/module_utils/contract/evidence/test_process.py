@@ -51,3 +51,29 @@ def test_incomplete_process(line):
     """A kernel that says less is no record at all, rather than one with zeros."""
     text = "\n".join(row for row in STATUS.splitlines() if not row.startswith(line))
     assert processes.parse_process_status(text) is None
+
+
+def test_numbers_of_another_namespace(tmp_path: Path) -> None:
+    """An Engine that gives its containers users of their own: the container's numbers count, as its image has them."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/status").write_text(STATUS.replace("1000", "101000").replace("2000", "102000"))
+    (tmp_path / "7/cgroup").write_text("0::/abc123\n")
+    (tmp_path / "7/uid_map").write_text("         0     100000      65536\n")
+    (tmp_path / "7/gid_map").write_text("         0     100000       1500\n      1500     101500       1000\n")
+    process = processes.read_process(7, "abc123", str(tmp_path))
+    assert (process.uid, process.gid, process.groups) == (1000, 1000, (1000, 2000))
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "inside"),
+    [
+        (1000, "0 0 4294967295", 1000),
+        (231072, "0 231072 65536", 0),
+        (296608, "0 231072 65536", 296608),
+        (1000, "0 1000 1\n1 100000 65536", 0),
+        (1000, "", 1000),
+        (1000, "nonsense", 1000),
+    ],
+)
+def test_a_number_in_a_namespace(number: int, text: str, inside: int) -> None:
+    assert processes.in_namespace(number, text) == inside

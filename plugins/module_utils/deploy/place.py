@@ -1,0 +1,120 @@
+"""Whether the Engine publishes ports on the machine where this runs, found out by looking.
+
+It need not: DOCKER_HOST or a docker context may name another machine, and in a container with the Engine's socket mounted this process has a network of
+its own. 127.0.0.1 is another one then: what listens here says nothing of the Engine's ports, and nobody can ask the service from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import ipaddress
+import os
+import socket
+import struct
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..engine.address import UNIX, Address
+from ..engine.client import Engine
+from .listening import parse_table
+
+# Programs that serve an Engine's address for an Engine that is elsewhere, as the kernel has their names.
+_FORWARDERS = ("ssh", "sshd", "socat", "autossh")
+_ROOTLESS = "rootlesskit"
+
+
+def elsewhere(engine: Engine, proc: str = "/proc") -> str:
+    """Return why what the Engine publishes cannot be seen on this machine, "" where it can, or where nothing speaks against it.
+
+    proc: where the kernel tells of processes. Where this user may not look at the Engine's, it is taken for one of this machine.
+    """
+    address = engine.address
+    if address.docker_host.startswith(UNIX):
+        return _behind(_peer(address), proc, f"what serves {address.docker_host}")
+    name = urlsplit(address.docker_host).hostname or ""
+    if not _own(name):
+        return f"it is on another machine: {name} of {address.docker_host} is no address of this one"
+    port = urlsplit(address.docker_host).port
+    if port and not address.docker_host.startswith("ssh://"):
+        holder = _holder(port, proc)
+        return _behind(holder, proc, f"what serves {address.docker_host}") if holder else ""
+    return ""
+
+
+def _peer(address: Address) -> int | None:
+    """Return the number of the process that made the socket, 0 for one of another process namespace, None where it is not known."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.connect("/" + address.docker_host[len(UNIX) :].lstrip("/"))
+        pid, _uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        return int(pid)
+    return None
+
+
+def _own(name: str) -> bool:
+    """Say whether a name or an address is one of this machine's; one that cannot be resolved is."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
+    except OSError:
+        return True
+    for address in found:
+        family = socket.AF_INET6 if ipaddress.ip_address(address.partition("%")[0]).version == 6 else socket.AF_INET
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+            return True
+    return False
+
+
+def _holder(port: int, proc: str) -> int | None:
+    """Return the number of the process that listens on a TCP port here, None where it is not known."""
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            lines = Path(f"{proc}/net/{table}").read_text(encoding="ascii").splitlines()
+            inodes |= {f"socket:[{line.split()[9]}]" for line in lines[1:] if any(held == port for _where, held in parse_table(line))}
+    for descriptor in glob.glob(f"{proc}/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptor) in inodes:
+                return int(descriptor[len(proc) + 1 :].split("/")[0])
+    return None
+
+
+def _behind(pid: int | None, proc: str, what: str) -> str:
+    """Return why the process that serves an Engine's address has another network than this one, "" where it has the same or does not tell."""
+    if pid is None:
+        return ""
+    if pid == 0:
+        return f"{what} is no process of this machine or container, whose network is another one therefore"
+    name = _name(pid, proc)
+    if name in _FORWARDERS:
+        return f"{what} is {name} (pid {pid}), which forwards to it"
+    own, theirs = _network("self", proc), _network(pid, proc)
+    if None in (own, theirs) or own == theirs:
+        return ""
+    # A rootless Engine has a network of its own, and a parent that publishes its ports in its user's.
+    while pid > 1:
+        if _name(pid, proc) == _ROOTLESS and _network(pid, proc) == own:
+            return ""
+        pid = _parent(pid, proc)
+    return f"{what} is {name} with another network than this process"
+
+
+def _name(pid: int, proc: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"{proc}/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    return "a process"
+
+
+def _network(pid: int | str, proc: str) -> int | None:
+    with contextlib.suppress(OSError):
+        return os.stat(f"{proc}/{pid}/ns/net").st_ino
+    return None
+
+
+def _parent(pid: int, proc: str) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"{proc}/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("PPid:"):
+                return int(line.split()[1])
+    return 0

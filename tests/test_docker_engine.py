@@ -1,0 +1,141 @@
+"""The role docker_engine on machines that are half ready: what is there already is started or told, and nothing is installed over it.
+
+Each machine is this one in namespaces of its own (mounts, network, processes), with what makes it another one mounted over it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from plays import PROJECT, environment
+
+pytestmark = pytest.mark.skipif("ENGINES" not in os.environ, reason="make engines runs it")
+Machine = Callable[..., subprocess.CompletedProcess[str]]
+
+# No engine answers, and none of this machine's own files is written to.
+BARE = """
+mount -t tmpfs none /run
+mount -t tmpfs none /etc/docker
+mount -t tmpfs none /var/lib/docker
+mount -t tmpfs none /var/lib/containerd
+mount -t tmpfs none /var/log
+ip link set lo up
+"""
+# What a program or a database of packages is when another one lies over it.
+LAYERED = """
+hide() { for path; do test ! -e "$path" || { touch %(top)s/none; mount --bind %(top)s/none "$path"; }; done; }
+over() { mkdir -p %(top)s/over"$1" %(top)s/work"$1"; mount -t overlay -o lowerdir="$1",upperdir=%(top)s/over"$1",workdir=%(top)s/work"$1" none "$1"; }
+"""
+WITHOUT_DAEMON = "hide /usr/sbin/dockerd /usr/bin/dockerd /usr/local/bin/dockerd /usr/local/bin/docker"
+OF_ANOTHER = """
+over /var/lib/dpkg
+sed -i '\\#^/usr/bin/docker$#d' /var/lib/dpkg/info/docker.io.list
+echo /usr/bin/docker >/var/lib/dpkg/info/%(package)s.list
+printf '\\nPackage: %(package)s\\nStatus: install ok installed\\nArchitecture: all\\nMaintainer: x <x@example.com>\\nVersion: 1\\nDescription: x\\n' >>/var/lib/dpkg/status
+"""
+APPARMOR = """
+mount -t tmpfs none /sys/module
+mkdir -p /sys/module/apparmor/parameters
+echo Y >/sys/module/apparmor/parameters/enabled
+hide /usr/sbin/apparmor_parser /sbin/apparmor_parser
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return what runs the role on such a machine: `prepare`, commands of the shell; it returns how the play ended."""
+    if os.geteuid() or not shutil.which("dockerd") or not shutil.which("dpkg-query"):
+        pytest.skip("a machine of the test's own needs root, dockerd and dpkg")
+
+    def run(prepare: str, *arguments: str, **variables: object) -> subprocess.CompletedProcess[str]:
+        plays = tmp_path / "play.yml"
+        plays.write_text("- hosts: localhost\n  gather_facts: false\n  roles: [proven.go_service.docker_engine]\n")
+        given = [part for name, value in variables.items() for part in ("-e", f"docker_engine_{name}={value}")]
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", PROJECT / "inventory/local.yml", plays, *given, *arguments]
+        lines = ["set -e", BARE, LAYERED % {"top": tmp_path}, prepare, "exec " + shlex.join(map(str, command))]
+        settings = {
+            "ANSIBLE_CONFIG": PROJECT / "ansible.cfg",
+            "ANSIBLE_COLLECTIONS_PATH": PROJECT / "collections",
+            "ANSIBLE_HOME": tmp_path / "home",
+        }
+        env = {name: value for name, value in environment(**settings).items() if not name.startswith("DOCKER_")}
+        own = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", "\n".join(lines)]
+        return subprocess.run(own, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=180)
+
+    return run
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a run printed, in one line."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_an_engine_that_is_only_stopped_is_started(machine: Machine) -> None:
+    """Whoever installed it: nothing is installed."""
+    done = machine("hide /usr/bin/apt-get /usr/bin/dpkg")
+    assert done.returncode == 0, told(done)
+    assert "Start the daemon" in done.stdout
+    assert "Install the packages" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "remedy"),
+    [("podman-docker", "remove podman-docker, or set DOCKER_HOST"), ("docker-ce-cli", "docker_engine_packages (docker-ce")],
+)
+def test_nothing_is_installed_over_another_package(machine: Machine, package: str, remedy: str) -> None:
+    done = machine(WITHOUT_DAEMON + OF_ANOTHER % {"package": package})
+    assert done.returncode
+    assert f"its docker command (/usr/bin/docker) is of the package {package}, which docker.io would replace" in told(done)
+    assert remedy in told(done)
+    assert "Install the packages" not in done.stdout
+
+
+def test_settings_that_no_daemon_can_read_are_told_in_its_own_words(machine: Machine) -> None:
+    done = machine("echo '{\"live-restore\": tru' >/etc/docker/daemon.json")
+    assert done.returncode
+    assert "/etc/docker/daemon.json on localhost holds no JSON object" in told(done)
+    assert "unable to configure the Docker daemon with file /etc/docker/daemon.json" in told(done)
+    assert "correct it, or move it away" in told(done)
+
+
+def test_settings_that_the_daemon_refuses_are_told_in_its_own_words(machine: Machine) -> None:
+    done = machine('echo \'{"storage-driver": "nonsense"}\' >/etc/docker/daemon.json', start_timeout=5)
+    assert done.returncode
+    assert "nonsense" in told(done).partition("Its last words")[2]
+
+
+def test_the_parser_of_apparmor_comes_with_the_engine(machine: Machine) -> None:
+    """Of a kernel with AppArmor alone."""
+    prepare = f"{WITHOUT_DAEMON}\n{APPARMOR}"
+    assert "Would install docker.io, ca-certificates, apparmor." in told(machine(prepare, "--check"))
+    assert "Would install docker.io, ca-certificates. " in told(machine(WITHOUT_DAEMON, "--check"))
+
+
+@pytest.mark.parametrize(
+    ("release", "says"),
+    [("bullseye", "not supported, since its python3-docker is older"), ("own", "not supported. It knows Debian 12 and 13")],
+)
+def test_a_distribution_that_is_not_supported(machine: Machine, tmp_path: Path, release: str, says: str) -> None:
+    (tmp_path / "os-release").write_text(f'ID=own\nID_LIKE=debian\nPRETTY_NAME="Own 1"\nVERSION_CODENAME={release}\n')
+    done = machine(f"{WITHOUT_DAEMON}\nmount --bind {tmp_path}/os-release $(readlink -f /etc/os-release)", "--check")
+    assert done.returncode
+    assert f"docker_engine does not know the packages of Own 1: {says}" in told(done)
+
+
+def test_locks_of_apt_are_waited_for_and_their_holder_is_named(machine: Machine, tmp_path: Path) -> None:
+    locks = ("/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock")
+    hold = (
+        f"import fcntl, time; held = [open(p, 'w') for p in {locks!r}]; [fcntl.lockf(one, fcntl.LOCK_EX) for one in held]; time.sleep(120)"
+    )
+    mounts = "\n".join(f"touch {tmp_path}/lock{number}; mount --bind {tmp_path}/lock{number} {path}" for number, path in enumerate(locks))
+    done = machine(f"{APPARMOR}\n{mounts}\n{shlex.quote(sys.executable)} -c {shlex.quote(hold)} &\nsleep 1", lock_timeout=3)
+    assert done.returncode
+    assert "The locks of apt are held by python" in told(done)
+    assert "were waited for 3 s (docker_engine_lock_timeout)" in told(done)
