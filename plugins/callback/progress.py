@@ -11,6 +11,8 @@ description:
   - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
     or play is a step of its own.
   - On a terminal the step at work is shown with the time that passes. Elsewhere a step of more than 30 seconds is told every 30 seconds.
+  - What comes from elsewhere, such as messages, differences and names, is printed with control characters spelled out, so that it cannot command the
+    terminal.
   - A failure is printed once. One that a C(rescue) handles is not printed, unless the host failed in the end and nothing else said why.
   - With C(-v) and more the output is that of P(ansible.builtin.default#callback).
 author:
@@ -22,6 +24,7 @@ requirements:
   - Set as C(stdout_callback) in the configuration.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -35,6 +38,8 @@ from typing import Any, TextIO
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.fqcn import add_internal_fqcns
+
+from ..module_utils.common.text import spelled
 
 # What a step is called, by the role and by the first part of the file of its tasks that matches. None: it prints no line of its own.
 STEPS: dict[str, dict[str, str | None]] = {
@@ -59,6 +64,8 @@ _LAST_LINES = 20
 # The actions whose message was written for the reader.
 SPEAKING = add_internal_fqcns(("fail", "assert"))
 DEBUG = add_internal_fqcns(("debug",))
+# What a result of debug holds beside a message and a variable.
+_NOT_SHOWN = frozenset({"changed", "failed", "skipped", "censored", "warnings", "deprecations", "exception"})
 _COLOURS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "changed": C.COLOR_CHANGED}
 
 
@@ -89,6 +96,19 @@ def why(result: Mapping[str, Any]) -> list[str]:
         printed = str(result.get(part) or "").strip().splitlines()
         lines += [f"  | {line}" for line in printed[-_LAST_LINES:]]
     return lines
+
+
+def told(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines of what a task of debug shows: its message, or the value of its variable."""
+    if "msg" in result:
+        message = result["msg"]
+        return [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
+    shown = {name: value for name, value in result.items() if name not in _NOT_SHOWN and not name.startswith(("_", "ansible_"))}
+    if len(shown) > 1:
+        # What the loop is at, unless that is what was asked for.
+        shown.pop(str(result.get("ansible_loop_var")), None)
+    texts = [f"{name}: {json.dumps(value, indent=2, ensure_ascii=False, default=str)}" for name, value in shown.items()]
+    return "\n".join(texts).splitlines()
 
 
 def failures(result: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +156,7 @@ class Alive:
     def begin(self, title: str, began: float) -> None:
         """Tell of a step from now on."""
         with self._turn:
-            self._title, self._began = title, began
+            self._title, self._began = spelled(title), began
         if self._thread is None:
             self._thread = threading.Thread(target=self._tell, daemon=True)
             self._thread.start()
@@ -195,9 +215,13 @@ class CallbackModule(Default):
     def _is_verbose(self) -> bool:
         return bool(self._display.verbosity)
 
+    def _print(self, text: str, color: str | None = None, stderr: bool = False) -> None:
+        """Print what may hold foreign text: the only way from here to the terminal. `color` is put around it here, and is no part of it."""
+        self._display.display(spelled(text), color=color, stderr=stderr)
+
     def _say(self, text: str, color: str | None = None) -> None:
         self._alive.end()
-        self._display.display(text, color=color)
+        self._print(text, color=color)
         if self._title:
             self._alive.begin(self._title, self._began)
 
@@ -213,10 +237,10 @@ class CallbackModule(Default):
         title, self._title = self._title, ""
         if title:
             color = next((_COLOURS[kind] for kind, names in self._notes.items() if names), C.COLOR_OK)
-            self._display.display(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts)), color=color)
+            self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts)), color=color)
         waiting, self._waiting = self._waiting, []
         for text in waiting:
-            self._display.display(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
+            self._print(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
 
     def _note(self, kind: str, host: str) -> None:
         if self._title and host not in self._notes[kind]:
@@ -235,7 +259,7 @@ class CallbackModule(Default):
         self._hosts = [host.name for host in play.get_variable_manager()._inventory.get_hosts(play.hosts)]
         mode = " (a check: nothing is changed)" if play.check_mode else ""
         where = self._hosts[0] if len(self._hosts) == 1 else f"{len(self._hosts)} hosts"
-        self._display.display(f"{play.get_name().strip()}, {where}{mode}")
+        self._print(f"{play.get_name().strip()}, {where}{mode}")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         if self._is_verbose():
@@ -262,8 +286,8 @@ class CallbackModule(Default):
             self._note("changed", host)
         if result.task.action in DEBUG:
             shown = [item for item in found.get("results") or [found] if not item.get("skipped")]
-            for message in (item["msg"] for item in shown if "msg" in item):
-                self._tell(host, [str(line) for line in message] if isinstance(message, list) else str(message).splitlines())
+            for lines in filter(None, map(told, shown)):
+                self._tell(host, lines)
 
     def _tell(self, host: str, lines: list[str]) -> None:
         """Print a message that is for a person: whole where it has lines, folded where it is one long one."""
@@ -350,12 +374,12 @@ class CallbackModule(Default):
         for host in hosts:
             if stats.summarize(host)["failures"] and host not in self._told and host in self._held:
                 self._failure(host, self._held[host])
-        self._display.display("")
+        self._print("")
         width = max(map(len, hosts), default=0)
         seconds = time.monotonic() - self._run_began
         for host in hosts:
             counts = stats.summarize(host)
             state = next((kind for kind in ("unreachable", "failed", "changed") if counts[kind.replace("failed", "failures")]), "unchanged")
             tasks = f"{counts['ok']} tasks, {counts['changed']} changed"
-            self._display.display(f"{host:<{width}}  {state}: {tasks}, {seconds:.1f} s", color=_COLOURS.get(state, C.COLOR_OK))
+            self._print(f"{host:<{width}}  {state}: {tasks}, {seconds:.1f} s", color=_COLOURS.get(state, C.COLOR_OK))
         self._alive.stop()

@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
+from ..module_utils.common.text import visible
 from .variables import secret_texts, secret_variables
 
 _LAST_LINES = 20
@@ -79,7 +80,8 @@ class StageAction(ActionBase):
 
     def tell(self, sentence: str) -> None:
         """Tell a person something while the work goes on."""
-        self._display.display(f"[{self.host()}]: {sentence}")
+        # It may name files of the source, and who holds a lock.
+        self._display.display(f"[{self.host()}]: {visible(sentence)}")
 
     def module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Run a module on the target and return its result; raise Failure where it failed."""

@@ -106,6 +106,12 @@ def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _stand_in(used: list[str], wanted: list[str]) -> str:
+    """Tell what was built on, and in place of what: somebody may have asked for a stand-in by its name."""
+    told = f"STAND-IN, put together on the host, not the official {'image' if len(used) == 1 else 'images'}: {', '.join(used)}"
+    return told if used == wanted else f"{told} in place of {', '.join(wanted)}"
+
+
 def text(record: Mapping[str, Any]) -> str:
     """Return the closing summary of a run."""
     plan, settings, written = record["plan"], _settings(record), record["report"]
@@ -116,17 +122,9 @@ def text(record: Mapping[str, Any]) -> str:
     lines.append(_row("image", f"{plan['image'] or '(not known before the source and the base images are there)'}{size}{user}"))
     base = image.get("base") or {}
     if plan["stand_in"]:
-        wanted = f"{settings.builder_image}, {settings.runtime_image}"
-        lines.append(
-            _row("base", f"STAND-IN, put together on the host, not the official images: {', '.join(plan['bases'])} in place of {wanted}")
-        )
+        lines.append(_row("base", _stand_in(plan["bases"], [settings.builder_image, settings.runtime_image])))
     elif base.get("stand_in"):
-        lines.append(
-            _row(
-                "base",
-                f"STAND-IN, put together on the host, not the official image: {base['reference']} in place of {settings.runtime_image}",
-            )
-        )
+        lines.append(_row("base", _stand_in([base["reference"]], [settings.runtime_image])))
     if build.get("seconds"):
         lines.append(
             _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
 _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
 # What these hold is a secret, as a rule, and everybody can read it in an image.
-_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
+_SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
@@ -168,10 +169,10 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
 def _mapping_of(
     name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
 ) -> Callable[[Any], dict]:
-    """secret: a value may be one, and is not shown; nor is what follows a "=" or ":" in a name, which was meant as a value."""
+    """secret: a value may be one, and is not shown; nor is what follows a "=", a ":" or a blank in a name, which was meant as a value."""
 
     def shown_name(key: Any) -> Any:
-        return re.split("[=:]", key)[0] if secret and isinstance(key, str) else key
+        return re.split(r"[=:\s]", key.lstrip())[0] if secret and isinstance(key, str) else key
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
@@ -250,11 +251,22 @@ def _volume(value: Any) -> str:
     return text
 
 
+def _own_labels(names: Iterable[str], of: str) -> None:
+    """Raise Rejected where labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
+    own = [name for name in names if name.startswith(LABELS) or (of == "images" and name in OWN_LABELS)]
+    if own:
+        raise Rejected(*(f"has the name {name!r}, which this role gives to its {of} itself" for name in own))
+
+
 def _image_labels(value: Any) -> dict[str, str]:
     taken = _mapping_of(_LABEL, _text, allowed="letters, digits and . _ / - are allowed")(value)
-    own = [name for name in taken if name.startswith(LABELS) or name in OWN_LABELS]
-    if own:
-        raise Rejected(*(f"has the name {name!r}, which this role gives to its images itself" for name in own))
+    _own_labels(taken, "images")
+    return taken
+
+
+def _labels(value: Any) -> dict[str, str]:
+    taken = _mapping_of(None, _text, secret=True)(value)
+    _own_labels(taken, "containers")
     return taken
 
 
@@ -450,7 +462,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
         _FILE_NAME, _content, allowed="letters, digits and . _ - are allowed, not starting with a dot", secret=True
     ),
     "volumes": _list_of(_volume),
-    "labels": _mapping_of(None, _text, secret=True),
+    "labels": _labels,
     "network": _matching(_NETWORK, 'write "bridge", "host", "none" or a network\'s name'),
     "networks": _list_of(_matching(_NETWORK, "write a network's name")),
     "restart_policy": _choice(RESTART_POLICIES),
@@ -516,10 +528,13 @@ def _across(settings: dict[str, Any]) -> list[str]:
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
-    secret = [name for name in settings.get("health_headers", ()) if name.lower() in _SECRET_HEADERS]
-    if secret:
+    asked = [name for name, _value in urllib.parse.parse_qsl(settings.get("health_path", "").partition("?")[2], keep_blank_values=True)]
+    for variable, names in (("health_headers", settings.get("health_headers", ())), ("health_path", asked)):
+        secret = [name for name in names if _SECRET_NAME.search(name)]
+        if not secret:
+            continue
         problems.append(
-            f"go_service_health_headers has {', '.join(secret)}, whose value everybody could read in the image. "
+            f"go_service_{variable} has {', '.join(secret)}, whose value everybody could read in the image. "
             "Let the health check ask a path that needs none, or test by a command of the service's own (go_service_health_command)."
         )
     if settings.get("health_command") and (settings.get("health_headers") or settings.get("health_scheme") == "https"):

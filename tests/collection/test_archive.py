@@ -13,7 +13,20 @@ from plays import environment, run
 from projects import Project
 
 # All that may be at the top of an archive. What is new there has to be wanted.
-TOP = {"CHANGELOG.md", "LICENSE", "README.md", "changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"}
+TOP = {
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.ja.md",
+    "README.md",
+    "SECURITY.md",
+    "changelogs",
+    "docs",
+    "examples",
+    "meta",
+    "playbooks",
+    "plugins",
+    "roles",
+}
 GENERATED = {"MANIFEST.json", "FILES.json"}
 LEFT_OUT = {"docs/benchmarks.json"}
 # What lies about in a checkout that is worked in.

@@ -10,6 +10,7 @@ What other programs print (logs of the service, of a build, of the Engine) may q
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import html
@@ -44,6 +45,26 @@ _NUMBER = re.compile(r"\A[0-9]{1,5}\Z|\A[0-9.]+(?:ms|s|m|h|k|mb|gb)?\Z")
 _CREDENTIALS = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*|[^/?#:@]+:(?![0-9]+[/?#]).*)@")
 # What an instruction of a Dockerfile escapes within double quotes.
 _SPECIAL = re.compile(r'([\\"$])')
+# Where a value that is made of several things has a password or a token: each program has a way of its own to write where it connects to, and
+# quotes the password alone. No expression looks back or far ahead: a value may be a file of a megabyte.
+_PASSWORD_PLACES = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        # In one of several URLs: user:password@, or a token alone.
+        r"//[^\s/?#:@]{0,256}:([^\s/?#@]{1,1024})@",
+        r"https?://([^\s/?#:@]{1,1024})@",
+        # user:password@tcp(host:port)/database, :password@host.
+        r"(?:\A|[\s,;|\"'])[^\s/:@,;|\"']{0,256}:([^\s/@,\"']{1,1024})@",
+        # user:password and nothing else.
+        r"\A[^\s/:@=]{1,256}:([^\s/:]{1,1024})\s*\Z",
+        # password=..., "token": "...", secret_key='...'.
+        r"(?:pass|pwd|secret|token|key|credential|auth|signature)[\w.-]{0,40}[\"']?[ \t]?[=:][ \t]?"
+        r"(\"(?:[^\"\\]|\\.){1,1024}\"|'(?:[^'\\]|\\.){1,1024}'|[^\s\"'&;,|#]{1,1024})",
+        # As .netrc has it, and the header Authorization.
+        r"\b(?:password|bearer|basic|token)[ \t]+([^\s\"',;]{1,1024})",
+    )
+)
+_WAYS_TO_ASK = frozenset({"bearer", "basic", "token"})
 # A guess at a value costs this many rounds of SHA-256, about a twentieth of a second.
 _ROUNDS = 100_000
 
@@ -109,14 +130,32 @@ def _texts(settings: Any) -> Iterator[str]:
         yield from str(settings).split(":")
 
 
+def _readings(password: str) -> Iterator[str]:
+    """Yield a password as it stands in a longer value, and as a program reads it there: without quotes and escapes, and out of Base64."""
+    if password[0] in "\"'":
+        password = password[1:-1]
+        yield re.sub(r"\\(.)", r"\1", password)
+        with contextlib.suppress(ValueError):
+            yield str(json.loads(f'"{password}"'))
+    yield password
+    yield urllib.parse.unquote(password)
+    with contextlib.suppress(ValueError):
+        # user:password, as the header Authorization has it.
+        yield base64.b64decode(password, validate=True).decode().partition(":")[2]
+
+
 def _parts(value: str) -> Iterator[str]:
-    """Yield a value, and the password in it where it is a URL: programs quote that alone, too."""
+    """Yield a value, and the passwords and tokens in it where it is made of several things: programs quote those alone, too."""
     yield value
     yield value.strip()
     user, colon, password = credentials(value).partition(":")
     held = password if colon else user
     yield held
     yield urllib.parse.unquote(held)
+    for place in _PASSWORD_PLACES:
+        for found in place.findall(value):
+            if found.lower() not in _WAYS_TO_ASK:
+                yield from _readings(found)
     if "\n" in value:
         # Programs quote a line of a file.
         yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _WHOLE_WORDS)

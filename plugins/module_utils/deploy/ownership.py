@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,11 +51,31 @@ def examine(directory: Path, name: str) -> Record:
         mode = path.lstat().st_mode
         if entry in TREES and not stat.S_ISDIR(mode):
             raise _foreign(path, "is no directory" if not stat.S_ISLNK(mode) else f"is a symbolic link to {os.readlink(path)}")
+        mounted = _mounts_in(path) if entry in TREES else []
+        if mounted:
+            raise Failure(
+                DIRECTORY,
+                f"{mounted[0]} is a mount: what is in it is not this role's, and it is in a tree whose files come and go with the source",
+                f"Unmount it (umount {mounted[0]}), or choose another go_service_work_dir. It was not touched.",
+                UNTOUCHED,
+            )
         if entry in TREES and entry not in record.trees:
             raise _foreign(path, "exists already, and this role did not make it")
         if entry in FILES and not stat.S_ISREG(mode):
             raise _foreign(path, "is no file" if not stat.S_ISLNK(mode) else f"is a symbolic link to {os.readlink(path)}")
     return record
+
+
+def _mounts_in(tree: Path) -> list[str]:
+    """Return where something is mounted at a tree or below it, also another directory of the same file system; none where the system does not tell."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []
+    top = os.path.realpath(tree)
+    # Of a blank and the like the kernel writes the number: https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+    places = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines]
+    return [place for place in places if place == top or place.startswith(f"{top}/")]
 
 
 def has_our_names(directory: Path) -> bool:

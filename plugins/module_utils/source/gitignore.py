@@ -6,10 +6,11 @@ https://git-scm.com/docs/index-format.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..common.files import open_beneath, read_rest
@@ -18,8 +19,9 @@ IGNORE_FILE = ".gitignore"
 _ENTRY = 62  # bytes of an entry of the index before its name
 _EXTENDED = 0x4000
 _CHECKSUM = 20
-# Each more multiplies the time that a match may take; a pattern with more of them matches nothing here.
-_MOST_WILDCARDS = 6
+# Wildcards within a name and over whole directories; and the same where as little as possible is taken.
+_STAR, _DEEP = "[^/]*", "(?:.*/)?"
+_SHORTEST = {_STAR: "[^/]*?", _DEEP: "(?:.*?/)??"}
 _BYTE_ORDER_MARK = "\ufeff".encode().decode("latin-1")
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -53,9 +55,8 @@ class _Rule:
 
 def _regex(pattern: str, anchored: bool) -> str:
     """Translate a pattern as git's wildmatch with WM_PATHNAME does; what is malformed matches nothing. anchored: it is of a path, not of a name."""
-    if len(re.findall(r"\*+", pattern)) > _MOST_WILDCARDS:
-        return r"(?!)"
-    out, at = [], 0
+    out: list[str] = []
+    at = 0
     while at < len(pattern):
         char = pattern[at]
         if char == "*":
@@ -64,9 +65,9 @@ def _regex(pattern: str, anchored: bool) -> str:
             begins = at == 0 or pattern[at - 1] == "/" or (anchored and not set(pattern[:at]) & set("*?[\\"))
             whole = stars > 1 and begins and pattern[at + stars : at + stars + 1] in ("", "/")
             if not whole:
-                out.append("[^/]*")
+                out.append(_STAR)
             elif at + stars < len(pattern):
-                out.append("(?:.*/)?")
+                out.append(_DEEP)
                 stars += 1
             else:
                 out.append(".*")
@@ -85,7 +86,26 @@ def _regex(pattern: str, anchored: bool) -> str:
         else:
             out.append(re.escape(char))
             at += 1
-    return "".join(out)
+    marks = itertools.count()
+    return _joined(out, _DEEP, marks, lambda names: _joined(names, _STAR, marks, "".join))
+
+
+def _joined(parts: Sequence[str], wildcard: str, marks: Iterator[int], join: Callable[[Sequence[str]], str]) -> str:
+    """Return the expression of parts, in which of several equal wildcards each but the last takes the first fit and is not tried again.
+
+    marks: numbers for what an expression refers to; join: makes an expression of what stands between two wildcards. The next wildcard takes whatever is between the first fit and a later one, so
+    that the same paths match; tried again, each wildcard more would multiply the time, and a source could keep a run busy for hours.
+    """
+    between: list[list[str]] = [[]]
+    for part in parts:
+        if part == wildcard:
+            between.append([])
+        else:
+            between[-1].append(part)
+    first, *rest = map(join, between)
+    # Python before 3.11 has no atomic groups: what was looked ahead to is taken as it is.
+    fits = [f"(?=(?P<m{mark}>{_SHORTEST[wildcard]}{text}))(?P=m{mark})" for text, mark in zip(rest[:-1], marks)]
+    return "".join([first, *fits, *(wildcard + text for text in rest[-1:])])
 
 
 def _bracket(pattern: str, at: int) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...module_utils.common.files import read_own
 from ...module_utils.common.names import containers_command
 from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
@@ -20,7 +21,8 @@ from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, W
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
 SCHEMA_VERSION = "1.2"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
-SBOM_SUFFIX = ".sbom.json"
+_SBOM_NAME = ".sbom"
+SBOM_SUFFIX = f"{_SBOM_NAME}.json"
 _SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
 _KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
@@ -36,6 +38,9 @@ WORDS = {
 def paths(root: str, host: str, service: str) -> dict[str, Path]:
     """Where the files of a service's report are: "json", "html" and "sbom"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
+    if name.endswith(_SBOM_NAME):
+        # The report of a service api.sbom would be the bill of materials of the service api.
+        name += "_"
     return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
 
 
@@ -59,14 +64,30 @@ def _file_name(name: str) -> str:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Read a report; None for what is none, as a user's own file in the directory."""
+    """Read a report; None for what is none, as a user's own file in the directory, or one that somebody changed or cut off."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # No pipe is waited for.
+        document = json.loads(read_own(path))
+        whole = document["$schema"] == SCHEMA_ID and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+        return document if whole and _is_whole(document) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    is_report = isinstance(document, dict) and document.get("$schema") == SCHEMA_ID
-    same_format = is_report and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
-    return document if same_format else None
+
+
+def _is_whole(document: Mapping[str, Any]) -> bool:
+    """Say whether a document has what the next report and the page of all reports take from it; raise what a missing part raises."""
+    # What can be compared with itself has all that is compared.
+    changes(document, document)
+    image = document["image"]
+    of_image = [image["digest"], image["id"], image["base"]["digest"], image["base"]["reference"]] if image else []
+    of_entries = [entry["id"] for kind in ("budgets", "checks") for entry in document[kind]]
+    texts = [*(document[name] for name in ("host", "service", "verdict", "summary", "generated_at")), *of_image, *of_entries]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and document["verdict"] in VERDICTS
+        and (not image or isinstance(image["size"], int))
+        and isinstance(document["stand_in"], bool)
+    )
 
 
 def assemble(

@@ -158,6 +158,41 @@ def test_a_warning_and_a_diff_are_shown(tmp_path: Path) -> None:
     assert "(a check: nothing is changed)" in printed
 
 
+def test_debug_shows_a_variable_as_it_shows_a_message(tmp_path: Path) -> None:
+    def show(name: str, **more: Any) -> dict[str, Any]:
+        return {"name": "Show", "ansible.builtin.debug": {"var": name}, **more}
+
+    hidden = show("secret", vars={"secret": "hidden-value"}, no_log=True)
+    one = show("one", vars={"one": "1st"})
+    each = show("item", loop=["2nd", {"a": "3rd"}])
+    other = show("other", vars={"other": "{{ item }}4"}, loop=["th"])
+    _code, printed = run(tmp_path, [one, each, other, hidden])
+    assert 'one: "1st"\n' in printed
+    assert printed.index('item: "2nd"') < printed.index('"a": "3rd"') < printed.index('other: "th4"')
+    assert "hidden" not in printed
+
+
+def test_foreign_text_cannot_command_the_terminal_wherever_it_comes_from(tmp_path: Path) -> None:
+    evil = "\x1b[2J\x1b]0;title\x07\u202e\x9b2J"
+    file = {"name": "Write", "ansible.builtin.copy": {"content": f"{evil}\n", "dest": str(tmp_path / "file"), "mode": "0644"}}
+    show = {"name": "Show", "ansible.builtin.debug": {"var": "item"}, "loop": [evil]}
+    prints = f"{sys.executable} -c 'import sys; print(sys.argv[1]); sys.exit(3)' '{evil}'"
+    tasks = [
+        {"name": f"Look {evil}", "ansible.builtin.ping": {}},
+        say(evil),
+        say([evil, evil]),
+        show,
+        file,
+        command(prints, ignore_errors=True),
+        {"block": [command(prints)], "always": [fail(evil)]},
+    ]
+    _code, printed = run(tmp_path, tasks, "--diff")
+    assert not [character for character in "\x1b\x07\u202e\x9b" if character in printed]
+    for before in ("Look ", "\n", "+", "| "):
+        assert before + r"\x1b[2J\x1b]0;title\x07\u202e\x9b2J" in printed, before
+    assert r'item: "\u001b[2J\u001b]0;title\u0007\u202e\x9b2J"' in printed
+
+
 def test_verbose_it_is_the_output_of_ansible_itself(tmp_path: Path) -> None:
     _code, printed = run(tmp_path, [command("true"), say("x"), fail("no")], "-v")
     assert "TASK [Command] ***" in printed

@@ -106,6 +106,14 @@ def test_a_stand_in_is_never_passed_over(settings: Settings) -> None:
     )
 
 
+def test_a_stand_in_that_was_asked_for_is_in_place_of_nothing(settings: Settings) -> None:
+    bases = ["stand-in/go-builder:1", "stand-in/runtime:1"]
+    asked = settings(builder_image=bases[0], runtime_image=bases[1])
+    assert f"  base      STAND-IN, put together on the host, not the official images: {', '.join(bases)}" in told(
+        asked, {"stand_in": True, "bases": bases}
+    )
+
+
 def test_an_image_that_is_not_known_yet(settings: Settings) -> None:
     assert "  image     (not known before the source and the base images are there)" in told(
         settings(), {"image": "", "build": ["x"], "deploy": ["x"]}

@@ -342,6 +342,7 @@ def test_values_that_go_together(raw: dict[str, Any], changes: dict[str, Any]) -
         ({"health_headers": {"authorization": "x"}}, "go_service_health_headers has authorization, whose value everybody could read"),
         ({"health_command": ["/x"], "health_scheme": "https"}, "go_service_health_command is set, and so is"),
         ({"image_labels": {"go-service.kind": "x"}}, "which this role gives to its images itself"),
+        ({"labels": {"go-service.kind": "x"}}, "which this role gives to its containers itself"),
         ({"image_labels": {"org.opencontainers.image.version": "x"}}, "which this role gives to its images itself"),
     ],
 )
@@ -352,7 +353,8 @@ def test_what_does_not_go_together(settings: Callable[..., Any], changes: dict[s
 
 
 @pytest.mark.parametrize(
-    "value", ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"A": ["hunter2x"]}, 7]
+    "value",
+    ["DB_PASSWORD=hunter2x", ["hunter2x"], {"DB=hunter2x": None}, {"DB: hunter2x": None}, {"DB hunter2x": None}, {"A": ["hunter2x"]}, 7],
 )
 @pytest.mark.parametrize("name", secrets.SECRET)
 def test_wrong_input_is_told_without_its_value(raw: dict[str, Any], name: str, value: Any) -> None:
@@ -668,7 +670,14 @@ def told(raw: dict[str, Any], **changes: Any) -> list[str]:
         ({"numeric_user": True, "uid": "x"}, ["go_service_uid is 'x'"]),
         ({"numeric_user": True, "uid": 5}, []),
         ({"health_headers": {"Cookie": "x", "X-A": "y"}}, ["go_service_health_headers has Cookie, whose value"]),
-        ({"health_headers": {"X-A": "y"}}, []),
+        (
+            {"health_headers": {"X-Api-Key": "x", "X-Vault-Token": "y"}},
+            ["go_service_health_headers has X-Api-Key, X-Vault-Token, whose value"],
+        ),
+        ({"health_headers": {"X-AuthKey": "x"}}, ["go_service_health_headers has X-AuthKey, whose value"]),
+        ({"health_path": "/health?access_token=x"}, ["go_service_health_path has access_token, whose value"]),
+        ({"health_path": "/auth/health?deep=1"}, []),
+        ({"health_headers": {"X-A": "y", "X-Author": "me", "Idempotency-Key": "1"}}, []),
         ({"health_command": ["/x"], "health_headers": {"X-A": "y"}}, ["go_service_health_command is set, and so is"]),
         ({"health_command": ["/x"]}, []),
         ({"health_scheme": "https"}, []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import time
 import urllib.parse
 from collections.abc import Callable
 
@@ -129,6 +130,51 @@ def test_the_password_in_an_address_is_masked_by_itself(settings: Settings) -> N
     )
     told = 'password "hunter@2x" (hunter%402x), remote: https://me:ghp_abcdef@example.com/a.git, me:ghp_abcdef'
     assert not [part for part in ("hunter", "ghp_") if part in secrets.mask(told, hidden)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "root:{}@tcp(127.0.0.1:3306)/db",
+        ":{}@redis:6379",
+        "user:{}",
+        "host=db user=app password={} dbname=x",
+        "host=db password = '{}'",
+        "Server=db;User Id=sa;Password={};",
+        "postgres://db/x?user=app&password={}",
+        "https://a:another-one@one.example,https://b:{}@two.example",
+        "https://one.example|https://{}@two.example",
+        '{{"user": "app", "client_secret": "{}"}}',
+        "Bearer {}",
+        "machine x login u password {}",
+        "LEVEL=info\nAPI_KEY={}\n",
+        "url: https://x.example\ntoken: {} # until May\n",
+    ],
+)
+def test_the_password_in_a_value_that_is_made_of_several_things_is_masked_by_itself(settings: Settings, value: str) -> None:
+    found = secrets.secret_values(vars(settings(secret_files={"A": value.format("q9Zx!Kpw4")})))
+    assert secrets.mask("refused: q9Zx!Kpw4, on host db of app at two.example", found) == "refused: ***, on host db of app at two.example"
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        (json.dumps({"password": 'q9"Zx\\Kü'}), 'q9"Zx\\Kü'),
+        (r"password='q9\'Zx!K'", "q9'Zx!K"),
+        ("https://a:x-y-z@one,https://b:q9%2FZx@two", "q9/Zx"),
+        ("Basic " + base64.b64encode(b"user:q9Zx!Kpw4").decode(), "q9Zx!Kpw4"),
+    ],
+)
+def test_a_password_within_a_value_is_masked_as_a_program_reads_it_there(settings: Settings, value: str, quoted: str) -> None:
+    found = secrets.secret_values(vars(settings(env={"A": value})))
+    assert secrets.mask(f"refused: {quoted}!", found) == "refused: ***!"
+
+
+def test_the_passwords_in_a_long_file_are_soon_found(settings: Settings) -> None:
+    for piece in ("a", "key", ":", "//", "key=", '"', "password ", "a:a@"):
+        began = time.process_time()
+        secrets.secret_values(vars(settings(secret_files={"file": piece * (200_000 // len(piece))})))
+        assert time.process_time() - began < 5, piece
 
 
 @pytest.mark.parametrize("value", ["1", "abc", "true", "info", "8080", "127.0.0.1", "30s", "", "debug", "cat-server", "/srv/files"])

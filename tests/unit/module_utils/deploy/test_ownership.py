@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +22,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import ow
 from fuzzing import EXAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
+from plays import PROJECT, environment
 
 NAME = "api"
 OURS = f"# Dockerfile of {NAME}, written by the Ansible role go_service: x\n"
@@ -52,6 +55,39 @@ def refused(place: Path) -> Failure:
     assert sorted((str(path), path.lstat().st_mode, path.lstat().st_mtime_ns) for path in place.parent.rglob("*")) == before
     assert told[0] == told[1]
     return caught.value
+
+
+MOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import ownership
+place, foreign, where = map(Path, sys.argv[1:])
+subprocess.run(["mount", "--bind", foreign, where], check=True)
+for look in (ownership.examine, ownership.claim):
+    try:
+        print("taken", look(place, place.name).trees)
+    except Failure as failure:
+        print("refused", failure.message, failure.remedy)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "verdict"), [("context", "refused"), ("source/a b", "refused"), ("secrets/x", "refused"), ("of-somebody", "taken")]
+)
+def test_what_is_mounted_into_a_tree_of_the_role_is_refused(place: Path, tmp_path: Path, where: str, verdict: str) -> None:
+    record(place, trees=["context", "secrets", "source"])
+    (place / where).mkdir(parents=True)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "kept").touch()
+    own = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*own, "mount", "--bind", foreign, foreign], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount")
+    look = [*own, sys.executable, "-c", MOUNTED, place, foreign, place / where]
+    told = subprocess.run(look, check=True, capture_output=True, text=True, env=environment(PYTHONPATH=PROJECT / "collections")).stdout
+    assert [line.split()[0] for line in told.splitlines()] == [verdict] * 2
+    assert verdict == "taken" or told.count(f"umount {place / where}") == 2
 
 
 def test_a_look_at_a_directory_that_is_not_there_makes_none(place: Path) -> None:

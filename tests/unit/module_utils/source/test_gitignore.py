@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -274,14 +276,47 @@ def test_each_pattern_matches_what_it_matches_for_git(tmp_path: Path) -> None:
     assert len(known) > len(patterns)
 
 
-def test_a_pattern_with_more_wildcards_than_can_be_matched_in_time_matches_nothing(tmp_path: Path) -> None:
+def test_many_wildcards_match_what_they_match_for_git_and_soon(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
-    (tmp_path / ".gitignore").write_text("*a*b*c*d*e*\n*a*b*c*d*e*f*\n")
+    random_ = random.Random(7)
+    pieces = ["*", "*", "a", "b", "?", "[ab]", "/", "**/", "/**/", "/*/"]
+    # Of what is not there git cannot know whether it is a directory.
+    patterns = {"".join(random_.choices(pieces, k=random_.randint(4, 14))).rstrip("/") or "a" for _number in range(400)}
+    names = ["".join(random_.choices("aab/", k=random_.randint(1, 14))) for _number in range(150)]
+    # A name may not be empty, nor be a file and a directory to git.
+    names = [re.sub("/+", "/", f"x{name}y/").strip("/")[1:-1].strip("/") or "a" for name in names]
+    for number, text in enumerate(sorted(patterns)):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}/.gitignore").write_text(f"{text}\n")
+    asked = [f"{number}/{name}" for number in range(len(patterns)) for name in dict.fromkeys(names)]
+    done = subprocess.run(
+        ["git", "check-ignore", "-z", "--stdin"], cwd=tmp_path, input="\0".join(asked).encode(), capture_output=True, check=True
+    )
+    known = set(filter(None, done.stdout.decode().split("\0")))
     checkout = find_checkout(tmp_path)
-    assert checkout and checkout.ignores("abcde", False)
-    (tmp_path / ".gitignore").write_text("*a*b*c*d*e*f*\n")
+    assert checkout
+    wrong = [(sorted(patterns)[int(path.partition("/")[0])], path) for path in asked if checkout.ignores(path, False) != (path in known)]
+    assert not wrong, "\n".join(map(repr, wrong))
+    assert len(asked) / 20 < len(known) < len(asked)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 60 + "*b", "a" * 255),
+        ("[a-z]*" * 30 + "q", "a" * 255),
+        ("**/a/" * 30 + "q", "a/" * 600 + "p"),
+        ("**/a*/" * 15 + "*q", "aa/" * 600 + "p"),
+        ("*?" * 60 + "b", "a" * 255),
+    ],
+)
+def test_no_pattern_of_a_source_keeps_a_run_busy(tmp_path: Path, pattern: str, path: str) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text(f"/{pattern}\n{pattern}\n")
+    began = time.process_time()
     checkout = find_checkout(tmp_path)
-    assert checkout and not checkout.ignores("abcdef", False)
+    assert checkout and not checkout.ignores(path, False)
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("version", "234")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,46 @@ def test_what_is_no_report_of_this_format_is_not_read(tmp_path: Path, text: str)
     (tmp_path / "api.json").write_text(text.replace("%s", reports.SCHEMA_ID))
     assert reports.read(tmp_path / "api.json") is None
     assert reports.read(tmp_path / "missing.json") is None
+
+
+def test_no_two_services_share_a_file() -> None:
+    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "sbom"]
+    files = [file for name in names for file in reports.paths("/r", "web1", name).values()]
+    assert len(set(files)) == len(files)
+    assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {"api.json", "api.html", "api.sbom.json"}
+    # What is a bill of materials is told by its name alone.
+    assert [file.name for file in files if file.name.endswith(reports.SBOM_SUFFIX)] == [
+        reports.paths("/r", "web1", name)["sbom"].name for name in names
+    ]
+
+
+def test_a_report_that_somebody_changed_or_cut_off_is_not_read(tmp_path: Path) -> None:
+    whole = assemble(RAW["good"])
+    needed = (
+        "$schema",
+        "schema_version",
+        "host",
+        "service",
+        "verdict",
+        "summary",
+        "generated_at",
+        "image",
+        "budgets",
+        "checks",
+        "stand_in",
+    )
+    changed = [{key: value for key, value in whole.items() if key != name} for name in needed]
+    changed += [{**whole, name: value} for name in needed for value in (1, "x", [1], {"a": 1}) if type(value) is not type(whole[name])]
+    changed += [{**whole, "image": {key: value for key, value in whole["image"].items() if key != name}} for name in ("id", "size", "base")]
+    changed += [{**whole, "image": {**whole["image"], "size": "1"}}, {**whole, "verdict": "x"}, {**whole, "checks": [{"id": []}]}]
+    for document in changed:
+        (tmp_path / "api.json").write_text(json.dumps(document))
+        assert reports.read(tmp_path / "api.json") is None, document
+    (tmp_path / "api.json").write_text("[" * 100_000)
+    assert reports.read(tmp_path / "api.json") is None
+    (tmp_path / "api.json").unlink()
+    os.mkfifo(tmp_path / "api.json")
+    assert reports.read(tmp_path / "api.json") is None
 
 
 def test_a_report_with_more_in_it_than_is_known_here_is_read(tmp_path: Path) -> None:
