@@ -119,7 +119,6 @@ class FilterModule:
         return {
             "base_images_archives": choose_archives,
             "base_images_canonical": canonical,
-            "base_images_id": image_id_of,
             "base_images_manifest_names": manifest_names,
             "base_images_names": names_for,
             "base_images_resolve": base_images_resolve,
