@@ -10,7 +10,7 @@
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
 #   make matrix  the unit tests, the main job and the scenario default on each Ansible and Python that is supported; writes README.md's table   (ARGS="--lines 3.13 --parts unit,job")
-#   make lint    ansible-lint, yamllint, ruff, mypy, antsibull's linters, and whether generated documents are up to date
+#   make lint    ansible-lint, yamllint, ruff, mypy, which room imports which, antsibull's linters, and whether generated documents are up to date
 #   make sanity  what Ansible's own tools ask of a collection: antsibull-docs, ansible-test sanity, galaxy-importer
 #   make docs    writes the generated parts of the documents anew
 #   make clean   removes what these commands made in this checkout, and the test machines
@@ -94,6 +94,7 @@ lint: $(READY)
 	"$(BIN)"/ruff check .
 	"$(BIN)"/ruff format --check .
 	MYPYPATH=collections "$(BIN)"/mypy --no-error-summary -p ansible_collections.proven.go_service.plugins
+	"$(BIN)"/python -m pytest -q -p no:cacheprovider tests/unit/project/test_directions.py
 	"$(BIN)"/yamllint --strict .
 	"$(BIN)"/ansible-lint --offline -q
 	"$(BIN)"/antsibull-changelog lint
