@@ -6,7 +6,6 @@ that the target lacks. Peak memory does not grow with the size of the source: fi
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -25,12 +24,12 @@ from ..module_utils.image.ignore import check_embedded, let_back, literal
 from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import FILE, Entry, difference, manifest_digest
 from ..module_utils.image.transfer import write_archive
-from ..module_utils.source.facts import find_source, project_facts
+from ..module_utils.source.facts import project_facts
 from ..module_utils.source.versions import check_builder
 from ..plugin_utils import turn
+from ..plugin_utils.source_place import COLLECTION, directory_on_controller
 from ..plugin_utils.stage_action import StageAction
 
-COLLECTION = Path(__file__).resolve().parents[2]
 TEMPLATES = COLLECTION / "roles/go_service/templates"
 
 
@@ -51,12 +50,6 @@ class ActionModule(StageAction):
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the plan, with the context staged unless nothing has to be done or this is a check."""
         return self._prepare(Settings.from_json(args["settings"]), args.get("base_images") or {}, args["ignored"])
-
-    def _roots(self) -> list[str]:
-        """Return the directories of the controller that a relative source is looked for in: the current one, that of the inventory, that of the
-        playbook and the one above it, and last the collection's own, which has the example."""
-        playbooks = self._task_vars.get("playbook_dir") or "."
-        return [os.getcwd(), *filter(None, [self._task_vars.get("inventory_dir")]), playbooks, f"{playbooks}/..", str(COLLECTION)]
 
     def _module(self, **args: Any) -> dict[str, Any]:
         return self.module(MODULE, args)
@@ -86,7 +79,8 @@ class ActionModule(StageAction):
             common["unfetched"] = unfetched
         elif not settings.image_tag:
             if settings.source_type == "controller":
-                root = find_source(os.path.expanduser(settings.source), self._roots())
+                places = (str(self._task_vars.get(name) or "") for name in ("inventory_dir", "playbook_dir"))
+                root = directory_on_controller(settings.source, *places)
                 project = project_facts(root, settings)
             else:
                 found = self._module(

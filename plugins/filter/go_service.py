@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..plugin_utils import summary
+from ..plugin_utils import source_place, summary
 
 
 class FilterModule:
@@ -15,6 +15,7 @@ class FilterModule:
         """Return the filters."""
         return {
             "sbom": summary.sbom,
+            "file_on_controller": source_place.file_on_controller,
             "failed": summary.failed,
             "failure_text": summary.failure_text,
             "report_document": summary.report_document,

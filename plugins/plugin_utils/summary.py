@@ -12,7 +12,7 @@ from typing import Any
 from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask, secret_values
 from ..module_utils.common.settings import RECREATE, Settings
-from ..module_utils.common.stages import ROLE
+from ..module_utils.common.stages import ROLE, SOURCE
 from ..module_utils.common.text import visible
 
 _WIDTH = 10
@@ -58,7 +58,9 @@ def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str, secr
     if result.get("failure"):
         return {**record, **found, "failure": dict(result["failure"])}
     remedy = "Read what it says, correct the cause, run again; -vvv shows more."
-    failure = Failure(ROLE, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
+    # Until there is a plan, everything is about the source; an image that is asked for by its tag has none.
+    stage = ROLE if record["plan"] or _settings(record).image_tag else SOURCE
+    failure = Failure(stage, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
     hidden = secret_values({**vars(_settings(record)), **secrets}, secrets["address"])
     return {**record, "failure": visible(mask(failure.as_dict(), hidden))}
 

@@ -524,7 +524,7 @@ def _across(settings: dict[str, Any]) -> list[str]:
     is_address = "://" in source or re.match(r"[^/@]+@[^/]+:", source)
     if is_address and source_type != "git":
         problems.append(
-            f"go_service_source (not shown) is an address, but go_service_source_type is {source_type!r}. Set it to 'git', or give a directory."
+            f"go_service_source (not shown) is an address, but go_service_source_type is {source_type!r}. Set it to 'git', or give a path."
         )
     if source.startswith("-") and settings.get("source_type") == "git":
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,10 @@ def play(
     hosts: Mapping[str, Mapping[str, Any]],
     variables: Mapping[str, Any],
     strategy: str = "free",
+    *,
+    options: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run tasks on hosts, with variables for all; directory: where everything of the run is."""
+    """Run tasks on hosts, with variables for all; directory: where everything of the run is; options: of the command."""
     common = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
@@ -81,4 +83,4 @@ def play(
         ANSIBLE_FORKS="8",
         ANSIBLE_HOME=directory / "controller",
     )
-    return ansible_playbook("-i", directory / "inventory.json", directory / "play.yml", cwd=directory, env=env)
+    return ansible_playbook(*options, "-i", directory / "inventory.json", directory / "play.yml", cwd=directory, env=env)

@@ -48,17 +48,20 @@ def assert_caught(violation: Violation) -> None:
     make, asked, caught, words = violation
     results = judge.evaluate(make(), samples.expected(**asked), {})
     failing = [item for item in results if item.verdict == "fail"]
-    assert {item.id for item in failing} == caught
+    found = {item.id for item in failing}
+    assert found == caught, f"the violation is caught by {sorted(found)}, and VIOLATIONS says {sorted(caught)}"
     assert judge.verdict(results) == "fail"
-    assert words in " ".join(f"{item.measured} {item.reason}" for item in failing)
-    assert all(item.remedy and item.reason for item in failing)
+    said = " ".join(f"{item.measured} {item.reason}" for item in failing)
+    assert words in said, f"VIOLATIONS wants the words {words!r}, and the checks say {said!r}"
+    assert all(item.remedy and item.reason for item in failing), "a check that fails says neither why nor what to do"
     assert all(item.id in sentence for item, sentence in zip(failing, judge.failures(results)))
 
 
 def assert_all_provoked(group: Group, violations: Mapping[str, Violation], *elsewhere: str) -> None:
     """Insist that no check is without a test that makes it fail; elsewhere: those that have another test."""
     provoked = set(elsewhere).union(*(caught for _make, _asked, caught, _words in violations.values()))
-    assert {check.id for check in group.checks} <= provoked
+    without = sorted({check.id for check in group.checks} - provoked)
+    assert not without, f"no test makes these checks fail: {without}; write an entry of VIOLATIONS in this test file for each"
 
 
 def judged(answers: dict | None, name: str = "hadolint", **asked) -> CheckResult:

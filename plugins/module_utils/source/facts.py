@@ -75,12 +75,13 @@ def _check_local_modules(project: GoProject, root: Path) -> None:
             )
 
 
-def find_source(directory: str, candidates: list[str]) -> Path:
-    """Return the first existing directory of `directory` below the candidates; raise SourceError naming all tried."""
-    tried = [directory] if posixpath.isabs(directory) else [posixpath.normpath(posixpath.join(base, directory)) for base in candidates]
+def find_source(source: str, candidates: list[str], *, file: bool = False) -> Path:
+    """Return the first existing directory of `source` below the candidates, or file; raise SourceError naming all tried."""
+    tried = [source] if posixpath.isabs(source) else [posixpath.normpath(posixpath.join(base, source)) for base in candidates]
     for path in dict.fromkeys(tried):
-        if Path(path).is_dir():
+        if Path(path).is_file() if file else Path(path).is_dir():
             return Path(path)
-    files = [path for path in tried if Path(path).exists()]
-    problem = f"{files[0]} is not a directory" if files else f"no such directory: {', '.join(dict.fromkeys(tried))}"
-    raise SourceError(problem, "Set go_service_source to the directory that holds the service's source.", "go_service_source")
+    others = [path for path in tried if Path(path).exists()]
+    kind = "file" if file else "directory"
+    problem = f"{others[0]} is not a {kind}" if others else f"no such {kind}: {', '.join(dict.fromkeys(tried))}"
+    raise SourceError(problem, f"Set go_service_source to the {kind} that holds the service's source.", "go_service_source")

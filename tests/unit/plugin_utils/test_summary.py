@@ -159,6 +159,18 @@ def test_a_task_that_is_no_stage_fails_with_all_three_parts_as_well(settings: Se
     assert lines[2].startswith("What to do: ")
 
 
+@pytest.mark.parametrize(
+    ("plan", "image_tag", "stage"),
+    [({}, "", "source"), ({}, "previous", "role"), (PLAN, "", "role")],
+    ids=["before the plan", "of an image without a source", "after the plan"],
+)
+def test_a_task_that_is_no_stage_is_one_of_the_source_until_there_is_a_plan(
+    settings: Settings, plan: dict[str, Any], image_tag: str, stage: str
+) -> None:
+    begun = {**record(settings(image_tag=image_tag)), "plan": plan}
+    assert summary.failed(begun, {"failed": True, "msg": "x"}, "Unpack", {"address": ""})["failure"]["stage"] == stage
+
+
 def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
     result = {"failed": True, "msg": "x", "failure": FAILURE, "verify": {"sbom": {"a": 1}}}
     failed = summary.failed(record(settings()), result, "x", {"address": ""})

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets, settings
-from ansible_collections.proven.go_service.plugins.plugin_utils import variables
+from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
 # Type of the specs -> type of the setting; and the types of settings that are read further.
@@ -133,7 +133,52 @@ def test_each_type_of_source_has_a_directory_and_no_file_is_of_another_type(role
     assert tuple(directories) == variables.SOURCE_TYPES, (
         "__go_service_source_directories of roles/go_service/vars/main.yml and SOURCE_TYPES of plugin_utils/variables.py are not the same"
     )
-    assert {path.stem for path in (role / "tasks/sources").glob("*.yml")} <= set(variables.SOURCE_TYPES)
+    brought = {path.stem for path in (role / "tasks/sources").glob("*.yml")}
+    unknown = brought - set(variables.SOURCE_TYPES)
+    assert not unknown, (
+        f"roles/go_service/tasks/sources has {sorted(unknown)}, which SOURCE_TYPES of plugin_utils/variables.py does not name"
+    )
+    for name, directory in directories.items():
+        assert ("work_dir" in directory) == (name in brought), (
+            f"a source is brought to the service's own directory (work_dir) by roles/go_service/tasks/sources/{name}.yml, and to no other: "
+            f"write that file, or correct {name} of __go_service_source_directories in roles/go_service/vars/main.yml"
+        )
+
+
+def test_what_brings_a_source_tells_a_check_whether_it_is_there(role: Path) -> None:
+    for path in (role / "tasks/sources").glob("*.yml"):
+        registered = [task["register"] for task in yaml.safe_load(path.read_text()) if "register" in task]
+        assert registered.count("__go_service_fetched") == 1, (
+            f"one task of roles/go_service/tasks/sources/{path.name} registers __go_service_fetched: the one that is changed in a check "
+            "where the source on the host is not the one that a run would see"
+        )
+
+
+def test_each_type_of_source_is_explained(role: Path, specs: Mapping[str, Any]) -> None:
+    comment = (role / "defaults/main.yml").read_text().partition("\ngo_service_source_type:")[0].rpartition("\n\n")[2]
+    declared = specs["main"]["options"]["go_service_source_type"]
+    texts = {
+        "the description of go_service_source_type in meta/argument_specs.yml": declared["description"],
+        "the comment above go_service_source_type in defaults/main.yml": comment,
+    }
+    for where, text in texts.items():
+        lacking = [name for name in variables.SOURCE_TYPES if f'"{name}": ' not in text]
+        assert not lacking, f"{where} does not say what these mean: {lacking}"
+
+
+@pytest.mark.parametrize("name", variables.FIELDS)
+def test_a_variable_whose_values_are_not_shown_is_known_as_a_secret_one_and_the_other_way_round(name: str) -> None:
+    shown = True
+    try:
+        variables.FIELDS[name]({"A": ["canary"]})
+    except units.Rejected as rejected:
+        shown = "(not shown)" not in str(rejected.args)
+    assert shown or name in secrets.SECRET, (
+        f"{name} has secret=True in FIELDS of plugin_utils/variables.py, but is not in SECRET of common/secrets.py"
+    )
+    assert not shown or name not in secrets.SECRET, (
+        f"{name} is in SECRET of common/secrets.py, but FIELDS of plugin_utils/variables.py shows a wrong value of it: give its _mapping_of secret=True"
+    )
 
 
 def test_every_default_is_explained_where_it_stands(role: Path, defaults: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ SECRET = {
 
 def test_what_everybody_may_see_has_names_alone(settings: Settings) -> None:
     shown = secrets.conceal(settings(**SECRET))
-    assert [list(getattr(shown, kind)) for kind in secrets.SECRET] == [["A"], ["B"], ["C"], ["d"], ["e.txt"]]
+    assert [list(getattr(shown, kind)) for kind in SECRET] == [["A"], ["B"], ["C"], ["d"], ["e.txt"]]
     assert not [value for value in ("p4", "builder-key", "c-arg", "d-label") if value in json.dumps(shown.as_json())]
 
 

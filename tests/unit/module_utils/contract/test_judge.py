@@ -106,3 +106,13 @@ def test_the_checks_of_every_file_are_judged():
         module = importlib.import_module(f"{judge.__package__}.checks.{path.stem}")
         for check in getattr(module, "GROUP", Group("none")).checks:
             assert check.id in judge.CHECKS, f"{check.id} is never judged: enter {path.stem}.GROUP in _GROUPS of contract/judge.py"
+
+
+def test_the_checks_of_every_file_are_held_to_have_a_violation():
+    """The test file of a file of checks insists that each of them is made to fail. The linters' and the scanners' checks have tests of another form."""
+    for path in sorted(Path(judge.__file__).parent.joinpath("checks").glob("*.py")):
+        test = Path(__file__).with_name("checks") / f"test_{path.stem}.py"
+        if path.stem in ("__init__", "belongings", "dockerfile", "supply_chain") or not test.exists():
+            continue  # A test file that is missing: tests/unit/project/test_mirror.py.
+        wanted = f"assert_all_provoked({path.stem}.GROUP, VIOLATIONS"
+        assert wanted in test.read_text(encoding="utf-8"), f"checks/{test.name} lacks a test with {wanted}), as its neighbours have"

@@ -16,11 +16,11 @@ def test_registry():
     """Every check is complete, and every rule that is listed is answered by a check."""
     for item in judge.CHECKS.values():
         assert item.about
-        assert item.remedy.endswith((".", "?"))
+        assert item.remedy.endswith((".", "?")), f"the remedy of {item.id} is no whole sentence: it ends without a full stop"
         assert item.group in GROUPS
         assert item.severity in SEVERITIES
     used = {rule for item in judge.CHECKS.values() for rule in item.rules}
-    assert used == set(rules.RULES)
+    assert used == set(rules.RULES), f"no check answers to these rules of contract/rules.py: {sorted(set(rules.RULES) - used)}"
     assert {rule.partition(" ")[0] for rule in used} == set(rules.SOURCES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,23 @@ NOW = {
     "runtime_image": "alpine:3.24",
     "memory": "64m",
 }
+
+# Settings of which an image that is returned to is held to today's, or to none: they are the container's, the host's, the build's or the run's.
+TODAYS = """
+    name source source_type source_version module_dir main_package version builder_image builder build_tags ldflags
+    run_tests build_args build_env build_network build_timeout dockerignore context_limit_mb publish args env
+    secret_files volumes labels network networks restart_policy memory cpus pids_limit read_only tmpfs cap_drop
+    cap_add log_max_size log_max_file stop_timeout image_tag deploy_strategy start_timeout stable_seconds keep_images
+    lock_timeout work_dir budget_warn_only report_dir
+""".split()  # noqa: SIM905 - a list of literals would be a page long
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(typed.Settings)])
+def test_of_every_setting_it_is_said_whether_an_image_keeps_it(name: str) -> None:
+    assert (name in earlier.BUILT_WITH) != (name in TODAYS), (
+        f"{name} belongs into one of two lists: BUILT_WITH of plugins/module_utils/deploy/earlier.py where it decides what the image is or is held "
+        "to, so that an image that is returned to keeps it, or else TODAYS of this file"
+    )
 
 
 def image_of(settings: typed.Settings, **config: Any) -> dict[str, Any]:

@@ -102,3 +102,13 @@ def test_a_source_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "api.tar").touch()
     with pytest.raises(errors.SourceError, match=r"api\.tar is not a directory"):
         facts.find_source("api.tar", [str(tmp_path / "none"), str(tmp_path)])
+
+
+def test_a_source_that_has_to_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "one/api.tar").mkdir(parents=True)
+    (tmp_path / "api.tar").touch()
+    assert facts.find_source("api.tar", [str(tmp_path / "one"), str(tmp_path)], file=True) == tmp_path / "api.tar"
+    with pytest.raises(errors.SourceError, match=r"one/api\.tar is not a file"):
+        facts.find_source("api.tar", [str(tmp_path / "none"), str(tmp_path / "one")], file=True)
+    with pytest.raises(errors.SourceError, match=r"no such file: .*/none/api\.tar"):
+        facts.find_source("api.tar", [str(tmp_path / "none")], file=True)
