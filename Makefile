@@ -110,7 +110,7 @@ mutants: $(READY) $(MUTANTS)/bin/cosmic-ray
 
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	"$(BIN)"/python -m pytest tests $(ARGS)
+	"$(BIN)"/python -m pytest tests --durations=15 $(ARGS)
 
 crash: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

@@ -145,6 +145,8 @@ def test_ports_networks_labels_and_the_stop_signal(deploy: Run, port: int) -> No
         "stop_timeout": 20,
         "image_labels": {"com.example.team": 'a "b" $c'},
     }
+    # A run that was killed may have left it.
+    subprocess.run(["docker", "network", "rm", network], capture_output=True, check=False)
     assert f"there is no network {network}" in deploy(**asked, succeeds=False)
     docker("network", "create", network)
     try:
