@@ -154,16 +154,17 @@ def test_what_brings_a_source_tells_a_check_whether_it_is_there(role: Path) -> N
         )
 
 
-def test_each_type_of_source_is_explained(role: Path, specs: Mapping[str, Any]) -> None:
-    comment = (role / "defaults/main.yml").read_text().partition("\ngo_service_source_type:")[0].rpartition("\n\n")[2]
-    declared = specs["main"]["options"]["go_service_source_type"]
+@pytest.mark.parametrize("name", ["source_type", "builder", "restart_policy"])
+def test_what_a_choice_means_is_said_in_the_specs_and_in_the_defaults(role: Path, specs: Mapping[str, Any], name: str) -> None:
+    option = specs["main"]["options"][variables.PREFIX + name]
+    comment = (role / "defaults/main.yml").read_text().partition(f"\n{variables.PREFIX}{name}:")[0].rpartition("\n\n")[2]
     texts = {
-        "the description of go_service_source_type in meta/argument_specs.yml": declared["description"],
-        "the comment above go_service_source_type in defaults/main.yml": comment,
+        "the description in meta/argument_specs.yml": option["description"],
+        "the comment in defaults/main.yml": comment,
     }
     for where, text in texts.items():
-        lacking = [name for name in variables.SOURCE_TYPES if f'"{name}": ' not in text]
-        assert not lacking, f"{where} does not say what these mean: {lacking}"
+        lacking = [choice for choice in option["choices"] if f'"{choice}"' not in text]
+        assert not lacking, f"{where} of {variables.PREFIX}{name} does not say what these mean: {lacking}"
 
 
 @pytest.mark.parametrize("name", variables.FIELDS)
