@@ -68,7 +68,7 @@ SUBJECTS = (
     Subject(f"{DEPLOY}/swap.py", further=(f"{DEPLOY}/test_recovery.py",), engine=(f"{DEPLOY}/test_swap.py",)),
     Subject(f"{DEPLOY}/images.py"),
     Subject(f"{DEPLOY}/ownership.py"),
-    *(Subject(f"{DEPLOY}/{name}.py") for name in ("earlier", "history", "judgement", "port", "recovery", "secret_files")),
+    *(Subject(f"{DEPLOY}/{name}.py") for name in ("earlier", "history", "judgement", "port", "recovery")),
     *(Subject(f"module_utils/image/{name}.py") for name in ("ignore", "leftovers", "manifest")),
     *(Subject(f"module_utils/source/{name}.py") for name in ("address", "gitignore")),
     *(Subject(f"module_utils/common/{name}.py") for name in ("places", "secrets", "settings")),

@@ -36,8 +36,8 @@ def test_both_versions_of_control_groups_are_read(tmp_path: Path, written: str, 
 
 @pytest.mark.engine
 def test_a_limit_of_processes_that_is_too_small_is_named(engine: Engine, web: str, settings: Callable[..., dict[str, Any]]) -> None:
-    # It starts no process of its own; the health test is one.
-    command = ["exec sleep 60"]
+    # Its first process stays alive, and tries to have another one all the time.
+    command = ["exec awk 'BEGIN { while (1) system(\"true\") }'"]
     wanted = settings(name="utest-limits", publish="", args=command, pids_limit=1, start_timeout=2, stable_seconds=0, stop_timeout=0)
     with pytest.raises(Failure) as caught:
         candidates.prove_candidate(engine, wanted, web, str)

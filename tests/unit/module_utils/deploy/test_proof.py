@@ -67,7 +67,7 @@ def test_a_further_port_that_nothing_listens_on(clean: Engine, service: Callable
 def test_a_port_for_datagrams(clean: Engine, service: Callable[..., typed.Settings], web: str) -> None:
     """What is sent to it on this machine comes back from the service."""
     port = free_port()
-    wanted = service("udpsvd -E 0.0.0.0 5353 cat & exec httpd -f -p 8080 -h /srv", publish_more=[f"127.0.0.1:{port}:5353/udp"])
+    wanted = service("nc -u -l -p 5353 -e cat & exec httpd -f -p 8080 -h /srv", publish_more=[f"127.0.0.1:{port}:5353/udp"])
     made = clean.create(wanted.name, create_body(wanted, web, clean.api_version))
     clean.start(made)
     proofs.prove_by_test(clean, made, 3, 10, 0)
