@@ -20,7 +20,6 @@ WITHOUT = {
     "module_utils/contract/rules.py": "words alone; test_registry.py holds the checks to them",
     "module_utils/contract/checks/belongings.py": "asked by the checks of files.py, binary.py and budgets.py, whose violations are its tests",
     "module_utils/contract/evidence/model.py": "records; test_collect.py tests what they say of an image",
-    "module_utils/deploy/secret_files.py": "a volume that the Engine writes for containers, whole deploys of them: tests/test_abilities.py",
     "module_utils/image/errors.py": "messages; test_manifest.py and test_transfer.py look for them",
     "module_utils/record/verification.py": "puts together what the rooms below it do, on a real Engine: runs/",
     "module_utils/source/errors.py": "messages, which every test of a wrong source looks for",
