@@ -24,6 +24,7 @@ requirements:
   - Set as C(stdout_callback) in the configuration.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, TextIO
 
@@ -191,6 +192,26 @@ class Alive:
         os.write(self._out.fileno(), text.encode(self._out.encoding or "utf-8", "replace"))
 
 
+def unless_verbose(event: Callable[..., None]) -> Callable[..., None]:
+    """Have Ansible's own callback take an event where `-v` asks for its output."""
+
+    @functools.wraps(event)
+    def either(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
+        (getattr(Default, event.__name__) if self._display.verbosity else event)(self, *args, **kwargs)
+
+    return either
+
+
+def _nothing(name: str) -> Callable[..., None]:
+    """Return what prints nothing of an event unless `-v` asks for it."""
+
+    def event(self: CallbackModule, *_args: Any, **_kwargs: Any) -> None:
+        pass
+
+    event.__name__ = name
+    return unless_verbose(event)
+
+
 class CallbackModule(Default):
     """See DOCUMENTATION."""
 
@@ -211,9 +232,6 @@ class CallbackModule(Default):
         self._told: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------------------- steps
-
-    def _is_verbose(self) -> bool:
-        return bool(self._display.verbosity)
 
     def _print(self, text: str, color: str | None = None, stderr: bool = False) -> None:
         """Print what may hold foreign text: the only way from here to the terminal. `color` is put around it here, and is no part of it."""
@@ -251,9 +269,8 @@ class CallbackModule(Default):
 
     # ------------------------------------------------------------------------------------------------------------ events
 
+    @unless_verbose
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        if self._is_verbose():
-            return super().v2_playbook_on_play_start(play)
         self._end_step()
         self._play = play
         self._hosts = [host.name for host in play.get_variable_manager()._inventory.get_hosts(play.hosts)]
@@ -261,25 +278,20 @@ class CallbackModule(Default):
         where = self._hosts[0] if len(self._hosts) == 1 else f"{len(self._hosts)} hosts"
         self._print(f"{play.get_name().strip()}, {where}{mode}")
 
+    @unless_verbose
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        if self._is_verbose():
-            return super().v2_playbook_on_task_start(task, is_conditional)
         self._last_task_name = task.get_name().strip()
         role = task._role.get_name() if task._role else ""
         self._step(step_of(role, str(task.get_path() or ""), self._last_task_name))
 
+    @unless_verbose
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        if self._is_verbose():
-            return super().v2_playbook_on_handler_task_start(task)
         self.v2_playbook_on_task_start(task, False)
 
-    def v2_playbook_on_include(self, included_file: Any) -> None:
-        if self._is_verbose():
-            super().v2_playbook_on_include(included_file)
+    v2_playbook_on_include = _nothing("v2_playbook_on_include")
 
+    @unless_verbose
     def v2_runner_on_ok(self, result: Any) -> None:
-        if self._is_verbose():
-            return super().v2_runner_on_ok(result)
         host, found = result.host.get_name(), result.result
         self._handle_warnings(found)
         if found.get("changed"):
@@ -298,9 +310,8 @@ class CallbackModule(Default):
             label = f"[{host}] " if len(self._hosts) > 1 else ""
             self._say("\n".join(folded(label + "".join(lines))))
 
+    @unless_verbose
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if self._is_verbose():
-            return super().v2_runner_on_failed(result, ignore_errors)
         if ignore_errors:
             return
         host, found = result.host.get_name(), result.result
@@ -322,37 +333,25 @@ class CallbackModule(Default):
         if not self._title:
             self._end_step()
 
+    @unless_verbose
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        if self._is_verbose():
-            return super().v2_runner_on_unreachable(result)
         host = result.host.get_name()
         self._note("unreachable", host)
         self._told.add(host)
         self._failure(host, ["The host cannot be reached:" if len(self._hosts) > 1 else f"{host} cannot be reached:", *why(result.result)])
 
-    def v2_runner_on_skipped(self, result: Any) -> None:
-        if self._is_verbose():
-            super().v2_runner_on_skipped(result)
+    v2_runner_on_skipped = _nothing("v2_runner_on_skipped")
 
-    def v2_runner_item_on_ok(self, result: Any) -> None:
-        if self._is_verbose():
-            super().v2_runner_item_on_ok(result)
+    v2_runner_item_on_ok = _nothing("v2_runner_item_on_ok")
 
-    def v2_runner_item_on_failed(self, result: Any) -> None:
-        if self._is_verbose():
-            super().v2_runner_item_on_failed(result)
+    v2_runner_item_on_failed = _nothing("v2_runner_item_on_failed")
 
-    def v2_runner_item_on_skipped(self, result: Any) -> None:
-        if self._is_verbose():
-            super().v2_runner_item_on_skipped(result)
+    v2_runner_item_on_skipped = _nothing("v2_runner_item_on_skipped")
 
-    def v2_runner_retry(self, result: Any) -> None:
-        if self._is_verbose():
-            super().v2_runner_retry(result)
+    v2_runner_retry = _nothing("v2_runner_retry")
 
+    @unless_verbose
     def v2_on_file_diff(self, result: Any) -> None:
-        if self._is_verbose():
-            return super().v2_on_file_diff(result)
         for found in result.result.get("results") or [result.result]:
             diff = self._get_diff(found["diff"]) if found.get("diff") and found.get("changed") else ""
             if diff:
@@ -361,14 +360,10 @@ class CallbackModule(Default):
     def v2_playbook_on_no_hosts_matched(self) -> None:
         self._say("No host of the inventory is meant by this play.", color=C.COLOR_SKIP)
 
-    def v2_playbook_on_no_hosts_remaining(self) -> None:
-        if self._is_verbose():
-            super().v2_playbook_on_no_hosts_remaining()
+    v2_playbook_on_no_hosts_remaining = _nothing("v2_playbook_on_no_hosts_remaining")
 
+    @unless_verbose
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        if self._is_verbose():
-            self._alive.stop()
-            return super().v2_playbook_on_stats(stats)
         self._end_step()
         hosts = sorted(stats.processed)
         for host in hosts:
