@@ -293,17 +293,13 @@ class Preparation:
 
     def _hints(self, engine: Engine, plan: dict) -> list[str]:
         """Return what a person is told of the Engine before something is deployed on it."""
-        published = self.settings.publish if plan["elsewhere"] else None
-        return [
-            *filter(None, [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]),
-            *(
-                [
-                    f"The service is proven inside of its container; {published} is not asked from here, since the Engine publishes it elsewhere: {plan['elsewhere']}."
-                ]
-                if published
-                else []
-            ),
-        ]
+        hints = [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]
+        if plan["elsewhere"] and self.settings.publish:
+            hints.append(
+                f"The service is proven inside of its container; {self.settings.publish} is not asked from here, since the Engine publishes it elsewhere: "
+                f"{plan['elsewhere']}."
+            )
+        return [hint for hint in hints if hint]
 
     def _remember(self, engine: Engine) -> None:
         """Read what earlier runs did."""
