@@ -123,6 +123,12 @@ def watching(listener: socket.socket) -> Iterator[Watch]:
 def log_socket() -> Iterator[socket.socket]:
     """Return a socket where modules log to; this machine must have no log daemon of its own."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(LOG_SOCKET)
+        except ConnectionRefusedError:
+            # Nobody listens: a run of this test that was killed left it.
+            os.unlink(LOG_SOCKET)
     try:
         listener.bind(LOG_SOCKET)
     except OSError as error:
