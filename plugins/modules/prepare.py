@@ -161,7 +161,8 @@ from ..module_utils.image.manifest import (
     read_manifest,
 )
 from ..module_utils.image.transfer import apply_archive, write_archive
-from ..module_utils.source.facts import find_source, project_facts
+from ..module_utils.source.facts import project_facts
+from ..module_utils.source.finding import find_source
 
 NOT_BUILT = "the image is not built yet"
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..module_utils.source.facts import find_source
+from ..module_utils.source.finding import find_source
 
 COLLECTION = Path(__file__).resolve().parents[2]
 

@@ -1,8 +1,7 @@
-"""A source as the role sees it: found, read, and brought into plain data."""
+"""A source as the role sees it: read, and brought into plain data."""
 
 from __future__ import annotations
 
-import posixpath
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +72,3 @@ def _check_local_modules(project: GoProject, root: Path) -> None:
                 "Bring the module there (a submodule that is not checked out, a directory that git does not have?), or take the line away.",
                 "go_service_source",
             )
-
-
-def find_source(source: str, candidates: list[str], *, file: bool = False) -> Path:
-    """Return the first existing directory of `source` below the candidates, or file; raise SourceError naming all tried."""
-    tried = [source] if posixpath.isabs(source) else [posixpath.normpath(posixpath.join(base, source)) for base in candidates]
-    for path in dict.fromkeys(tried):
-        if Path(path).is_file() if file else Path(path).is_dir():
-            return Path(path)
-    others = [path for path in tried if Path(path).exists()]
-    kind = "file" if file else "directory"
-    problem = f"{others[0]} is not a {kind}" if others else f"no such {kind}: {', '.join(dict.fromkeys(tried))}"
-    raise SourceError(problem, f"Set go_service_source to the {kind} that holds the service's source.", "go_service_source")
