@@ -90,7 +90,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a link that leaves the source": ({"go_service_source": "{{ sources }}/leaving"}, ["link", "/etc/hostname", "outside of the source"]),
     "a context too large": (
         {"go_service_source": "{{ sources }}/large", "go_service_context_limit_mb": 0.01},
-        ["over the limit of 0.01 MB", "dump.sql 0.0 MB", "go_service_context_limit_mb"],
+        ["over the limit of 0.01 MB", "dump.sql 20.0 kB", "go_service_context_limit_mb"],
     ),
     "an invalid pattern": (
         {"go_service_source": "{{ sources }}/good", "go_service_dockerignore": ["[z-a]"]},
