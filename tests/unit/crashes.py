@@ -67,17 +67,19 @@ class Module:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self._warnings: list[str] = []
 
     def exit_json(self, **result: Any) -> None:
         """End well."""
-        raise Ended(**result)
+        raise Ended(warnings=self._warnings, **result)
 
     def fail_json(self, **result: Any) -> None:
         """End as failed."""
-        raise Ended(failed=True, **result)
+        raise Ended(failed=True, warnings=self._warnings, **result)
 
-    def warn(self, _sentence: str) -> None:
-        """Say nothing."""
+    def warn(self, sentence: str) -> None:
+        """Have a sentence in the result, as Ansible does."""
+        self._warnings.append(sentence)
 
 
 def run_module(module: Any, **arguments: Any) -> dict[str, Any]:
