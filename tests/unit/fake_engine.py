@@ -638,7 +638,9 @@ class Rules:
         """Return what a container listens on, as its kernel would tell it (proc(5), /proc/net/tcp)."""
         table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
         for number, port in enumerate(_heard(found)):
-            table += f"   {number}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 {number + 1}\n"
+            table += (
+                f"   {number}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 {number + 1}\n"
+            )
         return table
 
     def _deafen(self, container_id: str) -> None:
