@@ -320,14 +320,13 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "settings": as_proven(settings, image, built),
         }
         settings = params["settings"]
-        was_proven = built.get("proven", False)
         try:
             secret_files.write(engine, settings, reference)
             image_alone = prove(engine, params, known)
-            if not image_alone:
-                built.update({"proven": True, "with": built_with(settings)})
-                past.save(engine)
             if params["prove_only"]:
+                if not image_alone:
+                    built.update({"proven": True, "with": built_with(settings)})
+                    past.save(engine)
                 return False
             progress.at(stages.SWAP)
             with whole():
@@ -336,11 +335,8 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                 except Failure as failure:
                     # Whatever goes wrong from here on, this is what is told, or what is told of what runs.
                     progress.at(failure.stage, failure.still_runs)
-                    # One that failed when it came into service first is none to return to.
-                    built["proven"] = was_proven
-                    with contextlib.suppress(EngineError):
-                        past.save(engine)
                     raise
+                # Now, and not when its candidate was: one that fails when it comes into service first is none to return to.
                 built.update({"proven": True, "with": built_with(settings)})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
