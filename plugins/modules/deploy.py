@@ -117,6 +117,7 @@ failure:
 """
 
 import contextlib
+import functools
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -137,7 +138,7 @@ from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
-from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
+from ..module_utils.deploy.images import MOVING, adopt, builder_stage, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
@@ -145,6 +146,7 @@ from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.engine.records import health_test
 from ..module_utils.record.facts import with_checks
+from ..module_utils.record.modules import ModuleFacts, of_builder_stage
 from ..module_utils.record.verification import ContractBroken, examine, judged, verify
 
 # How many log lines of a container that was restarted are told.
@@ -298,6 +300,12 @@ def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
     return found
 
 
+def modules_in_builder(engine: Engine, name: str, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
+    """Return what the builder's stage of a service says of Go modules, {} where there is none."""
+    stage = builder_stage(engine, name)
+    return of_builder_stage(engine, name, stage, wanted) if stage else {}
+
+
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
     """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
     settings, reference = params["settings"], params["image"]
@@ -318,6 +326,9 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "demands": settings.demands,
             "earlier": is_earlier(settings, image, built),
             "settings": as_proven(settings, image, built),
+            "sbom_before": past.report.get("sbom") or {},
+            # Judged twice, in its own place as well, an image has the same modules.
+            "modules_in_builder": functools.lru_cache(functools.partial(modules_in_builder, engine, name)),
         }
         settings = params["settings"]
         was_proven = built.get("proven", False)

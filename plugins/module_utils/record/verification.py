@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
-from ..common.names import LABEL_DIGEST, OCI
+from ..common.names import LABEL_DIGEST, OCI, service_directory
 from ..common.references import digest_of
 from ..common.secrets import mask, secret_values
 from ..common.settings import Settings
@@ -23,7 +23,7 @@ from ..contract.evidence.model import BinaryFacts, Evidence
 from ..contract.expected import Expected
 from ..contract.names import FAIL
 from ..engine.client import Engine
-from . import sbom
+from . import modules, sbom
 from .facts import facts
 
 # Takes the Engine, the settings, the image's reference and what looks into the candidate; returns the proof, which has `start_seconds`, and what was found.
@@ -44,7 +44,8 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     """Verify an image.
 
     :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `demands`: what is asked of it,
-        as one word.
+        as one word; `sbom_before`: the bill of materials of the run before, {} for none; `modules_in_builder`: asks the service's builder stage
+        about modules, as `modules.gather` wants it.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
@@ -96,7 +97,13 @@ def judged(
         build_cached=bool(params["build"].get("cached")),
     )
     results = judge.evaluate(found, expected, settings.waivers)
-    document = sbom.cyclonedx(found, service=settings.name, base_name=settings.runtime_image, builder=_builder(engine, params["bases"][0]))
+    document = sbom.cyclonedx(
+        found,
+        service=settings.name,
+        base_name=settings.runtime_image,
+        builder=_builder(engine, params["bases"][0]),
+        modules=_modules(params, found),
+    )
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
@@ -111,6 +118,18 @@ def judged(
     if verified["verdict"] == FAIL:
         raise ContractBroken(reference, verified, judge.failures(results))
     return verified
+
+
+def _modules(params: Mapping[str, Any], found: Evidence) -> dict[str, modules.ModuleFacts]:
+    """Return what is known of the modules in the service's executable; params: as `verify` takes them."""
+    settings: Settings = params["settings"]
+    return modules.gather(
+        found.binary.build_info if found.binary else None,
+        # Of an image that is returned to another source may be staged.
+        source=None if params["earlier"] else (service_directory(settings) / "context", settings.module_dir),
+        before=params["sbom_before"],
+        builder_stage=params["modules_in_builder"],
+    )
 
 
 def _without_secrets(binary: BinaryFacts | None, settings: Settings) -> BinaryFacts | None:
