@@ -46,7 +46,7 @@ options:
     elements: str
     required: true
   build:
-    description: How the build of this run went, C(seconds) and C(cached); empty where nothing was built.
+    description: How the build of this run went, C(seconds), C(cached) and C(builder); empty where nothing was built.
     type: dict
     default: {}
   dockerfile:
@@ -92,6 +92,7 @@ verify:
     seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
     sbom: {description: "Bill of materials in CycloneDX JSON.", type: dict}
+    provenance: {description: "In-toto statement of where the image comes from; empty where that is not known any more.", type: dict}
 deploy:
   description: What was done.
   type: dict
@@ -326,6 +327,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "demands": settings.demands,
             "earlier": is_earlier(settings, image, built),
             "settings": as_proven(settings, image, built),
+            "provenance_before": built.get("provenance") or {},
             "sbom_before": past.report.get("sbom") or {},
             # Judged twice, in its own place as well, an image has the same modules.
             "modules_in_builder": functools.lru_cache(functools.partial(modules_in_builder, engine, name)),
@@ -336,7 +338,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             secret_files.write(engine, settings, reference)
             image_alone = prove(engine, params, known)
             if not image_alone:
-                built.update({"proven": True, "with": built_with(settings)})
+                built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
                 past.save(engine)
             if params["prove_only"]:
                 return False
@@ -352,7 +354,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                     with contextlib.suppress(EngineError):
                         past.save(engine)
                     raise
-                built.update({"proven": True, "with": built_with(settings)})
+                built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
                 past.returning = ""
