@@ -615,7 +615,7 @@ def test_what_is_empty_is_told_so(name: str, value: Any) -> None:
         ("work_dir", ["/a", "~/a"], ["a", "./a"]),
         (
             "vulnerability_database",
-            ["/a", "https://vuln.example.com:8/x", "http://[::1]/v1"],
+            ["/a", "/go/pkg/mod/golang.org/x/vulndb@v0.0.0-1-a/data/osv", "https://vuln.example.com:8/x", "http://[::1]/v1"],
             ["a", "ftp://a", "https://u:p@a", "https://", "/a b", "-db"],
         ),
         ("source_version", ["a.b/c-d"], ["-a", "a..b", "a b", "a^", "a~1", "a:b", "a*", "a[", "a\\b", "a?"]),
