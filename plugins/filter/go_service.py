@@ -20,6 +20,8 @@ class FilterModule:
             "failure_text": summary.failure_text,
             "provenance": summary.provenance,
             "report_document": summary.report_document,
+            "outcome": summary.outcome,
+            "services_table": summary.services_table,
             "still_runs": summary.still_runs,
             "summary": summary.text,
         }
