@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// version is set by the build (-ldflags "-X main.version=...").
-var version = "dev"
+// version is what /healthz reports; a build sets another one with (-ldflags "-X main.version=...").
+var version = "1.0.0"
 
 // How long requests in flight may take once the service is asked to stop; Docker kills it after 10 seconds.
 const grace = 8 * time.Second

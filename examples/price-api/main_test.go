@@ -32,7 +32,7 @@ func TestItAnswers(t *testing.T) {
 		status int
 		body   string
 	}{
-		"/healthz":       {200, `{"status":"ok","version":"dev"}`},
+		"/healthz":       {200, `{"status":"ok","version":"1.0.0"}`},
 		"/prices":        {200, `{"items":["cake","tea"]}`},
 		"/prices/tea":    {200, `{"item":"tea","cents":250,"currency":"EUR"}`},
 		"/prices/coffee": {404, `{"error":"there is no such item"}`},

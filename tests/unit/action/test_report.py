@@ -40,7 +40,7 @@ BILL = sbom.cyclonedx(samples.good_evidence(), service="cat-server")
 def test_action_writes(tmp_path):
     """Data, page and bill of materials, readable for all; no change, and no index for one report."""
     result = run(tmp_path, sbom=BILL)
-    assert files(tmp_path) == ["vm1/cat-server.html", "vm1/cat-server.json", "vm1/cat-server.sbom.json"]
+    assert files(tmp_path) == ["vm1/cat-server.html", "vm1/cat-server.json", "vm1/cat-server.junit.xml", "vm1/cat-server.sbom.json"]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "vm1").iterdir()} == {0o600}
     assert (result["changed"], result.get("failed", False), result["verdict"]) == (False, False, "pass")
     assert result["path"] == result["paths"]["html"] == str(tmp_path / "vm1/cat-server.html")
@@ -102,7 +102,7 @@ def test_names_stay_in_the_directory(tmp_path, name):
     root = tmp_path / "reports"
     result = run(root, host=name, service=name)
     assert not result.get("failed")
-    assert len(files(root)) == len(files(tmp_path)) == 2
+    assert len(files(root)) == len(files(tmp_path)) == 3
 
 
 def test_directory_that_cannot_be_made(tmp_path):

@@ -178,6 +178,7 @@ def test_a_name_of_an_inventory_becomes_one_file_name(name: str, file: str) -> N
         "json": f"/reports/{file}/api.json",
         "html": f"/reports/{file}/api.html",
         "sbom": f"/reports/{file}/api.sbom.json",
+        "junit": f"/reports/{file}/api.junit.xml",
     }
     assert reports.paths("/reports", "vm1", name)["json"] == Path(f"/reports/vm1/{file}.json")
 
@@ -202,10 +203,10 @@ def test_what_is_no_report_of_this_format_is_not_read(tmp_path: Path, text: str)
 
 
 def test_no_two_services_share_a_file() -> None:
-    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "sbom"]
+    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "api.junit", "sbom"]
     files = [file for name in names for file in reports.paths("/r", "web1", name).values()]
     assert len(set(files)) == len(files)
-    assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {"api.json", "api.html", "api.sbom.json"}
+    assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {"api.json", "api.html", "api.sbom.json", "api.junit.xml"}
     # What is a bill of materials is told by its name alone.
     assert [file.name for file in files if file.name.endswith(reports.SBOM_SUFFIX)] == [
         reports.paths("/r", "web1", name)["sbom"].name for name in names
