@@ -1,5 +1,6 @@
 # The commands of the project. Each sets up what it needs; `make build` and `make test` start from a fresh machine.
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
+#   make new     a service of your own: looks at its source and writes the inventory that it proposes   (SERVICE=~/src/price-api, ARGS="-e go_service_name=...")
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file, 0: all; ARGS="--only lock --write")
@@ -19,7 +20,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -87,6 +88,10 @@ $(GALAXY): requirements-galaxy.txt | $(READY)
 
 build: $(READY)
 	"$(BIN)"/ansible-playbook playbooks/build.yml $(ARGS)
+
+new: $(READY)
+	@test -n "$(SERVICE)" || { echo 'Name the directory of the source: make new SERVICE=~/src/price-api'; exit 1; }
+	"$(BIN)"/ansible-playbook playbooks/new.yml -e '{"go_service_source": "$(SERVICE)"}' -e '{"new_command": "make build ARGS=\"-i {}\""}' $(ARGS)
 
 test: lint unit scenarios
 

@@ -2,11 +2,11 @@
 
 Options: report (dict, required): what the stages know; its keys are those of `report.assemble`. dir (path, required):
 directory of all reports on the controller; created where it is missing. host (str, required), service (str, required):
-<dir>/<host>/<service>.json, .html, .sbom.json and .provenance.json. still_runs (str, required): what runs now, for a report that cannot be
+<dir>/<host>/<service>.json, .html, .junit.xml, .sbom.json and .provenance.json. still_runs (str, required): what runs now, for a report that cannot be
 written. sbom (dict): the CycloneDX document, provenance (dict): the in-toto statement; without one an
 older one is removed, as it would belong to another image.
 
-Returns: path (str, the page), paths (dict: json, html, sbom, provenance, index), verdict (str), summary (str), checks (list).
+Returns: path (str, the page), paths (dict: json, html, junit, sbom, provenance, index), verdict (str), summary (str), checks (list).
 `changed` is always false: a report describes the host and is no part of its state, so that a run that changed nothing
 says so although its report has a new date. In check mode nothing is written.
 """
@@ -24,7 +24,7 @@ import jinja2
 from ..module_utils.common.failure import Failure
 from ..module_utils.common.files import write_text
 from ..module_utils.common.stages import REPORT
-from ..plugin_utils.report import document, page
+from ..plugin_utils.report import document, junit, page
 from ..plugin_utils.stage_action import StageAction
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
@@ -96,6 +96,7 @@ class ActionModule(StageAction):
             paths["json"].parent.mkdir(parents=True, exist_ok=True)
             write_text(paths["json"], json.dumps(report, indent=1) + "\n", MODE)
             write_text(paths["html"], html, MODE)
+            write_text(paths["junit"], junit.render(report), MODE)
             for kind in document.BESIDE:
                 if args[kind]:
                     write_text(paths[kind], json.dumps(args[kind], indent=1) + "\n", MODE)

@@ -17,12 +17,14 @@ from ...module_utils.common.files import read_own
 from ...module_utils.common.names import containers_command
 from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
+from .trend import continued
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
 SCHEMA_VERSION = "1.3"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
 # Documents beside a report, by their sections in it: <service>.sbom.json.
 BESIDE = ("sbom", "provenance")
+JUNIT_SUFFIX = ".junit.xml"
 _SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
 _KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "checks", "gaps")
@@ -36,13 +38,13 @@ WORDS = {
 
 
 def paths(root: str, host: str, service: str) -> dict[str, Path]:
-    """Where the files of a service's report are: "json", "html", "sbom" and "provenance"."""
+    """Where the files of a service's report are: "json", "html", "junit", "sbom" and "provenance"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
     if name.endswith(tuple(f".{kind}" for kind in BESIDE)):
         # The report of a service api.sbom would be the bill of materials of the service api.
         name += "_"
     beside = {kind: folder / f"{name}.{kind}.json" for kind in BESIDE}
-    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", **beside}
+    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "junit": folder / f"{name}{JUNIT_SUFFIX}", **beside}
 
 
 def is_beside(path: Path) -> bool:
@@ -140,6 +142,7 @@ def assemble(
     document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("ask") or "", failure is not None)
     document["gaps"] = list(raw.get("gaps") or ())
     document["changes"] = changes(document, previous)
+    document["history"] = continued(previous, document)
     document["summary"] = summary(document)
     return document
 

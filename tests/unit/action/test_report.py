@@ -43,6 +43,7 @@ def test_action_writes(tmp_path):
     assert files(tmp_path) == [
         "vm1/cat-server.html",
         "vm1/cat-server.json",
+        "vm1/cat-server.junit.xml",
         "vm1/cat-server.provenance.json",
         "vm1/cat-server.sbom.json",
     ]
@@ -109,7 +110,7 @@ def test_names_stay_in_the_directory(tmp_path, name):
     root = tmp_path / "reports"
     result = run(root, host=name, service=name)
     assert not result.get("failed")
-    assert len(files(root)) == len(files(tmp_path)) == 2
+    assert len(files(root)) == len(files(tmp_path)) == 3
 
 
 def test_directory_that_cannot_be_made(tmp_path):

@@ -179,6 +179,7 @@ def test_a_name_of_an_inventory_becomes_one_file_name(name: str, file: str) -> N
         "html": f"/reports/{file}/api.html",
         "sbom": f"/reports/{file}/api.sbom.json",
         "provenance": f"/reports/{file}/api.provenance.json",
+        "junit": f"/reports/{file}/api.junit.xml",
     }
     assert reports.paths("/reports", "vm1", name)["json"] == Path(f"/reports/vm1/{file}.json")
 
@@ -203,7 +204,7 @@ def test_what_is_no_report_of_this_format_is_not_read(tmp_path: Path, text: str)
 
 
 def test_no_two_services_share_a_file() -> None:
-    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "sbom", "api.provenance", "api.provenance.sbom"]
+    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "api.junit", "sbom", "api.provenance", "api.provenance.sbom"]
     files = [file for name in names for file in reports.paths("/r", "web1", name).values()]
     assert len(set(files)) == len(files)
     assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {
@@ -211,6 +212,7 @@ def test_no_two_services_share_a_file() -> None:
         "api.html",
         "api.sbom.json",
         "api.provenance.json",
+        "api.junit.xml",
     }
     # What lies beside a report is told by its name alone.
     assert [file.name for file in files if reports.is_beside(file)] == [
