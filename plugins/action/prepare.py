@@ -115,7 +115,9 @@ class ActionModule(StageAction):
         if plan["build"] and project.get("cgo_files"):
             self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
         for sentence in project.get("placeholders") or () if plan["build"] else ():
-            self.tell(f"{sentence}, of which the source has hidden files alone: if the rest is generated, as a web page is, generate it before the run.")
+            self.tell(
+                f"{sentence}, of which the source has hidden files alone: if the rest is generated, as a web page is, generate it before the run."
+            )
         staged = plan.pop("staged", [])
         plan.update(
             project=project,

@@ -19,6 +19,7 @@ from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
 from .limits import refused_processes
 from .listening import Ears, any_certificate
+from .pages import page_instead
 from .place import elsewhere
 from .remedies import PIDS, remedy_for
 from .signals import who_ended
@@ -94,6 +95,10 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
         return NotProven(f"{message}: {found}", PIDS, evidence)
     found, remedy = ears.diagnosis(container, "\n".join(tests), near=not elsewhere(engine))
     if not found:
+        page = page_instead(engine, container, "\n".join(tests))
+        if page:
+            remedy = f"Set go_service_health_path to {page}, which the service answers, or to another page that it has."
+            return NotProven(f"{message}: it has no page at the path of its health check, and one at {page}", remedy, evidence)
         return NotProven(message, remedy_for(evidence), evidence)
     # What keeps it from listening, its log alone can tell.
     return NotProven(f"{message}: {found}", remedy if ears.now else remedy_for(logs, remedy), evidence)

@@ -87,7 +87,9 @@ def _check_embed(embed: Embed, root: Path) -> None:
     directory = posixpath.dirname(embed.file)
     # What stands before the first character that means more than itself; of "dist/*" the directory has to be there.
     plain = re.split(r"[*?\[\\]", embed.pattern.removeprefix("all:"), maxsplit=1)[0]
-    place = posixpath.normpath(posixpath.join(directory, plain if plain == embed.pattern.removeprefix("all:") else posixpath.dirname(plain)))
+    place = posixpath.normpath(
+        posixpath.join(directory, plain if plain == embed.pattern.removeprefix("all:") else posixpath.dirname(plain))
+    )
     there = os.path.lexists(root / place)
     page = _package_json(root, directory)
     raise SourceError(

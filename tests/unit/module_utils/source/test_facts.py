@@ -85,28 +85,32 @@ def test_a_profile_beside_the_main_package_is_seen(go_module: Path, settings: Ca
 
 def _embedding(module: Path, pattern: str, files: dict[str, str]) -> Path:
     """Return the module, whose package web embeds a pattern, with files."""
-    page = f"package web\n\nimport \"embed\"\n\n//go:embed {pattern}\nvar page embed.FS\n"
+    page = f'package web\n\nimport "embed"\n\n//go:embed {pattern}\nvar page embed.FS\n'
     main = 'package main\n\nimport _ "example.com/api/web"\n\nfunc main() {}\n'
     return write(module, {"main.go": main, "web/page.go": page, **files})
 
 
 @pytest.mark.parametrize(
-    ("pattern", "files", "words", "remedy"),
+    ("pattern", "files", "told"),
     [
-        ("dist/*", {}, "web/page.go embeds dist/* (//go:embed), and there is no web/dist in the source", "a repository that git fetches"),
-        ("all:dist", {}, "there is no web/dist in", ""),
-        ("index.html", {}, "there is no web/index.html in", ""),
-        ("page-*.html", {"web/other.html": ""}, "nothing in web can be embedded by it", "Links, and"),
-        ("dist", {"web/dist/go.mod": "module example.com/dist\n", "web/dist/a": ""}, "nothing in web/dist can be embedded", "another module"),
-        ("dist/*", {"package.json": "{}"}, "there is no web/dist", "(package.json says how, most often by npm run build)"),
-        ("dist/*", {"package.json": "{}", "web/package.json": "{}"}, "there is no web/dist", "(web/package.json says how"),
-        ("dist/*", {"web/dist/index.html": ""}, "", ""),
+        ("dist/*", {}, ("web/page.go embeds dist/* (//go:embed), and there is no web/dist in the source", "a repository that git fetches")),
+        ("all:dist", {}, ("there is no web/dist in", "")),
+        ("index.html", {}, ("there is no web/index.html in", "")),
+        ("page-*.html", {"web/other.html": ""}, ("nothing in web can be embedded by it", "Links, and")),
+        (
+            "dist",
+            {"web/dist/go.mod": "module example.com/dist\n", "web/dist/a": ""},
+            ("nothing in web/dist can be embedded", "another module"),
+        ),
+        ("dist/*", {"package.json": "{}"}, ("there is no web/dist", "(package.json says how, most often by npm run build)")),
+        ("dist/*", {"package.json": "{}", "web/package.json": "{}"}, ("there is no web/dist", "(web/package.json says how")),
+        ("dist/*", {"web/dist/index.html": ""}, ("", "")),
     ],
 )
 def test_what_is_embedded_and_not_there_is_refused_before_anything_is_downloaded(
-    go: Go, go_module: Path, settings: Callable[..., Settings], pattern: str, files: dict[str, str], words: str, remedy: str
+    go: Go, go_module: Path, settings: Callable[..., Settings], pattern: str, files: dict[str, str], told: tuple[str, str]
 ) -> None:
-    root = _embedding(go_module, pattern, files)
+    root, (words, remedy) = _embedding(go_module, pattern, files), told
     refused = any("EmbedPatterns" in package and package.get("Error") for package in go.packages(root, "./web"))
     assert refused is bool(words)
     if not words:
