@@ -91,26 +91,29 @@ def _embedding(module: Path, pattern: str, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "files", "told"),
+    ("embedded", "told"),
     [
-        ("dist/*", {}, ("web/page.go embeds dist/* (//go:embed), and there is no web/dist in the source", "a repository that git fetches")),
-        ("all:dist", {}, ("there is no web/dist in", "")),
-        ("index.html", {}, ("there is no web/index.html in", "")),
-        ("page-*.html", {"web/other.html": ""}, ("nothing in web can be embedded by it", "Links, and")),
         (
-            "dist",
-            {"web/dist/go.mod": "module example.com/dist\n", "web/dist/a": ""},
+            ("dist/*", {}),
+            ("web/page.go embeds dist/* (//go:embed), and there is no web/dist in the source", "a repository that git fetches"),
+        ),
+        (("all:dist", {}), ("there is no web/dist in", "")),
+        (("index.html", {}), ("there is no web/index.html in", "")),
+        (("page-*.html", {"web/other.html": ""}), ("nothing in web can be embedded by it", "Links, and")),
+        (
+            ("dist", {"web/dist/go.mod": "module example.com/dist\n", "web/dist/a": ""}),
             ("nothing in web/dist can be embedded", "another module"),
         ),
-        ("dist/*", {"package.json": "{}"}, ("there is no web/dist", "(package.json says how, most often by npm run build)")),
-        ("dist/*", {"package.json": "{}", "web/package.json": "{}"}, ("there is no web/dist", "(web/package.json says how")),
-        ("dist/*", {"web/dist/index.html": ""}, ("", "")),
+        (("dist/*", {"package.json": "{}"}), ("there is no web/dist", "(package.json says how, most often by npm run build)")),
+        (("dist/*", {"package.json": "{}", "web/package.json": "{}"}), ("there is no web/dist", "(web/package.json says how")),
+        (("dist/*", {"web/dist/index.html": ""}), ("", "")),
     ],
 )
 def test_what_is_embedded_and_not_there_is_refused_before_anything_is_downloaded(
-    go: Go, go_module: Path, settings: Callable[..., Settings], pattern: str, files: dict[str, str], told: tuple[str, str]
+    go: Go, go_module: Path, settings: Callable[..., Settings], embedded: tuple[str, dict[str, str]], told: tuple[str, str]
 ) -> None:
-    root, (words, remedy) = _embedding(go_module, pattern, files), told
+    (pattern, files), (words, remedy) = embedded, told
+    root = _embedding(go_module, pattern, files)
     refused = any("EmbedPatterns" in package and package.get("Error") for package in go.packages(root, "./web"))
     assert refused is bool(words)
     if not words:
