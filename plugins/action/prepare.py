@@ -104,7 +104,8 @@ class ActionModule(StageAction):
             plan["files"] = len([entry for entry in entries if entry.kind == FILE])
             plan["bytes"] = sum(entry.size for entry in entries)
         if plan["builder_go"] and project:
-            check_builder(project, plan["builder_go"])
+            stand_in = bool((base_images.get(settings.builder_image) or {}).get("stand_in"))
+            check_builder(project, plan["builder_go"], settings.builder_image, stand_in=stand_in)
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         for sentence in plan["hints"]:

@@ -33,7 +33,7 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         with_tests=settings.run_tests,
     )
     if version:
-        check_go_version(project, version)
+        check_go_version(project, version, settings.builder_image)
     _check_local_modules(project, root)
     for embed in project.embeds:
         _check_embed(embed, root)
