@@ -68,7 +68,9 @@ def check_go_version(project: GoProject, builder_version: str, reference: str = 
             f"Set go_service_builder_image to an image with {need}{_newer(reference, project.go_minimum)}, or lower the go line of {file}."
         )
     raise SourceError(
-        f"the {file} of module {project.module_path} needs {need}, the builder has Go {version}", remedy, "go_service_builder_image"
+        f"the {file} of module {project.module_path} needs {need}, the builder has Go {version}",
+        remedy,
+        "base_images_go_version" if stand_in else "go_service_builder_image",
     )
 
 
