@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ LINE_HELD = 0.3
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
 LOG_LINES_READ = 400
+# What the Engine says where a health test met a container that had ended: no reason, but what came of it.
+_ENDED = re.compile(r"cannot exec in a (?:stopped|deleted)|container \S+ is not running", re.I)
 
 
 class NotProven(Problem):
@@ -53,8 +56,9 @@ class Proof:
 
 
 def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
+    """Return what a container's last health tests printed, and the last lines of its log."""
     lines = []
-    for entry in (health(container).get("Log") or [])[-3:]:
+    for entry in [entry for entry in health(container).get("Log") or [] if not _ENDED.search(entry["Output"])][-3:]:
         lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
         lines.append(f"health test: {last_test}")
