@@ -47,6 +47,7 @@ _LARGEST_SECRET = 1 << 20
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DATABASE = re.compile(r"\A(?:/[^\s?#%]*|https?://[A-Za-z0-9\[][^\s@?#]*)\Z")
 _MODE = re.compile(r"\A0?[0-7]{2}[0145]\Z")
 _PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
@@ -487,8 +488,53 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "budget": _budget,
     "budget_warn_only": _list_of(_choice(BUDGETS)),
     "waivers": _mapping_of(None, _reason),
+    "vulnerability_database": _matching(
+        _DATABASE,
+        "write an absolute path on the host, or an address that begins with https:// or http:// and holds no password",
+        empty=True,
+    ),
     "report_dir": lambda value: _text(value, empty=False),
 }
+
+
+# What stands in place of the host's variables, by the names of the settings: one of go_services, and what an entry point says. The last one wins.
+SERVICE, OVERRIDE = "__go_service_of", "__go_service_override"
+
+
+def given(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a host's variables as they are for the service at hand; template: of the action's templar."""
+    merged = dict(variables)
+    for name in (SERVICE, OVERRIDE):
+        for setting, value in (template(variables[name]) if variables.get(name) else {}).items():
+            merged[f"{PREFIX}{setting}"] = value
+    return merged
+
+
+def check_services(services: Any) -> list[str]:
+    """Return the names of go_services; raise InputError with every problem of the list. The values are checked with each service's own input."""
+    if not isinstance(services, (list, tuple)):
+        raise InputError([f"go_services is {_kind(services)}, not a list of mappings, like [{{name: prices, source: ~/src/prices}}]."])
+    problems: list[str] = []
+    names: list[str] = []
+    for number, service in enumerate(services, 1):
+        which = f"service {number} of go_services"
+        if not isinstance(service, Mapping):
+            problems.append(f"{which} is {_kind(service)}, not a mapping, like {{name: prices, source: ~/src/prices}}.")
+            continue
+        name = service.get("name")
+        if not isinstance(name, str) or not name:
+            problems.append(f"{which} has no name. Give each a name, as go_service_name is one.")
+        elif name in names:
+            problems.append(f"{which} has the name {name!r} of service {names.index(name) + 1}. Two services of one host have two names.")
+        names.append(str(name))
+        for key in map(str, service):
+            if key not in FIELDS:
+                plain = key[len(PREFIX) :] if key.startswith(PREFIX) else ""
+                hint = f" (write {plain})" if plain in FIELDS else did_you_mean(key, FIELDS)
+                problems.append(f"{which} has {key}, which is no variable of the role without its {PREFIX}{hint}. Correct or remove it.")
+    if problems:
+        raise InputError(problems)
+    return names
 
 
 def secret_variables(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, dict[str, str]]:
