@@ -127,7 +127,7 @@ from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.secrets import mask, secret_values
 from ..module_utils.common.settings import RECREATE, Settings
-from ..module_utils.common.text import visible
+from ..module_utils.common.text import last_said, visible
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import observe, of_container
 from ..module_utils.contract.evidence.model import Evidence
@@ -208,8 +208,8 @@ def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str
 
 def _told(ended: NotProven, settings: Settings) -> list[str]:
     """Return how the container that was there before ended, and its last words, fit to be shown."""
-    words = [line for line in ended.evidence if line.startswith("log: ")][-SHOWN_LINES:]
-    return visible(mask([ended.message, *words], secret_values(vars(settings))))
+    said = last_said([line[len("log: ") :] for line in ended.evidence if line.startswith("log: ")], SHOWN_LINES)
+    return visible(mask([ended.message, *(f"log: {line}" for line in said)], secret_values(vars(settings))))
 
 
 def put_in_place(
