@@ -140,6 +140,7 @@ from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
+from ..module_utils.deploy.port import HOST
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
@@ -225,8 +226,8 @@ def put_in_place(
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     found = refuse_foreign(engine, settings.name)
-    if not found or not found["State"]["Running"]:
-        # What no container of the service shared with it so far, the new one may not be able to share either.
+    if not found or not found["State"]["Running"] or settings.network == HOST:
+        # What no container of the service shared with it so far, the new one may not be able to share either; the host's ports it cannot.
         drop_candidate(engine, settings)
     service = RunningService(engine, params, known["verify"], image_alone)
     ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None

@@ -501,7 +501,11 @@ def test_on_the_hosts_network_nothing_is_proven_by_the_answers_of_another(
     build(client, "other", "new", f"HEALTHCHECK CMD wget -q --spider http://localhost:{port}/health", base="utest-web:1")
     on_host = {"image_tag": "other", "port": port, "network": "host", "args": [f"httpd -f -p {port} -h /srv"]}
     stubborn = {**on_host, "args": [f"httpd -f -p {port} -h /srv; sleep 600"]}
-    first = play(engine, wanted(**on_host))["deploy"]["container_id"]
+    elsewhere = play(engine, wanted(**{**on_host, "network": "bridge"}))["deploy"]["container_id"]
+    # Its candidate has the port until the new container is to have it.
+    moved = play(engine, wanted(**on_host))["deploy"]
+    assert (moved["action"], moved["old_id"]) == ("replaced", elsewhere)
+    first = moved["container_id"]
     for prove_only in (False, True):
         with pytest.raises(Failure, match=f"a candidate cannot have the port {port} beside") as caught:
             play(engine, wanted(**stubborn), prove_only)
