@@ -134,13 +134,12 @@ from ..module_utils.contract.evidence.model import Evidence
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.deploy import history, ownership, secret_files
-from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
+from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
-from ..module_utils.deploy.port import HOST
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
 from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
@@ -226,8 +225,8 @@ def put_in_place(
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     found = refuse_foreign(engine, settings.name)
-    if not found or not found["State"]["Running"] or settings.network == HOST:
-        # What no container of the service shared with it so far, the new one may not be able to share either; the host's ports it cannot.
+    beside = may_run_on(settings, found)
+    if not beside:
         drop_candidate(engine, settings)
     service = RunningService(engine, params, known["verify"], image_alone)
     ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None
@@ -243,6 +242,9 @@ def put_in_place(
     else:
         try:
             done = swap(engine, settings, body, service.accept)
+        except Failure as failure:
+            failure.remedy = remedy_beside(settings, failure) if beside and not image_alone else failure.remedy
+            raise
         finally:
             known["verify"] = service.verified
         past.container = {"id": done.container_id, "restarts": 0}
