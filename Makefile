@@ -4,6 +4,8 @@
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file, 0: all; ARGS="--only lock --write")
+#   make long    the tests that are a second way to the same end, and too long for make test
+#   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
 #   make engines  the role on Engines of other kinds, each a second daemon, and on machines that are half ready; some minutes, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
@@ -20,7 +22,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit crash engines soak scenarios bench against matrix docs release site clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -96,7 +98,7 @@ new: $(READY)
 
 test: lint unit scenarios
 
-test-all: test sanity engines mutants crash soak
+test-all: test long sanity scan engines mutants crash soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -120,9 +122,18 @@ unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest tests --durations=15 $(ARGS)
 
+long: $(READY)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	"$(BIN)"/python -m pytest tests -m long $(ARGS)
+
 crash: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest -s tests/unit/runs/crash.py $(ARGS)
+
+scan: $(READY)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	"$(BIN)"/python tests/scanners.py
+	"$(BIN)"/python -m pytest tests/scan.py $(ARGS)
 
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

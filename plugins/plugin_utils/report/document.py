@@ -22,12 +22,12 @@ from .trend import continued
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
 SCHEMA_VERSION = "1.3"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
-_SBOM_NAME = ".sbom"
-SBOM_SUFFIX = f"{_SBOM_NAME}.json"
+# Documents beside a report, by their sections in it: <service>.sbom.json.
+BESIDE = ("sbom", "provenance")
 JUNIT_SUFFIX = ".junit.xml"
-_SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
+_SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
-_KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
+_KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "checks", "gaps")
 WORDS = {
     PASS: "Passed",
     WARN: "Passed with warnings",
@@ -38,13 +38,18 @@ WORDS = {
 
 
 def paths(root: str, host: str, service: str) -> dict[str, Path]:
-    """Where the files of a service's report are: "json", "html", "sbom" and "junit"."""
+    """Where the files of a service's report are: "json", "html", "junit", "sbom" and "provenance"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
-    if name.endswith(_SBOM_NAME):
+    if name.endswith(tuple(f".{kind}" for kind in BESIDE)):
         # The report of a service api.sbom would be the bill of materials of the service api.
         name += "_"
-    suffixes = {"json": ".json", "html": ".html", "sbom": SBOM_SUFFIX, "junit": JUNIT_SUFFIX}
-    return {kind: folder / f"{name}{suffix}" for kind, suffix in suffixes.items()}
+    beside = {kind: folder / f"{name}.{kind}.json" for kind in BESIDE}
+    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "junit": folder / f"{name}{JUNIT_SUFFIX}", **beside}
+
+
+def is_beside(path: Path) -> bool:
+    """Say whether a file is none of the reports, but a document beside one."""
+    return path.name.endswith(tuple(f".{kind}.json" for kind in BESIDE))
 
 
 def unwritable(directory: Path) -> str:
@@ -127,8 +132,9 @@ def assemble(
         "failure": _failure(failure),
     }
     document.update({section: raw.get(section) or None for section in _SECTIONS})
-    if document["sbom"]:
-        document["sbom"] = {"path": "", **document["sbom"]}
+    for kind in BESIDE:
+        if document[kind]:
+            document[kind] = {"path": "", **document[kind]}
     document["stand_in"] = bool(raw.get("stand_in") or ((document["image"] or {}).get("base") or {}).get("stand_in"))
     document["budgets"] = [_budget(result) for result in checks if result.get("amount") is not None]
     document["checks"] = checks

@@ -47,6 +47,27 @@ def test_page_of_what_needs_attention():
     assert "It writes its index." in Page(page(assemble(RAW["waived"]))).text
 
 
+@pytest.mark.parametrize(
+    ("strategy", "action", "told"),
+    [
+        ("candidate", "replaced", "Strategy candidate: proven by a candidate beside the old container."),
+        ("candidate", "created", "Strategy candidate: proven by a candidate."),
+        ("recreate", "replaced", "Strategy recreate: proven in the service's place, the old container stopped before."),
+        ("recreate", "kept", "Strategy recreate: proven in the service's place."),
+    ],
+)
+def test_the_strategy_of_a_deploy(strategy, action, told):
+    """How the new version took the old one's place is on the page; of an old container only where there was one."""
+    deploy = {"strategy": strategy, "action": action}
+    assert told in Page(page(assemble({**RAW["good"], "deploy": deploy}))).text
+
+
+@pytest.mark.parametrize("raw", [{**RAW["good"], "deploy": {"action": "replaced"}}, RAW["build failed"]], ids=["earlier", "failed before"])
+def test_no_strategy_where_none_is_known(raw):
+    """A report of an earlier version has none, and a run that failed before its deploy."""
+    assert "Strategy" not in Page(page(assemble(raw))).text
+
+
 def poisoned(value, text):
     """The same document with a text in the place of every text that is not a key word of the format."""
     if isinstance(value, dict):
