@@ -13,6 +13,7 @@ from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
+from .module_access import ARCHIVE, FETCH, instructions, way
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
@@ -126,6 +127,8 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "std_layers": std_layers(project["std_packages"]) if warm else [],
         "module_files": module_files(project) if project["has_requirements"] else [],
         "module_packages": project["module_packages"] if warm else [],
+        "module_download": instructions(way(settings, project)),
+        "modules_archive": ARCHIVE if way(settings, project) == FETCH else "",
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
         # TCP is what a port without a word is.

@@ -49,6 +49,11 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "run_tests": ("yes", True, 1),
     "build_args": ({"REV": 7}, {"REV": "7"}, {"A B": ""}),
     "build_env": ({"GOPROXY": "off"}, {"GOPROXY": "off"}, {"GOPROXY": True}),
+    "build_secrets": (
+        {"git.example.com": {"user": "ci", "token": "t0ken"}, "netrc": "machine a.example.com login b password c"},
+        {"git.example.com": {"user": "ci", "token": "t0ken"}, "netrc": {"netrc": "machine a.example.com login b password c"}},
+        {"git.example.com": "t0ken"},
+    ),
     "build_network": ("host", "host", "--rm"),
     "build_timeout": ("60", 60, 0),
     "dockerignore": (["/web", "!web/dist"], ("/web", "!web/dist"), ["../x"]),
