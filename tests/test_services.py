@@ -151,6 +151,8 @@ def test_service(name: str, tmp_path: Path) -> None:
             assert {path: get(port, path) for path in shape.answers} == {path: (200, text) for path, text in shape.answers.items()}
             assert [get(port, path)[0] for path in shape.absent] == [404] * len(shape.absent)
             assert set(shape.served) <= set(proxy.asked)
+            # tests/machine.yml has built another service before: what both stand on is compiled once.
+            assert ", on the cache" in first
             files, renewed = cached(service)
             # The service's own packages are compiled anew anyway.
             assert files > 1000

@@ -19,6 +19,8 @@ class FilterModule:
             "failed": summary.failed,
             "failure_text": summary.failure_text,
             "report_document": summary.report_document,
+            "outcome": summary.outcome,
+            "services_table": summary.services_table,
             "still_runs": summary.still_runs,
             "summary": summary.text,
         }

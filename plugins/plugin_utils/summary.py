@@ -6,7 +6,7 @@ where its stage had nothing to do, was not reached, or failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
@@ -112,6 +112,26 @@ def _stand_in(used: list[str], wanted: list[str]) -> str:
     """Tell what was built on, and in place of what: somebody may have asked for a stand-in by its name."""
     told = f"STAND-IN, put together on the host, not the official {'image' if len(used) == 1 else 'images'}: {', '.join(used)}"
     return told if used == wanted else f"{told} in place of {', '.join(wanted)}"
+
+
+def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what became of one service of several: a row of `services_table`."""
+    plan, settings, deploy = record["plan"], _settings(record), record["deploy"]
+    done = deploy.get("action") or ("to deploy" if plan.get("deploy") else "unchanged")
+    return {
+        "name": settings.name,
+        "failed": False,
+        "did": done if plan else "done",
+        "image": plan.get("image", ""),
+        "told": plan.get("try_it") or "",
+    }
+
+
+def services_table(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """Return what became of the services of a host, a line each."""
+    rows = [("service", "", "image", "")] + [(row["name"], row["did"], row["image"] or "-", row["told"]) for row in outcomes]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:3], widths)), row[3]]).rstrip() for row in rows)
 
 
 def text(record: Mapping[str, Any]) -> str:

@@ -590,6 +590,46 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# What stands in place of the host's variables, by the names of the settings: one of go_services, and what an entry point says. The last one wins.
+SERVICE, OVERRIDE = "__go_service_of", "__go_service_override"
+
+
+def given(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a host's variables as they are for the service at hand; template: of the action's templar."""
+    merged = dict(variables)
+    for name in (SERVICE, OVERRIDE):
+        for setting, value in (template(variables[name]) if variables.get(name) else {}).items():
+            merged[f"{PREFIX}{setting}"] = value
+    return merged
+
+
+def check_services(services: Any) -> list[str]:
+    """Return the names of go_services; raise InputError with every problem of the list. The values are checked with each service's own input."""
+    if not isinstance(services, (list, tuple)):
+        raise InputError([f"go_services is {_kind(services)}, not a list of mappings, like [{{name: prices, source: ~/src/prices}}]."])
+    problems: list[str] = []
+    names: list[str] = []
+    for number, service in enumerate(services, 1):
+        which = f"service {number} of go_services"
+        if not isinstance(service, Mapping):
+            problems.append(f"{which} is {_kind(service)}, not a mapping, like {{name: prices, source: ~/src/prices}}.")
+            continue
+        name = service.get("name")
+        if not isinstance(name, str) or not name:
+            problems.append(f"{which} has no name. Give each a name, as go_service_name is one.")
+        elif name in names:
+            problems.append(f"{which} has the name {name!r} of service {names.index(name) + 1}. Two services of one host have two names.")
+        names.append(str(name))
+        for key in map(str, service):
+            if key not in FIELDS:
+                plain = key[len(PREFIX) :] if key.startswith(PREFIX) else ""
+                hint = f" (write {plain})" if plain in FIELDS else did_you_mean(key, FIELDS)
+                problems.append(f"{which} has {key}, which is no variable of the role without its {PREFIX}{hint}. Correct or remove it.")
+    if problems:
+        raise InputError(problems)
+    return names
+
+
 def secret_variables(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, dict[str, str]]:
     """Return the values of a host's secret variables. Each action reads them anew: they are part of no result and of no fact.
 

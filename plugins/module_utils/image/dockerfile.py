@@ -34,6 +34,24 @@ _BROUGHT = frozenset(
     """.split()  # noqa: SIM905 - a list of literals would be a page long
 )
 
+# Build tags by which the standard library chooses among its files (its //go:build lines, Go 1.27), beside names of systems and processors.
+_STD_TAGS = re.compile(
+    r"asan|boringcrypto|compiler_bootstrap|debuglog|faketime|fips140.*|gccgo|generate|go1\..*|goexperiment\..*|libfuzzer|math_big_pure_go|msan|netcgo|"
+    r"netgo|nethttpomithttp2|noopt|osusergo|purego|quicbasicnet|race|timetzdata|valgrind"
+)
+# Variables that what is compiled may depend on (https://pkg.go.dev/cmd/go#hdr-Environment_variables), and those of them that say only
+# where modules come from.
+_COMPILERS = re.compile(r"GO.*|CGO_.*|CC|CXX|AR|FC|LD_.*|PATH|PKG_CONFIG.*|HOME|TMPDIR")
+_MODULES = re.compile(r"GO(AUTH|INSECURE|NOPROXY|NOSUMDB|PRIVATE|PROXY|SUMDB|VCS)")
+
+
+def for_compiler(name: str) -> bool:
+    """Say whether what Go makes of the standard library may depend on a variable of the build.
+
+    One that it cannot depend on stands below the layers that services share.
+    """
+    return bool(_COMPILERS.fullmatch(name)) and not _MODULES.fullmatch(name)
+
 
 def std_layers(packages: list[str]) -> list[list[str]]:
     """Return the packages of the standard library that are compiled together, layer by layer, the lowest first.
@@ -115,13 +133,18 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
     if {"-s", "-w"} & set(settings.ldflags.split()):
         # What the linker would drop, the compiler need not make (https://pkg.go.dev/cmd/compile).
         flags.append("-gcflags=all=-dwarf=false")
-    if settings.build_tags:
-        flags.append("-tags=" + ",".join(settings.build_tags))
+    given = {*settings.build_args, *settings.build_env}
+    tags = ["-tags=" + ",".join(settings.build_tags)] if settings.build_tags else []
+    if "GOFLAGS" in given or any(map(_STD_TAGS.fullmatch, settings.build_tags)):
+        flags, tags = [*flags, *tags], []
     for path in (project["module_dir"], project["main_package"], *project["local_modules"], *(asked["src"] for asked in project["files"])):
         if not path.isprintable():
             raise SourceError(f"the path {path!r} has a line break or another character in its name that does not print", "Rename it.")
     return {
         "goflags": " ".join(flags),
+        # What only the service's own packages and its modules are compiled with.
+        "own_goflags": " ".join([*flags, *tags]) if tags else "",
+        "for_compiler": sorted(filter(for_compiler, given)),
         "module_subdir": _workdir(("/" + _prefix(project["module_dir"])).rstrip("/")),
         "vendored": project["vendored"],
         "std_layers": std_layers(project["std_packages"]) if warm else [],

@@ -222,3 +222,19 @@ def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
     assert (report["failure"], report["stand_in"], report["builder"], report["deploy"]) == (FAILURE, False, None, None)
     assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"
+
+
+def test_what_became_of_several_services_is_a_table(settings: Settings) -> None:
+    created = summary.outcome({**record(settings(), {"deploy": ["x"], "image": "cat-server:1"}), "deploy": {"action": "created"}})
+    kept = summary.outcome(record(settings(), {"deploy": [], "image": "cat-server:1", "try_it": "curl http://127.0.0.1:8080/health"}))
+    checked = summary.outcome(record(settings(), {"deploy": ["x"], "image": "cat-server:1"}))
+    removed = summary.outcome({**record(settings()), "plan": {}})
+    failed = {"name": "a", "failed": True, "did": "failed", "image": "", "told": "it ended"}
+    assert summary.services_table([created, kept, checked, removed, failed]).splitlines() == [
+        "service                image",
+        "cat-server  created    cat-server:1",
+        "cat-server  unchanged  cat-server:1  curl http://127.0.0.1:8080/health",
+        "cat-server  to deploy  cat-server:1",
+        "cat-server  done       -",
+        "a           failed     -             it ended",
+    ]

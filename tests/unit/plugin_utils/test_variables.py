@@ -739,3 +739,42 @@ def test_what_is_missing_hides_nothing_that_is_wrong_behind_it(raw: dict[str, An
 )
 def test_a_value_is_shown_where_it_is_one_and_may_be_seen(raw: dict[str, Any], name: str, value: Any, shown: bool) -> None:
     assert (f"go_service_{name} is {value!r}, which " in problem(raw, **{name: value})) is shown
+
+
+@pytest.mark.parametrize(
+    ("services", "told"),
+    [
+        ("prices", ["go_services is a text, not a list"]),
+        ({"prices": {}}, ["go_services is a mapping, not a list"]),
+        (["prices", {"name": "orders"}], ["service 1 of go_services is a text, not a mapping"]),
+        ([{"source": "x"}, {"name": ""}, {"name": 3}], ["service 1 of go_services has no name", "service 2 of", "service 3 of"]),
+        ([{"name": "a"}, {"name": "b"}, {"name": "a"}], ["service 3 of go_services has the name 'a' of service 1"]),
+        (
+            [{"name": "a", "go_service_port": 1}, {"name": "b", "sorce": "x"}],
+            ["has go_service_port,", "(write port)", "has sorce,", "(did you mean source?)"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_services_is_told_all_at_once(services: Any, told: list[str]) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_services(services)
+    assert [word for word in told if word not in str(caught.value)] == []
+
+
+def test_services_may_have_every_variable_of_the_role(defaults: dict[str, Any]) -> None:
+    whole = {name.removeprefix(variables.PREFIX): value for name, value in defaults.items()}
+    assert variables.check_services([{**whole, "name": "a"}, {"name": "b"}]) == ["a", "b"]
+
+
+def test_a_service_of_several_wins_over_what_all_share_and_an_entry_point_over_both() -> None:
+    host = {
+        "go_service_port": 1,
+        "go_service_env": {"A": "1"},
+        "go_service_user": "app",
+        "__go_service_of": "{{ of }}",
+        "__go_service_override": {"user": "x"},
+    }
+    of = {"port": 2, "env": {}, "user": "own"}
+    found = variables.given(host, lambda value: of if value == "{{ of }}" else value)
+    assert {name: found[f"go_service_{name}"] for name in of} == {"port": 2, "env": {}, "user": "x"}
+    assert variables.given({"go_service_port": 1}, str) == {"go_service_port": 1}

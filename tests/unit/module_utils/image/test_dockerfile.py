@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -64,9 +65,68 @@ def test_what_is_compiled_above_the_source(
     assert {key: facts[key] for key in expected} == expected
 
 
-def test_build_tags_are_the_same_in_every_layer(project: dict[str, Any], settings: Callable[..., Settings]) -> None:
-    facts = dockerfile.dockerfile_facts(project, settings(build_tags=["a", "b"]))
-    assert facts["goflags"] == "-trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=a,b"
+FLAGS = "-trimpath -buildvcs=false -gcflags=all=-dwarf=false"
+
+
+@pytest.mark.parametrize(
+    ("given", "shared", "own"),
+    [
+        ({"build_tags": ["a", "b"]}, "", " -tags=a,b"),
+        ({"build_tags": ["a", "netgo"]}, " -tags=a,netgo", ""),
+        ({"build_tags": ["goexperiment.jsonv2"]}, " -tags=goexperiment.jsonv2", ""),
+        # What the user gives stands below, and wins.
+        ({"build_tags": ["a"], "build_env": {"GOFLAGS": "-mod=mod"}}, " -tags=a", ""),
+    ],
+)
+def test_only_what_the_standard_library_asks_for_stands_above_the_layers_that_services_share(
+    project: dict[str, Any], settings: Callable[..., Settings], given: dict[str, Any], shared: str, own: str
+) -> None:
+    facts = dockerfile.dockerfile_facts(project, settings(**given))
+    assert facts["goflags"] == FLAGS + shared
+    assert facts["own_goflags"] == (FLAGS + own if own else "")
+
+
+def test_the_build_tags_of_the_standard_library_are_known(go_binary: Path) -> None:
+    """By the builder's own Go."""
+    root = subprocess.run([go_binary, "env", "GOROOT"], check=True, capture_output=True, text=True).stdout.strip()
+    search = [
+        "grep",
+        "-rhE",
+        "--include=*.go",
+        "--exclude=*_test.go",
+        "--exclude-dir=cmd",
+        "--exclude-dir=testdata",
+        "^//go:build ",
+        f"{root}/src",
+    ]
+    lines = subprocess.run(search, check=True, capture_output=True, text=True).stdout.replace("//go:build", "")
+    assert "netgo" in lines
+    listed = subprocess.run([go_binary, "tool", "dist", "list"], check=True, capture_output=True, text=True).stdout
+    systems = {*re.split(r"[/\n]", listed), "cgo", "unix", "gc", "ignore"}
+    unknown = {tag for tag in re.findall(r"[\w.]+", lines) if not dockerfile._STD_TAGS.fullmatch(tag)} - systems
+    # What is left are processors and systems that this Go no longer, or not yet, compiles for.
+    assert [
+        tag
+        for tag in sorted(unknown)
+        if not re.fullmatch(r"(amd64|arm|m68k|mips|nios|ppc|riscv|s390|sh|sparc|alpha|hurd|zos|illumos)\w*(\.v\d)?|s", tag)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "above"),
+    [
+        ("GOAMD64", True),
+        ("GOEXPERIMENT", True),
+        ("CGO_CFLAGS", True),
+        ("CC", True),
+        ("GOPROXY", False),
+        ("GOPRIVATE", False),
+        ("https_proxy", False),
+        ("VERSION", False),
+    ],
+)
+def test_variables_that_the_compiler_does_not_read_stand_below_what_services_share(name: str, above: bool) -> None:
+    assert dockerfile.for_compiler(name) == above
 
 
 @pytest.mark.parametrize(("ldflags", "compiled"), [("-w -s", False), ("-s -X main.version=1", False), ("-X main.w=-1", True), ("", True)])
