@@ -23,6 +23,13 @@ from plays import PROJECT, ansible_playbook, changed, environment, left_on_engin
 pytestmark = pytest.mark.skipif("ENGINES" not in os.environ, reason="make engines runs it")
 SERVICE = "private-words"
 PASSWORD = "Passwd7Kq-x_1~z9"
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role:
+        name: proven.go_service.go_service
+"""
 # With next to nothing of the standard library, which is compiled anew for a builder image of the test's own.
 MAIN = """\
 package main
@@ -193,6 +200,8 @@ class Runs:
         self._env = environment(
             **buildx,
             ANSIBLE_CONFIG=PROJECT / "ansible.cfg",
+            ANSIBLE_COLLECTIONS_PATH=f"{PROJECT}/.ansible/collections:{PROJECT}/collections",
+            ANSIBLE_INVENTORY=PROJECT / "inventory/local.yml",
             ANSIBLE_HOME=directory / "ansible",
             ANSIBLE_LOG_PATH=directory / "ansible.log",
             TMPDIR=directory / "tmp",
@@ -201,8 +210,11 @@ class Runs:
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
         """Run it with some variables, which come from a file as from a vault."""
         given = self._directory / "given/variables.json"
+        (self._directory / "given/play.yml").write_text(PLAYBOOK)
         given.write_text(json.dumps({**self.variables, **{f"go_service_{name}": value for name, value in changes.items()}}))
-        done = ansible_playbook("playbooks/build.yml", "-vvv", "--diff", "-e", f"@{given}", *arguments, cwd=PROJECT, env=self._env)
+        done = ansible_playbook(
+            self._directory / "given/play.yml", "-vvv", "--diff", "-e", f"@{given}", *arguments, cwd=PROJECT, env=self._env
+        )
         self.printed += done.stdout + done.stderr
         return done
 
@@ -252,6 +264,8 @@ def test_private_modules(builder: str, hosts: Hosts, runs: Runs, log_socket: soc
         assert changed(runs.well()) > 0
         assert said() == "greeting & parting"
         assert hosts.by_password.served("/team/") == served > 0
+        # It came by SSH, although the other host has it too.
+        assert hosts.by_password.served("/team/parting") == 0
     found = {
         "engine": kept_by_the_engine(hunted, began, tmp_path / "given/patterns"),
         "printed": hunted.told(runs.printed.encode()),

@@ -152,6 +152,8 @@ def _by_key(number: int, where: str, given: Mapping[str, str]) -> tuple[str, str
 
     where: a host, or a path on it with a key of its own, as a deploy key is: its part of the configuration needs a name of its own.
     """
+    # Of a path that ends so Go asks without it.
+    where = where.removesuffix(".git")
     host, slash, _path = where.partition("/")
     port, user = given.get("port", _SSH_PORT), given.get("user", _DEFAULT_USER)
     known_as = host if port == _SSH_PORT else f"[{host}]:{port}"

@@ -23,6 +23,7 @@ SECRETS = {
         "known_hosts": "code.example.com ssh-ed25519 AAAA",
         "port": "7999",
     },
+    "code.example.com/team/x.git": {"ssh_key": "-----BEGIN Z-----", "known_hosts": "code.example.com ssh-ed25519 CCCC", "user": "hg"},
     "github.com/company/module": {"ssh_key": "-----BEGIN Y-----", "known_hosts": "github.com ssh-ed25519 BBBB"},
 }
 
@@ -67,7 +68,10 @@ def test_go_reads_a_netrc_file(run: Callable[..., subprocess.CompletedProcess[st
     ("address", "asked"),
     [
         ("https://code.example.com/a/b.git", "ssh://git@code.example.com:7999/a/b.git"),
-        ("https://github.com/company/module", "ssh://git@github.com.key3:22/company/module"),
+        ("https://github.com/company/module", "ssh://git@github.com.key4:22/company/module"),
+        # As Go asks, and as a person does.
+        ("https://code.example.com/team/x", "ssh://hg@code.example.com.key3:22/team/x"),
+        ("https://code.example.com/team/x.git", "ssh://hg@code.example.com.key3:22/team/x.git"),
         ("https://github.com/company/other", "https://github.com/company/other"),
         ("https://git.example.com/x", "https://git.example.com/x"),
     ],
@@ -79,7 +83,7 @@ def test_git_asks_a_host_with_a_key_by_ssh(run: Callable[..., subprocess.Complet
 def test_ssh_uses_the_key_and_the_host_key_that_were_given(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     for name, number, host, known_as in (
         ("code.example.com", 2, "code.example.com", "[code.example.com]:7999"),
-        ("github.com.key3", 3, "github.com", "github.com"),
+        ("github.com.key4", 4, "github.com", "github.com"),
     ):
         printed = run("sh", "-c", f"$GIT_SSH_COMMAND -G {name}").stdout.splitlines()
         place = tmp_path / "place"
