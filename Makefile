@@ -118,7 +118,7 @@ crash: $(READY)
 
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py $(ARGS)
+	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

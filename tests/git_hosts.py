@@ -95,8 +95,8 @@ RUN ln -s git-remote-http /usr/lib/git-core/git-remote-https && ln -s ../../bin/
 """
 
 
-def make_authority(directory: Path, address: str) -> tuple[str, Path]:
-    """Make a certificate authority, and a certificate for an address; return the authority (PEM) and the file with certificate and key."""
+def make_authority(directory: Path, address: str, *names: str) -> tuple[str, Path]:
+    """Make a certificate authority, and a certificate for an address and names; return the authority (PEM) and the file with certificate and key."""
     directory.mkdir()
 
     def openssl(*arguments: str) -> None:
@@ -105,7 +105,7 @@ def make_authority(directory: Path, address: str) -> tuple[str, Path]:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=an authority of a test")
     openssl("req", *key, "-keyout", "host.key", "-out", "host.csr", "-subj", "/CN=host")
-    (directory / "host.ext").write_text(f"subjectAltName=IP:{address}\n")
+    (directory / "host.ext").write_text("subjectAltName=" + ",".join([f"IP:{address}", *(f"DNS:{name}" for name in names)]) + "\n")
     signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "host.ext")
     openssl("x509", "-req", "-in", "host.csr", "-out", "host.pem", *signing)
     both = directory / "both.pem"
@@ -124,10 +124,11 @@ def make_repository(directory: Path, module: str, files: dict[str, str], tag: st
 
 @dataclass
 class Host:
-    """A git host by HTTPS. accepted: user:password of who may read; asked: the paths that were asked for, with the status of the answer."""
+    """A git host by HTTPS. accepted: user:password of who may read; port: where it listens; asked: the paths that were asked for, with the status of the answer."""
 
     directory: Path
     accepted: str
+    port: int = 0
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def served(self, path: str) -> int:
@@ -195,6 +196,7 @@ def serving(directory: Path, address: str, certificate: Path | None, accepted: s
             self._answer(status, content, **{name.replace("-", "_"): value for name, value in headers.items()})
 
     server = ThreadingHTTPServer((address, port), Handler)
+    host.port = server.server_port
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

@@ -148,7 +148,7 @@ def errand_of(settings: Settings, project: dict, builder_image: str, files: dict
         directory=os.path.normpath(f"/src/{project['module_dir']}"),
         files={f"/src/{path}": content for path, content in files.items()},
         memory=PLACE,
-        program=module_access.program(settings.build_secrets),
+        program=module_access.trust(settings.ca_certificates) + "\n" + module_access.program(settings.build_secrets),
         command=DOWNLOAD,
         seconds=settings.build_timeout,
         labels={LABEL_NAME: settings.name, LABEL_KIND: KIND_CANDIDATE},

@@ -81,13 +81,18 @@ _REMEDIES = (
         "go_service_build_env to {0}, or to what the paths of your private modules begin with, and give the credentials in go_service_build_secrets.",
     ),
     (
+        r"certificate signed by unknown authority|unable to get local issuer certificate|self.signed certificate|certificate not trusted|SSL certificate problem",
+        "A server's certificate is of an authority that the build does not trust, as that of a company's proxy is. Give the authority's certificate in "
+        "go_service_ca_certificates.",
+    ),
+    (
         r"^go: ([^\s/@]+)[^\s@]*@\S+: no secure protocol found for repository",
         "go finds no way to read a repository of {0}: it is private, not there, or not to be reached from the build. Give the credentials for {0} in "
         "go_service_build_secrets; or vendor the module (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
     ),
     (
         r"^(?:WARNING|ERROR): [^\n]*(?:https?://|temporary error|network error|DNS: |could not connect|TLS: |mentioned in index not found)",
-        "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in go_service_build_args; or "
+        "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in ~/.docker/config.json of the user who builds (docs/company.md); or "
         "choose a go_service_runtime_image that has the packages, and empty go_service_packages.",
     ),
     (

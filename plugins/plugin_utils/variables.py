@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import textwrap
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -62,6 +63,9 @@ _GIT_USER = re.compile(r"\A[A-Za-z0-9_.@+-]+\Z")
 _SSH_USER = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 _LARGEST_SECRET = 1 << 20
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+# They are part of one argument of a shell, of which Linux takes 128 KiB.
+_LARGEST_CERTIFICATES = 1 << 16
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -481,6 +485,23 @@ def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
     return taken
 
 
+def _certificates(value: Any) -> str:
+    """Take certificates of authorities; what stands between them is left out."""
+    if value == "":
+        return ""
+    text = _content(value)
+    if "PRIVATE KEY-----" in text:
+        raise Rejected("has a private key in it, which everybody could read in the image; certificates are allowed")
+    found = _CERTIFICATE.findall(text)
+    if not found or len(text) > _LARGEST_CERTIFICATES:
+        raise Rejected(
+            "is not the content of a file of certificates; blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- are allowed, 64 KiB at the most"
+        )
+    return "".join(
+        f"-----BEGIN CERTIFICATE-----\n{textwrap.fill(''.join(body.split()), 64)}\n-----END CERTIFICATE-----\n" for body in found
+    )
+
+
 def _mode(value: Any) -> str:
     # Without quotes 0755 is the number 493 for YAML.
     if not isinstance(value, str) or not _MODE.match(value):
@@ -531,6 +552,8 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_args": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_secrets": _build_secrets,
+    "ca_certificates": _certificates,
+    "ca_in_image": _boolean,
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
     "build_timeout": _integer(1, 86400, " of seconds"),
     "dockerignore": _list_of(_pattern),
@@ -759,6 +782,7 @@ def check_variables(raw: Mapping[str, Any]) -> Settings:
                 name in SECRET
                 or isinstance(raw[name], (Mapping, list, tuple, Rejected))
                 or (name == "source" and re.search("[@:]", str(raw[name])))
+                or "PRIVATE KEY" in str(raw[name])
             )
             problems += [f"{PREFIX}{name} {'' if whole else f'is {raw[name]!r}, which '}{problem}." for problem in rejected.args]
     problems += _across(settings) + _in_the_image(settings)

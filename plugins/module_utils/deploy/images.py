@@ -48,7 +48,7 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
 # role's own compiling and downloading, and files that are copied to where modules lie.
 _BEFORE_THE_SOURCE = re.compile(
     r"/bin/sh -c #\(nop\) +(?:(?:ENV|ARG|WORKDIR) .*|COPY \w+:\w+ in (?:\./|vendor/|/tmp/|/src/\S+) *)"
-    r"|(?:\|\d+ .*)?/bin/sh -c (?:go mod download|go build .* touch -t 20370102.*|mkdir -p .*GOMODCACHE.* go mod download) *",
+    r"|(?:\|\d+ .*)?/bin/sh -c (?:go mod download|go build .* touch -t 20370102.*|printf '%s\\n' .*BEGIN CERTIFICATE.*|mkdir -p .*GOMODCACHE.* go mod download) *",
     re.S,
 )
 

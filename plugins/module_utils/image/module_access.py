@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ CACHE = "/go-service-modules"
 SECRET_ID = "go-service-access"
 ARCHIVE = "go-service-modules.tar"
 DOWNLOAD = "go mod download"
+# Where Alpine and Debian have the certificates of all authorities in one file, and where one adds to them.
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_OWN = "/usr/local/share/ca-certificates/go-service.crt"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
 _DEFAULT_USER = "git"
 _SSH_PORT = "22"
@@ -73,6 +77,18 @@ for repository in $(sed -n "$hidden" $place/said | sed 's,\.git/.*,.git,' | sort
 done
 exit $status
 """
+
+
+def trust(certificates: str, bundle: str = BUNDLE, *, kept: bool = False) -> str:
+    """Return the command of the shell by which go, git, apk and what else reads the bundle trust certificates (PEM), "" for none.
+
+    kept: also where the package ca-certificates makes the bundle anew.
+    """
+    if not certificates:
+        return ""
+    lines = " \\\n    ".join(f"'{line}'" for line in certificates.splitlines())
+    place = f"mkdir -p {posixpath.dirname(_OWN)} && " if kept else ""
+    return f"{place}printf '%s\\n' \\\n    {lines} \\\n    {f'| tee {_OWN} ' if kept else ''}>>{bundle}"
 
 
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
