@@ -87,8 +87,10 @@ def trust(certificates: str, bundle: str = BUNDLE, *, kept: bool = False) -> str
     if not certificates:
         return ""
     lines = " \\\n    ".join(f"'{line}'" for line in certificates.splitlines())
-    place = f"mkdir -p {posixpath.dirname(_OWN)} && " if kept else ""
-    return f"{place}printf '%s\\n' \\\n    {lines} \\\n    {f'| tee {_OWN} ' if kept else ''}>>{bundle}"
+    written = f"printf '%s\\n' \\\n    {lines} \\\n    >>"
+    if kept:
+        return f"mkdir -p {posixpath.dirname(_OWN)} && {written}{_OWN} && cat {_OWN} >>{bundle}"
+    return f"{written}{bundle}"
 
 
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
