@@ -72,7 +72,7 @@ import os
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -130,7 +130,7 @@ def repack(stream: IO[bytes], target: Path, key: str) -> None:
         raise
 
 
-def errand_of(settings: Settings, project: dict, builder_image: str, files: dict[str, bytes]) -> errand.Errand:
+def errand_of(settings: Settings, project: dict[str, Any], builder_image: str, files: dict[str, bytes]) -> errand.Errand:
     """Return what a container has to do to download the modules of a source; files: those by which modules are chosen, by their paths in the source."""
     environment = {
         **of_builds(),
@@ -170,7 +170,7 @@ def download(settings: Settings, asked: errand.Errand, target: Path, key: str) -
     return code, printed
 
 
-def present(settings: Settings, project: dict, builder_image: str) -> dict:
+def present(settings: Settings, project: dict[str, Any], builder_image: str) -> dict[str, Any]:
     """Let the build read its modules; return what the module says of it."""
     directory = service_directory(settings)
     if module_access.way(settings, project) != FETCH:
@@ -179,7 +179,8 @@ def present(settings: Settings, project: dict, builder_image: str) -> dict:
     kept, context = directory / MODULES, directory / "context"
     files = dict(module_access.module_files(context))
     key = module_access.modules_key(files, project["module_dir"])
-    code, printed = 0, []
+    code = 0
+    printed: list[str] = []
     if key_of(kept) != key:
         code, printed = download(settings, errand_of(settings, project, builder_image, files), kept, key)
     if code == 0:
