@@ -67,7 +67,12 @@ class ActionModule(StageAction):
         printed = builder.log(result)
         return {
             "changed": bool(result.get("changed")),
-            "build": {"seconds": seconds, "cached": builder.was_cached(printed), "steps": visible(mask(steps(printed), self.hidden()))},
+            "build": {
+                "builder": build["builder"],
+                "seconds": seconds,
+                "cached": builder.was_cached(printed),
+                "steps": visible(mask(steps(printed), self.hidden())),
+            },
             "image_id": result["image"].get("Id", ""),
         }
 

@@ -22,6 +22,6 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         try:
-            return {**result, "changed": False, "names": check_services(self._templar.template((task_vars or {})["__go_services"]))}
+            return {**result, "changed": False, "names": check_services(self._templar.template((task_vars or {})["__go_service_list"]))}
         except Exception as error:
             return {**result, **failed(error, "go_services", Progress(stages.INPUT, UNTOUCHED), self._display.verbosity)}

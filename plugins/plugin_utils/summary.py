@@ -16,6 +16,8 @@ from ..module_utils.common.stages import ROLE, SOURCE
 from ..module_utils.common.text import visible
 
 _WIDTH = 10
+# Files beside the report, by the names that the action report has for them.
+_BESIDE = {"sbom": "bill of materials", "provenance": "provenance"}
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
 
 
@@ -82,6 +84,11 @@ def failure_text(record: Mapping[str, Any]) -> str:
 def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the bill of materials of the image, {} where none is known."""
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
+
+
+def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the image comes from, {} where that is not known."""
+    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("provenance") or {})
 
 
 def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,4 +184,7 @@ def text(record: Mapping[str, Any]) -> str:
     if command:
         lines.append(_row("try it", f"{command}{' (on the machine of the Engine)' if plan.get('elsewhere') else ''}"))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
+    beside = [f"{what} {name}" for kind, what in _BESIDE.items() if (name := written["paths"].get(kind, "").rpartition("/")[2])]
+    if written["path"] and beside:
+        lines.append(_row("beside it", ", ".join(beside)))
     return "\n".join(lines)

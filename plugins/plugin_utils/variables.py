@@ -69,6 +69,7 @@ _LARGEST_CERTIFICATES = 1 << 16
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DATABASE = re.compile(r"\A(?:/[^\s?#%]*|https?://[A-Za-z0-9\[][^\s@?#]*)\Z")
 _MODE = re.compile(r"\A0?[0-7]{2}[0145]\Z")
 _PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
@@ -609,6 +610,11 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "budget": _budget,
     "budget_warn_only": _list_of(_choice(BUDGETS)),
     "waivers": _mapping_of(None, _reason),
+    "vulnerability_database": _matching(
+        _DATABASE,
+        "write an absolute path on the host, or an address that begins with https:// or http:// and holds no password",
+        empty=True,
+    ),
     "report_dir": lambda value: _text(value, empty=False),
 }
 

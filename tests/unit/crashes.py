@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import http.client
+import io
 import itertools
 import json
 import multiprocessing
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import samples
+import urllib3
 from ansible_collections.proven.go_service.plugins.module_utils.common import interruption
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import UNTOUCHED
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import RECREATE, Settings
@@ -43,6 +45,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.common.stages im
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import history, proof, swap
 from ansible_collections.proven.go_service.plugins.module_utils.engine import client
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove, unlock
+from docker.transport import unixconn
 from fake_engine import FakeEngine, Fault, State, fake_engine
 from plays import free_port
 
@@ -67,17 +70,19 @@ class Module:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self._warnings: list[str] = []
 
     def exit_json(self, **result: Any) -> None:
         """End well."""
-        raise Ended(**result)
+        raise Ended(warnings=self._warnings, **result)
 
     def fail_json(self, **result: Any) -> None:
         """End as failed."""
-        raise Ended(failed=True, **result)
+        raise Ended(failed=True, warnings=self._warnings, **result)
 
-    def warn(self, _sentence: str) -> None:
-        """Say nothing."""
+    def warn(self, sentence: str) -> None:
+        """Have a sentence in the result, as Ansible does."""
+        self._warnings.append(sentence)
 
 
 def run_module(module: Any, **arguments: Any) -> dict[str, Any]:
@@ -356,15 +361,52 @@ class World:
         return found
 
 
+def directly(engine: FakeEngine) -> Callable[..., Any]:
+    """Return what sends a request in the place of the SDK's own adapter: by a call of the Engine's, until it is to go wrong.
+
+    All that is before a fault takes a tenth of the time so; the one that goes wrong, and whatever follows it, goes over a socket. So does whatever a
+    process of its own asks: the Engine is not in there.
+    """
+    by_socket, here = unixconn.UnixHTTPAdapter.send, os.getpid()
+
+    def send(adapter: Any, request: Any, stream: bool = False, **how: Any) -> Any:
+        faulty = engine.fault is not None and engine.requests >= engine.fault.at
+        if faulty or stream or os.getpid() != here or not isinstance(request.body, (bytes, str, type(None))):
+            return by_socket(adapter, request, stream=stream, **how)
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        _fault, answer = engine.answer(request.method, request.path_url, body)
+        content = io.BytesIO(answer.content())
+        kind = {"Content-Type": answer.kind}
+        found = urllib3.HTTPResponse(
+            content, kind, answer.status, reason=http.client.responses.get(answer.status, ""), preload_content=False
+        )
+        return adapter.build_response(request, found)
+
+    return send
+
+
 @contextlib.contextmanager
 def world(settings: Make, generate: Make) -> Iterator[World]:
     """Yield a world whose Engine the role finds by DOCKER_HOST, and whose waiting takes no time."""
     before = dict(os.environ)
     # The libraries walk through all of it at each request.
     few = {name: value for name, value in before.items() if name in ("PATH", "HOME", "TMPDIR")}
-    patched = [(proof, "POLL", 0), (swap, "POLL", 0), (swap, "STOP_SLACK", 0), (client, "POLL", 0)]
-    originals = [(module, name, getattr(module, name)) for module, name, _value in patched]
+    connect = unixconn.UnixHTTPAdapter.get_connection
     with tempfile.TemporaryDirectory(prefix="utest-crash-") as directory, fake_engine(Path(directory)) as engine:
+        patched: list[tuple[Any, str, Any]] = [
+            (proof, "POLL", 0),
+            (swap, "POLL", 0),
+            (swap, "STOP_SLACK", 0),
+            (client, "POLL", 0),
+            (unixconn.UnixHTTPAdapter, "send", directly(engine)),
+            # One connection instead of one for each address that is asked.
+            (
+                unixconn.UnixHTTPAdapter,
+                "get_connection",
+                lambda adapter, _url, proxies=None: connect(adapter, adapter.socket_path, proxies),
+            ),
+        ]
+        originals = [(module, name, getattr(module, name)) for module, name, _value in patched]
         for module, name, value in patched:
             setattr(module, name, value)
         os.environ.clear()
@@ -533,14 +575,14 @@ OPERATIONS = {
     "prepare after a broken build": Operation(half_built, stage, bring_up, "three", "two", 25, since=25),
     "candidate": Operation(built, prove_built, prove, "two", "one", 25),
     "a sick candidate": Operation(built_sick, deploy_built, bring_up, "two", "one", 20, fails="candidate", since=24),
-    "first deploy": Operation(nothing, deploy_built, bring_up, "three", "", 60, serves=False, since=56),
-    "swap, tags and prune": Operation(built, deploy_built, bring_up, "three", "two", 80, since=39),
-    "way back": Operation(built_late, deploy_built, bring_up, "two", "one", 50, fails="swap", since=64),
+    "first deploy": Operation(nothing, deploy_built, bring_up, "three", "", 60, serves=False, since=53),
+    "swap, tags and prune": Operation(built, deploy_built, bring_up, "three", "two", 80, since=36),
+    "way back": Operation(built_late, deploy_built, bring_up, "two", "one", 50, fails="swap", since=61),
     "recreate": Operation(alone, deploy_built, bring_up, "three", "two", 60, since=36),
     "way back of recreate": Operation(alone_and_sick, deploy_built, bring_up, "two", "one", 50, fails="swap", since=40),
     # Once more it would go to the version before that one, which is no longer kept.
-    "rollback": Operation(served, roll_back, roll_back, "one", "", 100, since=92),
-    "proof of a restarted container": Operation(restarted, bring_up, bring_up, "three", "two", 60, since=96),
+    "rollback": Operation(served, roll_back, roll_back, "one", "", 100, since=89),
+    "proof of a restarted container": Operation(restarted, bring_up, bring_up, "three", "two", 60, since=93),
     "recovery": Operation(swapping, stage, bring_up, "three", "two", 30, serves=False),
     "recovery of recreate": Operation(swapping_alone, stage, bring_up, "three", "two", 30, serves=False),
     "unlock": Operation(built, give_back, bring_up, "three", "two", 3),
@@ -736,7 +778,7 @@ class Trial:
     def kill(self, number: int, after: bool) -> list[str]:
         """Be killed at a call."""
         self.here.restore(self.saved)
-        return killed(partial(self.operation.act, self.here), number, after=after)
+        return [*killed(partial(self.operation.act, self.here), number, after=after), *self._offered()]
 
     def interrupt(self, number: int, after: bool, sent: signal.Signals) -> list[str]:
         """Get a signal at a call; what the module does then before it ends is done."""
@@ -761,7 +803,7 @@ class Trial:
         except BaseException as error:
             return [f"the module does not end by a result: {error!r} {traceback.format_exc()[-600:]}"]
         here.engine.arm()
-        found = self.told(done, how)
+        found = [*self.told(done, how), *self._offered()]
         if done.get("failed"):
             here.unlock(here.held[0])
         elif not self.operation.fails and self.operation.act in (deploy_built, roll_back, take_away):
@@ -775,6 +817,12 @@ class Trial:
         # What was not deployed is taken away with the next version that is.
         pruned = not self.operation.fails and self.operation.again is not prove
         return self.here.untrue(self.operation.running, self.operation.previous, pruned=pruned)
+
+    def _offered(self) -> list[str]:
+        """Return that a version which fails can be returned to, where it can."""
+        past = history.read(client.Engine(), self.here.name, self.here.directory / "work" / self.here.name)
+        proven = [self.here.version(known["id"]) for known in (past.images or {}).values() if known["proven"]]
+        return ["what has failed can be returned to"] if self.operation.fails and "three" in proven else []
 
     def _returned(self) -> bool:
         """Say whether the version that is returned to runs, and no run is on its way to it any more."""

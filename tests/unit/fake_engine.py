@@ -8,7 +8,8 @@ answers are alike is held by tests/unit/project/test_fake_engine.py. What an ima
 - `exits`    exits with code 3 as soon as it is started; the Engine restarts it where its policy says so
 - `late`     is good as a candidate, and sick once it has a host port
 
-A container listens for real, at its published port and, on an address of this machine's loopback network, at the ports that it exposes.
+A container listens for real, at its published port and, on an address of this machine's loopback network, at the ports that it exposes but for those
+in its label `fake.silent`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 VERSION, API = "20.10.24", "1.41"
 NEVER = "0001-01-01T00:00:00Z"
-KIND = "fake.kind"
+KIND, SILENT = "fake.kind", "fake.silent"
 JSON, RAW = "application/json", "application/vnd.docker.raw-stream"
 EXIT_CODE = 3
 
@@ -590,7 +591,7 @@ class Rules:
         return self.state.execs[name]
 
     def exec_start(self, name: str, /, body: dict[str, Any], **_query: str) -> Answer:
-        """POST /exec/{name}/start: its health test says what the container is, everything else does nothing."""
+        """POST /exec/{name}/start: its health test says what the container is, /proc what it listens on, everything else does nothing."""
         made = self._exec(name)
         found = self._get(made["ContainerID"])
         if not found["State"]["Running"]:
@@ -600,7 +601,8 @@ class Rules:
         test = (found["Config"].get("Healthcheck") or {}).get("Test") or []
         failed = made["Cmd"][-1] == (test or [""])[-1] and self._behaviour(found) != "good"
         made["ExitCode"] = int(failed)
-        return Answer(body=None if body.get("Detach") else frame("it is sick\n" if failed else ""), kind=RAW)
+        said = self._sockets(found) if "/proc/net/tcp" in made["Cmd"] else "it is sick\n" if failed else ""
+        return Answer(body=None if body.get("Detach") else frame(said), kind=RAW)
 
     def exec_inspect(self, name: str, /, **_query: str) -> Answer:
         """GET /exec/{name}/json."""
@@ -613,7 +615,7 @@ class Rules:
             return
         mode, status = found["HostConfig"]["NetworkMode"], "200 OK" if self._behaviour(found) == "good" else "500 Internal Server Error"
         inner = "" if mode in ("host", "none") else f"{self._network}.{int(found['Id'][:6], 16) % 250 + 2}"
-        places = [(inner, int(port.partition("/")[0])) for port in found["Config"].get("ExposedPorts") or {} if inner]
+        places = [(inner, port) for port in _heard(found) if inner]
         for bindings in (found["HostConfig"]["PortBindings"] or {}).values():
             places += [(binding.get("HostIp") or "0.0.0.0", int(binding["HostPort"])) for binding in bindings or []]
         self.listeners[found["Id"]] = ears = []
@@ -631,6 +633,15 @@ class Rules:
                 endpoint = f"{found['Name'][1:]} ({self._identity()})"
                 raise Refused(500, f"driver failed programming external connectivity on endpoint {endpoint}: {words}") from None
         found["NetworkSettings"]["Networks"] = {_network(found["HostConfig"]): _endpoint(inner)}
+
+    def _sockets(self, found: Mapping[str, Any]) -> str:
+        """Return what a container listens on, as its kernel would tell it (proc(5), /proc/net/tcp)."""
+        table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        for number, port in enumerate(_heard(found)):
+            table += (
+                f"   {number}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 {number + 1}\n"
+            )
+        return table
 
     def _deafen(self, container_id: str) -> None:
         for ear in self.listeners.pop(container_id, []):
@@ -718,6 +729,13 @@ class Rules:
     def build(self, **_query: str) -> Answer:
         """POST /build: its builder ends where there is no Dockerfile, and nobody sends it one."""
         raise Refused(500, "Cannot locate specified Dockerfile: Dockerfile")
+
+
+def _heard(container: Mapping[str, Any]) -> list[int]:
+    """Return the ports that a container listens on, as seen from within."""
+    silent = container["Config"]["Labels"].get(SILENT, "").split()
+    exposed = (port.partition("/")[0] for port in container["Config"].get("ExposedPorts") or {})
+    return [int(port) for port in exposed if port not in silent]
 
 
 def _labelled(labels: Mapping[str, str], filters: Mapping[str, Any]) -> bool:

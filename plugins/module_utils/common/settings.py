@@ -173,6 +173,7 @@ class Settings:
     budget: Budget
     budget_warn_only: tuple[str, ...]
     waivers: Mapping[str, str]
+    vulnerability_database: str
     report_dir: str
 
     @classmethod

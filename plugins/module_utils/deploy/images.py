@@ -69,6 +69,18 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)
 
 
+def _builder_stages(engine: Engine, name: str) -> list[dict[str, Any]]:
+    """Return the list records of the images of a service's builder stage, the newest first."""
+    stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
+    return sorted(stages, key=lambda image: (-image["Created"], image["Id"]))
+
+
+def builder_stage(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Return the record of the newest image of a service's builder stage, None for none: BuildKit keeps it in its cache alone."""
+    stages = _builder_stages(engine, name)
+    return engine.image(stages[0]["Id"]) if stages else None
+
+
 def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
     """Return those tags of an image of ours that the role gave it."""
     given = {f"{name}:{tag}" for tag in ((_labels(image).get(LABEL_DIGEST) or "")[:TAG_LENGTH], *MOVING)}
@@ -179,9 +191,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
         if image["Id"] not in protected and is_ours(engine, image, name, history)
     ]
     # The newest builder stage holds the compiled packages that make the next build fast.
-    stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
-    stages.sort(key=lambda image: (-image["Created"], image["Id"]))
-    removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
+    removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]
     left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
     history.images = {tag: known for tag, known in (history.images or {}).items() if tag in left}
     return removed

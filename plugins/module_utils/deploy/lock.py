@@ -92,6 +92,9 @@ class Locked(Problem):
         return {**asdict(self.holder), "since": since(self.age), "by_hand": self.by_hand}
 
 
+PRUNED = "Run again, and not while somebody runs docker volume prune: before Engine 23 that removes all volumes that no container uses, this one too."
+
+
 class LockLost(Problem):
     """This run no longer holds the lock it took."""
 
@@ -164,7 +167,9 @@ class Lock:
         """Raise LockLost where the lock of this run is another's or gone."""
         held = [lock for lock in self._all() if not lock.stale]
         if token not in [lock.holder.token for lock in held]:
-            raise LockLost(f"the lock of {self._name} is {'held by ' + held[0].holder.owner if held else 'gone'}; another run took over")
+            if held:
+                raise LockLost(f"the lock of {self._name} is held by {held[0].holder.owner}; another run took over")
+            raise LockLost(f"the lock of {self._name} is gone, and no other run has it: its volume was removed, or it is stale", PRUNED)
 
     def release(self, token: str) -> bool:
         """Give the lock back; return False where this run did not hold it."""

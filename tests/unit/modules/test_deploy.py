@@ -9,10 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import crashes
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Progress
@@ -22,6 +24,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.deploy import hi
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK, Lock
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.modules import deploy, prepare, remove
+from fake_engine import SILENT
 from module_processes import result_of, start_module
 from plays import SERVING, free_port, get
 from small_plays import ALL_WAIVED, RUNTIME, SERVE
@@ -376,6 +379,25 @@ def test_the_health_check_asks_no_proxy(engine: Engine, client: Client, wanted: 
     command = found["Config"]["Healthcheck"]["Test"]
     assert command[:3] == ["CMD", "env", f"{variable}="] and "wget" in command
     assert play(engine, wanted(**changes))["deploy"]["action"] == "kept"
+
+
+def test_a_further_port_that_nothing_listens_on_is_a_warning(settings: Callable[..., typed.Settings], generate: Callable[..., Any]) -> None:
+    """It names what was asked for; the port that is listened on is not told, and the deploy is done."""
+    with crashes.world(settings, generate) as here:
+        loud, silent = settings(publish_more=[f"127.0.0.1:{free_port()}:9100", f"127.0.0.1:{free_port()}:9101"]).publish_more
+        here.settings = replace(here.settings, publish_more=(loud, silent))
+        here.edit("one")
+        here.begin()
+        built = next(one["record"] for one in here.engine.rules.state.images.values() if f"{here.name}:" in str(one["record"]["RepoTags"]))
+        built["Config"]["ExposedPorts"] = {port: {} for port in here.settings.exposed}
+        built["Config"]["Labels"][SILENT] = "9101"
+        done = here.deploy(*here.held)
+        assert not done.get("failed"), done["msg"]
+        assert (done["deploy"]["action"], done["deploy"]["silent"]) == ("created", [str(silent)])
+        (warning,) = done["warnings"]
+        assert f"go_service_publish_more has {silent}, and nothing listens on that port" in warning
+        here.settings = replace(here.settings, publish_more=(loud,))
+        assert here.bring_up()["warnings"] == []
 
 
 def test_a_service_without_a_proxy_keeps_the_check_of_its_image(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from samples import Settings
 
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
-WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
+WRITTEN = {"paths": {}, "image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
 
 
 def record(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
@@ -85,6 +85,12 @@ def test_a_first_run(settings: Settings) -> None:
         "  try it    curl http://127.0.0.1:8080/health",
         "  report    reports/localhost/cat-server.html",
     ]
+
+
+def test_what_lies_beside_the_report_is_named(settings: Settings) -> None:
+    paths = {"html": "r/vm1/api.html", "sbom": "r/vm1/api.sbom.json", "provenance": "r/vm1/api.provenance.json"}
+    assert told(settings(), paths=paths)[-1] == "  beside it bill of materials api.sbom.json, provenance api.provenance.json"
+    assert told(settings(), paths={"html": "r/vm1/api.html"})[-1].startswith("  report")
 
 
 def test_a_run_without_a_build(settings: Settings) -> None:
@@ -188,6 +194,8 @@ def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
 def test_the_bill_of_an_image_that_was_proven_before_is_that_of_the_report_before(settings: Settings) -> None:
     assert summary.sbom(record(settings(), {"last_report": {"sbom": {"a": 1}}})) == {"a": 1}
     assert summary.sbom({**record(settings()), "plan": {}}) == {}
+    assert summary.provenance(record(settings(), {"last_report": {"provenance": {"a": 1}}})) == {"a": 1}
+    assert summary.provenance({**record(settings()), "plan": {}}) == {}
 
 
 def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:

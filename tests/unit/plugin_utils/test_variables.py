@@ -126,6 +126,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "report_dir": ("reports/", "reports/", []),
     "budget": ({"image_mb": "20", "max_high": 0}, Budget(image_mb=20.0, max_high=0), {"image_mb": -1}),
     "budget_warn_only": (["image_mb"], ("image_mb",), ["size"]),
+    "vulnerability_database": ("/srv/vulndb", "/srv/vulndb", "srv/vulndb"),
     "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
 }
 
@@ -598,6 +599,7 @@ EMPTY = {
     "publish": None,
     "stop_signal": "",
     "image_tag": "",
+    "vulnerability_database": "",
 }
 
 
@@ -662,6 +664,11 @@ def test_what_is_empty_is_told_so(name: str, value: Any) -> None:
             ],
         ),
         ("work_dir", ["/a", "~/a"], ["a", "./a"]),
+        (
+            "vulnerability_database",
+            ["/a", "/go/pkg/mod/golang.org/x/vulndb@v0.0.0-1-a/data/osv", "https://vuln.example.com:8/x", "http://[::1]/v1"],
+            ["a", "ftp://a", "https://u:p@a", "https://", "/a b", "-db"],
+        ),
         ("source_version", ["a.b/c-d"], ["-a", "a..b", "a b", "a^", "a~1", "a:b", "a*", "a[", "a\\b", "a?"]),
         ("dockerignore", [["a..b", "..a"]], [[".."], ["a/.."]]),
         ("port", [1, "65535"], [1.0, "1.0", "+1", " 1", True]),

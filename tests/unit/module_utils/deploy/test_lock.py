@@ -122,7 +122,7 @@ STALE = {"the host was started anew": {"boot": "another"}, "it is older than any
 def test_a_stale_lock_is_taken_over_and_told(store: Any, lock: Lock, fields: dict[str, object]) -> None:
     plant(store, f"{NAME}-lock-t1", **fields)
     assert lock.holder() is None
-    with pytest.raises(LockLost, match="gone; another run took over"):
+    with pytest.raises(LockLost, match="is gone, and no other run has it: its volume was removed, or it is stale"):
         lock.ensure_held("t1")
     assert lock.take("t2", "bob", "b") == "alice"
     assert lock.holder().token == "t2"
@@ -178,6 +178,16 @@ def test_only_the_holder_gives_a_lock_back(lock: Lock) -> None:
     with pytest.raises(LockLost, match="held by alice"):
         lock.ensure_held("t2")
     assert lock.holder().token == "t1"
+
+
+def test_a_lock_whose_volume_somebody_removes_is_told_with_what_does_so(store: Any, lock: Lock) -> None:
+    """Nobody took over, so nobody is accused of it."""
+    lock.take("t1", "alice", "a")
+    store.remove_volume(f"{NAME}-lock-t1")
+    with pytest.raises(LockLost) as caught:
+        lock.ensure_held("t1")
+    assert "another run took over" not in caught.value.message
+    assert "docker volume prune" in caught.value.remedy
 
 
 def test_the_lock_of_a_run_that_is_known_to_be_gone_is_taken_over(lock: Lock) -> None:

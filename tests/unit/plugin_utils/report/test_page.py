@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,27 @@ def test_page_of_what_needs_attention():
     for item in BAD["checks"]:
         assert item["verdict"] != "fail" or item["remedy"].replace("`", "") in broken
     assert "It writes its index." in Page(page(assemble(RAW["waived"]))).text
+
+
+@pytest.mark.parametrize(
+    ("strategy", "action", "told"),
+    [
+        ("candidate", "replaced", "Strategy candidate: proven by a candidate beside the old container."),
+        ("candidate", "created", "Strategy candidate: proven by a candidate."),
+        ("recreate", "replaced", "Strategy recreate: proven in the service's place, the old container stopped before."),
+        ("recreate", "kept", "Strategy recreate: proven in the service's place."),
+    ],
+)
+def test_the_strategy_of_a_deploy(strategy, action, told):
+    """How the new version took the old one's place is on the page; of an old container only where there was one."""
+    deploy = {"strategy": strategy, "action": action}
+    assert told in Page(page(assemble({**RAW["good"], "deploy": deploy}))).text
+
+
+@pytest.mark.parametrize("raw", [{**RAW["good"], "deploy": {"action": "replaced"}}, RAW["build failed"]], ids=["earlier", "failed before"])
+def test_no_strategy_where_none_is_known(raw):
+    """A report of an earlier version has none, and a run that failed before its deploy."""
+    assert "Strategy" not in Page(page(assemble(raw))).text
 
 
 def poisoned(value, text):
@@ -207,3 +229,22 @@ def test_the_index_begins_with_the_worst_and_shows_each_report_in_one_row() -> N
     assert (bare["digest"], bare["start"], bare["size"], bare["word"]) == ("", "", "", "Failed")
     assert (row["host"], row["service"], row["summary"], row["stand_in"]) == ("vm2", "cat-server", good["summary"], False)
     assert row["generated_at"] == good["generated_at"]
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("ink", ["ink", "muted", "pass", "warn", "fail", "waived", "skip", "accent"])
+def test_words_stand_out_from_their_ground(ink: str, scheme: str) -> None:
+    """The contrast that WCAG 2 wants of small text, on each ground that a word stands on."""
+    css = (action.TEMPLATES / "report.css.j2").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", css, re.S)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
+    for ground in ("bg", "card", f"{ink}-bg") if f"{ink}-bg" in colours else ("bg", "card", "code"):
+        darker, lighter = sorted(luminance(colours[name]) for name in (ink, ground))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, ground)
