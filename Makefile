@@ -16,11 +16,13 @@
 #   make lint    ansible-lint, yamllint, ruff, mypy, which room imports which, antsibull's linters, and whether generated documents are up to date
 #   make sanity  what Ansible's own tools ask of a collection: antsibull-docs, ansible-test sanity, galaxy-importer
 #   make docs    writes the generated parts of the documents anew
+#   make release TAG=v1.2.0   holds the tag to the tree, and builds archive, bill of materials, notes and checksums in .cache/release
+#   make site    the documents as a site in .cache/site, to be read without a network, each link checked
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -31,6 +33,7 @@ READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS ?= $(VENV)/mutants
 GALAXY := $(VENV)/galaxy-importer/.ready
+SITE := $(VENV)/site/bin/sphinx-build
 EDITS ?= 200
 SCENARIOS ?= default alternative contract lifecycle
 
@@ -163,6 +166,18 @@ matrix:
 
 docs: $(READY)
 	"$(BIN)"/python scripts/generate_docs.py
+
+$(SITE): requirements-site.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/site
+	$(VENV)/site/bin/pip install --quiet --disable-pip-version-check --requirement requirements-site.txt
+	@touch $@
+
+site: $(READY) $(SITE)
+	$(VENV)/site/bin/python scripts/site.py "$(BIN)"
+
+release: $(READY)
+	@test -n "$(TAG)" || { echo 'Name the tag: make release TAG=v1.2.0'; exit 1; }
+	"$(BIN)"/python scripts/release.py build "$(TAG)"
 
 clean:
 	-for scenario in default alternative lifecycle contract; do "$(BIN)"/molecule destroy -s $$scenario; done

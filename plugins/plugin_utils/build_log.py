@@ -180,6 +180,12 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
             f"The package {absent[0]} belongs to the source's own module, and no file of it is in the build context. Where it is generated, generate it "
             "before the run (go generate); otherwise see that it is in the source, and that go_service_dockerignore does not keep it out."
         )
+    if project.get("work_dir") and re.search(rf"(?:^|\s){re.escape(own)}@\S+: ", text):
+        return (
+            f"A module of the workspace (go.work) requires a version of {own}, which is the source's own module, and go looks for that version elsewhere. "
+            'If the service needs nothing else of the workspace, build its module alone: GOWORK: "off" in go_service_build_env. Otherwise let the versions '
+            "in their go.mod files be ones that can be had (go work sync)."
+        )
     left_out = list(project.get("cgo_files") or ())
     if left_out and re.search(r"undefined: |build constraints exclude all Go files", text):
         return (

@@ -125,6 +125,23 @@ def test_a_failure_of_the_sources_own_module_names_what_is_missing(printed: str,
 
 
 @pytest.mark.parametrize(
+    ("printed", "work_dir", "told"),
+    [
+        ("go: example.com/app@v1.5.6: reading https://proxy.example.org/example.com/app/@v/v1.5.6.mod: 403 Forbidden", ".", True),
+        ("lib/a.go:17:2: example.com/app@v1.5.6: reading https://p/example.com/app/@v/v1.5.6.mod: 404 Not Found", ".", True),
+        ("go: example.com/app@v1.5.6: dial tcp: lookup p: no such host", None, False),
+        ("go: example.com/apples@v1.5.6: reading https://p/x.mod: 403 Forbidden", ".", False),
+        ("./main.go:12:2: undefined: foo", ".", False),
+    ],
+)
+def test_a_workspace_that_looks_elsewhere_for_the_sources_own_module_is_told_how_to_be_left_out(
+    printed: str, work_dir: str | None, told: bool
+) -> None:
+    failure = docker_image.failure({"failed": True, "msg": failed(*printed.splitlines())}, {**APP, "work_dir": work_dir})
+    assert ('GOWORK: "off"' in failure.remedy) is told
+
+
+@pytest.mark.parametrize(
     ("builder", "message", "output", "words"),
     [
         (docker_image, "Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
