@@ -165,7 +165,7 @@ def kept_by_the_engine(hunted: leaks.Hunted, since: float, patterns: Path) -> li
     images = sorted(
         set(git_hosts.docker("images", "--all", "--quiet", "--no-trunc", "--filter", f"label=go-service.name={SERVICE}").split())
     )
-    assert len(images) > 3
+    assert images
     save = subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE)
     found += [
         f"docker save: {line!r}"
