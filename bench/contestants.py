@@ -180,6 +180,7 @@ class Role(Contestant):
         """checkout: of the project, whose role it is; this one unless two versions are compared."""
         super().__init__(bases, files, name)
         self.user = "app"
+        self.mark = "none"
         self.checkout = checkout
 
     @property
@@ -194,6 +195,8 @@ class Role(Contestant):
             "go_service_source": str(self.source),
             "go_service_publish": f"127.0.0.1:{self.port}",
             "go_service_user": self.user,
+            # Read by nobody; it stands above what services have in common, so that none finds in the cache what another one has compiled.
+            "go_service_build_env": {"GO_BENCH": self.mark},
             "go_service_work_dir": str(WORK / "state"),
             "go_service_report_dir": str(WORK / "reports"),
         }
@@ -209,15 +212,21 @@ class Role(Contestant):
     def first(self, mark: str = "first") -> dict[str, float]:
         """Take everything away that an earlier build left, and build, prove and run the service.
 
-        The base of a service with the same user's name may be in the Engine's cache, so that name is another one each time.
+        The base of a service with the same user's name may be in the Engine's cache, and what another service was compiled on, so both are
+        others each time.
 
         Raises:
-            BenchError: a step of the build came from a cache all the same.
+            BenchError: a command of the build came from a cache all the same.
         """
         run("playbooks/remove.yml", self.log("remove"), self.variables, checkout=self.checkout)
-        self.user = f"app-{mark}"
+        self.user, self.mark = f"app-{mark}", f"{self.name}-{mark}"
         play = self.play("first")
-        cached = [step["instruction"] for stage in self.report()["timeline"] for step in stage.get("steps") or [] if step["cached"]]
+        cached = [
+            step["instruction"]
+            for stage in self.report()["timeline"]
+            for step in stage.get("steps") or []
+            if step["cached"] and step["instruction"].startswith("RUN")
+        ]
         if cached:
             raise BenchError(f"The first build of {self.name} was not the first: {cached[0]} came from the Engine's cache.")
         return {

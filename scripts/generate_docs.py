@@ -61,7 +61,9 @@ The results are written on the controller on every run, failed ones included:
 | --- | --- |
 | `<host>/<service>.json` | the report as data; [report.schema.json](report.schema.json) describes it |
 | `<host>/<service>.html` | the same as one self-contained page, without scripts or anything from elsewhere |
+| `<host>/<service>.junit.xml` | the verdict for a CI system: each check and each stage as a test, in JUnit's format |
 | `<host>/<service>.sbom.json` | the bill of materials of the image, CycloneDX 1.6 |
+| `<host>/<service>.provenance.json` | where the image comes from, an in-toto statement with SLSA provenance ([provenance.md](provenance.md)) |
 | `index.html` | all hosts and services, when there is more than one |
 
 A report describes a host and is no part of its state: writing one never counts as a change, so that a run that changed nothing

@@ -20,6 +20,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 # The sources of small services.
 SERVICES = PROJECT / "tests/services"
+EXAMPLES = PROJECT / "examples"
 _BASES = yaml.safe_load((PROJECT / "roles/base_images/defaults/main.yml").read_text(encoding="utf-8"))
 # The images that every test machine has put together.
 RUNTIME = f"stand-in/runtime:alpine-{_BASES['base_images_alpine_version']}"

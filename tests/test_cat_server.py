@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from plays import EXAMPLES
 
-SOURCE = Path(__file__).parents[1] / "examples/cat-server"
+SOURCE = EXAMPLES / "cat-server"
 # Go's build cache, kept from run to run.
 CACHE = "go-service-test-cache"
 
@@ -25,7 +25,7 @@ def go(builder_image: str) -> Callable[..., subprocess.CompletedProcess]:
     docker("volume", "create", "--label", "go-service-test=cache", CACHE)
 
     def run(*command: str) -> subprocess.CompletedProcess:
-        options = ["--rm", "--network=none", f"--volume={SOURCE}:/src:ro", f"--volume={CACHE}:/cache", "--workdir=/src"]
+        options = ["--rm", "--network=none", f"--volume={EXAMPLES}:/src:ro", f"--volume={CACHE}:/cache", "--workdir=/src/cat-server"]
         environment = ["--env=CGO_ENABLED=0", "--env=GOCACHE=/cache", "--env=GOFLAGS=-mod=readonly", "--env=GOPROXY=off"]
         return docker("run", *options, *environment, builder_image, *command)
 
@@ -46,8 +46,8 @@ def test_the_example_passes(go: Callable[..., subprocess.CompletedProcess], comm
     assert "no test files" not in done.stdout
 
 
-def test_the_example_is_formatted(go: Callable[..., subprocess.CompletedProcess]) -> None:
-    done = go("gofmt", "-l", ".")
+def test_the_examples_are_formatted(go: Callable[..., subprocess.CompletedProcess]) -> None:
+    done = go("gofmt", "-l", "/src")
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 

@@ -17,20 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import SERVICES, changed, free_port, get, left_on_engine, play
+from plays import EXAMPLES, SERVICES, changed, free_port, get, left_on_engine, play
 
 MODULE, VERSION = "example.org/greeting", "v1.2.0"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A service and what a user sets for it. answers: path -> what it answers; absent: paths that answer 404."""
+    """A service and what a user sets for it. answers: path -> what it answers; absent: paths that answer 404; inventory: of an example, in its source."""
 
     source: str
     variables: dict[str, Any]
     answers: dict[str, str]
     absent: tuple[str, ...] = ()
     served: tuple[str, ...] = field(default=())
+    inventory: str = ""
 
 
 SHAPES = {
@@ -62,12 +63,13 @@ SHAPES = {
         {"/-/ready": "ready", "/price/ink": "20.05 EUR"},
         absent=("/price/paper", "/health"),
     ),
-    # The build downloads the third-party module.
-    "quotes": Shape(
-        "quotes",
-        {"go_service_build_network": "host"},
-        {"/health": "ok", "/quote": "Good day, quotes"},
-        served=(f"/{MODULE}/@v/{VERSION}.mod", f"/{MODULE}/@v/{VERSION}.zip"),
+    # The example with dependencies: the build downloads them by the module proxy in the Engine's default network, and runs tests that need more of them.
+    "price-api": Shape(
+        "price-api",
+        {},
+        {"/prices": '{"items":["cake","coffee","tea"]}', "/prices/tea": '{"item":"tea","cents":250,"currency":"EUR"}'},
+        absent=("/prices/nothing",),
+        inventory="deploy/inventory.yml",
     ),
     # A workspace: another of its modules embeds what a .dockerignore keeps out, and needs the third-party module.
     "ledger": Shape(
@@ -133,7 +135,8 @@ def test_service(name: str, tmp_path: Path) -> None:
     """Built and run at first, left alone by a second run, gone after a removal."""
     shape, service, port = SHAPES[name], f"shape-{name}", free_port()
     source = tmp_path / "source"
-    shutil.copytree(SERVICES / shape.source, source)
+    shutil.copytree((EXAMPLES if shape.inventory else SERVICES) / shape.source, source)
+    inventory = ("-i", str(source / shape.inventory)) if shape.inventory else ()
     variables = {
         "go_service_name": service,
         "go_service_source": str(source),
@@ -146,7 +149,7 @@ def test_service(name: str, tmp_path: Path) -> None:
         if shape.served:
             variables["go_service_build_env"] = {"GOPROXY": f"http://127.0.0.1:{proxy.server_port}", "GOSUMDB": "off"}
         try:
-            first = play("build", variables)
+            first = play("build", variables, *inventory)
             assert changed(first) > 0
             assert {path: get(port, path) for path in shape.answers} == {path: (200, text) for path, text in shape.answers.items()}
             assert [get(port, path)[0] for path in shape.absent] == [404] * len(shape.absent)
@@ -157,11 +160,11 @@ def test_service(name: str, tmp_path: Path) -> None:
             # The service's own packages are compiled anew anyway.
             assert files > 1000
             assert renewed < 50
-            again = play("build", variables)
+            again = play("build", variables, *inventory)
             assert changed(again) == 0
             assert "nothing had to change" in again
         finally:
-            play("remove", variables)
+            play("remove", variables, *inventory)
     assert left_on_engine(service) == []
     assert not (tmp_path / "work" / service).exists()
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=2):

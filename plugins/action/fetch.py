@@ -107,7 +107,7 @@ class ActionModule(StageAction):
         """Return what ansible.builtin.git returns, and of a check `unfetched`: why the source on the host is not the one that a run would see."""
         settings = Settings.from_json(args["settings"])
         # The settings have the address as it may be shown; here alone it is needed whole.
-        address = str(self._templar.template(self._task_vars[f"{PREFIX}source"]))
+        address = str(self._templar.template(self._given[f"{PREFIX}source"]))
         asked = {
             "repo": without_credentials(address),
             "dest": args["dest"],

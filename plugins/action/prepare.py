@@ -104,7 +104,8 @@ class ActionModule(StageAction):
             plan["files"] = len([entry for entry in entries if entry.kind == FILE])
             plan["bytes"] = sum(entry.size for entry in entries)
         if plan["builder_go"] and project:
-            check_builder(project, plan["builder_go"])
+            stand_in = bool((base_images.get(settings.builder_image) or {}).get("stand_in"))
+            check_builder(project, plan["builder_go"], settings.builder_image, stand_in=stand_in)
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         for sentence in plan["hints"]:
@@ -114,6 +115,10 @@ class ActionModule(StageAction):
                 self.tell(sentence)
         if plan["build"] and project.get("cgo_files"):
             self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
+        for sentence in project.get("placeholders") or () if plan["build"] else ():
+            self.tell(
+                f"{sentence}, of which the source has hidden files alone: if the rest is generated, as a web page is, generate it before the run."
+            )
         staged = plan.pop("staged", [])
         plan.update(
             project=project,

@@ -2,11 +2,11 @@
 
 Options: report (dict, required): what the stages know; its keys are those of `report.assemble`. dir (path, required):
 directory of all reports on the controller; created where it is missing. host (str, required), service (str, required):
-<dir>/<host>/<service>.json, .html and .sbom.json. still_runs (str, required): what runs now, for a report that cannot be
-written. sbom (dict): the CycloneDX document; without it an older one is
-removed, as it would belong to another image.
+<dir>/<host>/<service>.json, .html, .junit.xml, .sbom.json and .provenance.json. still_runs (str, required): what runs now, for a report that cannot be
+written. sbom (dict): the CycloneDX document, provenance (dict): the in-toto statement; without one an
+older one is removed, as it would belong to another image.
 
-Returns: path (str, the page), paths (dict: json, html, sbom, index), verdict (str), summary (str), checks (list).
+Returns: path (str, the page), paths (dict: json, html, junit, sbom, provenance, index), verdict (str), summary (str), checks (list).
 `changed` is always false: a report describes the host and is no part of its state, so that a run that changed nothing
 says so although its report has a new date. In check mode nothing is written.
 """
@@ -24,7 +24,7 @@ import jinja2
 from ..module_utils.common.failure import Failure
 from ..module_utils.common.files import write_text
 from ..module_utils.common.stages import REPORT
-from ..plugin_utils.report import document, page
+from ..plugin_utils.report import document, junit, page
 from ..plugin_utils.stage_action import StageAction
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles/go_service/templates"
@@ -51,7 +51,7 @@ class ActionModule(StageAction):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("report", "dir", "host", "service", "still_runs", "sbom"))
+    _VALID_ARGS = frozenset(("report", "dir", "host", "service", "still_runs", *document.BESIDE))
     stage = REPORT
 
     def service(self, args: Mapping[str, Any]) -> str:
@@ -67,7 +67,7 @@ class ActionModule(StageAction):
                 "host": {"type": "str", "required": True},
                 "service": {"type": "str", "required": True},
                 "still_runs": {"type": "str", "required": True},
-                "sbom": {"type": "dict"},
+                **{kind: {"type": "dict"} for kind in document.BESIDE},
             }
         )
         self._progress.at(REPORT, args["still_runs"])
@@ -81,8 +81,9 @@ class ActionModule(StageAction):
         paths = document.paths(args["dir"], args["host"], args["service"])
         previous = document.read(paths["json"])
         raw = dict(args["report"])
-        if args["sbom"] and raw.get("sbom"):
-            raw["sbom"] = {**raw["sbom"], "path": paths["sbom"].name}
+        for kind in document.BESIDE:
+            if args[kind] and raw.get(kind):
+                raw[kind] = {**raw[kind], "path": paths[kind].name}
         report = document.assemble(
             raw,
             host=args["host"],
@@ -95,17 +96,19 @@ class ActionModule(StageAction):
             paths["json"].parent.mkdir(parents=True, exist_ok=True)
             write_text(paths["json"], json.dumps(report, indent=1) + "\n", MODE)
             write_text(paths["html"], html, MODE)
-            if args["sbom"]:
-                write_text(paths["sbom"], json.dumps(args["sbom"], indent=1) + "\n", MODE)
-            elif not (report["sbom"] or {}).get("path"):
-                paths["sbom"].unlink(missing_ok=True)
+            write_text(paths["junit"], junit.render(report), MODE)
+            for kind in document.BESIDE:
+                if args[kind]:
+                    write_text(paths[kind], json.dumps(args[kind], indent=1) + "\n", MODE)
+                elif not (report[kind] or {}).get("path"):
+                    paths[kind].unlink(missing_ok=True)
             index = write_index(Path(args["dir"]))
             if index:
                 paths["index"] = index
         return {
             # A check writes none.
             "path": "" if self._task.check_mode else str(paths["html"]),
-            "paths": {kind: str(path) for kind, path in paths.items() if kind != "sbom" or report["sbom"]},
+            "paths": {kind: str(path) for kind, path in paths.items() if kind not in document.BESIDE or report[kind]},
             "verdict": report["verdict"],
             "summary": report["summary"],
             "checks": report["checks"],
@@ -117,7 +120,7 @@ class ActionModule(StageAction):
 
 def write_index(root: Path) -> Path | None:
     """Write the page of all reports under a directory, where there are several; return its path."""
-    found = sorted(path for path in root.glob("*/*.json") if not path.name.endswith(document.SBOM_SUFFIX))
+    found = sorted(path for path in root.glob("*/*.json") if not document.is_beside(path))
     reports = [(f"{path.parent.name}/{path.stem}.html", report) for path in found if (report := document.read(path))]
     if len(reports) < 2:
         return None

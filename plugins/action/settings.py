@@ -20,10 +20,7 @@ from ..module_utils.common.settings import Settings
 from ..module_utils.source.address import HIDDEN, shown_address
 from ..plugin_utils.report.document import paths, unwritable
 from ..plugin_utils.units import Rejected
-from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, unknown_names
-
-# What an entry point of the role says in place of the user, by the names of the settings.
-OVERRIDE = "__go_service_override"
+from ..plugin_utils.variables import FIELDS, PREFIX, InputError, check_variables, given, unknown_names
 
 
 class ActionModule(ActionBase):
@@ -38,6 +35,7 @@ class ActionModule(ActionBase):
         del tmp
         variables = task_vars or {}
         try:
+            variables = given(variables, self._templar.template)
             return {**result, "changed": False, "settings": self._settings(variables)}
         except Exception as error:
             progress = Progress(stages.INPUT, UNTOUCHED)
@@ -45,7 +43,6 @@ class ActionModule(ActionBase):
             return {**result, **failed(error, name, progress, self._display.verbosity)}
 
     def _settings(self, variables: dict[str, Any]) -> dict[str, Any]:
-        variables = {**variables, **{PREFIX + name: value for name, value in variables.get(OVERRIDE, {}).items()}}
         problems = unknown_names(name for name in variables if isinstance(name, str))
         raw = {name: self._value(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
         settings = None

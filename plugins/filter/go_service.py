@@ -18,7 +18,10 @@ class FilterModule:
             "file_on_controller": source_place.file_on_controller,
             "failed": summary.failed,
             "failure_text": summary.failure_text,
+            "provenance": summary.provenance,
             "report_document": summary.report_document,
+            "outcome": summary.outcome,
+            "services_table": summary.services_table,
             "still_runs": summary.still_runs,
             "summary": summary.text,
         }

@@ -46,7 +46,7 @@ options:
     elements: str
     required: true
   build:
-    description: How the build of this run went, C(seconds) and C(cached); empty where nothing was built.
+    description: How the build of this run went, C(seconds), C(cached) and C(builder); empty where nothing was built.
     type: dict
     default: {}
   dockerfile:
@@ -92,6 +92,7 @@ verify:
     seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
     sbom: {description: "Bill of materials in CycloneDX JSON.", type: dict}
+    provenance: {description: "In-toto statement of where the image comes from; empty where that is not known any more.", type: dict}
 deploy:
   description: What was done.
   type: dict
@@ -117,6 +118,7 @@ failure:
 """
 
 import contextlib
+import functools
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -137,7 +139,7 @@ from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
-from ..module_utils.deploy.images import MOVING, adopt, own_references, promote, prune, refuse_foreign_images
+from ..module_utils.deploy.images import MOVING, adopt, builder_stage, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
@@ -145,6 +147,7 @@ from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.engine.records import health_test
 from ..module_utils.record.facts import with_checks
+from ..module_utils.record.modules import ModuleFacts, of_builder_stage
 from ..module_utils.record.verification import ContractBroken, examine, judged, verify
 
 # How many log lines of a container that was restarted are told.
@@ -301,6 +304,12 @@ def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
     return found
 
 
+def modules_in_builder(engine: Engine, name: str, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
+    """Return what the builder's stage of a service says of Go modules, {} where there is none."""
+    stage = builder_stage(engine, name)
+    return of_builder_stage(engine, name, stage, wanted) if stage else {}
+
+
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
     """Prove and deploy; put what becomes known under `verify` and `deploy`. Return whether anything changed."""
     settings, reference = params["settings"], params["image"]
@@ -321,6 +330,10 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "demands": settings.demands,
             "earlier": is_earlier(settings, image, built),
             "settings": as_proven(settings, image, built),
+            "provenance_before": built.get("provenance") or {},
+            "sbom_before": past.report.get("sbom") or {},
+            # Judged twice, in its own place as well, an image has the same modules.
+            "modules_in_builder": functools.lru_cache(functools.partial(modules_in_builder, engine, name)),
         }
         settings = params["settings"]
         try:
@@ -328,7 +341,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             image_alone = prove(engine, params, known)
             if params["prove_only"]:
                 if not image_alone:
-                    built.update({"proven": True, "with": built_with(settings)})
+                    built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
                     past.save(engine)
                 return False
             progress.at(stages.SWAP)
@@ -340,7 +353,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                     progress.at(failure.stage, failure.still_runs)
                     raise
                 # Now, and not when its candidate was: one that fails when it comes into service first is none to return to.
-                built.update({"proven": True, "with": built_with(settings)})
+                built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
                 past.returning = ""

@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: report
 short_description: Write the report of a run of the role go_service
 description:
-  - Writes what a run built, measured and decided to the controller, as JSON, as a page and as a bill of materials. Nothing is done on the target.
+  - Writes what a run built, measured and decided to the controller, as JSON, as a page, as JUnit's XML for a CI system, and beside them the bill of
+    materials and the provenance. Nothing is done on the target.
   - An index of all hosts and services is written beside, where there are several.
 attributes:
   check_mode:
@@ -42,6 +43,9 @@ options:
   sbom:
     description: The bill of materials, a CycloneDX document. Without it an older one is removed, as it would belong to another image.
     type: dict
+  provenance:
+    description: Where the image comes from, an in-toto statement. Without it an older one is removed likewise.
+    type: dict
 author:
   - go_service contributors (@go-service)
 """
@@ -62,7 +66,7 @@ path:
   type: str
   returned: success
 paths:
-  description: The files by kind, C(json), C(html), C(sbom) and C(index).
+  description: The files by kind, C(json), C(html), C(junit), C(sbom), C(provenance) and C(index).
   type: dict
   returned: success
 verdict:

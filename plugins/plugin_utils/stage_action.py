@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
-from .variables import secret_texts, secret_variables
+from .variables import given, secret_texts, secret_variables
 
 _LAST_LINES = 20
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
@@ -28,7 +28,8 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
 class StageAction(ActionBase):
     """An action of one stage. `stage`: the stage that it begins with; `work` does it.
 
-    While it works, `self._progress` says how far it is, and `self._task_vars` holds the variables of the host.
+    While it works, `self._progress` says how far it is, `self._task_vars` holds the variables of the host, and `self._given` the same as they are
+    for the service at hand.
     """
 
     _supports_check_mode = True
@@ -39,6 +40,7 @@ class StageAction(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         self._task_vars = task_vars or {}
+        self._given = given(self._task_vars, self._templar.template)
         self._progress = Progress(self.stage, UNTOUCHED)
         try:
             return {**result, **self.work(dict(self._task.args))}
@@ -58,7 +60,7 @@ class StageAction(ActionBase):
 
     def secrets(self) -> str:
         """Return the values of the host's secret variables, packed for a module; raise Problem where others of the host could read them."""
-        values = secret_variables(self._task_vars, self._templar.template)
+        values = secret_variables(self._given, self._templar.template)
         if any(values.values()) and self._is_become_unprivileged() and not self._is_pipelining_enabled("new"):
             # A module lies in a file then, with its arguments, for as long as it runs.
             opened = [name for name in ("world_readable_temp", "common_remote_group") if self.get_shell_option(name)]
@@ -72,7 +74,7 @@ class StageAction(ActionBase):
 
     def hidden(self) -> tuple[str, ...]:
         """Return what is taken out of foreign text."""
-        return secret_texts(self._task_vars, self._templar.template)
+        return secret_texts(self._given, self._templar.template)
 
     def host(self) -> str:
         """Return the inventory's name of the host."""

@@ -6,7 +6,7 @@ where its stage had nothing to do, was not reached, or failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
@@ -16,6 +16,8 @@ from ..module_utils.common.stages import ROLE, SOURCE
 from ..module_utils.common.text import visible
 
 _WIDTH = 10
+# Files beside the report, by the names that the action report has for them.
+_BESIDE = {"sbom": "bill of materials", "provenance": "provenance"}
 _VERDICTS = {"pass": "passed", "warn": "with a warning", "fail": "failed", "skip": "skipped", "waived": "waived"}
 
 
@@ -84,6 +86,11 @@ def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
 
 
+def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the image comes from, {} where that is not known."""
+    return dict((record["verify"] or record["plan"].get("last_report") or {}).get("provenance") or {})
+
+
 def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the stages know, in the form that `report.assemble` takes."""
     plan, settings = record["plan"], _settings(record)
@@ -112,6 +119,26 @@ def _stand_in(used: list[str], wanted: list[str]) -> str:
     """Tell what was built on, and in place of what: somebody may have asked for a stand-in by its name."""
     told = f"STAND-IN, put together on the host, not the official {'image' if len(used) == 1 else 'images'}: {', '.join(used)}"
     return told if used == wanted else f"{told} in place of {', '.join(wanted)}"
+
+
+def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what became of one service of several: a row of `services_table`."""
+    plan, settings, deploy = record["plan"], _settings(record), record["deploy"]
+    done = deploy.get("action") or ("to deploy" if plan.get("deploy") else "unchanged")
+    return {
+        "name": settings.name,
+        "failed": False,
+        "did": done if plan else "done",
+        "image": plan.get("image", ""),
+        "told": plan.get("try_it") or "",
+    }
+
+
+def services_table(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """Return what became of the services of a host, a line each."""
+    rows = [("service", "", "image", "")] + [(row["name"], row["did"], row["image"] or "-", row["told"]) for row in outcomes]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:3], widths)), row[3]]).rstrip() for row in rows)
 
 
 def text(record: Mapping[str, Any]) -> str:
@@ -157,4 +184,7 @@ def text(record: Mapping[str, Any]) -> str:
     if command:
         lines.append(_row("try it", f"{command}{' (on the machine of the Engine)' if plan.get('elsewhere') else ''}"))
     lines.append(_row("report", written["path"] or "none: a check writes no report"))
+    beside = [f"{what} {name}" for kind, what in _BESIDE.items() if (name := written["paths"].get(kind, "").rpartition("/")[2])]
+    if written["path"] and beside:
+        lines.append(_row("beside it", ", ".join(beside)))
     return "\n".join(lines)

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import samples
+import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.contract import judge
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import scanners
 from ansible_collections.proven.go_service.plugins.module_utils.record import facts as record_facts
-from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
+from ansible_collections.proven.go_service.plugins.module_utils.record import provenance, sbom
+from ansible_collections.proven.go_service.plugins.plugin_utils import variables
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import document as reports
 from jsonschema import Draft202012Validator, FormatChecker
 from plays import PROJECT
@@ -19,14 +21,22 @@ from plays import PROJECT
 SCHEMA = json.loads((PROJECT / "docs/report.schema.json").read_text())
 
 
+_DEFAULTS = yaml.safe_load((PROJECT / "roles/go_service/defaults/main.yml").read_text())
+SETTINGS = variables.check_variables({name.removeprefix(variables.PREFIX): value for name, value in _DEFAULTS.items()})
 NOW, BEFORE = "2026-11-24T09:41:07Z", "2026-11-20T16:02:40Z"
+
+
+def statement(found=None):
+    """Where the image comes from, as its file has it."""
+    builder = {"reference": "golang:1.27-alpine3.24", "digest": "sha256:" + "e" * 64}
+    return provenance.statement(found or samples.good_evidence(), SETTINGS, builder=builder, built_by="docker_image")
 
 
 def facts(found=None, asked=None, waivers=None):
     """What the target tells."""
     found, asked = found or samples.good_evidence(), asked or samples.expected()
     bill = sbom.cyclonedx(found, service="cat-server")
-    return record_facts.facts(found, asked, judge.evaluate(found, asked, waivers or {}), bill)
+    return record_facts.facts(found, asked, judge.evaluate(found, asked, waivers or {}), bill, statement(found))
 
 
 BUILDER = {"name": "buildx", "reason": "this Engine does not offer the classic builder (use <BuildKit>)"}
@@ -55,7 +65,12 @@ GOOD = facts()
 
 
 BAD = facts(
-    replace(samples.good_evidence(config={"User": "root"}), scan=scanners.parse_trivy({"SchemaVersion": 2, "Results": []})),
+    replace(
+        samples.good_evidence(config={"User": "root"}),
+        scan=scanners.merged(
+            [(scanners.Scanner("trivy", "0.74.0", "2026-11-27"), [scanners.Finding("CVE-1", "high", "musl", "1.2.5-r9")])]
+        ),
+    ),
     samples.expected(start_seconds=3.0),
 )
 

@@ -447,7 +447,7 @@ def good_evidence(
         engine(tars, record).answers,
         {"archive cat-server:1": save(tars, steps)},
     )
-    found = collect.collect(holder, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner="")
+    found = collect.collect(holder, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=BINARY, scanner_paths=())
     return replace(found, process=GOOD_PROCESS)
 
 

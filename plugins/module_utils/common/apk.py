@@ -62,29 +62,39 @@ def parse(text: str) -> list[Installed]:
     return packages
 
 
+def providers(packages: list[Installed]) -> dict[str, str]:
+    """Return which package provides what: its own name, and what its line `p` says (commands, libraries, virtual names) -> its name."""
+    found: dict[str, str] = {}
+    for package in packages:
+        for name in (package.name, *(_bare(word) for word in package.fields.get("p", "").split())):
+            found.setdefault(name, package.name)
+    # A package's own name counts for more than another one that provides the same.
+    return {**found, **{package.name: package.name for package in packages}}
+
+
+def needs(package: Installed) -> list[str]:
+    """Return what a package needs: names of packages, or of what they provide, without versions. What it must not be beside is none of it."""
+    return [_bare(word) for word in package.fields.get("D", "").split() if not word.startswith("!")]
+
+
 def closure(packages: list[Installed], world: tuple[str, ...]) -> list[Installed]:
     """Return those packages that a world needs, in the database's order.
 
     world: names of packages.
     raises LookupError: something is needed that no package provides; its text is the name.
     """
-    providers: dict[str, str] = {}
-    for package in packages:
-        for name in (package.name, *(_bare(word) for word in package.fields.get("p", "").split())):
-            providers.setdefault(name, package.name)
+    provided = providers(packages)
     by_name = {package.name: package for package in packages}
-    # A package's own name counts for more than another one that provides the same.
-    providers.update({name: name for name in by_name})
     needed: set[str] = set()
-    left = list(world)
+    left = [_bare(word) for word in world]
     while left:
-        wanted = _bare(left.pop())
-        if wanted not in providers:
+        wanted = left.pop()
+        if wanted not in provided:
             raise LookupError(wanted)
-        name = providers[wanted]
+        name = provided[wanted]
         if name not in needed:
             needed.add(name)
-            left += [word for word in by_name[name].fields.get("D", "").split() if not word.startswith("!")]
+            left += needs(by_name[name])
     return [package for package in packages if package.name in needed]
 
 

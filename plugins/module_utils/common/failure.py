@@ -33,8 +33,16 @@ OWN_STORE = (
 
 # What the role's own sentences are made of: a value that is one cannot be told from it there.
 _WORD = re.compile(r"[a-z]{1,12}")
-# Of one line printed again and again often nothing but the time differs.
-_TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?")
+# Of one line printed again and again often nothing differs but the time, how long something took, who asked, and the number of the request.
+_VARIES = re.compile(
+    r"""\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\ ?(?:Z|[+-]\d\d:?\d\d))?
+    | \b(?:ts|time|timestamp)["']?[=:]\ ?["']?\d+(?:\.\d+)?(?:e\+?\d+)?
+    | \b\w*(?:duration|elapsed|latency|took)\w*["']?[=:]\ ?["']?\d+(?:\.\d+)?(?:e-?\d+)?
+    | (?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?\ ?(?:ns|us|\u00b5s|\u03bcs|ms|s)\b
+    | (?<=127\.0\.0\.1:)\d+ | (?<=\[::1\]:)\d+
+    | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b | \b[0-9a-f]{16}(?:[0-9a-f]{16})?\b""",
+    re.VERBOSE,
+)
 
 
 class Problem(Exception):
@@ -175,11 +183,11 @@ def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterato
 
 
 def folded(lines: Iterable[str]) -> list[str]:
-    """Return lines with control characters spelled out, those that follow each other and are the same but for a time as one, with their number."""
+    """Return lines with control characters spelled out, those that follow each other and are the same but for what varies as one, with their number."""
     found: list[list[Any]] = []
     for line in lines:
         clean = spelled(str(line)).rstrip()
-        key = _TIME.sub("", clean)
+        key = _VARIES.sub("", clean)
         if found and found[-1][0] == key:
             found[-1][1:] = [clean, found[-1][2] + 1]
         else:

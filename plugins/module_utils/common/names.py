@@ -69,8 +69,13 @@ def secrets_volume(name: str, volume: str) -> bool:
     return volume.startswith(secrets_volume_name(name, ""))
 
 
+def modules_name(name: str) -> str:
+    """Name of the container that reads the modules' licenses in the builder's stage."""
+    return f"{name}-modules"
+
+
 def temporary_names(name: str) -> tuple[str, ...]:
-    return candidate_name(name), next_name(name), set_aside_name(name), failed_name(name)
+    return candidate_name(name), next_name(name), set_aside_name(name), failed_name(name), modules_name(name)
 
 
 def service_directory(settings: Settings) -> Path:

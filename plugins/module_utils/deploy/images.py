@@ -44,6 +44,15 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
     return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
 
 
+# What the classic builder has done of a stage that was broken off before the whole source came, where modules cannot be downloaded for instance: the
+# role's own compiling and downloading, and files that are copied to where modules lie.
+_BEFORE_THE_SOURCE = re.compile(
+    r"/bin/sh -c #\(nop\) +(?:(?:ENV|ARG|WORKDIR) .*|COPY \w+:\w+ in (?:\./|vendor/|/tmp/|/src/\S+) *)"
+    r"|(?:\|\d+ .*)?/bin/sh -c (?:go mod download|go build .* touch -t 20370102.*|printf '%s\\n' .*BEGIN CERTIFICATE.*|mkdir -p .*GOMODCACHE.* go mod download) *",
+    re.S,
+)
+
+
 def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
     """Say whether an image without a name is what a build of this service left of its builder stage, whole or broken off."""
     steps = _steps(engine, image)
@@ -54,8 +63,22 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     # The whole source; single files of it may have been copied to its top before.
     copied = [step for step in own if re.search(r"\bCOPY (?:dir:\w+ in|\.) /src/ *\Z", step)]
     linked = [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step]
+    if not copied and own and all(map(_BEFORE_THE_SOURCE.fullmatch, own)):
+        return True
     # Whatever somebody built FROM it ends otherwise, or does one of these a second time.
     return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)
+
+
+def _builder_stages(engine: Engine, name: str) -> list[dict[str, Any]]:
+    """Return the list records of the images of a service's builder stage, the newest first."""
+    stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
+    return sorted(stages, key=lambda image: (-image["Created"], image["Id"]))
+
+
+def builder_stage(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Return the record of the newest image of a service's builder stage, None for none: BuildKit keeps it in its cache alone."""
+    stages = _builder_stages(engine, name)
+    return engine.image(stages[0]["Id"]) if stages else None
 
 
 def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
@@ -169,9 +192,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
         if image["Id"] not in protected and is_ours(engine, image, name, history)
     ]
     # The newest builder stage holds the compiled packages that make the next build fast.
-    stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
-    stages.sort(key=lambda image: (-image["Created"], image["Id"]))
-    removed += [image["Id"][7:19] for image in [*stages[1:], *nameless] if engine.remove_image(image["Id"])]
+    removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]
     left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
     history.images = {tag: known for tag, known in (history.images or {}).items() if tag in left}
     return removed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
 from .limits import refused_processes
 from .listening import Ears, any_certificate
+from .pages import page_instead
 from .place import elsewhere
 from .remedies import PIDS, remedy_for
 from .signals import who_ended
@@ -29,6 +31,8 @@ LINE_HELD = 0.3
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
 LOG_LINES_READ = 2000
+# What the Engine says where a health test met a container that had ended: no reason, but what came of it.
+_ENDED = re.compile(r"cannot exec in a (?:stopped|deleted)|container \S+ is not running", re.I)
 
 
 class NotProven(Problem):
@@ -52,8 +56,9 @@ class Proof:
 
 
 def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
+    """Return what a container's last health tests printed, and the last lines of its log."""
     lines = []
-    for entry in (health(container).get("Log") or [])[-3:]:
+    for entry in [entry for entry in health(container).get("Log") or [] if not _ENDED.search(entry["Output"])][-3:]:
         lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
         lines.append(f"health test: {last_test}")
@@ -94,6 +99,10 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
         return NotProven(f"{message}: {found}", PIDS, evidence)
     found, remedy = ears.diagnosis(container, "\n".join(tests), near=not elsewhere(engine))
     if not found:
+        page = page_instead(engine, container, "\n".join(tests))
+        if page:
+            remedy = f"Set go_service_health_path to {page}, which the service answers, or to another page that it has."
+            return NotProven(f"{message}: it has no page at the path of its health check, and one at {page}", remedy, evidence)
         return NotProven(message, remedy_for(evidence), evidence)
     # What keeps it from listening, its log alone can tell.
     return NotProven(f"{message}: {found}", remedy if ears.now else remedy_for(logs, remedy), evidence)

@@ -76,8 +76,9 @@ _REMEDIES = (
     ),
     (
         _ANY,
-        r"requires cgo to work|compiled with 'CGO_ENABLED=0'",
-        "The service needs cgo for a package, and a static build switches it off. Use a pure Go package instead (for SQLite modernc.org/sqlite).",
+        r"(?:requir\w+|needs?|without|enable) cgo\b|\bcgo (?:is )?(?:required|disabled|not (?:enabled|available|supported))|cgo_enabled ?=",
+        "What the service is asked for needs cgo, and a static build switches that off. Choose another way where the service has one (another database or "
+        "storage, by go_service_args, go_service_env or its configuration file); in a source of your own use a pure Go package (for SQLite modernc.org/sqlite).",
     ),
     (
         _ANY,
@@ -90,6 +91,13 @@ _REMEDIES = (
         r"\b(?:open|stat|lstat|chdir|readdir|fdopendir|scandir|readdirent|mkdir|directory)[ :\"']+(?:\./)?[^/\s:\"'][^\s:\"']*[\"']?: no such file or directory",
         "The service looks for a path in its working directory, which is go_service_workdir. What the source has of it go_service_files brings; an "
         "empty directory for the service's user go_service_directories makes; data of the host go_service_volumes mounts there.",
+    ),
+    (
+        _ANY,
+        r"\b(?:open|stat|lstat|readdir|read|file|directory)[ :\"'`]+/[^\s:\"'`]+[\"'`]?: no such file or directory",
+        "The service looks for a path that its image does not have. Mount what the host has of it by go_service_volumes (its configuration with :ro), bring "
+        "what the source has by go_service_files (dest says where to), a secret by go_service_secret_files; or tell it another path by go_service_args or "
+        "go_service_env.",
     ),
     (
         _ANY,

@@ -83,7 +83,14 @@ class Leftovers:
 
     def told(self) -> list[str]:
         """Return a sentence for each reason."""
-        return [f"Left out of the build, since {reason}: {listed(sorted(paths))}." for reason, paths in self.found.items()]
+        return [
+            f"Left out of the build, since {reason}: {listed(map(self._shown, sorted(paths)))}." for reason, paths in self.found.items()
+        ]
+
+    def _shown(self, path: str) -> str:
+        """Return a path that is left out, and that something below it is not, where that is so."""
+        needed = (*self._embedded, *self._asked, *(self._packages or ()))
+        return f"{path} (but for what the build needs of it)" if any(below(kept, [path]) for kept in needed) else path
 
     def _relative(self, place: str) -> str:
         """Return a directory of this machine relative to the source; of one that is not below it the path begins with dots."""

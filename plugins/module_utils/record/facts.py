@@ -9,16 +9,21 @@ from ..common.names import LABEL_DIGEST, LABEL_STAND_IN, OCI
 from ..contract.evidence.model import Evidence
 from ..contract.expected import Expected
 from ..contract.registry import CheckResult
-from . import sbom
+from . import provenance, sbom
 
 
 def facts(
-    evidence: Evidence, expected: Expected, results: Iterable[CheckResult], document: Mapping[str, Any] | None = None
+    evidence: Evidence,
+    expected: Expected,
+    results: Iterable[CheckResult],
+    document: Mapping[str, Any] | None = None,
+    statement: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the part of a report that the image and the container tell, as plain data.
 
     :param results: what `contract.evaluate` returned.
     :param document: what `sbom.cyclonedx` returned.
+    :param statement: what `provenance.statement` returned.
     """
     image, base, engine = evidence.image, evidence.base, evidence.engine
     labels = image.labels
@@ -69,6 +74,7 @@ def facts(
         "vulnerabilities": _scan_facts(evidence),
         "dockerfile": dict(evidence.dockerfile) if evidence.dockerfile else None,
         "sbom": sbom.summary(document) if document else None,
+        "provenance": provenance.summary(statement) if statement else None,
         "checks": [result.as_dict() for result in results],
         "gaps": list(evidence.gaps),
     }
@@ -103,7 +109,8 @@ def _scan_facts(evidence: Evidence) -> dict[str, Any] | None:
         return None
     return {
         "tool": scan.tool,
+        "scanners": [vars(scanner).copy() for scanner in scan.scanners],
         "problem": scan.problem,
         "counts": dict(scan.counts),
-        "findings": [vars(finding).copy() for finding in scan.worst],
+        "findings": [{**vars(finding), "aliases": list(finding.aliases)} for finding in scan.worst],
     }

@@ -1,14 +1,21 @@
 """The bill of materials of an image: CycloneDX 1.6 as plain data, with nothing but the standard library.
 
 What is listed: the service's module with the binary's hash, the Go modules linked into it and Go's standard library (from the
-binary's own build information), the packages of the runtime base (from apk's database), and the base images by digest.
+binary's own build information), the packages of the runtime base (from apk's database), and the base images by digest; who needs whom among them.
 
-The same image gives the same document, byte for byte: the serial number is derived from the image's digest, and the time is the
-source's date or left out. Sources: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec.
+The same image gives the same document, byte for byte, where the same is known of its modules: the serial number is derived from the image's digest,
+and the time is the source's date or left out. Sources: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec.
+
+A module's package URL has its whole path, with a major version (`/v2`) as its last part: by the purl specification's type golang the subpath points to
+a package within a module (types/golang-definition.json), and `/v2` is a part of the module's own path (https://go.dev/ref/mod#major-version-suffixes).
+syft, trivy and cyclonedx-gomod write it so too. The same definition asks for lower case, which Go itself tells apart: the component's name has the case.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,8 +26,13 @@ from ..common.references import digest_of, parts_of
 from ..common.text import is_rfc3339
 from ..contract.evidence.build_info import GoModule
 from ..contract.evidence.model import Evidence, Package
+from . import licenses
+from .modules import MAIN, ModuleFacts, is_directory, key
 
 SPEC_VERSION = "1.6"
+# Go's own: https://go.dev/LICENSE
+_GO_LICENSE = "BSD-3-Clause"
+_RELEASE = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?)")
 _SERIAL_NAMESPACE = uuid.UUID("7f1e0d2c-6a43-5f0e-9b57-0c4b7a6f2f11")
 
 
@@ -34,12 +46,43 @@ def purl(kind: str, name: str, version: str = "", qualifiers: Mapping[str, str] 
     return f"{text}?{pairs}" if pairs else text
 
 
-def go_purl(module: GoModule) -> str:
-    """The package URL of a Go module, "" for one that is replaced by a directory. The type's rule: in lower case."""
-    if module.path.startswith((".", "/")):
-        return ""
-    version = "" if module.version == "(devel)" else module.version
-    return purl("golang", module.path.lower(), version)
+def go_purl(path: str, version: str) -> str:
+    """The package URL of a Go module. The type's rule: in lower case."""
+    return purl("golang", path.lower(), "" if version == "(devel)" else version)
+
+
+def main_version(path: str, said: str, labels: Mapping[str, str]) -> str:
+    """The version of the service's own module: what the build says; else the image's, where that is a release; else the pseudo-version that
+    Go gives to the revision (https://go.dev/ref/mod#pseudo-versions), as it does where it sees the repository; else the image's tag.
+
+    :param path: of the module, which may end with a major version.
+    :param said: by the build information.
+    :param labels: of the image.
+    """
+    if said not in ("", "(devel)"):
+        return said
+    given = labels.get(OCI + "version", "")
+    release = _RELEASE.fullmatch(given)
+    if release:
+        return f"v{release[1]}"
+    commit, dash, edited = labels.get(OCI + "revision", "").partition("-")
+    date = labels.get(OCI + "created", "")
+    if re.fullmatch(r"[0-9a-f]{12,}", commit) and re.fullmatch(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z", date):
+        major = re.search(r"[/.]v([0-9]+)\Z", path)
+        pseudo = f"v{major[1] if major else 0}.0.0-{re.sub('[^0-9]', '', date)}-{commit[:12]}"
+        return f"{pseudo}+{edited}" if dash else pseudo
+    return given
+
+
+def _sum_hashes(value: str) -> list[dict[str, str]]:
+    """A module's hash of go.sum, an SHA-256 in Base64 behind `h1:`, in the form that CycloneDX has; of https://go.dev/ref/mod#go-sum-files."""
+    if not value.startswith("h1:"):
+        return []
+    try:
+        content = base64.b64decode(value[3:], validate=True)
+    except (binascii.Error, ValueError):
+        return []
+    return [{"alg": "SHA-256", "content": content.hex()}] if len(content) == 32 else []
 
 
 def image_purl(reference: str, digest: str) -> str:
@@ -61,15 +104,26 @@ def _properties(pairs: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": f"go-service:{name}", "value": value} for name, value in pairs.items() if value]
 
 
-def _module_component(module: GoModule, replaces: str = "") -> dict[str, Any]:
-    url = go_purl(module)
+def _module_component(dependency: GoModule, known: Mapping[str, ModuleFacts]) -> dict[str, Any]:
+    module = dependency.effective
+    replaced = f"{dependency.path} {dependency.version}" if dependency.replaced_by else ""
+    if is_directory(module):
+        # Its code is of no published version; a directory has no address, so that the name of what it stands for is the one that tells something.
+        url = go_purl(dependency.path, "")
+        directory = _properties({"replaces": replaced, "directory": module.path})
+        return _component(url, "library", dependency.path, purl=url, properties=directory)
+    facts = known.get(key(module), ModuleFacts())
+    url = go_purl(module.path, module.version)
+    total = module.sum or facts.sum
     return _component(
-        url or f"module:{module.path}",
+        url,
         "library",
         module.path,
-        module.version,
+        "" if module.version == "(devel)" else module.version,
         purl=url,
-        properties=_properties({"go.sum": module.sum, "replaces": replaces}),
+        hashes=_sum_hashes(total),
+        licenses=licenses.named(facts.license),
+        properties=_properties({"go.sum": total, "replaces": replaced}),
     )
 
 
@@ -80,7 +134,12 @@ def _package_component(package: Package, evidence: Evidence) -> dict[str, Any]:
         "apk",
         f"{system}/{package.name}".lower(),
         package.version,
-        {"arch": package.architecture, "distro": f"{system}-{version}" if version else ""},
+        # The origin is what vulnerability databases of distributions go by.
+        {
+            "arch": package.architecture,
+            "distro": f"{system}-{version}" if version else "",
+            "upstream": package.origin if package.origin != package.name else "",
+        },
     )
     return _component(
         url,
@@ -88,7 +147,7 @@ def _package_component(package: Package, evidence: Evidence) -> dict[str, Any]:
         package.name,
         package.version,
         purl=url,
-        licenses=[{"license": {"name": package.license}}] if package.license else [],
+        licenses=licenses.named(package.license),
         properties=_properties({"origin": package.origin}),
     )
 
@@ -97,16 +156,16 @@ def _base_component(evidence: Evidence, digest: str, name: str) -> dict[str, Any
     repository, tag, _digest = parts_of(evidence.base.reference)
     labels = evidence.base.labels
     stand_in = labels.get(LABEL_STAND_IN) == "true"
-    license_name = labels.get(OCI + "licenses", "")
     return _component(
         f"base:{evidence.base.reference}",
         "container",
         repository,
-        tag,
+        # A tag may say less than the version, or another name; the address below has it.
+        evidence.os_release.get("VERSION_ID", "") or tag,
         description=labels.get(OCI + "title", ""),
         purl=image_purl(evidence.base.reference, digest),
         hashes=[{"alg": "SHA-256", "content": digest.partition(":")[2]}] if digest else [],
-        licenses=[{"license": {"name": license_name}}] if license_name else [],
+        licenses=licenses.named(labels.get(OCI + "licenses", "")),
         properties=_properties({"role": "base", "stand-in-for": name if stand_in else ""}),
     )
 
@@ -116,12 +175,20 @@ def base_digest(evidence: Evidence) -> str:
     return digest_of(evidence.base.digests, evidence.base.id)
 
 
-def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder: Mapping[str, str] | None = None) -> dict[str, Any]:
+def cyclonedx(
+    evidence: Evidence,
+    *,
+    service: str,
+    base_name: str = "",
+    builder: Mapping[str, str] | None = None,
+    modules: Mapping[str, ModuleFacts] | None = None,
+) -> dict[str, Any]:
     """Make the bill of materials of an image.
 
     :param service: the service's name.
     :param base_name: the wanted base image, where a stand-in was used.
     :param builder: {"reference": ..., "digest": ...} of the image that built it, to be listed too.
+    :param modules: what `modules.gather` found of the Go modules.
     """
     labels = evidence.image.labels
     image_digest = evidence.image.id
@@ -137,12 +204,15 @@ def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder:
     )
     base = _base_component(evidence, base_digest(evidence), base_name)
     packages = [_package_component(package, evidence) for package in evidence.packages]
-    modules, edges = _binary_components(evidence)
-    components = [*modules, base, *packages]
+    of_binary, edges = _binary_components(evidence, modules or {})
+    components = [*of_binary, base, *packages]
     edges[subject] = [base["bom-ref"]]
-    if modules:
-        edges[subject].insert(0, modules[0]["bom-ref"])
+    if of_binary:
+        edges[subject].insert(0, of_binary[0]["bom-ref"])
     edges[base["bom-ref"]] = [package["bom-ref"] for package in packages]
+    references = {package.name: component["bom-ref"] for package, component in zip(evidence.packages, packages)}
+    for package in evidence.packages:
+        edges[references[package.name]] = [references[name] for name in package.needs if name in references]
     if evidence.os_release.get("ID"):
         system = _component(
             "system",
@@ -175,30 +245,47 @@ def cyclonedx(evidence: Evidence, *, service: str, base_name: str = "", builder:
     }
 
 
-def _binary_components(evidence: Evidence) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
-    """The service's own module first, then what is linked into it; and who needs whom."""
+def _binary_components(evidence: Evidence, known: Mapping[str, ModuleFacts]) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """The service's own module first, then what is linked into it; and who needs whom.
+
+    What the service's own go.mod does not require for itself is needed by another module; where nothing tells by which one, by the service.
+    """
     binary = evidence.binary
     if binary is None or binary.build_info is None:
         return [], {}
     info = binary.build_info
     main = info.main.effective if info.main else GoModule(info.path or evidence.binary_path, "")
+    labels = evidence.image.labels
+    version = main_version(main.path, main.version, labels)
     own = _component(
         "binary",
         "application",
         main.path,
-        main.version,
-        purl=go_purl(main),
+        version,
+        purl=go_purl(main.path, version),
         hashes=[{"alg": "SHA-256", "content": binary.entry.sha256}],
         evidence={"occurrences": [{"location": binary.entry.path}]},
-        properties=_properties({f"go.{key.lstrip('-')}": value for key, value in sorted(info.settings.items())}),
+        properties=_properties({f"go.{name.lstrip('-')}": value for name, value in sorted(info.settings.items())}),
     )
     toolchain = info.go_version.split(" ")[0].removeprefix("go")
     standard = purl("golang", "stdlib", toolchain)
-    linked = [_component(standard, "library", "stdlib", toolchain, purl=standard)]
+    linked = [_component(standard, "library", "stdlib", toolchain, purl=standard, licenses=licenses.named(_GO_LICENSE))]
+    linked += [_module_component(dependency, known) for dependency in info.deps]
+    # A replacement is required under the name of what it stands for.
+    references = {dependency.path: component["bom-ref"] for dependency, component in zip(info.deps, linked[1:])}
+    edges: dict[str, list[str]] = {}
     for dependency in info.deps:
-        replaces = f"{dependency.path} {dependency.version}" if dependency.replaced_by else ""
-        linked.append(_module_component(dependency.effective, replaces))
-    return [own, *linked], {"binary": [component["bom-ref"] for component in linked]}
+        requires = known.get(key(dependency.effective), ModuleFacts()).requires
+        if requires is not None:
+            edges[references[dependency.path]] = [references[path] for path in requires if path in references]
+    first = known.get(MAIN, ModuleFacts()).requires
+    if first is None:
+        edges["binary"] = [component["bom-ref"] for component in linked]
+    else:
+        reached = {need for needs in edges.values() for need in needs}
+        direct = [reference for path, reference in references.items() if path in first or reference not in reached]
+        edges["binary"] = [standard, *direct]
+    return [own, *linked], edges
 
 
 def _builder_component(builder: Mapping[str, str]) -> dict[str, Any]:
@@ -226,22 +313,18 @@ def summary(document: Mapping[str, Any]) -> dict[str, Any]:
     dependencies: "name version" of Go modules, Go itself and packages, which is what two reports are compared by.
     """
     components = document.get("components") or []
+    libraries = [component for component in components if component["type"] == "library"]
     by_purl = {
         kind: sorted(
             f"{component['name']} {component.get('version', '')}".strip()
-            for component in components
-            if component["type"] == "library" and component.get("purl", "").startswith(f"pkg:{kind}/")
+            for component in libraries
+            if component.get("purl", "").startswith(f"pkg:{kind}/")
         )
         for kind in ("golang", "apk")
     }
-    other = [
-        f"{component['name']} {component.get('version', '')}".strip()
-        for component in components
-        if component["type"] == "library" and not component.get("purl")
-    ]
     return {
         "format": f"CycloneDX {document.get('specVersion', '')}",
         "components": len(components),
-        "modules": [*by_purl["golang"], *other],
+        "modules": by_purl["golang"],
         "packages": by_purl["apk"],
     }

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure, NoHealthCheck
-from ..common.names import LABEL_DIGEST, OCI
+from ..common.names import LABEL_DIGEST, LABEL_STAND_IN, OCI, service_directory
 from ..common.references import digest_of
 from ..common.secrets import mask, secret_values
 from ..common.settings import Settings
@@ -23,7 +23,7 @@ from ..contract.evidence.model import BinaryFacts, Evidence
 from ..contract.expected import Expected
 from ..contract.names import FAIL
 from ..engine.client import Engine
-from . import sbom
+from . import modules, provenance, sbom
 from .facts import facts
 
 # Takes the Engine, the settings, the image's reference and what looks into the candidate; returns the proof, which has `start_seconds`, and what was found.
@@ -44,7 +44,8 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     """Verify an image.
 
     :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `demands`: what is asked of it,
-        as one word.
+        as one word; `sbom_before`: the bill of materials of the run before, {} for none; `modules_in_builder`: asks the service's builder stage
+        about modules, as `modules.gather` wants it; `provenance_before`: where this very image comes from, as the run that built it knew, {} for unknown.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
     :returns: what its documentation says of `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
@@ -70,7 +71,15 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
     base = _base_of(engine, reference) or params["bases"][1]
     try:
         binary = f"/usr/local/bin/{settings.name}"
-        return collect(engine, reference, container_id, base_image_ref=base, binary_path=binary, earlier=params["earlier"])
+        return collect(
+            engine,
+            reference,
+            container_id,
+            base_image_ref=base,
+            binary_path=binary,
+            earlier=params["earlier"],
+            vulnerability_database=settings.vulnerability_database,
+        )
     except (ArchiveError, tarfile.TarError, OSError) as error:
         raise Failure.of(error, CONTRACT, UNTOUCHED) from error
 
@@ -96,7 +105,15 @@ def judged(
         build_cached=bool(params["build"].get("cached")),
     )
     results = judge.evaluate(found, expected, settings.waivers)
-    document = sbom.cyclonedx(found, service=settings.name, base_name=settings.runtime_image, builder=_builder(engine, params["bases"][0]))
+    builder = _builder(engine, params["bases"][0], settings)
+    document = sbom.cyclonedx(
+        found,
+        service=settings.name,
+        base_name=settings.runtime_image,
+        builder=builder,
+        modules=_modules(params, found),
+    )
+    statement = _provenance(params, found, builder)
     verified = {
         "digest": found.image.labels.get(LABEL_DIGEST, ""),
         "verdict": judge.verdict(results),
@@ -105,12 +122,25 @@ def judged(
         "start_seconds": start_seconds,
         "seconds": round(time.monotonic() - began, 2),
         # What files, labels and linters are called is anybody's text.
-        "facts": visible(facts(found, expected, results, document)),
+        "facts": visible(facts(found, expected, results, document, statement)),
         "sbom": document,
+        "provenance": visible(statement),
     }
     if verified["verdict"] == FAIL:
         raise ContractBroken(reference, verified, judge.failures(results))
     return verified
+
+
+def _modules(params: Mapping[str, Any], found: Evidence) -> dict[str, modules.ModuleFacts]:
+    """Return what is known of the modules in the service's executable; params: as `verify` takes them."""
+    settings: Settings = params["settings"]
+    return modules.gather(
+        found.binary.build_info if found.binary else None,
+        # Of an image that is returned to another source may be staged.
+        source=None if params["earlier"] else (service_directory(settings) / "context", settings.module_dir),
+        before=params["sbom_before"],
+        builder_stage=params["modules_in_builder"],
+    )
 
 
 def _without_secrets(binary: BinaryFacts | None, settings: Settings) -> BinaryFacts | None:
@@ -129,7 +159,21 @@ def _base_of(engine: Engine, reference: str) -> str:
     return labels.get(OCI + "base.name", "")
 
 
-def _builder(engine: Engine, reference: str) -> dict[str, str]:
-    """Return the builder image as the bill of materials names it."""
+def _builder(engine: Engine, reference: str, settings: Settings) -> dict[str, str]:
+    """Return the builder image as the bill of materials and the provenance name it."""
     image = engine.image(reference) or {}
-    return {"reference": reference, "digest": digest_of(image.get("RepoDigests"), image.get("Id", ""))}
+    stand_in = ((image.get("Config") or {}).get("Labels") or {}).get(LABEL_STAND_IN) == "true"
+    return {
+        "reference": reference,
+        "digest": digest_of(image.get("RepoDigests"), image.get("Id", "")),
+        "stand_in_for": settings.builder_image if stand_in else "",
+    }
+
+
+def _provenance(params: Mapping[str, Any], found: Evidence, builder: Mapping[str, str]) -> dict[str, Any]:
+    """Return where an image comes from, {} where nobody knows any more: only the run that builds it sees what it is built with."""
+    if params["provenance_before"] and not params["build"]:
+        return dict(params["provenance_before"])
+    if params["earlier"]:
+        return {}
+    return provenance.statement(found, params["settings"], builder=builder, built_by=params["build"].get("builder", ""))

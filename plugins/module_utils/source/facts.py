@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
 from ..common.settings import Settings
 from .beside import read_files
 from .errors import SourceError
-from .model import GoProject
+from .model import Embed, GoProject
 from .origin import read_origin
 from .project import read_project
 from .versions import builder_version, check_go_version, numbers
@@ -30,8 +33,10 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         with_tests=settings.run_tests,
     )
     if version:
-        check_go_version(project, version)
+        check_go_version(project, version, settings.builder_image)
     _check_local_modules(project, root)
+    for embed in project.embeds:
+        _check_embed(embed, root)
     return {
         "module_path": project.module_path,
         "module_dir": project.module_dir,
@@ -49,6 +54,7 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),
         "embedded_files": list(project.embedded_files),
+        "placeholders": [f"{embed.file} embeds {embed.pattern}" for embed in project.embeds if _only_placeholders(embed)],
         "files": read_files(root, settings),
         "origin": read_origin(root),
     }
@@ -72,3 +78,42 @@ def _check_local_modules(project: GoProject, root: Path) -> None:
                 "Bring the module there (a submodule that is not checked out, a directory that git does not have?), or take the line away.",
                 "go_service_source",
             )
+
+
+def _check_embed(embed: Embed, root: Path) -> None:
+    """Raise SourceError where a pattern embeds nothing: Go refuses it, but only when all dependencies are downloaded and compiled."""
+    if embed.files:
+        return
+    directory = posixpath.dirname(embed.file)
+    # What stands before the first character that means more than itself; of "dist/*" the directory has to be there.
+    plain = re.split(r"[*?\[\\]", embed.pattern.removeprefix("all:"), maxsplit=1)[0]
+    place = posixpath.normpath(
+        posixpath.join(directory, plain if plain == embed.pattern.removeprefix("all:") else posixpath.dirname(plain))
+    )
+    there = os.path.lexists(root / place)
+    page = _package_json(root, directory)
+    raise SourceError(
+        f"{embed.file} embeds {embed.pattern} (//go:embed), and "
+        + (f"nothing in {place} can be embedded by it" if there else f"there is no {place} in the source"),
+        "It is generated, as a rule: generate it before the run"
+        + (f" ({page} says how, most often by npm run build), " if page else ", ")
+        + "and give the directory that has it as go_service_source; a repository that git fetches has only what was committed."
+        + (" Links, and what belongs to another module, are not embedded." if there else ""),
+    )
+
+
+def _package_json(root: Path, directory: str) -> str:
+    """Return the nearest package.json, in a directory of the source or above it, by which a web page is made; "" where there is none."""
+    while True:
+        path = posixpath.join(directory, "package.json")
+        if (root / path).is_file():
+            return path
+        if not directory:
+            return ""
+        directory = posixpath.dirname(directory)
+
+
+def _only_placeholders(embed: Embed) -> bool:
+    """Whether all that a pattern for several files embeds is hidden, as a .gitkeep that keeps the place of what is generated."""
+    named = posixpath.basename(embed.pattern)
+    return bool(embed.files) and all(name.startswith(".") and name != named for name in map(posixpath.basename, embed.files))

@@ -51,7 +51,7 @@ _ALIAS = re.compile(rb"\.|" + _IDENTIFIER + rb"+")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"|`[^`]*`', re.DOTALL)
 # What may hold text that looks like a comment, and comments: https://go.dev/ref/spec#Lexical_elements
 # What does not end is taken to the end, or each of many beginnings would be tried to the end of the file.
-_LITERAL = re.compile(rb"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*`?|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?", re.DOTALL)
+LITERAL = re.compile(rb"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*`?|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?", re.DOTALL)
 _EMBED = re.compile(r"//go:embed(?:\s+(.*))?", re.DOTALL)
 _EMBED_ARGUMENT = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*"|`[^`]*`)(?=\s|\Z)|([^\s"`]\S*))')
 _VALID_IMPORT = re.compile(r"[^\x00-\x20\x7f\s!\"#$%&'()*,:;<=>?\[\\\]^{|}`\ufffd]+")
@@ -142,7 +142,7 @@ def _embed_patterns(data: bytes) -> list[str]:
     if b"//go:embed" not in data:
         return []
     patterns: list[str] = []
-    for literal in _LITERAL.finditer(data):
+    for literal in LITERAL.finditer(data):
         comment = literal[0]
         if not comment.startswith(b"//go:embed"):
             continue

@@ -218,6 +218,31 @@ def _embeds(root: str, module: Module, found: Gathered) -> Iterator[Embed]:
         yield Embed(posixpath.normpath(posixpath.join(directory, file)), pattern, tuple(files))
 
 
+def module_directories(root: Path, levels: int = 4) -> list[str]:
+    """Return the directories with a go.mod in a source, relative to root and sorted, "." for root itself; raise SourceError.
+
+    levels: how deep below root they are looked for. testdata, vendor, node_modules and hidden directories are passed over.
+    """
+    with _reading():
+        base = os.fspath(root)
+        own = ["."] if os.path.lexists(os.path.join(base, "go.mod")) else []
+        return own + sorted(_modules_below(base, levels, base))
+
+
+def main_packages(root: Path, module_dir: str = ".", build_tags: Sequence[str] = ()) -> list[str]:
+    """Return the main packages of a module as `go_service_main_package` takes them ("." or "./cmd/x"), sorted; raise SourceError.
+
+    What is no package main for linux/amd64 without cgo is left out, as the build leaves it out.
+    """
+    with _reading():
+        base = os.fspath(root)
+        directory = _module_directory(base, module_dir)
+        modules = _Modules.read(base, directory)
+        path = os.path.join(base, directory) if directory else base
+        module = Module(base, path, modules.mod, modules.mod.requires, BuildContext(build_tags=frozenset(build_tags)))
+        return [argument(candidate) for candidate in MainChoice(module, "linux/amd64").candidates]
+
+
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
     """Turn an error of the file system into a SourceError."""

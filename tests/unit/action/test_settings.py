@@ -24,7 +24,7 @@ def check(plugin: Callable[[str], Any], defaults: dict[str, Any]) -> Check:
         task = types.SimpleNamespace(args={"reports": False}, async_val=0, check_mode=False, environment=None, diff=False)
         templar = Templar(loader=loader, variables=variables)
         action = module.ActionModule(task=task, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
-        return action._settings(variables)
+        return action._settings(plugin("plugin_utils.variables").given(variables, templar.template))
 
     return run
 

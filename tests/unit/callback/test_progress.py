@@ -130,6 +130,17 @@ def test_a_failure_that_is_handled_is_not_told(tmp_path: Path, tasks: list[Any])
     assert (code, "held" in printed, "well" in printed) == (0, False, True)
 
 
+def test_a_failed_service_of_several_is_told_though_the_next_one_goes_on(tmp_path: Path) -> None:
+    """Its file stands where the role has it."""
+    place = tmp_path / "roles/go_service/tasks/services"
+    place.mkdir(parents=True)
+    block = [{"block": [fail("the cause {{ number }}")]}]
+    (place / "one.yml").write_text(yaml.safe_dump([{"block": block, "rescue": [say("the next")]}]))
+    each = {"name": "Each", "ansible.builtin.include_tasks": str(place / "one.yml"), "loop": [1, 2], "loop_control": {"loop_var": "number"}}
+    _code, printed = run(tmp_path, [each, {"block": [fail("held")], "rescue": [say("well")]}])
+    assert [printed.count(text) for text in ("the cause 1", "the cause 2", "the next", "held")] == [1, 1, 2, 0]
+
+
 def test_of_imported_tasks_a_handled_failure_is_not_told(tmp_path: Path) -> None:
     (tmp_path / "part.yml").write_text(yaml.safe_dump([fail("held")]))
     for include in ("import_tasks", "include_tasks"):

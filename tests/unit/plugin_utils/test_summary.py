@@ -12,7 +12,7 @@ from samples import Settings
 
 PLAN = {"deploy": [], "build": [], "image": "cat-server:3f2a91c07b6e", "stand_in": False, "bases": [], "last_report": {}}
 EMPTY: dict[str, Any] = {"build": {}, "verify": {}, "deploy": {}, "failure": {}, "report": {}}
-WRITTEN = {"image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
+WRITTEN = {"paths": {}, "image": None, "counts": {}, "verdict": "pass", "checks": [], "path": "reports/localhost/cat-server.html"}
 
 
 def record(settings: typed.Settings, plan: dict[str, Any] | None = None, run: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
@@ -85,6 +85,12 @@ def test_a_first_run(settings: Settings) -> None:
         "  try it    curl http://127.0.0.1:8080/health",
         "  report    reports/localhost/cat-server.html",
     ]
+
+
+def test_what_lies_beside_the_report_is_named(settings: Settings) -> None:
+    paths = {"html": "r/vm1/api.html", "sbom": "r/vm1/api.sbom.json", "provenance": "r/vm1/api.provenance.json"}
+    assert told(settings(), paths=paths)[-1] == "  beside it bill of materials api.sbom.json, provenance api.provenance.json"
+    assert told(settings(), paths={"html": "r/vm1/api.html"})[-1].startswith("  report")
 
 
 def test_a_run_without_a_build(settings: Settings) -> None:
@@ -188,6 +194,8 @@ def test_what_a_failed_stage_found_out_is_recorded(settings: Settings) -> None:
 def test_the_bill_of_an_image_that_was_proven_before_is_that_of_the_report_before(settings: Settings) -> None:
     assert summary.sbom(record(settings(), {"last_report": {"sbom": {"a": 1}}})) == {"a": 1}
     assert summary.sbom({**record(settings()), "plan": {}}) == {}
+    assert summary.provenance(record(settings(), {"last_report": {"provenance": {"a": 1}}})) == {"a": 1}
+    assert summary.provenance({**record(settings()), "plan": {}}) == {}
 
 
 def test_the_report_of_a_run_that_deployed(settings: Settings) -> None:
@@ -222,3 +230,19 @@ def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     report = summary.report_document({**record(settings(), failure=FAILURE), "plan": {}})
     assert (report["failure"], report["stand_in"], report["builder"], report["deploy"]) == (FAILURE, False, None, None)
     assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"
+
+
+def test_what_became_of_several_services_is_a_table(settings: Settings) -> None:
+    created = summary.outcome({**record(settings(), {"deploy": ["x"], "image": "cat-server:1"}), "deploy": {"action": "created"}})
+    kept = summary.outcome(record(settings(), {"deploy": [], "image": "cat-server:1", "try_it": "curl http://127.0.0.1:8080/health"}))
+    checked = summary.outcome(record(settings(), {"deploy": ["x"], "image": "cat-server:1"}))
+    removed = summary.outcome({**record(settings()), "plan": {}})
+    failed = {"name": "a", "failed": True, "did": "failed", "image": "", "told": "it ended"}
+    assert summary.services_table([created, kept, checked, removed, failed]).splitlines() == [
+        "service                image",
+        "cat-server  created    cat-server:1",
+        "cat-server  unchanged  cat-server:1  curl http://127.0.0.1:8080/health",
+        "cat-server  to deploy  cat-server:1",
+        "cat-server  done       -",
+        "a           failed     -             it ended",
+    ]

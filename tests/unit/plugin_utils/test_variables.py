@@ -49,6 +49,17 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "run_tests": ("yes", True, 1),
     "build_args": ({"REV": 7}, {"REV": "7"}, {"A B": ""}),
     "build_env": ({"GOPROXY": "off"}, {"GOPROXY": "off"}, {"GOPROXY": True}),
+    "build_secrets": (
+        {"git.example.com": {"user": "ci", "token": "t0ken"}},
+        {"git.example.com": {"user": "ci", "token": "t0ken"}},
+        {"git.example.com": "t0ken"},
+    ),
+    "ca_certificates": (
+        "# a company's\n-----BEGIN CERTIFICATE-----\r\nMAA=\r\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+        "/etc/ssl/company.pem",
+    ),
+    "ca_in_image": ("yes", True, "image"),
     "build_network": ("host", "host", "--rm"),
     "build_timeout": ("60", 60, 0),
     "dockerignore": (["/web", "!web/dist"], ("/web", "!web/dist"), ["../x"]),
@@ -115,6 +126,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "report_dir": ("reports/", "reports/", []),
     "budget": ({"image_mb": "20", "max_high": 0}, Budget(image_mb=20.0, max_high=0), {"image_mb": -1}),
     "budget_warn_only": (["image_mb"], ("image_mb",), ["size"]),
+    "vulnerability_database": ("/srv/vulndb", "/srv/vulndb", "srv/vulndb"),
     "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
 }
 
@@ -143,6 +155,45 @@ def test_what_may_be_a_secret_is_not_shown(raw: dict[str, Any], name: str) -> No
     sentence = problem(raw, **{name: {"PASSWORD": "correct horse", "TOKEN": "battery\nstaple"}})
     assert sentence.startswith(f"go_service_{name} has 'TOKEN' with a value (not shown) that has a line break")
     assert "horse" not in sentence and "battery" not in sentence
+
+
+SSH_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n"
+WITH_PASSPHRASE = SSH_KEY.replace("AAAABG5vbmU=", "AAAACmFlczI1Ni1jdHI=")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("hunter2x", "is a text, not a mapping"),
+        ({"git.example.com": "hunter2x"}, "has 'git.example.com' with a value (not shown) that is no credential"),
+        ({"git.example.com": {"token": "hunter 2x"}}, "has a blank in it"),
+        ({"git.example.com": {"token": "hunter2x", "pasword": "hunter2x"}}, "has 'pasword'; there are token, user"),
+        ({"git.example.com": {"user": "hunter2x"}}, "is no credential"),
+        ({"https://me:hunter2x@git.example.com": {"token": "x"}}, "has a name (not shown) that is not valid; write a host"),
+        ({"git.example.com/path": {"token": "hunter2x"}}, "has a name (not shown) that is not valid"),
+        ({"git.example.com": {"ssh_key": "hunter2x", "known_hosts": "a b c"}}, "is no private key of SSH"),
+        ({"git.example.com": {"ssh_key": SSH_KEY}}, "has no known_hosts"),
+        ({"git.example.com": {"ssh_key": SSH_KEY, "known_hosts": "hunter2x"}}, "is no list of host keys"),
+        ({"git.example.com": {"ssh_key": WITH_PASSPHRASE, "known_hosts": "a b c"}}, "is a private key with a passphrase"),
+        ({"git.example.com": {"ssh_key": SSH_KEY, "known_hosts": "a b c", "port": "hunter2x"}}, "a whole number from 1 to 65535"),
+        ({"netrc": "password hunter2x"}, "names no machine"),
+        ({"netrc": {"token": "hunter2x"}}, "not the content of a file"),
+    ],
+)
+def test_a_credential_that_is_wrong_is_told_without_it(raw: dict[str, Any], given: Any, told: str) -> None:
+    sentence = problem(raw, build_secrets=given)
+    assert sentence.startswith("go_service_build_secrets ") and told in sentence
+    assert "hunter" not in sentence and "b3BlbnNz" not in sentence
+
+
+def test_nothing_but_certificates_comes_of_certificates(raw: dict[str, Any]) -> None:
+    """They stand in the Dockerfile."""
+    block = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    given = f"'; id #\nUSER root\n{block}$(id)\n{block}\\"
+    assert variables.FIELDS["ca_certificates"](given) == block * 2
+    sentence = problem(raw, ca_certificates=block + SSH_KEY)
+    assert "has a private key in it" in sentence and "b3BlbnNz" not in sentence
+    assert "64 KiB" in problem(raw, ca_certificates=block * 2000)
 
 
 def test_every_variable_has_its_examples() -> None:
@@ -205,7 +256,7 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "secret_files"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("secret_files", "ca_certificates")])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
@@ -539,6 +590,7 @@ def test_a_boolean_is_taken_in_each_of_its_words(value: Any, taken: bool) -> Non
 
 # Variables that may be "", and what that becomes.
 EMPTY = {
+    "ca_certificates": "",
     "version": "",
     "module_dir": "",
     "main_package": "",
@@ -547,6 +599,7 @@ EMPTY = {
     "publish": None,
     "stop_signal": "",
     "image_tag": "",
+    "vulnerability_database": "",
 }
 
 
@@ -611,6 +664,11 @@ def test_what_is_empty_is_told_so(name: str, value: Any) -> None:
             ],
         ),
         ("work_dir", ["/a", "~/a"], ["a", "./a"]),
+        (
+            "vulnerability_database",
+            ["/a", "/go/pkg/mod/golang.org/x/vulndb@v0.0.0-1-a/data/osv", "https://vuln.example.com:8/x", "http://[::1]/v1"],
+            ["a", "ftp://a", "https://u:p@a", "https://", "/a b", "-db"],
+        ),
         ("source_version", ["a.b/c-d"], ["-a", "a..b", "a b", "a^", "a~1", "a:b", "a*", "a[", "a\\b", "a?"]),
         ("dockerignore", [["a..b", "..a"]], [[".."], ["a/.."]]),
         ("port", [1, "65535"], [1.0, "1.0", "+1", " 1", True]),
@@ -734,3 +792,42 @@ def test_what_is_missing_hides_nothing_that_is_wrong_behind_it(raw: dict[str, An
 )
 def test_a_value_is_shown_where_it_is_one_and_may_be_seen(raw: dict[str, Any], name: str, value: Any, shown: bool) -> None:
     assert (f"go_service_{name} is {value!r}, which " in problem(raw, **{name: value})) is shown
+
+
+@pytest.mark.parametrize(
+    ("services", "told"),
+    [
+        ("prices", ["go_services is a text, not a list"]),
+        ({"prices": {}}, ["go_services is a mapping, not a list"]),
+        (["prices", {"name": "orders"}], ["service 1 of go_services is a text, not a mapping"]),
+        ([{"source": "x"}, {"name": ""}, {"name": 3}], ["service 1 of go_services has no name", "service 2 of", "service 3 of"]),
+        ([{"name": "a"}, {"name": "b"}, {"name": "a"}], ["service 3 of go_services has the name 'a' of service 1"]),
+        (
+            [{"name": "a", "go_service_port": 1}, {"name": "b", "sorce": "x"}],
+            ["has go_service_port,", "(write port)", "has sorce,", "(did you mean source?)"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_services_is_told_all_at_once(services: Any, told: list[str]) -> None:
+    with pytest.raises(variables.InputError) as caught:
+        variables.check_services(services)
+    assert [word for word in told if word not in str(caught.value)] == []
+
+
+def test_services_may_have_every_variable_of_the_role(defaults: dict[str, Any]) -> None:
+    whole = {name.removeprefix(variables.PREFIX): value for name, value in defaults.items()}
+    assert variables.check_services([{**whole, "name": "a"}, {"name": "b"}]) == ["a", "b"]
+
+
+def test_a_service_of_several_wins_over_what_all_share_and_an_entry_point_over_both() -> None:
+    host = {
+        "go_service_port": 1,
+        "go_service_env": {"A": "1"},
+        "go_service_user": "app",
+        "__go_service_of": "{{ of }}",
+        "__go_service_override": {"user": "x"},
+    }
+    of = {"port": 2, "env": {}, "user": "own"}
+    found = variables.given(host, lambda value: of if value == "{{ of }}" else value)
+    assert {name: found[f"go_service_{name}"] for name in of} == {"port": 2, "env": {}, "user": "x"}
+    assert variables.given({"go_service_port": 1}, str) == {"go_service_port": 1}

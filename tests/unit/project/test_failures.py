@@ -45,6 +45,9 @@ TESTED = {
     "… nor put together": ("tests/unit/roles/test_base_images.py::test_without_a_package_index_the_three_ways_out_are_named",),
     "what was put together": ("tests/unit/modules/test_base_archive.py::test_what_differs_from_the_package_database_is_never_loaded",),
     "the source is larger than": (f"{LIFECYCLE}3_builds.py::test_huge_context",),
+    "`//go:embed` embeds nothing": (
+        f"{UNIT}source/test_facts.py::test_what_is_embedded_and_not_there_is_refused_before_anything_is_downloaded",
+    ),
     "a symbolic link leaves the source": (f"{LIFECYCLE}3_builds.py::test_link_out_of_the_context",),
     "what `go_service_files` asks for": (
         f"{UNIT}source/test_beside.py::test_what_cannot_be_beside_the_binary_is_named",
@@ -96,6 +99,9 @@ TESTED = {
     "the Engine's machine has AppArmor": (f"{UNIT}deploy/test_remedies.py::test_what_comes_from_the_engine",),
     "nothing listens on a further port": (f"{DEPLOY}a_further_port_that_nothing_listens_on_is_a_warning",),
     "the Engine refuses what a variable asks for": (f"{UNIT}deploy/test_remedies.py::test_what_the_engine_refuses_names_the_variable",),
+    "it has no page where the health check asks": (
+        f"{UNIT}deploy/test_pages.py::test_a_candidate_without_the_page_is_told_the_one_that_it_has",
+    ),
     "it answers 500": (f"{LIFECYCLE}2_candidates.py::test_candidate",),
     "its limit of processes": (f"{UNIT}deploy/test_limits.py::test_a_limit_of_processes_that_is_too_small_is_named",),
     "it is killed by its memory limit": (

@@ -36,8 +36,9 @@ def specs(role: Path) -> Mapping[str, Any]:
 
 
 def test_every_entry_point_has_its_spec_and_its_tasks(role: Path, specs: Mapping[str, Any]) -> None:
-    assert sorted(specs) == sorted(ENTRY_POINTS)
-    assert sorted(path.stem for path in (role / "tasks").glob("*.yml")) == sorted(ENTRY_POINTS)
+    known = sorted([*ENTRY_POINTS, "services"])
+    assert sorted(specs) == known
+    assert sorted(path.stem for path in (role / "tasks").glob("*.yml")) == known
     assert all(spec["short_description"].strip() for spec in specs.values())
 
 
@@ -50,6 +51,13 @@ def test_defaults_equal_the_specs(specs: Mapping[str, Any], defaults: Mapping[st
         name: (option["default"], defaults[name]) for name, option in options.items() if repr(option["default"]) != repr(defaults[name])
     }
     assert not differing, f"one default in meta/argument_specs.yml, another in defaults/main.yml: {differing}"
+
+
+def test_several_services_have_the_options_of_one_and_every_entry_point(specs: Mapping[str, Any]) -> None:
+    options = dict(specs["services"]["options"])
+    assert options.pop("go_services")["default"] == []
+    assert options.pop("go_services_entry_point")["choices"] == ENTRY_POINTS
+    assert options == specs["main"]["options"]
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)

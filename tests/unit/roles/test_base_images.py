@@ -50,6 +50,15 @@ def test_wrong_input_is_told_at_once_with_all_that_is_wrong() -> None:
         assert f"{name} is " in said
 
 
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("name", ["builder", "runtime"])
+def test_what_a_service_is_built_with_is_what_is_obtained(name: str) -> None:
+    """One variable names a base image; the role that brings it takes it from there."""
+    wanted = f"127.0.0.1:{free_port()}/base:1.99"
+    said = play(MACHINE, {f"go_service_{name}_image": wanted, "base_images_source": "pull", "base_images_fallback": "none"}, succeeds=False)
+    assert wanted in said and "connection refused" in said
+
+
 def test_what_is_there_is_kept(engine: Engine) -> None:
     before = [engine.image(name)["Id"] for name in (RUNTIME, BUILDER)]
     assert changed(play(MACHINE, {})) == 0

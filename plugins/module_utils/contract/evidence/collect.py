@@ -2,8 +2,8 @@
 judged.
 
 `collect` speaks to the Engine (inspect of the image, the base and the container, one pass over the image's layers, one
-reading of its memory), reads the kernel's own record of the container's first process, and asks a vulnerability scanner
-where the host has one. Nothing is written, started or changed. Judging is done in `contract`, on the result alone.
+reading of its memory), reads the kernel's own record of the container's first process, and asks the vulnerability scanners
+that the host has. Nothing is written, started or changed. Judging is done in `contract`, on the result alone.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def collect(
     base_image_ref: str,
     binary_path: str,
     earlier: bool = False,
-    scanner: str | None = None,
+    scanner_paths: tuple[str, ...] | None = None,
+    vulnerability_database: str = "",
 ) -> Evidence:
     """Gather the evidence of an image and of a container made from it.
 
@@ -139,7 +140,8 @@ def collect(
         used).
     :param binary_path: absolute path of the service's executable in the image.
     :param earlier: the image was proven before, so that its own lowest layers are its base, whatever that is today.
-    :param scanner: path of trivy or grype; None looks for one in PATH, "" uses none.
+    :param scanner_paths: of the scanners for vulnerabilities; None looks for them on the host.
+    :param vulnerability_database: as `scanners.scan` takes it.
     :raises ArchiveError, tarfile.TarError: the Engine's image archive cannot be read.
     :raises EngineError: the Engine refuses or is out of reach; Missing where it has no such image or container.
     """
@@ -164,7 +166,8 @@ def collect(
     else:
         gap = "Some layers are compressed in a way that this Python cannot read (zstd needs Python 3.14)"
         evidence = _with_exported_files(engine, replace(evidence, gaps=(gap,)), container_id, frozenset(wanted))
-    evidence = replace(evidence, scan=scanners.scan(image_ref, scanner))
+    binary = _final_contents(evidence.layers, evidence.files).get(binary_path)
+    evidence = replace(evidence, scan=scanners.scan(image_ref, binary, scanner_paths, vulnerability_database))
     return observe(engine, evidence, container_id) if container_id else evidence
 
 

@@ -39,6 +39,8 @@ def parse_groups(text: str) -> tuple[Group, ...]:
 
 def parse_apk_database(text: str) -> tuple[Package, ...]:
     """Read apk's list of what is installed."""
+    installed = apk.parse(text)
+    provided = apk.providers(installed)
     packages = [
         Package(
             name=package.name,
@@ -47,8 +49,9 @@ def parse_apk_database(text: str) -> tuple[Package, ...]:
             license=package.fields.get("L", ""),
             origin=package.fields.get("o", ""),
             files=frozenset(path for path, owned in package.owned.items() if not owned.directory),
+            needs=tuple(sorted({provided[wanted] for wanted in apk.needs(package) if wanted in provided} - {package.name})),
         )
-        for package in apk.parse(text)
+        for package in installed
     ]
     return tuple(sorted(packages, key=lambda package: package.name))
 

@@ -105,7 +105,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package of the base's package manager. files: absolute paths it owns."""
+    """An installed package of the base's package manager. files: absolute paths it owns. needs: names of the installed packages that it needs."""
 
     name: str
     version: str
@@ -113,6 +113,7 @@ class Package:
     license: str = ""
     origin: str = ""
     files: frozenset[str] = frozenset()
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

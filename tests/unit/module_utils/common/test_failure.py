@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import tarfile
 from typing import Any
@@ -58,11 +59,27 @@ def test_only_an_unexpected_error_shows_its_traceback_and_only_at_vvv(verbosity:
         (["2026/11/25 15:16:43 listen: no", "2026/11/25 15:16:44 listen: no"], ["2026/11/25 15:16:44 listen: no (2 times)"]),
         (["log: 2026-11-25T15:16:43.123Z no", "log: 2026-11-25T15:16:44.5+01:00 no"], ["log: 2026-11-25T15:16:44.5+01:00 no (2 times)"]),
         (["try 1", "try 2"], ["try 1", "try 2"]),
+        (["main.go:12:2: no", "main.go:13:2: no"], ["main.go:12:2: no", "main.go:13:2: no"]),
+        (['msg="404 4.0ms" duration_ms=4.007671', 'msg="404 0.1ms" duration_ms=0.08'], ['msg="404 0.1ms" duration_ms=0.08 (2 times)']),
+        (
+            ['{"ts":1764399276.1,"latency":"3e-05"}', '{"ts":1764399277.2,"latency":"0.1"}'],
+            ['{"ts":1764399277.2,"latency":"0.1"} (2 times)'],
+        ),
+        (
+            ["GET /health 12.1\u00b5s from 127.0.0.1:5012", "GET /health 1ms from 127.0.0.1:5013"],
+            ["GET /health 1ms from 127.0.0.1:5013 (2 times)"],
+        ),
+        (
+            ["id=0f8fad5b-d9cb-469f-a165-70867728950e", "id=7c9e6679-7425-40de-944b-e07fc1f90ae7"],
+            ["id=7c9e6679-7425-40de-944b-e07fc1f90ae7 (2 times)"],
+        ),
+        (["listen on 10.0.0.5:5432", "listen on 10.0.0.5:5433"], ["listen on 10.0.0.5:5432", "listen on 10.0.0.5:5433"]),
+        (["status=404", "status=500"], ["status=404", "status=500"]),
         (["\x1b[31mred\x1b[0m", "red"], ["red (2 times)"]),
         (["a\x07"], ["a\\x07"]),
         (["FAIL\tx"], ["FAIL\tx"]),
     ],
-    ids=range(8),
+    ids=itertools.count(),
 )
 def test_lines_that_say_the_same_are_one_with_their_number(lines: list[str], shown: list[str]) -> None:
     assert Failure("candidate", "m", "r", "s", lines).evidence == Problem("m", evidence=lines).evidence == folded(lines) == shown

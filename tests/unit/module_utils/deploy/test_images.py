@@ -331,6 +331,15 @@ def test_what_is_in_use_or_has_a_moving_tag_or_one_of_somebody_elses_stays(store
     assert sorted(past.images or {}) == sorted(tag_of(number) for number in (0, 2, 4))
 
 
+def test_the_newest_builder_stage_of_the_service_itself_is_the_one_that_is_read(store: Store) -> None:
+    """Where BuildKit builds there is none."""
+    assert images.builder_stage(store, NAME) is None
+    stages = [store.stage(f"COPY dir:{number} in /src/ ") for number in range(2)]
+    store.stage("RUN touch x", "COPY dir:9 in /src/ ")
+    found = images.builder_stage(store, NAME)
+    assert found and found["Id"] == stages[1]
+
+
 def test_images_without_a_name_go_and_of_builder_stages_the_newest_stays(store: Store) -> None:
     past, made = recorded(store, True)
     running, lost, foreign = store.ours(7), store.ours(8), store.ours(9, after=("ENV A=b",))

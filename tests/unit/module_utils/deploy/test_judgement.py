@@ -255,7 +255,7 @@ def test_a_container_whose_restarts_are_not_known_was_not_restarted() -> None:
 @pytest.mark.parametrize(
     ("suffix", "labels"),
     [
-        *((suffix, {}) for suffix in ("", "-candidate", "-next", "-set-aside", "-failed")),
+        *((suffix, {}) for suffix in ("", "-candidate", "-next", "-set-aside", "-failed", "-modules")),
         pytest.param("", {common_names.LABEL_NAME: "utest-other", common_names.LABEL_KIND: "service"}, id="another service's"),
         pytest.param("", {common_names.LABEL_NAME: "utest-web", common_names.LABEL_KIND: "image"}, id="run from the image by hand"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,25 @@ def test_a_refused_connection_is_told_apart(settings: Settings, changes: dict[st
 def test_an_answer_over_ipv6(settings: Settings) -> None:
     with listener(b"HTTP/1.1 200 OK\r\n\r\n", socket.AF_INET6) as port:
         assert proofs.answers(settings(), "::1", port) == ""
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown", []),
+        ("OCI runtime exec failed: exec failed: unable to start: cannot exec in a deleted state: unknown", []),
+        ("container 0c1d2e is not running", []),
+        ('OCI runtime exec failed: exec: "wget": executable file not found in $PATH: unknown', ["wget"]),
+        ("wget: server returned error: HTTP/1.1 500", ["500"]),
+    ],
+)
+def test_a_health_test_that_met_a_container_that_had_ended_tells_nothing(printed: str, told: list[str]) -> None:
+    engine = SimpleNamespace(logs=lambda container_id, lines: ["started"])
+    container = {"Id": "c1", "State": {"Health": {"Log": [{"ExitCode": -1, "Output": printed}]}}}
+    words = proofs.last_words(engine, container)  # type: ignore[arg-type]
+    assert words[-1] == "log: started"
+    assert [word for word in told if word in words[0]] == told
+    assert len(words) == len(told) + 1
 
 
 @pytest.mark.engine

@@ -157,6 +157,14 @@ def test_a_container_is_started_again_only_where_a_return_was_interrupted(fast: 
     assert state(engine) == []
 
 
+def test_a_container_that_looked_into_the_builders_stage_is_removed(fast: Settings) -> None:
+    engine, _old = running_service(fast(), "unless-stopped")
+    labels = {common_names.LABEL_NAME: "utest-web", common_names.LABEL_KIND: common_names.KIND_CANDIDATE}
+    engine.create(common_names.modules_name("utest-web"), {"Image": "good", "Labels": labels, "HostConfig": {}})
+    assert recovery.recover(engine, fast()) == ["Removed the leftover container utest-web-modules."]
+    assert state(engine) == [("utest-web", True)]
+
+
 def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
     engine, _old = running_service(fast(), "unless-stopped")
     engine.create("utest-web-next", {"Image": "good", "Labels": {common_names.LABEL_NAME: "utest"}, "HostConfig": {}})

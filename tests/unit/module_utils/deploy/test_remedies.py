@@ -43,7 +43,14 @@ REMEDIES = {
     "log: stat data/cats: no such file or directory": "go_service_files",
     "log: open templates/page.html: no such file or directory": "go_service_files",
     "log: mkdir files: read-only file system": "go_service_directories",
-    "log: open /data/x: no such file or directory": "Read the log lines",
+    "log: open /data/x: no such file or directory": "go_service_files (dest",
+    "log: stat config file /etc/api/config.yaml: no such file or directory": "go_service_volumes (its configuration with :ro)",
+    "log: failed to open file: '/etc/api/config.yaml': no such file or directory": "Mount what the host has",
+    "log: exec /etc/api/hook: not found": "Read the log lines",
+    "log: Binary was compiled with 'CGO_ENABLED=0', go-sqlite3 requires cgo to work. This is a stub": "another database",
+    "log: SQLite is not available: binary compiled without CGO support. Recompile with CGO_ENABLED=1": "another database",
+    "log: storage bolt: cgo is disabled in this build": "another database",
+    "log: cgo.go: served": "Read the log lines",
     "panic: runtime error": "Read the log lines",
 }
 

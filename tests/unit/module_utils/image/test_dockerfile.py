@@ -89,7 +89,16 @@ def test_only_what_the_standard_library_asks_for_stands_above_the_layers_that_se
 def test_the_build_tags_of_the_standard_library_are_known(go_binary: Path) -> None:
     """By the builder's own Go."""
     root = subprocess.run([go_binary, "env", "GOROOT"], check=True, capture_output=True, text=True).stdout.strip()
-    search = ["grep", "-rhE", "--include=*.go", "--exclude=*_test.go", "--exclude-dir=cmd", "--exclude-dir=testdata", "^//go:build ", f"{root}/src"]
+    search = [
+        "grep",
+        "-rhE",
+        "--include=*.go",
+        "--exclude=*_test.go",
+        "--exclude-dir=cmd",
+        "--exclude-dir=testdata",
+        "^//go:build ",
+        f"{root}/src",
+    ]
     lines = subprocess.run(search, check=True, capture_output=True, text=True).stdout.replace("//go:build", "")
     assert "netgo" in lines
     listed = subprocess.run([go_binary, "tool", "dist", "list"], check=True, capture_output=True, text=True).stdout

@@ -126,7 +126,8 @@ def test_what_git_ignores(source: Source) -> None:
     for path in ("a.log", "scratch/try.go", "scratch/deep/notes.txt", "web/other.html", "gen/notes.txt", "assets/app.js"):
         source.write(path, "x")
     assert source.seen() == before
-    assert "since git ignores: a.log, assets, gen, scratch, web" in source.told[0]
+    kept = " (but for what the build needs of it)"
+    assert f"since git ignores: a.log, assets, gen{kept}, scratch, web{kept}." in source.told[0]
     assert "assets/app.js" in source.seen(files=[{"src": "assets"}])[0]
     assert "a.log" in source.seen(dockerignore=["!a.log"])[0]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.source import errors, facts
+from go_trees import Go, write
 
 
 def test_the_facts_of_a_source(go_module: Path, settings: Callable[..., Settings]) -> None:
@@ -80,3 +81,70 @@ def test_a_module_of_the_workspace_that_the_build_will_not_find_is_refused(
 def test_a_profile_beside_the_main_package_is_seen(go_module: Path, settings: Callable[..., Settings]) -> None:
     (go_module / "default.pgo").touch()
     assert facts.project_facts(go_module, settings())["profiled"]
+
+
+def _embedding(module: Path, pattern: str, files: dict[str, str]) -> Path:
+    """Return the module, whose package web embeds a pattern, with files."""
+    page = f'package web\n\nimport "embed"\n\n//go:embed {pattern}\nvar page embed.FS\n'
+    main = 'package main\n\nimport _ "example.com/api/web"\n\nfunc main() {}\n'
+    return write(module, {"main.go": main, "web/page.go": page, **files})
+
+
+@pytest.mark.parametrize(
+    ("embedded", "told"),
+    [
+        (
+            ("dist/*", {}),
+            ("web/page.go embeds dist/* (//go:embed), and there is no web/dist in the source", "a repository that git fetches"),
+        ),
+        (("all:dist", {}), ("there is no web/dist in", "")),
+        (("index.html", {}), ("there is no web/index.html in", "")),
+        (("page-*.html", {"web/other.html": ""}), ("nothing in web can be embedded by it", "Links, and")),
+        (
+            ("dist", {"web/dist/go.mod": "module example.com/dist\n", "web/dist/a": ""}),
+            ("nothing in web/dist can be embedded", "another module"),
+        ),
+        (("dist/*", {"package.json": "{}"}), ("there is no web/dist", "(package.json says how, most often by npm run build)")),
+        (("dist/*", {"package.json": "{}", "web/package.json": "{}"}), ("there is no web/dist", "(web/package.json says how")),
+        (("dist/*", {"web/dist/index.html": ""}), ("", "")),
+    ],
+)
+def test_what_is_embedded_and_not_there_is_refused_before_anything_is_downloaded(
+    go: Go, go_module: Path, settings: Callable[..., Settings], embedded: tuple[str, dict[str, str]], told: tuple[str, str]
+) -> None:
+    (pattern, files), (words, remedy) = embedded, told
+    root = _embedding(go_module, pattern, files)
+    refused = any("EmbedPatterns" in package and package.get("Error") for package in go.packages(root, "./web"))
+    assert refused is bool(words)
+    if not words:
+        assert facts.project_facts(root, settings())["embedded_files"] == ["web/dist/index.html"]
+        return
+    with pytest.raises(errors.SourceError) as caught:
+        facts.project_facts(root, settings())
+    assert words in caught.value.message
+    assert remedy in caught.value.remedy
+    assert ("npm" in caught.value.remedy) is ("package.json" in files)
+
+
+def test_a_pattern_that_a_build_leaves_out_may_embed_nothing(go_module: Path, settings: Callable[..., Settings]) -> None:
+    root = _embedding(go_module, "dist/*", {})
+    page = root / "web/page.go"
+    write(root, {"web/page.go": "//go:build !dev\n\n" + page.read_text(), "web/dev.go": "package web\n"})
+    with pytest.raises(errors.SourceError, match="there is no web/dist"):
+        facts.project_facts(root, settings())
+    assert facts.project_facts(root, settings(build_tags=["dev"]))["embedded_files"] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "files", "told"),
+    [
+        ("dist/*", {"web/dist/.gitkeep": ""}, ["web/page.go embeds dist/*"]),
+        ("all:dist", {"web/dist/.gitkeep": "", "web/dist/assets/.keep": ""}, ["web/page.go embeds all:dist"]),
+        ("dist/*", {"web/dist/.gitkeep": "", "web/dist/index.html": ""}, []),
+        ("dist/.settings", {"web/dist/.settings": ""}, []),
+    ],
+)
+def test_what_keeps_the_place_of_what_is_generated_is_no_page(
+    go_module: Path, settings: Callable[..., Settings], pattern: str, files: dict[str, str], told: list[str]
+) -> None:
+    assert facts.project_facts(_embedding(go_module, pattern, files), settings())["placeholders"] == told

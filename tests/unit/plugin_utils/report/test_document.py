@@ -178,6 +178,8 @@ def test_a_name_of_an_inventory_becomes_one_file_name(name: str, file: str) -> N
         "json": f"/reports/{file}/api.json",
         "html": f"/reports/{file}/api.html",
         "sbom": f"/reports/{file}/api.sbom.json",
+        "provenance": f"/reports/{file}/api.provenance.json",
+        "junit": f"/reports/{file}/api.junit.xml",
     }
     assert reports.paths("/reports", "vm1", name)["json"] == Path(f"/reports/vm1/{file}.json")
 
@@ -202,13 +204,19 @@ def test_what_is_no_report_of_this_format_is_not_read(tmp_path: Path, text: str)
 
 
 def test_no_two_services_share_a_file() -> None:
-    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "sbom"]
+    names = ["api", "api.sbom", "api.sbom.sbom", "api-sbom", "api.json", "api.junit", "sbom", "api.provenance", "api.provenance.sbom"]
     files = [file for name in names for file in reports.paths("/r", "web1", name).values()]
     assert len(set(files)) == len(files)
-    assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {"api.json", "api.html", "api.sbom.json"}
-    # What is a bill of materials is told by its name alone.
-    assert [file.name for file in files if file.name.endswith(reports.SBOM_SUFFIX)] == [
-        reports.paths("/r", "web1", name)["sbom"].name for name in names
+    assert {file.name for file in reports.paths("/r", "web1", "api").values()} == {
+        "api.json",
+        "api.html",
+        "api.sbom.json",
+        "api.provenance.json",
+        "api.junit.xml",
+    }
+    # What lies beside a report is told by its name alone.
+    assert [file.name for file in files if reports.is_beside(file)] == [
+        reports.paths("/r", "web1", name)[kind].name for name in names for kind in ("sbom", "provenance")
     ]
 
 
@@ -287,10 +295,11 @@ def test_commands_that_were_given_take_the_place_of_the_usual_ones() -> None:
     assert reports.commands("svc", "curl x", False)[0]["command"] == "curl x"
 
 
-def test_a_bill_has_a_path_only_where_one_was_written() -> None:
-    assert assemble({**GOOD})["sbom"]["path"] == ""
-    assert assemble({**GOOD, "sbom": {**GOOD["sbom"], "path": "x"}})["sbom"]["path"] == "x"
-    assert assemble({})["sbom"] is None
+@pytest.mark.parametrize("kind", ["sbom", "provenance"])
+def test_a_document_beside_has_a_path_only_where_one_was_written(kind: str) -> None:
+    assert assemble({**GOOD})[kind]["path"] == ""
+    assert assemble({**GOOD, kind: {**GOOD[kind], "path": "x"}})[kind]["path"] == "x"
+    assert assemble({})[kind] is None
 
 
 def changed(**image: object) -> dict[str, tuple[str, str]]:

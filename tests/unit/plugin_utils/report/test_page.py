@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -228,3 +229,22 @@ def test_the_index_begins_with_the_worst_and_shows_each_report_in_one_row() -> N
     assert (bare["digest"], bare["start"], bare["size"], bare["word"]) == ("", "", "", "Failed")
     assert (row["host"], row["service"], row["summary"], row["stand_in"]) == ("vm2", "cat-server", good["summary"], False)
     assert row["generated_at"] == good["generated_at"]
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("ink", ["ink", "muted", "pass", "warn", "fail", "waived", "skip", "accent"])
+def test_words_stand_out_from_their_ground(ink: str, scheme: str) -> None:
+    """The contrast that WCAG 2 wants of small text, on each ground that a word stands on."""
+    css = (action.TEMPLATES / "report.css.j2").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", css, re.S)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
+    for ground in ("bg", "card", f"{ink}-bg") if f"{ink}-bg" in colours else ("bg", "card", "code"):
+        darker, lighter = sorted(luminance(colours[name]) for name in (ink, ground))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, ground)

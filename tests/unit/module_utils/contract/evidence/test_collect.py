@@ -40,7 +40,9 @@ def test_collect_asks_once():
     """One pass over the layers, and nothing twice: verification has to be cheap."""
     tars = samples.good_tars()
     engine = samples.engine(tars, samples.image_record(tars))
-    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(
+        engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner_paths=()
+    )
     assert len(engine.asked) == len(set(engine.asked)) == 7
     engine.asked.clear()
     again = collect.observe(engine, found, "cat-server")
@@ -52,7 +54,7 @@ def test_image_alone():
     """Without a container the image is looked at, and no container is asked for."""
     tars = samples.good_tars()
     engine = samples.engine(tars, samples.image_record(tars))
-    found = collect.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, scanner_paths=())
     assert found.container is None
     assert not found.base.found
     assert not any(asked.startswith(("container", "stats")) for asked in engine.asked)
@@ -63,7 +65,9 @@ def test_stopped_container():
     tars = samples.good_tars()
     container = {**samples.container_record(), "State": {"Running": False, "Pid": 0}}
     engine = samples.engine(tars, samples.image_record(tars), container)
-    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(
+        engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner_paths=()
+    )
     assert (found.process, found.memory) == (None, None)
     assert "stats cat-server" not in engine.asked
 
@@ -76,7 +80,9 @@ def test_unreadable_layers_fall_back_to_the_container():
     exported = samples.base_layer().add("/.dockerenv").add("/etc/hosts", "x").directory("/dev").directory("/dev/pts")
     exported.add(samples.BINARY, samples.GOOD_BINARY, mode=0o755, uid=1000, gid=1000)
     engine.streams["files cat-server"] = exported.tar()
-    found = collect.collect(engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner="")
+    found = collect.collect(
+        engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner_paths=()
+    )
     if not found.gaps:
         pytest.skip("this Python reads zstd")
     assert found.binary.build_info.go_version == "go1.27.3"

@@ -1,0 +1,301 @@
+"""What the text of Go files says of how a service is run: where it listens, what it answers to, which files and variables it wants.
+
+Nothing of a source is run, and nothing is known for certain: a value may be computed, or belong to something else. Each clue names its place, so
+that a reader can judge it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...module_utils.common.files import read_source_file
+from ...module_utils.source.gofile import LITERAL
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+# From "it listens there" to "there is such a text".
+SURE, LIKELY, POSSIBLE, FAINT = 4, 3, 2, 1
+
+
+@dataclass(frozen=True)
+class Clue:
+    """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value."""
+
+    value: str
+    file: str
+    line: int
+    weight: int = POSSIBLE
+    host: str = ""
+    flag: str = ""
+    env: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it was found, as compilers write it."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Clues:
+    """What a Go file says. Each part is in the order of the file.
+
+    serves: how surely it serves HTTP, 0 where nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers to.
+    health: those of them that are called like a health check. opened: relative paths that it reads; absent files are known only to who has the source.
+    named: further texts that look like the name of a file. wanted_env, wanted_flags: what it does not start without.
+    """
+
+    serves: int = 0
+    ports: tuple[Clue, ...] = ()
+    reads_port: tuple[Clue, ...] = ()
+    health: tuple[Clue, ...] = ()
+    handlers: tuple[Clue, ...] = ()
+    opened: tuple[Clue, ...] = ()
+    named: tuple[Clue, ...] = ()
+    wanted_env: tuple[Clue, ...] = ()
+    wanted_flags: tuple[Clue, ...] = ()
+
+
+# The last part of a path that asks for health, the best one first: "alive" before "ready", since a service may never be ready without others.
+HEALTH_NAMES = (
+    *("health", "healthz", "healthy", "_health", "_healthz", "health-check", "healthcheck", "livez", "live", "liveness", "alive", "_live"),
+    *("heartbeat", "up", "status", "ready", "readyz", "readiness", "_ready", "ping"),
+)
+
+_STRING = r'"((?:[^"\\\n]|\\.)*)"'
+_HOST = r"(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|\[[0-9a-fA-F:]*\]|\*)?"
+_ADDRESS = rf'"({_HOST}):(\d{{2,5}})"'
+_LISTENING = re.compile(
+    r"\b(?:\w*ListenAndServe\w*|Listen\w*|Run|RunTLS|Start|StartTLS|Serve)\(\s*"
+    rf'(?:[\w.()]+,\s*)?(?:"tcp[46]?",\s*)?{_ADDRESS}|\bAddr:\s*{_ADDRESS}|\.Addr\s*=\s*{_ADDRESS}'
+)
+_ANY_ADDRESS = re.compile(_ADDRESS)
+_PORT_NUMBER = re.compile(r'(?i)(?<![a-z])(?:\w*port)\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{2,5})\b(?![.\w])"?')
+_PORT_TAG = re.compile(r'(?i)port.*(?:envdefault|default):"(\d{2,5})"')
+_PORT_FUNCTION = re.compile(r'\bfunc\b[^\n{]*[pP]ort\w*\([^\n]*\{\n(?:[^\n}][^\n]*\n|\n){0,20}?\s*return "?:?(\d{2,5})"?\n')
+_ABOUT_LISTENING = re.compile(r"(?i)listen|addr|port|bind|http|serve|web")
+# Of other programs, or of the service's other ears.
+_ELSEWHERE = re.compile(
+    r"(?i)redis|postgres|mysql|maria|mongo|kafka|nats|amqp|rabbit|smtp|mail|memcache|etcd|consul|vault|zookeeper|elastic|influx|otlp|otel|jaeger|"
+    r"zipkin|collector|statsd|syslog|grpc|dial|client|upstream|backend|database|proxy_?url|endpoint|sql\.Open|usage|example"
+)
+_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil")
+_PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
+_ENV_NAME = re.compile(r'(?i)\b\w*env\w*\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
+_FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
+
+_HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|Method\w*|Add|Register\w*|Pattern|Mount)\b|\bcase\b|==")
+_OTHER_METHOD = re.compile(r"\b(?:POST|PUT|PATCH|DELETE|Post|Put|Patch|Delete|Method(?:Post|Put|Patch|Delete))\b")
+_ASKING = re.compile(r"\bhttp\.Get\(|NewRequest|httptest|\bclient\b|\bGet\(\s*ctx|://|curl")
+_PATH = re.compile(r'"(?:(?P<method>[A-Z]+) )?(?P<path>/[A-Za-z0-9._~/-]*(?:\{\$\})?)"')
+_SERVES = (
+    (SURE, re.compile(r"\bListenAndServe\w*\(|\bhttp\.Serve(?:TLS)?\(")),
+    (
+        LIKELY,
+        re.compile(r"\.(?:Run|RunTLS|Start|StartTLS|Listen)\(\s*(?:\"[^\"\n]*:\d+\"|\w*[aA]ddr\w*|fmt\.Sprintf\(\"[^\"\n]*:%|\":\"\s*\+)"),
+    ),
+    (
+        POSSIBLE,
+        re.compile(r"\bhttp\.(?:HandleFunc|Handle|NewServeMux|Server\{)|\bgin\.(?:Default|New)\(|\becho\.New\(|\bfiber\.New\(|\bchi\.New"),
+    ),
+)
+
+_OPENING = re.compile(
+    r"\b(?:ParseGlob|ParseFiles|LoadHTMLGlob|LoadHTMLFiles|http\.Dir|os\.(?:Open|ReadFile|ReadDir|DirFS|Stat)|ioutil\.(?:ReadFile|ReadDir)|ServeFile|"
+    r"StaticFile|Static|StaticFS|filepath\.(?:Glob|Walk|WalkDir)|(?:html|django|pug|handlebars|mustache)\.New|godotenv\.(?:Load|Overload)|SetConfigFile|"
+    r"AddConfigPath|LoadX509KeyPair|DecodeFile)\((?P<arguments>[^()]{0,400}(?:\([^()]{0,400}\)[^()]{0,400}){0,4})\)"
+)
+_JOINED = re.compile(rf"\b(?:filepath|path)\.Join\(\s*({_STRING}(?:\s*,\s*{_STRING})*)\s*,?\s*\)")
+_RELATIVE = re.compile(r"(?:\./)?[A-Za-z0-9_@*][A-Za-z0-9_@.*?/+-]*/?")
+_FILE_NAME = re.compile(
+    r'"((?:\./)?[A-Za-z0-9_][A-Za-z0-9_./-]*\.(?:ya?ml|json|toml|ini|conf|cfg|html?|gohtml|tmpl|tpl|csv|txt|css|js|sql|mmdb|crt))"'
+)
+
+_ENV_READ = re.compile(r'\b(?:os\.)?(?:Getenv|LookupEnv)\(\s*"([A-Za-z_][A-Za-z0-9_]*)"\s*\)')
+_ENV_MUST = re.compile(r'(?i)\b\w*(?:must|require)\w*\(\s*(?:[^"()\n]*,\s*)?"([A-Z][A-Z0-9_]{2,})"')
+_ENV_TAG = re.compile(
+    r'\benv:"([A-Z][A-Z0-9_]+)(?:,[^"]*)?,\s*(?:required|notEmpty)\b|\benv:"([A-Z][A-Z0-9_]+)"[^`\n]*\benv-required:"true"|'
+    r'\benvconfig:"([A-Z][A-Z0-9_]+)"[^`\n]*\brequired:"true"|\brequired:"true"[^`\n]*\benvconfig:"([A-Z][A-Z0-9_]+)"'
+)
+_ENDS = re.compile(r"\b(?:panic|\w*\.?Fatal\w*|os\.Exit)\(|\breturn\b[^\n]*\b(?:errors\.New|fmt\.Errorf)\(")
+_MISSED = re.compile(r'== ""|!ok\b|!found\b|!exists\b|!present\b|len\(\w+\) == 0')
+_COMPLAINT = re.compile(
+    r'"((?:[^"\\\n]|\\.)*(?i:missing|required|must be|must provide|must specify|not set|be empty|please (?:set|give|specify))(?:[^"\\\n]|\\.)*)"'
+)
+_FLAG_WORD = re.compile(r"(?<![\w-])--?([A-Za-z][\w.-]*)")
+_ENV_WORD = re.compile(r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b")
+_KINGPIN_REQUIRED = re.compile(rf"\.Flag\(\s*{_STRING}[^\n]*\.Required\(\)")
+_COBRA_REQUIRED = re.compile(rf"\bMark(?:Persistent)?FlagRequired\(\s*{_STRING}")
+# A longer line holds data.
+_LONGEST = 1000
+# How far behind a look for a variable a program says that it cannot go on without it.
+_LINES_AFTER = 5
+
+
+def code_of(data: bytes) -> str:
+    """Return a Go file's text without comments, raw strings of several lines and very long lines; each line is where it was.
+
+    Other raw strings stand in double quotes, and a joined path of literals is one literal.
+    """
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        literal = match[0]
+        if literal.startswith((b"//", b"/*")):
+            return re.sub(rb"[^\n]", b" ", literal)
+        if literal.startswith(b"`"):
+            inner = literal[1:-1]
+            if b"\n" in literal:
+                return b'""' + b"\n" * literal.count(b"\n")
+            # The tag of a field holds quotes of its own, which say something.
+            return literal if b'"' in inner or b"\\" in inner else b'"' + inner + b'"'
+        return literal
+
+    text = LITERAL.sub(plain, data).decode(errors="replace")
+    text = "\n".join(line if len(line) <= _LONGEST else "" for line in text.split("\n"))
+    return _JOINED.sub(lambda match: f'"{posixpath.join(*re.findall(_STRING, match[1]))}"' + "\n" * match[0].count("\n"), text)
+
+
+class _Text:
+    """A file's code and where its lines begin."""
+
+    def __init__(self, file: str, code: str) -> None:
+        self.file = file
+        self.code = code
+        self.lines = code.split("\n")
+        self._starts = [0]
+        for line in self.lines:
+            self._starts.append(self._starts[-1] + len(line) + 1)
+
+    def number(self, position: int) -> int:
+        """Return the line of a position, from 1."""
+        return bisect.bisect_right(self._starts, position)
+
+    def around(self, number: int) -> str:
+        """Return a line, with the one before it where the call goes on from there."""
+        line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
+        return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
+
+    def clue(self, value: str, position: int, weight: int = POSSIBLE) -> Clue:
+        return Clue(value, self.file, self.number(position), weight)
+
+
+def read_clues(root: Path, file: str) -> Clues:
+    """Return what a Go file says; file: relative to root. Raises OSError."""
+    return find_clues(file, read_source_file(root, root / file))
+
+
+def find_clues(file: str, data: bytes) -> Clues:
+    """Return what the content of a Go file says."""
+    text = _Text(file, code_of(data))
+    handlers = list(_handlers(text))
+    return Clues(
+        serves=max((weight for weight, pattern in _SERVES if pattern.search(text.code)), default=0),
+        ports=tuple(_ports(text)),
+        reads_port=tuple(text.clue("PORT", match.start()) for match in _PORT_ENV.finditer(text.code)),
+        health=tuple(clue for clue in handlers if health_rank(clue.value) < len(HEALTH_NAMES)),
+        handlers=tuple(handlers),
+        opened=tuple(_opened(text)),
+        named=tuple(text.clue(match[1], match.start()) for match in _FILE_NAME.finditer(text.code)),
+        wanted_env=tuple(_wanted_env(text)),
+        wanted_flags=tuple(_wanted_flags(text)),
+    )
+
+
+def health_rank(path: str) -> int:
+    """Return how good a path is for a health check, 0 the best; len(HEALTH_NAMES) where it is not called like one."""
+    name = path.rstrip("/").rpartition("/")[2].lower()
+    return HEALTH_NAMES.index(name) if name in HEALTH_NAMES else len(HEALTH_NAMES)
+
+
+def _ports(text: _Text) -> Iterator[Clue]:
+    seen: dict[tuple[int, str], Clue] = {}
+
+    def found(position: int, host: str, port: str, weight: int) -> None:
+        if not 0 < int(port) <= 65535:
+            return
+        number = text.number(position)
+        line = text.around(number)
+        if _ELSEWHERE.search(line):
+            weight = 0
+        elif _ASIDE.search(line):
+            weight = min(weight, FAINT)
+        flag, env = _FLAG.search(line), _ENV_NAME.search(line)
+        clue = replace(
+            text.clue(port, position, weight), host=host, flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else ""
+        )
+        if weight and weight > seen.get((number, port), replace(clue, weight=0)).weight:
+            seen[number, port] = clue
+
+    for match in _LISTENING.finditer(text.code):
+        host, port = next((host or "", port) for host, port in zip(match.groups()[::2], match.groups()[1::2]) if port)
+        found(match.end() - 1, host, port, SURE)
+    for match in _ANY_ADDRESS.finditer(text.code):
+        about = _ABOUT_LISTENING.search(_ANY_ADDRESS.sub("", text.around(text.number(match.start()))))
+        found(match.start(), match[1] or "", match[2], LIKELY if about else POSSIBLE)
+    for pattern in (_PORT_NUMBER, _PORT_TAG):
+        for match in pattern.finditer(text.code):
+            found(match.start(), "", match[1], LIKELY)
+    for match in _PORT_FUNCTION.finditer(text.code):
+        found(match.start(1), "", match[1], POSSIBLE)
+    yield from (seen[key] for key in sorted(seen))
+
+
+def _handlers(text: _Text) -> Iterator[Clue]:
+    for match in _PATH.finditer(text.code):
+        line = text.around(text.number(match.start()))
+        rest = line.replace(match[0], "")
+        if match["method"] not in (None, "GET", "HEAD") or _ASKING.search(line) or _OTHER_METHOD.search(rest):
+            continue
+        path = match["path"].removesuffix("{$}")
+        handled = bool(_HANDLING.search(rest))
+        if handled or health_rank(path) < len(HEALTH_NAMES):
+            yield text.clue(path, match.start(), LIKELY if handled else FAINT)
+
+
+def _opened(text: _Text) -> Iterator[Clue]:
+    for match in _OPENING.finditer(text.code):
+        for literal in re.finditer(_STRING, match["arguments"]):
+            if _RELATIVE.fullmatch(literal[1]) and "//" not in literal[1]:
+                yield text.clue(literal[1], match.start("arguments") + literal.start())
+
+
+def _wanted_env(text: _Text) -> Iterator[Clue]:
+    for match in _ENV_READ.finditer(text.code):
+        number = text.number(match.start())
+        after = text.lines[number - 1 : number + _LINES_AFTER]
+        # Up to the next variable, or the end of the function.
+        end = next((i for i, line in enumerate(after) if i and (_ENV_READ.search(line) or line.startswith("}"))), len(after))
+        window = "\n".join(after[:end])
+        missed = _MISSED.search(window)
+        if missed and _ENDS.search(window, missed.end()):
+            yield text.clue(match[1], match.start(), SURE)
+    for match in _ENV_MUST.finditer(text.code):
+        yield text.clue(match[1], match.start(), LIKELY)
+    for match in _ENV_TAG.finditer(text.code):
+        yield text.clue(next(filter(None, match.groups())), match.start(), SURE)
+    for match in _complaints(text):
+        for name in _ENV_WORD.findall(match[1]):
+            if re.search(rf'"{name}"', text.code):
+                yield text.clue(name, match.start(), LIKELY)
+
+
+def _wanted_flags(text: _Text) -> Iterator[Clue]:
+    known = {match[1] for match in _FLAG.finditer(text.code)}
+    for match in _complaints(text):
+        for name in _FLAG_WORD.findall(match[1]):
+            if name.rstrip(".") in known:
+                yield text.clue(name.rstrip("."), match.start(), LIKELY)
+    for pattern in (_KINGPIN_REQUIRED, _COBRA_REQUIRED):
+        for match in pattern.finditer(text.code):
+            yield text.clue(match[1], match.start(), SURE)
+
+
+def _complaints(text: _Text) -> Iterator[re.Match[str]]:
+    """Yield the messages that something is missing, where the program ends soon after."""
+    for match in _COMPLAINT.finditer(text.code):
+        number = text.number(match.start())
+        if not _FLAG.search(text.around(number)) and _ENDS.search("\n".join(text.lines[number - 1 : number + 2])):
+            yield match

@@ -1,5 +1,0 @@
-module example.org/quotes
-
-go 1.21
-
-require example.org/greeting v1.2.0
