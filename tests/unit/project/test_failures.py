@@ -75,6 +75,12 @@ TESTED = {
     ),
     "a package of the source's own module": (f"{LOG}a_failure_of_the_sources_own_module_names_what_is_missing",),
     "a module needs a newer Go": (f"{LOG}a_failed_build_says_what_to_do", f"{LOG}words_that_look_alike_are_told_apart"),
+    "a module is private": ("tests/test_private_modules.py::test_private_modules", f"{LOG}a_failed_build_says_what_to_do"),
+    "a private module is asked of the public proxy": (f"{LOG}a_failed_build_says_what_to_do",),
+    "a server's certificate is of an authority": (
+        f"{LOG}a_failed_build_says_what_to_do",
+        f"{LOG}words_that_look_alike_are_told_apart",
+    ),
     "`apk` does not reach": (f"{LOG}words_that_look_alike_are_told_apart",),
     "`apk` knows no such": (f"{LOG}words_that_look_alike_are_told_apart",),
     "there is no such network, system or processor": (f"{LOG}words_that_look_alike_are_told_apart",),
