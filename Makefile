@@ -7,7 +7,7 @@
 #   make long    the tests that are a second way to the same end, and too long for make test
 #   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
-#   make engines  the role on Engines of other kinds, each a second daemon, and on machines that are half ready; some minutes, as root
+#   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
@@ -137,7 +137,7 @@ scan: $(READY)
 
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py $(ARGS)
+	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
