@@ -7,7 +7,7 @@
 #   make long    the tests that are a second way to the same end, and too long for make test
 #   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
-#   make engines  the role on Engines of other kinds, each a second daemon, and on machines that are half ready; some minutes, as root
+#   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
@@ -16,11 +16,13 @@
 #   make lint    ansible-lint, yamllint, ruff, mypy, which room imports which, antsibull's linters, and whether generated documents are up to date
 #   make sanity  what Ansible's own tools ask of a collection: antsibull-docs, ansible-test sanity, galaxy-importer
 #   make docs    writes the generated parts of the documents anew
+#   make release TAG=v1.2.0   holds the tag to the tree, and builds archive, bill of materials, notes and checksums in .cache/release
+#   make site    the documents as a site in .cache/site, to be read without a network, each link checked
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -31,6 +33,7 @@ READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS ?= $(VENV)/mutants
 GALAXY := $(VENV)/galaxy-importer/.ready
+SITE := $(VENV)/site/bin/sphinx-build
 EDITS ?= 200
 SCENARIOS ?= default alternative contract lifecycle
 
@@ -134,7 +137,7 @@ scan: $(READY)
 
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py $(ARGS)
+	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
@@ -163,6 +166,18 @@ matrix:
 
 docs: $(READY)
 	"$(BIN)"/python scripts/generate_docs.py
+
+$(SITE): requirements-site.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/site
+	$(VENV)/site/bin/pip install --quiet --disable-pip-version-check --requirement requirements-site.txt
+	@touch $@
+
+site: $(READY) $(SITE)
+	$(VENV)/site/bin/python scripts/site.py "$(BIN)"
+
+release: $(READY)
+	@test -n "$(TAG)" || { echo 'Name the tag: make release TAG=v1.2.0'; exit 1; }
+	"$(BIN)"/python scripts/release.py build "$(TAG)"
 
 clean:
 	-for scenario in default alternative lifecycle contract; do "$(BIN)"/molecule destroy -s $$scenario; done

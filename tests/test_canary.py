@@ -15,21 +15,20 @@ import shutil
 import socket
 import subprocess
 import threading
-import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import leaks
 import pytest
 import yaml
 from plays import PROJECT, ansible_playbook, environment
 
 NAME = "canary-of-secrets"
-LOG_SOCKET = "/dev/log"
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
@@ -56,88 +55,7 @@ SECRETS = {
 }
 
 
-def forms(secret: str) -> list[bytes]:
-    """Return a secret in the forms it may be written in, each without what encodings would change: its first nine characters tell it."""
-    raw = secret.encode()
-    middle = [base64.b64encode(b"\0" * before + raw)[4:16] for before in range(3)]
-    return [raw[:9], raw[:9].hex().encode(), urllib.parse.quote(secret).encode(), *middle]
-
-
-FORMS = {kind: re.compile(b"|".join(map(re.escape, forms(secret)))) for kind, secret in SECRETS.items()}
-
-
-def told(content: bytes) -> set[str]:
-    """Return the kinds of the secrets that are somewhere in a content."""
-    return {kind for kind, regex in FORMS.items() if regex.search(content)}
-
-
-@dataclass
-class Watch:
-    """What was seen while runs went on. processes: command lines and environments that hold a secret; said: what came to the log socket."""
-
-    processes: set[str] = field(default_factory=set)
-    said: bytearray = field(default_factory=bytearray)
-    looks: int = 0
-
-    def look(self, own: str) -> None:
-        """Look at every process of this machine that is in no container."""
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit():
-                # One that has just ended tells nothing any more.
-                with suppress(OSError):
-                    if os.readlink(process / "ns/pid") == own:
-                        for name in ("cmdline", "environ"):
-                            content = (process / name).read_bytes()
-                            self.processes |= {f"{kind} in {name}: {content[:300]!r}" for kind in told(content)}
-        self.looks += 1
-
-
-@contextmanager
-def watching(listener: socket.socket) -> Iterator[Watch]:
-    """Look at all processes, and listen to what modules log, until the block ends."""
-    watch, over = Watch(), threading.Event()
-    own = os.readlink("/proc/self/ns/pid")
-
-    def look() -> None:
-        while not over.wait(0.02):
-            watch.look(own)
-
-    def listen() -> None:
-        listener.settimeout(0.2)
-        while not over.is_set():
-            with suppress(TimeoutError):
-                watch.said += listener.recv(1 << 20) + b"\n"
-
-    threads = [threading.Thread(target=work) for work in (look, listen)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield watch
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-@pytest.fixture
-def log_socket() -> Iterator[socket.socket]:
-    """Return a socket where modules log to; this machine must have no log daemon of its own."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(LOG_SOCKET)
-        except ConnectionRefusedError:
-            # Nobody listens: a run of this test that was killed left it.
-            os.unlink(LOG_SOCKET)
-    try:
-        listener.bind(LOG_SOCKET)
-    except OSError as error:
-        pytest.skip(f"what modules log cannot be listened to at {LOG_SOCKET}: {error}")
-    try:
-        yield listener
-    finally:
-        listener.close()
-        os.unlink(LOG_SOCKET)
+HUNTED = leaks.Hunted(SECRETS)
 
 
 def free_port() -> int:
@@ -238,8 +156,15 @@ class Canary:
         found = []
         for path in self.root.rglob("*"):
             if path.is_file() and not path.is_relative_to(self.root / "given") and path != dockerfile:
-                found += [f"{kind} in {path.relative_to(self.root)}" for kind in told(path.read_bytes())]
+                found += [f"{kind} in {path.relative_to(self.root)}" for kind in HUNTED.told(path.read_bytes())]
         return found
+
+
+@pytest.fixture
+def log_socket() -> Iterator[socket.socket]:
+    """Return a socket where modules log to."""
+    with leaks.log_socket() as listener:
+        yield listener
 
 
 @pytest.fixture
@@ -300,11 +225,11 @@ def kept_by_the_engine() -> dict[str, set[str]]:
         kind = docker("inspect", "--format", '{{index .Config.Labels "go-service.kind"}}', image)
         history = docker("history", "--no-trunc", image)
         records[kind] = records.get(kind, "") + docker("inspect", image) + history
-    return {kind: told(json.dumps(record).replace("\\", "").encode()) for kind, record in records.items()}
+    return {kind: HUNTED.told(json.dumps(record).replace("\\", "").encode()) for kind, record in records.items()}
 
 
 def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.socket) -> None:
-    with watching(log_socket) as watch:
+    with leaks.watching(log_socket, HUNTED) as watch:
         looked = canary.play(printed=MACHINES, check=True)
         assert looked.returncode == 0, looked.stdout[-4000:]
         first = canary.play()
@@ -339,10 +264,10 @@ def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.
         removed = canary.play("remove", printed=MACHINES)
         assert removed.returncode == 0, removed.stdout[-4000:]
     found = {
-        "printed": told(canary.printed.encode()),
+        "printed": HUNTED.told(canary.printed.encode()),
         "files": canary.leaks(),
         "processes": watch.processes,
-        "logged": told(bytes(watch.said)),
+        "logged": HUNTED.told(bytes(watch.said)),
     }
     assert found == {"printed": set(), "files": [], "processes": set(), "logged": set()}
     assert watch.looks > 100 and b"Invoked with" in watch.said

@@ -7,16 +7,23 @@ no other host.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
+from ..module_utils.common.failure import Failure
 from ..module_utils.common.secrets import mask
+from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import BUILD
 from ..module_utils.common.text import visible
-from ..plugin_utils.build_log import steps
+from ..module_utils.image.module_access import DOWNLOAD, way
+from ..plugin_utils.build_log import explain, steps
 from ..plugin_utils.stage_action import StageAction
 from ..plugin_utils.variables import BUILDERS
+
+MODULES = "proven.go_service.private_modules"
 
 
 class ActionModule(StageAction):
@@ -40,12 +47,16 @@ class ActionModule(StageAction):
                 "timeout": {"type": "int", "default": 3600},
                 "connection": {"type": "dict", "default": {}},
                 "project": {"type": "dict", "default": {}},
+                "settings": {"type": "dict", "required": True},
+                "builder_image": {"type": "str", "required": True},
             }
         )
         builder = import_module(f"..plugin_utils.builders.{build['builder']}", __package__)
-        asked = {**builder.arguments(build), **build["connection"]}
+        build["project"] = {**build["project"], "credentials": sorted(build["settings"]["build_secrets"])}
         began = time.monotonic()
-        result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
+        with self._private_modules(build) as access:
+            asked = {**builder.arguments({**build, "access": access}), **build["connection"]}
+            result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
         seconds = round(time.monotonic() - began, 1)
         if self._task.check_mode:
             # A context that a check has not staged is no failure.
@@ -64,3 +75,21 @@ class ActionModule(StageAction):
             },
             "image_id": result["image"].get("Id", ""),
         }
+
+    @contextlib.contextmanager
+    def _private_modules(self, build: Mapping[str, Any]) -> Iterator[str]:
+        """Let the builder read private modules as long as the block runs; yield the path of the program by which it does, "" where it needs none."""
+        if self._task.check_mode or not way(Settings.from_json(build["settings"]), build["project"]):
+            yield ""
+            return
+        known = {name: build[name] for name in ("settings", "project", "builder_image")}
+        try:
+            given = self.module(MODULES, {**known, "state": "present", "secrets": self.secrets()})
+            if given["code"]:
+                raise explain("", DOWNLOAD, given["printed"], build["project"])
+            yield given["access"]
+        except BaseException:
+            with contextlib.suppress(Failure):
+                self.module(MODULES, {**known, "state": "absent"})
+            raise
+        self.module(MODULES, {**known, "state": "absent"})

@@ -46,6 +46,14 @@ options:
     description: The Go facts of the source, as M(proven.go_service.prepare) returns them; they say more of a failure than the builder.
     type: dict
     default: {}
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them; of private modules they say which credentials there are.
+    type: dict
+    required: true
+  builder_image:
+    description: The image that compiles, by the name that it has on the host.
+    type: str
+    required: true
 author:
   - go_service contributors (@go-service)
 """
@@ -57,6 +65,8 @@ EXAMPLES = r"""
     name: cat-server
     tag: 3f2a91c07b6e
     context: /var/lib/go-service/cat-server/context
+    settings: "{{ __go_service_record.settings }}"
+    builder_image: golang:1.27-alpine3.24
 """
 
 RETURN = r"""

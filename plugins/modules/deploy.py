@@ -129,14 +129,14 @@ from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.secrets import mask, secret_values
 from ..module_utils.common.settings import RECREATE, Settings
-from ..module_utils.common.text import visible
+from ..module_utils.common.text import last_said, visible
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import observe, of_container
 from ..module_utils.contract.evidence.model import Evidence
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.deploy import history, ownership, secret_files
-from ..module_utils.deploy.candidate import Watch, drop_candidate, prove_candidate
+from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
 from ..module_utils.deploy.images import MOVING, adopt, builder_stage, own_references, promote, prune, refuse_foreign_images
@@ -211,8 +211,8 @@ def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str
 
 def _told(ended: NotProven, settings: Settings) -> list[str]:
     """Return how the container that was there before ended, and its last words, fit to be shown."""
-    words = [line for line in ended.evidence if line.startswith("log: ")][-SHOWN_LINES:]
-    return visible(mask([ended.message, *words], secret_values(vars(settings))))
+    said = last_said([line[len("log: ") :] for line in ended.evidence if line.startswith("log: ")], SHOWN_LINES)
+    return visible(mask([ended.message, *(f"log: {line}" for line in said)], secret_values(vars(settings))))
 
 
 def put_in_place(
@@ -228,8 +228,8 @@ def put_in_place(
     if image is None:
         raise Failure(stages.IMAGE, f"there is no image {reference} on this host any more", "Run again, which builds it.", UNTOUCHED)
     found = refuse_foreign(engine, settings.name)
-    if not found or not found["State"]["Running"]:
-        # What no container of the service shared with it so far, the new one may not be able to share either.
+    beside = may_run_on(settings, found)
+    if not beside:
         drop_candidate(engine, settings)
     service = RunningService(engine, params, known["verify"], image_alone)
     ended = how_it_ended(engine, found) if found and restarted(found, past.container) else None
@@ -245,6 +245,9 @@ def put_in_place(
     else:
         try:
             done = swap(engine, settings, body, service.accept)
+        except Failure as failure:
+            failure.remedy = remedy_beside(settings, failure) if beside and not image_alone else failure.remedy
+            raise
         finally:
             known["verify"] = service.verified
         past.container = {"id": done.container_id, "restarts": 0}

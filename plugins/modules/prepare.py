@@ -448,6 +448,9 @@ class Preparation:
         """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
         self._remember(engine)
         ownership.claim(self.directory, self.name)
+        # Of a run that was killed while it built.
+        with contextlib.suppress(FileNotFoundError):
+            (self.directory / ownership.ACCESS).unlink()
         refuse_foreign_images(engine, self.name, self.past)
 
     def note(self, engine: Engine, plan: dict) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
 from ..module_utils.common.stages import BUILD
 from ..module_utils.image.dockerfile import without_values
+from ..module_utils.image.module_access import NETRC
 
 STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
@@ -52,17 +53,46 @@ _REMEDIES = (
         "The module needs a newer Go. Set go_service_builder_image to an image that has it.",
     ),
     (
-        r"\"git\": executable file not found|git: (?:command )?not found",
+        r"\"git\": executable file not found|git: (?:command )?not found|missing Git command",
         "The builder image has no git, by which Go gets modules that no proxy has. Set go_service_builder_image to an image that has it, set GOPROXY "
         "in go_service_build_env to a proxy that has them, or vendor them (go mod vendor).",
     ),
     (
-        r"terminal prompts disabled|could not read Username|Host key verification failed|Permission denied \(publickey",
-        "A module is private, and the builder may not read it. Vendor it (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "The git host shows another key than known_hosts in go_service_build_secrets has for it, or one that nothing there is known of. Ask ssh-keyscan for it, compare "
+        "it with what the host's owner says of it, and correct known_hosts.",
+    ),
+    (
+        r"Load key [^\n]*: (?:error in libcrypto|invalid format)",
+        "ssh cannot read the key: give the whole content of its file as ssh_key in go_service_build_secrets, with all line breaks.",
+    ),
+    (
+        r"Permission denied \(publickey",
+        "The git host does not take the key, or got none: its public part has to be known there, with the right to read the repository (a deploy key). Correct ssh_key, user or "
+        "port of that host in go_service_build_secrets.",
+    ),
+    (
+        r"cannot run ssh|ssh: not found",
+        "The builder image has no ssh. Set go_service_builder_image to an image that has openssh-client and git, or give a token for HTTPS.",
+    ),
+    (
+        r"^go: (?:downloading )?([^\s/@]+)[^\s@]*@\S+: (?:reading https://proxy\.golang\.org/\S+: 4|verifying [^\n]*(?:\n[^\n]*)?sum\.golang\.org)",
+        "A public proxy, or the public checksum database, was asked for a module of {0} and does not have it. Where it is a private one, set GOPRIVATE in "
+        "go_service_build_env to {0}, or to what the paths of your private modules begin with, and give the credentials in go_service_build_secrets.",
+    ),
+    (
+        r"certificate signed by unknown authority|unable to get local issuer certificate|self.signed certificate|certificate not trusted|SSL certificate problem",
+        "A server's certificate is of an authority that the build does not trust, as that of a company's proxy is. Give the authority's certificate in "
+        "go_service_ca_certificates.",
+    ),
+    (
+        r"^go: ([^\s/@]+)[^\s@]*@\S+: no secure protocol found for repository",
+        "go finds no way to read a repository of {0}: it is private, not there, or not to be reached from the build. Give the credentials for {0} in "
+        "go_service_build_secrets; or vendor the module (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
     ),
     (
         r"^(?:WARNING|ERROR): [^\n]*(?:https?://|temporary error|network error|DNS: |could not connect|TLS: |mentioned in index not found)",
-        "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in go_service_build_args; or "
+        "apk does not reach the address of its packages. Set go_service_build_network to a network that does, or a proxy in ~/.docker/config.json of the user who builds (docs/company.md); or "
         "choose a go_service_runtime_image that has the packages, and empty go_service_packages.",
     ),
     (
@@ -150,6 +180,12 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
             f"The package {absent[0]} belongs to the source's own module, and no file of it is in the build context. Where it is generated, generate it "
             "before the run (go generate); otherwise see that it is in the source, and that go_service_dockerignore does not keep it out."
         )
+    if project.get("work_dir") and re.search(rf"(?:^|\s){re.escape(own)}@\S+: ", text):
+        return (
+            f"A module of the workspace (go.work) requires a version of {own}, which is the source's own module, and go looks for that version elsewhere. "
+            'If the service needs nothing else of the workspace, build its module alone: GOWORK: "off" in go_service_build_env. Otherwise let the versions '
+            "in their go.mod files be ones that can be had (go work sync)."
+        )
     left_out = list(project.get("cgo_files") or ())
     if left_out and re.search(r"undefined: |build constraints exclude all Go files", text):
         return (
@@ -157,6 +193,31 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
             "or use a pure Go package instead. Otherwise correct the source at the lines named."
         )
     return ""
+
+
+# A host that asks for a password, or refuses the one it got, in the words of go and of git.
+_REFUSING = re.compile(
+    r"(?:reading https?://(?!proxy\.golang\.org)(?=\S+: 40[13] )|(?:Authentication failed|could not read (?:Username|Password)) for 'https?://|repository 'https?://(?=\S+ not found))"
+    r"(?:[^/'@\s]*@)?([^/':\s]+)"
+)
+
+
+def _of_credentials(text: str, project: Mapping[str, Any]) -> str:
+    """Return what to do about a host that lets nobody read a module, by whether a credential was given for it; "" where none does."""
+    found = _REFUSING.search(text)
+    if not found:
+        return ""
+    host = found[1]
+    given = [name for name in project.get("credentials") or () if name.partition("/")[0] in (host, NETRC)]
+    if given:
+        return (
+            f"{host} refuses the user or the token that go_service_build_secrets has for it, or the repository is not there for this user. See that the token is whole, not over, "
+            f"and may read the repository ({given[0]})."
+        )
+    return (
+        f"{host} lets nobody read a module without a credential. Give one in go_service_build_secrets, like {{{host}: {{user: ..., token: ...}}}}; or vendor "
+        "the module (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it."
+    )
 
 
 def explain(head: str, instruction: str, printed: Iterable[str], project: Mapping[str, Any] | None = None) -> Failure:
@@ -170,7 +231,7 @@ def explain(head: str, instruction: str, printed: Iterable[str], project: Mappin
     # What prints nothing hides no line of the last ones; folding takes colours off, which may be all that a line has.
     lines = [line for line in folded(line for line in map(without_values, printed) if line.strip()) if line][-_LINES:]
     text = "\n".join([*lines, head])
-    remedy = _of_the_source(text, project or {})
+    remedy = _of_the_source(text, project or {}) or _of_credentials(text, project or {})
     for pattern, words in () if remedy else _REMEDIES:
         found = re.search(pattern, text, re.M)
         if found:

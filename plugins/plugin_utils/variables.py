@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import textwrap
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,9 +18,22 @@ from ..module_utils.common.names import LABELS, OWN_LABELS
 from ..module_utils.common.places import absolute, below, system_place
 from ..module_utils.common.references import is_image_reference
 from ..module_utils.common.secrets import SECRET, secret_values
-from ..module_utils.common.settings import BUDGETS, DEPLOY_STRATEGIES, PROTOCOLS, SIZES, TCP, Budget, Endpoint, File, Publication, Settings
+from ..module_utils.common.settings import (
+    BUDGETS,
+    BUILDERS,
+    DEPLOY_STRATEGIES,
+    PROTOCOLS,
+    SIZES,
+    TCP,
+    Budget,
+    Endpoint,
+    File,
+    Publication,
+    Settings,
+)
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
+from ..module_utils.image.module_access import NETRC, encrypted, machines
 from ..module_utils.source.address import fault_of
 from .units import Rejected, parse_duration, parse_publish, parse_size
 
@@ -42,8 +56,16 @@ _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
 _SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
+# A host as git and .netrc know it; a path on it as a module's begins, which one key is for.
+_GIT_HOST = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\Z")
+_GIT_PLACE = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*\Z")
+_GIT_USER = re.compile(r"\A[A-Za-z0-9_.@+-]+\Z")
+_SSH_USER = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 _LARGEST_SECRET = 1 << 20
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+# They are part of one argument of a shell, of which Linux takes 128 KiB.
+_LARGEST_CERTIFICATES = 1 << 16
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -55,7 +77,6 @@ _SMALLEST_MEMORY = 6 << 20  # the Engine's own minimum
 
 SOURCE_TYPES = ("controller", "host", "git")
 HEALTH_SCHEMES = ("http", "https")
-BUILDERS = ("docker_image", "buildx")
 RESTART_POLICIES = ("no", "on-failure", "unless-stopped", "always")
 
 
@@ -167,13 +188,18 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
     return take
 
 
+def _before_a_value(key: Any) -> Any:
+    """Return a name without what follows a "=", a ":" or a blank in it, which was meant as a value."""
+    return re.split(r"[=:\s]", key.lstrip())[0] if isinstance(key, str) else key
+
+
 def _mapping_of(
     name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
 ) -> Callable[[Any], dict]:
-    """secret: a value may be one, and is not shown; nor is what follows a "=", a ":" or a blank in a name, which was meant as a value."""
+    """secret: a value may be one, and is not shown."""
 
     def shown_name(key: Any) -> Any:
-        return re.split(r"[=:\s]", key.lstrip())[0] if secret and isinstance(key, str) else key
+        return _before_a_value(key) if secret else key
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
@@ -360,15 +386,18 @@ def _path_in_source(value: Any) -> str:
     return posixpath.normpath(text)
 
 
-def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], dict]:
-    """Take a mapping with these names alone."""
+def _mapping_with(
+    needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[str, Callable[[Any], Any]], *, secret: bool = False
+) -> Callable[[Any], dict]:
+    """Take a mapping with these names alone. secret: a value may be one, and is not shown."""
     known = {**needed, **optional}
 
     def take(value: Any) -> dict:
         if not isinstance(value, Mapping):
             raise Rejected(f"is {_kind(value)}, not a mapping of {', '.join(known)}")
         missing = [name for name in needed if name not in value]
-        unknown = [f"{name!r}{did_you_mean(str(name), known)}" for name in value if name not in known]
+        shown_names = [_before_a_value(name) if secret else name for name in value if name not in known]
+        unknown = [f"{name!r}{did_you_mean(str(name), known)}" for name in shown_names]
         if missing:
             raise Rejected(f"has no {', '.join(missing)}")
         if unknown:
@@ -378,10 +407,100 @@ def _mapping_with(needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[
             try:
                 taken[name] = known[name](item)
             except Rejected as problem:
-                raise Rejected(f"has {name!r} with the value {item!r}, which {problem}") from None
+                shown = "a value (not shown) that" if secret else f"the value {item!r}, which"
+                raise Rejected(f"has {name!r} with {shown} {problem}") from None
         return taken
 
     return take
+
+
+def _word(value: Any) -> str:
+    text = _text(value, empty=False)
+    if re.search(r"\s", text):
+        raise Rejected("has a blank in it, which is not allowed in a .netrc file")
+    return text
+
+
+def _ssh_key(value: Any) -> str:
+    text = _content(value)
+    if not re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*-----END ", text, re.S):
+        raise Rejected("is no private key of SSH; the whole content of its file is allowed, from -----BEGIN to -----END")
+    if encrypted(text):
+        raise Rejected("is a private key with a passphrase, which nobody would be there to give; a key without one is allowed")
+    return text
+
+
+def _known_hosts(value: Any) -> str:
+    text = _content(value)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines or not all(len(line.split()) >= 3 for line in lines):
+        raise Rejected(
+            "is no list of host keys; lines like those of ssh-keyscan are allowed, each with the host, the kind of key and the key"
+        )
+    return text
+
+
+def _netrc(value: Any) -> dict[str, str]:
+    text = _content(value)
+    if not machines(text):
+        raise Rejected("names no machine; lines like those of a .netrc file are allowed: machine HOST login USER password TOKEN")
+    return {NETRC: text}
+
+
+_BY_TOKEN = _mapping_with({"token": _word}, {"user": _matching(_GIT_USER, "letters, digits and _ . @ + - are allowed")}, secret=True)
+_BY_KEY = _mapping_with(
+    {"ssh_key": _ssh_key, "known_hosts": _known_hosts},
+    {
+        "user": _matching(_SSH_USER, "letters, digits and _ . - are allowed, not starting with a hyphen"),
+        "port": lambda value: str(_integer(1, 65535)(value)),
+    },
+    secret=True,
+)
+
+
+def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
+    """Take the credentials for private modules, by host. What is wrong with one is told without it."""
+    if not isinstance(value, Mapping):
+        raise Rejected(f"is {_kind(value)}, not a mapping; write it like {{git.example.com: {{user: ci, token: ...}}}}")
+    taken, problems = {}, []
+    for where, given in value.items():
+        try:
+            by_key = isinstance(given, Mapping) and "ssh_key" in given
+            if where == NETRC:
+                taken[NETRC] = _netrc(given)
+                continue
+            if not isinstance(where, str) or not (_GIT_PLACE if by_key else _GIT_HOST).match(where):
+                # What was meant as a value may stand there.
+                problems.append(
+                    "has a name (not shown) that is not valid; write a host, like git.example.com, with ssh_key also a path on it, like "
+                    f"github.com/company/module, or {NETRC}"
+                )
+                continue
+            if not isinstance(given, Mapping) or not {"token", "ssh_key"} & set(given):
+                raise Rejected("is no credential; a mapping with token and user, or with ssh_key and known_hosts, is allowed")
+            taken[where] = (_BY_KEY if by_key else _BY_TOKEN)(given)
+        except Rejected as problem:
+            problems.append(f"has {where!r} with a value (not shown) that {problem}")
+    if problems:
+        raise Rejected(*problems)
+    return taken
+
+
+def _certificates(value: Any) -> str:
+    """Take certificates of authorities; what stands between them is left out."""
+    if value == "":
+        return ""
+    text = _content(value)
+    if "PRIVATE KEY-----" in text:
+        raise Rejected("has a private key in it, which everybody could read in the image; certificates are allowed")
+    found = _CERTIFICATE.findall(text)
+    if not found or len(text) > _LARGEST_CERTIFICATES:
+        raise Rejected(
+            "is not the content of a file of certificates; blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- are allowed, 64 KiB at the most"
+        )
+    return "".join(
+        f"-----BEGIN CERTIFICATE-----\n{textwrap.fill(''.join(body.split()), 64)}\n-----END CERTIFICATE-----\n" for body in found
+    )
 
 
 def _mode(value: Any) -> str:
@@ -433,6 +552,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "run_tests": _boolean,
     "build_args": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
+    "build_secrets": _build_secrets,
+    "ca_certificates": _certificates,
+    "ca_in_image": _boolean,
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),
     "build_timeout": _integer(1, 86400, " of seconds"),
     "dockerignore": _list_of(_pattern),
@@ -666,6 +788,7 @@ def check_variables(raw: Mapping[str, Any]) -> Settings:
                 name in SECRET
                 or isinstance(raw[name], (Mapping, list, tuple, Rejected))
                 or (name == "source" and re.search("[@:]", str(raw[name])))
+                or "PRIVATE KEY" in str(raw[name])
             )
             problems += [f"{PREFIX}{name} {'' if whole else f'is {raw[name]!r}, which '}{problem}." for problem in rejected.args]
     problems += _across(settings) + _in_the_image(settings)

@@ -677,11 +677,22 @@ def impatient(at: int) -> Iterator[None]:
 @dataclass
 class Watched:
     """An operation that nothing disturbed. asked: its calls; kills: (number, after) of those at which the world is another than before; changing: numbers
-    of calls that change it."""
+    of calls that change it; places: by way of which lines of the collection each is made."""
 
     asked: list[str]
     kills: list[tuple[int, bool]]
     changing: set[int]
+    places: list[Place]
+
+
+# Lines of files, the innermost first.
+Place = tuple[tuple[str, int], ...]
+
+
+def place() -> Place:
+    """Return by way of which lines of the collection this is reached."""
+    frames = traceback.walk_stack(None)
+    return tuple((frame.f_code.co_filename, line) for frame, line in frames if "/plugins/" in frame.f_code.co_filename)
 
 
 # What a failure may say of what still runs, and what is true then: of the container of the service, of the one before, of ids that it names.
@@ -733,9 +744,12 @@ class Trial:
         """Do it once; return what was seen, and what is not as it should be."""
         marks: dict[tuple[Any, ...], tuple[int, bool]] = {}
         changing, last = set(), self.here.mark()
+        places = []
 
         def look(number: int, after: bool) -> None:
             nonlocal last
+            if not after:
+                places.append(place())
             mark = self.here.mark()
             marks.setdefault(mark, (number, after))
             if after and mark != last:
@@ -749,7 +763,7 @@ class Trial:
         wrong = [] if calls.number == len(asked) >= self.operation.calls else [f"{calls.number} calls, {len(asked)} requests"]
         if done.get("failure", {}).get("stage", "") != self.operation.fails:
             wrong.append(f"it ended otherwise: {done.get('msg')}")
-        return Watched(asked, list(marks.values()), changing), [*wrong, *self.told(done, "")]
+        return Watched(asked, list(marks.values()), changing, places), [*wrong, *self.told(done, "")]
 
     def _world(self) -> str:
         """Return all that the next run finds, without what differs from one run to the next without a meaning."""
@@ -854,7 +868,7 @@ class Trial:
         if not failure:
             return [] if serves or not self.operation.serves else ["it is said to be done, and the service does not answer"]
         found, said = [], failure["still_runs"]
-        if self.operation.serves and not serves and failure["stage"] not in ("rollback", "recovery"):
+        if self.operation.serves and not serves and failure["stage"] != "recovery":
             found.append(f"the service does not answer: {done['msg']}")
         while said:
             match, true = next(((match, true) for words, true in SENTENCES if (match := re.match(words, said))), (None, None))
@@ -885,21 +899,32 @@ def everything(name: str, trial: Trial, watched: Watched) -> Iterator[Attempt]:
             yield Attempt(name, how, number, partial(trial.break_off, Fault(number, how)))
 
 
-def spread(name: str, trial: Trial, watched: Watched) -> Iterator[Attempt]:
-    """Yield a part of all that is tried: each call goes wrong in one way, by turns, and each one that changes something in each of the main ones;
-    a process is killed wherever the world is another than before."""
-    since, worlds = OPERATIONS[name].since, set(watched.kills)
-    kept = {
-        False: [("SIGINT after",), ("refuse before",), ("SIGTERM before",), ("cut",), ("hold before",)],
-        True: [("SIGTERM after", "refuse before", "hold after"), ("SIGINT before", "lost", "cut")],
-    }
-    for attempt in everything(name, trial, watched):
-        if attempt.what.startswith("killed"):
-            if (attempt.number, attempt.what.endswith("after")) in worlds:
-                yield attempt
-        elif attempt.number >= since:
-            ways = kept[attempt.number in watched.changing]
-            if attempt.what in ways[attempt.number % len(ways)]:
+class Spread:
+    """A part of all that is tried, of one operation after the other.
+
+    A call that changes something goes wrong in two ways, by turns; one that only reads in one, at each place of the code from which it is made; a
+    process is killed wherever the world is another than before.
+    """
+
+    READING = (("SIGINT after",), ("refuse before",), ("SIGTERM before",), ("cut",), ("hold before",))
+    CHANGING = (("SIGTERM after", "refuse before"), ("SIGINT before", "hold after"), ("lost", "cut"))
+
+    def __init__(self) -> None:
+        self._seen: set[Place] = set()
+
+    def __call__(self, name: str, trial: Trial, watched: Watched) -> Iterator[Attempt]:
+        """Yield what is tried of an operation."""
+        worlds, wanted = set(watched.kills), {}
+        for number in range(OPERATIONS[name].since, len(watched.asked)):
+            ways: tuple[tuple[str, ...], ...] = self.CHANGING if number in watched.changing else self.READING
+            if number in watched.changing or watched.places[number] not in self._seen:
+                wanted[number] = ways[number % len(ways)]
+            self._seen.add(watched.places[number])
+        for attempt in everything(name, trial, watched):
+            if attempt.what.startswith("killed"):
+                if (attempt.number, attempt.what.endswith("after")) in worlds:
+                    yield attempt
+            elif attempt.what in wanted.get(attempt.number, ()):
                 yield attempt
 
 
@@ -917,12 +942,16 @@ class Attempt:
 class Found:
     """What attempts have shown, by the names of the operations.
 
-    attempts: how many there were; calls: the numbers of the calls at which; watched: how many calls the operation makes; wrong: sentences;
-    seconds: of processors.
+    attempts: how many there were; ways: in which; calls: the numbers of the calls at which; tried: the places of these; watched: how many calls the
+    operation makes; changing: which of them change something; places: of those that are its own; wrong: sentences; seconds: of processors.
     """
 
     attempts: Counter[str] = field(default_factory=Counter)
+    ways: set[str] = field(default_factory=set)
     calls: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    tried: set[Place] = field(default_factory=set)
+    places: dict[str, set[Place]] = field(default_factory=dict)
+    changing: dict[str, set[int]] = field(default_factory=dict)
     wrong: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     seconds: Counter[str] = field(default_factory=Counter)
     watched: dict[str, int] = field(default_factory=dict)
@@ -941,9 +970,14 @@ def attempt_all(which: Which, settings: Make, generate: Make, names: Iterator[st
             watched, wrong = trial.watch()
             found.wrong[name].update(wrong)
             found.watched[name] = len(watched.asked)
+            own = OPERATIONS[name].since
+            found.places[name] = set(watched.places[own:])
+            found.changing[name] = {number for number in watched.changing if number >= own}
             for attempt in which(name, trial, watched):
                 found.attempts[name] += 1
+                found.ways.add(attempt.what)
                 found.calls[name].add(attempt.number)
+                found.tried.add(watched.places[attempt.number])
                 lines = (*attempt.act(), *trial.settle())
                 found.wrong[name].update(f"{attempt.what} call {attempt.number}, {watched.asked[attempt.number]}: {line}" for line in lines)
             found.seconds[name] += time.process_time() - began
@@ -982,6 +1016,10 @@ def attempts(which: Which, settings: Make, generate: Make) -> Found:
         whole.calls.update(part.calls)
         whole.wrong.update(part.wrong)
         whole.watched.update(part.watched)
+        whole.places.update(part.places)
+        whole.changing.update(part.changing)
+        whole.ways |= part.ways
+        whole.tried |= part.tried
     for worker in workers:
         worker.join()
     return whole

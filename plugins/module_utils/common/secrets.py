@@ -25,10 +25,12 @@ from .settings import Settings
 from .text import spelled
 
 # Settings whose values are secret, each a mapping of names to values.
-SECRET = ("env", "build_env", "build_args", "labels", "secret_files")
+SECRET = ("env", "build_env", "build_args", "build_secrets", "labels", "secret_files")
+# What is secret of a value that is a mapping itself: a user's name, a port and the keys that everybody may know a host by are not.
+_SECRET_PARTS = ("token", "ssh_key", "netrc")
 MASK = "***"
 
-Values = Mapping[str, Mapping[str, str]]
+Values = Mapping[str, Mapping[str, Any]]
 
 # What is not masked in foreign text, since it says nothing: see docs/security.md.
 _SHORTEST = 4
@@ -205,14 +207,20 @@ def _tells(value: str) -> bool:
     return len(value) >= _SHORTEST and value.lower() not in _COMMON and not _NUMBER.match(value.lower())
 
 
+def _held(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the secret values of some settings."""
+    for kind in SECRET:
+        for value in settings.get(kind, {}).values():
+            yield from (str(value[name]) for name in _SECRET_PARTS if name in value) if isinstance(value, Mapping) else (str(value),)
+
+
 def secret_values(settings: Mapping[str, Any], address: str = "") -> tuple[str, ...]:
     """Return the secret values of some settings, without those that the settings show in the open anyway.
 
     settings: with their secret values, and the source as it may be shown; address: of the source, with its password.
     """
     shown = set(_texts(settings))
-    values = [str(value) for kind in SECRET for value in settings.get(kind, {}).values()]
-    parts = {part for value in values for part in _parts(value)} | set(_parts_of_address(address))
+    parts = {part for value in _held(settings) for part in _parts(value)} | set(_parts_of_address(address))
     return tuple(sorted(part for part in parts if _tells(part) and part not in shown))
 
 

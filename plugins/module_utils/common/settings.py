@@ -22,6 +22,9 @@ SIZES = {"memory": 1024, "log_max_size": 1000}
 DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 
 
+# What makes an image (go_service_builder): the Engine's classic builder, or BuildKit by the client's plugin buildx.
+BUILDERS = CLASSIC, BUILDX = ("docker_image", "buildx")
+
 # How a published port is spoken to.
 PROTOCOLS = TCP, UDP = ("tcp", "udp")
 
@@ -95,7 +98,7 @@ BUDGETS = tuple(field.name for field in fields(Budget))
 class Settings:
     """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
 
-    The values of env, labels, build_env, build_args and secret_files are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
+    The values of env, labels, build_env, build_args, build_secrets and secret_files are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
     publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
     """
 
@@ -114,6 +117,9 @@ class Settings:
     run_tests: bool
     build_args: Mapping[str, str]
     build_env: Mapping[str, str]
+    build_secrets: Mapping[str, Mapping[str, str]]
+    ca_certificates: str
+    ca_in_image: bool
     build_network: str
     build_timeout: int
     dockerignore: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,10 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+
+# How the end of a Go program begins in its log, and what its trace is made of (runtime/panic.go, runtime/traceback.go).
+_GO_ENDS = re.compile(r"panic: |fatal error: |unexpected fault address |SIG[A-Z]+: ")
+_GO_FRAME = re.compile(r"\t\S.*\.(?:go|s):\d+")
 
 
 def spelled(text: str) -> str:
@@ -51,6 +55,14 @@ def _cut(line: str) -> str:
     # No longer than what is let through, so that what is cut once stays as it is.
     kept = line[: _LONGEST_LINE - 40]
     return f"{kept} (and {len(line) - len(kept)} more characters)"
+
+
+def last_said(lines: Sequence[str], most: int) -> list[str]:
+    """Return so many lines of a service's log that tell most: the last ones, or the first of a Go program's trace that is longer than that."""
+    first = max(len(lines) - most, 0)
+    if any(_GO_FRAME.match(line) for line in lines[first:]):
+        first = min([first, *[number for number, line in enumerate(lines) if _GO_ENDS.match(line)][-1:]])
+    return list(lines[first : first + most])
 
 
 def megabytes(size: float) -> str:

@@ -18,7 +18,7 @@ from ..common.stages import CANDIDATE, IMAGE
 from ..engine.client import Engine, EngineError
 from ..engine.records import health, health_test
 from .container import candidate_body
-from .port import refuse_beside
+from .port import HOST, refuse_beside
 from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listens_inside_only, prove_by_engine
 from .remedies import of_engine, refused, remedy_for
 
@@ -28,6 +28,8 @@ _LOCKED = re.compile(
     r"resource temporarily unavailable|is locked|already locked|\block(?:ed)? by|another (?:process|instance)|acquire .*\block|already in use by|: timeout$",
     re.I,
 )
+
+_RECREATE = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back where the new one fails."
 
 
 def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
@@ -74,13 +76,38 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
             drop_candidate(engine, settings)
 
 
+def _writable(settings: Settings) -> list[str]:
+    """Return what a container of these settings may write to: paths of the host, and names of volumes."""
+    return [
+        source
+        for source, _target, *options in (volume.split(":") for volume in settings.volumes)
+        if "ro" not in ",".join(options).split(",")
+    ]
+
+
 def _shared(settings: Settings, old: Mapping[str, Any] | None) -> list[str]:
-    """Return what both a candidate and the running old container may write to: paths of the host, and names of volumes."""
+    """Return what both a candidate and the running old container may write to."""
     if not old or not old["State"]["Running"]:
         return []
     held = {mount.get("Name") or mount.get("Source") for mount in old.get("Mounts") or [] if mount.get("RW")}
-    wanted = [volume.split(":") for volume in settings.volumes]
-    return [source for source, _target, *options in wanted if source in held and "ro" not in ",".join(options).split(",")]
+    return [source for source in _writable(settings) if source in held]
+
+
+def may_run_on(settings: Settings, old: Mapping[str, Any] | None) -> bool:
+    """Say whether a proven candidate may run on beside the new container: where all that both have, it shared with the old one before.
+
+    What no other container shared with it so far, the new one may not be able to share either: data that the service locks. The host's ports it
+    cannot.
+    """
+    running = bool(old and old["State"]["Running"])
+    return running and settings.network != HOST and len(_shared(settings, old)) == len(_writable(settings))
+
+
+def remedy_beside(settings: Settings, failure: Failure) -> str:
+    """Return what to do about a new container that failed beside its candidate: it may be what the candidate has open, and its old version has not."""
+    if not _writable(settings) or not any(_LOCKED.search(line) for line in failure.evidence):
+        return failure.remedy
+    return f"Its candidate, which ran on beside it, had {', '.join(_writable(settings))} open, and the service lets nobody else have its data. {_RECREATE}"
 
 
 def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | None) -> str:
@@ -88,11 +115,10 @@ def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | Non
     shared = ", ".join(_shared(settings, old))
     if not shared:
         return failure.remedy
-    recreate = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back where the new one fails."
     if any(_LOCKED.search(line) for line in failure.evidence):
-        return f"The running container has {shared} open, and the service lets nobody else have its data. {recreate}"
+        return f"The running container has {shared} open, and the service lets nobody else have its data. {_RECREATE}"
     return (
-        f"{failure.remedy} The running container has {shared} mounted too; a service that lets nobody else have its data needs: {recreate}"
+        f"{failure.remedy} The running container has {shared} mounted too; a service that lets nobody else have its data needs: {_RECREATE}"
     )
 
 

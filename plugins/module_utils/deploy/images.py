@@ -44,6 +44,15 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
     return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
 
 
+# What the classic builder has done of a stage that was broken off before the whole source came, where modules cannot be downloaded for instance: the
+# role's own compiling and downloading, and files that are copied to where modules lie.
+_BEFORE_THE_SOURCE = re.compile(
+    r"/bin/sh -c #\(nop\) +(?:(?:ENV|ARG|WORKDIR) .*|COPY \w+:\w+ in (?:\./|vendor/|/tmp/|/src/\S+) *)"
+    r"|(?:\|\d+ .*)?/bin/sh -c (?:go mod download|go build .* touch -t 20370102.*|printf '%s\\n' .*BEGIN CERTIFICATE.*|mkdir -p .*GOMODCACHE.* go mod download) *",
+    re.S,
+)
+
+
 def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
     """Say whether an image without a name is what a build of this service left of its builder stage, whole or broken off."""
     steps = _steps(engine, image)
@@ -54,6 +63,8 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     # The whole source; single files of it may have been copied to its top before.
     copied = [step for step in own if re.search(r"\bCOPY (?:dir:\w+ in|\.) /src/ *\Z", step)]
     linked = [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step]
+    if not copied and own and all(map(_BEFORE_THE_SOURCE.fullmatch, own)):
+        return True
     # Whatever somebody built FROM it ends otherwise, or does one of these a second time.
     return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)
 

@@ -21,7 +21,9 @@ from ..common.stages import DIRECTORY
 
 RECORD = "record.json"
 TREES = ("context", "source", "secrets")
-FILES = (RECORD, "report.json", "lock", "lock.new", "working")
+# How a build reads private modules, as long as BuildKit builds; the modules that were downloaded for the classic builder.
+ACCESS, MODULES = "access", "modules.tar"
+FILES = (RECORD, "report.json", ACCESS, MODULES, "lock", "lock.new", "working")
 
 
 @dataclass

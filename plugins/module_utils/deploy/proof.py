@@ -14,7 +14,7 @@ from typing import Any
 
 from ..common.failure import Problem, folded
 from ..common.settings import TCP, Settings
-from ..common.text import count
+from ..common.text import count, last_said
 from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .judgement import is_watched
@@ -30,7 +30,7 @@ POLL = 0.05
 LINE_HELD = 0.3
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
-LOG_LINES_READ = 400
+LOG_LINES_READ = 2000
 # What the Engine says where a health test met a container that had ended: no reason, but what came of it.
 _ENDED = re.compile(r"cannot exec in a (?:stopped|deleted)|container \S+ is not running", re.I)
 
@@ -62,7 +62,7 @@ def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = ""
         lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
         lines.append(f"health test: {last_test}")
-    return lines + [f"log: {line}" for line in folded(engine.logs(container["Id"], LOG_LINES_READ))[-LOG_LINES:]]
+    return lines + [f"log: {line}" for line in last_said(folded(engine.logs(container["Id"], LOG_LINES_READ)), LOG_LINES)]
 
 
 def how_it_ended(engine: Engine, container: Mapping[str, Any], ears: Ears | None = None) -> NotProven:

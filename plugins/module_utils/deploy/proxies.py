@@ -13,6 +13,16 @@ from ..engine.address import folder
 _VARIABLES = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "ftpProxy": "FTP_PROXY", "allProxy": "ALL_PROXY"}
 
 
+def of_builds(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that the docker command's configuration gives to builds, in both the cases that programs read; environment: as below."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        proxies = json.loads((folder(environment) / "config.json").read_text(encoding="utf-8")).get("proxies") or {}
+        variables = {**_VARIABLES, "noProxy": "NO_PROXY"}
+        named = {variables[key]: str(value) for key, value in (proxies.get("default") or {}).items() if value and key in variables}
+        return {**{name.lower(): value for name, value in named.items()}, **named}
+    return {}
+
+
 def unasked_proxies(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
     """Return what a person is told where config.json of the docker command names proxies that go_service_env does not, "" for nothing.
 

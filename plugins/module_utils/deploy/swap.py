@@ -140,38 +140,48 @@ def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_
 
     Raises Failure, both containers kept, with the commands for a person where even that fails.
     """
-    name = settings.name
     if not old:
         _drop(engine, new_id)
         return "There was no earlier container to bring back: the service does not run."
     try:
-        current = engine.container(name)
-        if current and current["Id"] == new_id:
-            engine.stop(new_id, settings.stop_timeout)
-            engine.rename(new_id, failed_name(name))
-        found = engine.container(old["Id"])
-        if found and found["Name"].lstrip("/") != name:
-            engine.rename(old["Id"], name)
-        if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
-            engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
-        if not old["State"]["Running"]:
-            _drop(engine, new_id)
-            return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
-        engine.start(old["Id"])
-        _announce(engine, old["Id"])
-        # One that had not been stopped yet keeps its count.
-        restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
-        prove_by_test(engine, old["Id"], settings.health_timeout, settings.start_timeout, 0, restarts=restarts)
+        try:
+            _bring_back(engine, settings, old, new_id)
+        except EngineError:
+            # Once more, with what is left to do: a call that was refused may be taken now, and nothing serves meanwhile.
+            _bring_back(engine, settings, old, new_id)
     except NotProven as failure:
         was = _ailment(old)
         if was:
             _drop(engine, new_id)
             return f"The earlier container {old['Id'][:12]} is back as it was: {was} ({failure.message})."
-        raise _stuck(engine, name, old["Id"], new_id, failure.message) from failure
+        raise _stuck(engine, settings.name, old["Id"], new_id, failure.message) from failure
     except Exception as error:
-        raise _stuck(engine, name, old["Id"], new_id, Failure.of(error, ROLLBACK, "").message) from error
+        raise _stuck(engine, settings.name, old["Id"], new_id, Failure.of(error, ROLLBACK, "").message) from error
     _drop(engine, new_id)
+    if not old["State"]["Running"]:
+        return f"The earlier container {old['Id'][:12]} is back as it was: stopped."
     return f"The very same earlier container {old['Id'][:12]} runs again and is healthy."
+
+
+def _bring_back(engine: Engine, settings: Settings, old: Mapping[str, Any], new_id: str) -> None:
+    """Take the failed new container out of the old one's place; where the old one ran, start and prove it."""
+    name = settings.name
+    current = engine.container(name)
+    if current and current["Id"] == new_id:
+        engine.stop(new_id, settings.stop_timeout)
+        engine.rename(new_id, failed_name(name))
+    found = engine.container(old["Id"])
+    if found and found["Name"].lstrip("/") != name:
+        engine.rename(old["Id"], name)
+    if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+        engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
+    if not old["State"]["Running"]:
+        return
+    engine.start(old["Id"])
+    _announce(engine, old["Id"])
+    # One that had not been stopped yet keeps its count.
+    restarts = (engine.container(old["Id"]) or {}).get("RestartCount", 0)
+    prove_by_test(engine, old["Id"], settings.health_timeout, settings.start_timeout, 0, restarts=restarts)
 
 
 def _ailment(container: Mapping[str, Any]) -> str:

@@ -7,10 +7,10 @@ import subprocess
 from typing import Any
 
 from ..common.failure import OWN_STORE, UNTOUCHED, Failure
+from ..common.settings import BUILDX, CLASSIC
 from ..common.stages import BUILD
 from .client import Engine
 
-CLASSIC, BUILDX = "docker_image", "buildx"
 _SECONDS = 30
 _REFUSED = (404, 405, 410, 501)
 # What an Engine without it says of the builder, as moby words such things, and how an answer of BuildKit itself begins.

@@ -13,6 +13,7 @@ from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
+from .module_access import ARCHIVE, BUNDLE, FETCH, instructions, trust, way
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
@@ -119,6 +120,15 @@ def _copied_file(asked: Mapping[str, str]) -> str:
     return owner + _copy([_pattern(asked["src"]) + slash], asked["dest"] + slash)
 
 
+def _apk_add(settings: Settings) -> str:
+    """Return the command that adds packages. Where the image is not to trust the authorities that the build trusts, apk alone does."""
+    add = f"apk add --no-cache {' '.join(map(shlex.quote, settings.packages))}"
+    if not settings.ca_certificates or settings.ca_in_image:
+        return add
+    trusted = "/tmp/go-service-ca.pem"
+    return f"cp {BUNDLE} {trusted} && {trust(settings.ca_certificates, trusted)} \\\n && SSL_CERT_FILE={trusted} {add} && rm {trusted}"
+
+
 def _with_mode(asked: Mapping[str, str]) -> str:
     """Return the command of the shell that gives one of go_service_files its mode in the builder's stage."""
     path = shlex.quote(f"/src/{asked['src']}")
@@ -149,6 +159,11 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "std_layers": std_layers(project["std_packages"]) if warm else [],
         "module_files": module_files(project) if project["has_requirements"] else [],
         "module_packages": project["module_packages"] if warm else [],
+        "trust_in_build": trust(settings.ca_certificates),
+        "trust_in_image": trust(settings.ca_certificates, kept=True) if settings.ca_in_image else "",
+        "apk_add": _apk_add(settings),
+        "module_download": instructions(way(settings, project)),
+        "modules_archive": ARCHIVE if way(settings, project) == FETCH else "",
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
         # TCP is what a port without a word is.

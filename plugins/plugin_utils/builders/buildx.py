@@ -8,14 +8,18 @@ from typing import Any
 
 from ...module_utils.common.failure import OWN_STORE, UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
+from ...module_utils.image.module_access import SECRET_ID
 from ..build_log import explain
 
 MODULE = "community.docker.docker_image_build"
 
 
 def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the module's arguments. build: the options of the action `build`."""
+    """Return the module's arguments. build: the options of the action `build`, and `access`, the path of the program by which private
+    modules are read, where there are some."""
     asked = {"name": build["name"], "tag": build["tag"], "path": build["context"]}
+    if build.get("access"):
+        asked["secrets"] = [{"id": SECRET_ID, "type": "file", "src": build["access"]}]
     return asked if build["network"] == "default" else {**asked, "network": build["network"]}
 
 

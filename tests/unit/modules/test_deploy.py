@@ -334,11 +334,23 @@ def test_a_candidate_that_ends_while_the_new_container_proves_itself_brings_the_
 
 
 @pytest.mark.engine
-def test_a_candidate_never_runs_beside_the_first_container(engine: Engine, wanted: Settings, tmp_path: Path) -> None:
-    """What both would lock they have not shared yet: the candidate is gone before the service's own container starts."""
-    done = play(engine, wanted(image_tag=TAG["new"], args=[LOCKING], volumes=[f"{tmp_path}:/data"]))
+def test_a_candidate_never_runs_beside_the_first_container_of_its_data(engine: Engine, wanted: Settings, tmp_path: Path) -> None:
+    """What both would lock they have not shared yet, nor has a version without that volume: the candidate is gone before the service's own
+    container starts. One that does run beside it, since the version before had the data and did not lock them, is told of."""
+    locks = {"args": [LOCKING], "volumes": [f"{tmp_path}:/data"]}
+    done = play(engine, wanted(image_tag=TAG["new"], **locks))
     assert done["deploy"]["action"] == "created"
     assert stands(engine)["Id"] == done["deploy"]["container_id"]
+    play(engine, wanted(image_tag=TAG["old"], volumes=[], deploy_strategy="recreate"))
+    done = play(engine, wanted(image_tag=TAG["new"], **locks))
+    assert done["deploy"]["action"] == "replaced"
+    assert stands(engine)["Id"] == done["deploy"]["container_id"]
+    unlocked = play(engine, wanted(image_tag=TAG["old"], volumes=locks["volumes"], deploy_strategy="recreate"))
+    with pytest.raises(Failure, match="failed in the service's place") as caught:
+        play(engine, wanted(image_tag=TAG["new"], **locks))
+    assert f"Its candidate, which ran on beside it, had {tmp_path} open" in caught.value.remedy
+    assert "go_service_deploy_strategy: recreate" in caught.value.remedy
+    assert stands(engine)["Id"] == unlocked["deploy"]["container_id"]
 
 
 @pytest.mark.engine
@@ -501,7 +513,11 @@ def test_on_the_hosts_network_nothing_is_proven_by_the_answers_of_another(
     build(client, "other", "new", f"HEALTHCHECK CMD wget -q --spider http://localhost:{port}/health", base="utest-web:1")
     on_host = {"image_tag": "other", "port": port, "network": "host", "args": [f"httpd -f -p {port} -h /srv"]}
     stubborn = {**on_host, "args": [f"httpd -f -p {port} -h /srv; sleep 600"]}
-    first = play(engine, wanted(**on_host))["deploy"]["container_id"]
+    elsewhere = play(engine, wanted(**{**on_host, "network": "bridge"}))["deploy"]["container_id"]
+    # Its candidate has the port until the new container is to have it.
+    moved = play(engine, wanted(**on_host))["deploy"]
+    assert (moved["action"], moved["old_id"]) == ("replaced", elsewhere)
+    first = moved["container_id"]
     for prove_only in (False, True):
         with pytest.raises(Failure, match=f"a candidate cannot have the port {port} beside") as caught:
             play(engine, wanted(**stubborn), prove_only)

@@ -55,7 +55,16 @@ REMEDIES = {
     "go: example.org/dep@v1.2.3 requires go >= 1.30 (running go 1.27.3; GOTOOLCHAIN=local)": "example.org/dep@v1.2.3, on which the source depends, needs Go 1.30",
     "go: module example.org/dep@v1.2.3 requires go >= 1.30rc1 (running go 1.27.3)": "needs Go 1.30rc1",
     'go: example.org/p@v1: git init: exec: "git": executable file not found in $PATH': "has no git",
-    "fatal: could not read Username for 'https://git.example.org': terminal prompts disabled": "A module is private",
+    "fatal: could not read Username for 'https://git.example.org': terminal prompts disabled": "git.example.org lets nobody read a module without",
+    'go: a.org/b@v1.2.0: unrecognized import path "a.org/b": reading https://a.org/b?go-get=1: 401 Unauthorized': "a.org lets nobody read a module without",
+    "go: a.org/b.git@v1.2.0: no secure protocol found for repository": "Give the credentials for a.org in go_service_build_secrets",
+    "go: missing Git command. See https://go.dev/s/gogetcmd": "The builder image has no git",
+    "go: a.org/b.git@v1.2.0: no secure protocol found for repository\nroot@a.org: Permission denied (publickey,keyboard-interactive).": "The git host does not take the key",
+    'Load key "/run/go-service/key-0": error in libcrypto\nroot@a.org: Permission denied (publickey).': "ssh cannot read the key",
+    "No ED25519 host key is known for [a.org]:7999 and you have requested strict checking.\nHost key verification failed.": "Ask ssh-keyscan",
+    "go: a.org/x/b@v1.2.0: reading https://proxy.golang.org/a.org/x/b/@v/v1.2.0.mod: 404 Not Found": "set GOPRIVATE in go_service_build_env to a.org,",
+    "error: cannot run ssh: No such file or directory": "The builder image has no ssh",
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority": "go_service_ca_certificates",
     "WARNING: Ignoring https://mirror.example.org/main: DNS: name does not exist\nERROR: unable to select packages:\n  tzdata (no such package):": (
         "apk does not reach the address"
     ),
@@ -116,6 +125,23 @@ def test_a_failure_of_the_sources_own_module_names_what_is_missing(printed: str,
 
 
 @pytest.mark.parametrize(
+    ("printed", "work_dir", "told"),
+    [
+        ("go: example.com/app@v1.5.6: reading https://proxy.example.org/example.com/app/@v/v1.5.6.mod: 403 Forbidden", ".", True),
+        ("lib/a.go:17:2: example.com/app@v1.5.6: reading https://p/example.com/app/@v/v1.5.6.mod: 404 Not Found", ".", True),
+        ("go: example.com/app@v1.5.6: dial tcp: lookup p: no such host", None, False),
+        ("go: example.com/apples@v1.5.6: reading https://p/x.mod: 403 Forbidden", ".", False),
+        ("./main.go:12:2: undefined: foo", ".", False),
+    ],
+)
+def test_a_workspace_that_looks_elsewhere_for_the_sources_own_module_is_told_how_to_be_left_out(
+    printed: str, work_dir: str | None, told: bool
+) -> None:
+    failure = docker_image.failure({"failed": True, "msg": failed(*printed.splitlines())}, {**APP, "work_dir": work_dir})
+    assert ('GOWORK: "off"' in failure.remedy) is told
+
+
+@pytest.mark.parametrize(
     ("builder", "message", "output", "words"),
     [
         (docker_image, "Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
@@ -147,7 +173,7 @@ ALIKE = {
     DNS_2: "apk does not reach",
     DNS_3: "apk does not reach",
     "ERROR: tzdata-2025b-r0: package mentioned in index not found (try 'apk update')": "apk does not reach",
-    "ERROR: curl-8.1-r0: TLS: server certificate not trusted": "apk does not reach",
+    "ERROR: curl-8.1-r0: TLS: server certificate not trusted": "go_service_ca_certificates",
     "ERROR: unable to select packages:\n  curl-8.17.0-r1:\n    breaks: world[curl=8.1.0-r0]": "names and versions in go_service_packages",
     "ERROR: 'cu rl' is not a valid world dependency, format is name(@tag)([<>~=]version)": "names and versions in go_service_packages",
     "ERROR: Unable to lock database: Permission denied\nERROR: Failed to open apk database: Permission denied": "go_service_runtime_image that works as root",
@@ -205,3 +231,24 @@ def test_no_value_is_quoted(value: str, before: str, after: str) -> None:
     """Wherever it stands: the values of the build by their instruction, all others by what they are."""
     masked = mask(f"{before}{value}{after}", (value,))
     assert value not in masked or value in before + after or not mask(value, (value,)).count("***")
+
+
+REFUSED = {
+    'go: a.org/b@v1.2.0: unrecognized import path "a.org/b": reading https://a.org/b?go-get=1: 401 Unauthorized': "a.org",
+    "go: m.org/b@v1.2.0: reading https://me:xxxxx@a.org/goproxy/m.org/b/@v/v1.2.0.mod: 403 Forbidden": "a.org",
+    "fatal: Authentication failed for 'https://a.org/team/b.git/'": "a.org",
+    "fatal: Authentication failed for 'https://me@a.org:8443/team/b.git/'": "a.org",
+    "fatal: repository 'https://a.org/team/b/' not found": "a.org",
+}
+
+
+@pytest.mark.parametrize(("printed", "host"), REFUSED.items())
+def test_a_host_that_refuses_a_credential_is_told_from_one_that_got_none(printed: str, host: str) -> None:
+    for credentials, words in {
+        (): "lets nobody read a module without a credential",
+        ("b.org",): "lets nobody read a module without a credential",
+        ("a.org",): "refuses the user or the token",
+        ("a.org/team/b",): "refuses the user or the token",
+        ("netrc",): "refuses the user or the token",
+    }.items():
+        assert explain("", "RUN x", [printed], {"credentials": credentials}).remedy.startswith(f"{host} {words}")

@@ -49,6 +49,17 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "run_tests": ("yes", True, 1),
     "build_args": ({"REV": 7}, {"REV": "7"}, {"A B": ""}),
     "build_env": ({"GOPROXY": "off"}, {"GOPROXY": "off"}, {"GOPROXY": True}),
+    "build_secrets": (
+        {"git.example.com": {"user": "ci", "token": "t0ken"}},
+        {"git.example.com": {"user": "ci", "token": "t0ken"}},
+        {"git.example.com": "t0ken"},
+    ),
+    "ca_certificates": (
+        "# a company's\n-----BEGIN CERTIFICATE-----\r\nMAA=\r\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+        "/etc/ssl/company.pem",
+    ),
+    "ca_in_image": ("yes", True, "image"),
     "build_network": ("host", "host", "--rm"),
     "build_timeout": ("60", 60, 0),
     "dockerignore": (["/web", "!web/dist"], ("/web", "!web/dist"), ["../x"]),
@@ -146,6 +157,45 @@ def test_what_may_be_a_secret_is_not_shown(raw: dict[str, Any], name: str) -> No
     assert "horse" not in sentence and "battery" not in sentence
 
 
+SSH_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n"
+WITH_PASSPHRASE = SSH_KEY.replace("AAAABG5vbmU=", "AAAACmFlczI1Ni1jdHI=")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("hunter2x", "is a text, not a mapping"),
+        ({"git.example.com": "hunter2x"}, "has 'git.example.com' with a value (not shown) that is no credential"),
+        ({"git.example.com": {"token": "hunter 2x"}}, "has a blank in it"),
+        ({"git.example.com": {"token": "hunter2x", "pasword": "hunter2x"}}, "has 'pasword'; there are token, user"),
+        ({"git.example.com": {"user": "hunter2x"}}, "is no credential"),
+        ({"https://me:hunter2x@git.example.com": {"token": "x"}}, "has a name (not shown) that is not valid; write a host"),
+        ({"git.example.com/path": {"token": "hunter2x"}}, "has a name (not shown) that is not valid"),
+        ({"git.example.com": {"ssh_key": "hunter2x", "known_hosts": "a b c"}}, "is no private key of SSH"),
+        ({"git.example.com": {"ssh_key": SSH_KEY}}, "has no known_hosts"),
+        ({"git.example.com": {"ssh_key": SSH_KEY, "known_hosts": "hunter2x"}}, "is no list of host keys"),
+        ({"git.example.com": {"ssh_key": WITH_PASSPHRASE, "known_hosts": "a b c"}}, "is a private key with a passphrase"),
+        ({"git.example.com": {"ssh_key": SSH_KEY, "known_hosts": "a b c", "port": "hunter2x"}}, "a whole number from 1 to 65535"),
+        ({"netrc": "password hunter2x"}, "names no machine"),
+        ({"netrc": {"token": "hunter2x"}}, "not the content of a file"),
+    ],
+)
+def test_a_credential_that_is_wrong_is_told_without_it(raw: dict[str, Any], given: Any, told: str) -> None:
+    sentence = problem(raw, build_secrets=given)
+    assert sentence.startswith("go_service_build_secrets ") and told in sentence
+    assert "hunter" not in sentence and "b3BlbnNz" not in sentence
+
+
+def test_nothing_but_certificates_comes_of_certificates(raw: dict[str, Any]) -> None:
+    """They stand in the Dockerfile."""
+    block = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    given = f"'; id #\nUSER root\n{block}$(id)\n{block}\\"
+    assert variables.FIELDS["ca_certificates"](given) == block * 2
+    sentence = problem(raw, ca_certificates=block + SSH_KEY)
+    assert "has a private key in it" in sentence and "b3BlbnNz" not in sentence
+    assert "64 KiB" in problem(raw, ca_certificates=block * 2000)
+
+
 def test_every_variable_has_its_examples() -> None:
     lacking = set(variables.FIELDS) - set(EXAMPLES)
     assert not lacking, f"EXAMPLES of this file lacks {sorted(lacking)}"
@@ -206,7 +256,7 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "secret_files"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("secret_files", "ca_certificates")])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
@@ -540,6 +590,7 @@ def test_a_boolean_is_taken_in_each_of_its_words(value: Any, taken: bool) -> Non
 
 # Variables that may be "", and what that becomes.
 EMPTY = {
+    "ca_certificates": "",
     "version": "",
     "module_dir": "",
     "main_package": "",

@@ -258,6 +258,8 @@ CHECKOV = Path(sys.executable).parents[1] / "checkov/bin/checkov"
 HADOLINT = shutil.which("hadolint") or str(Path(sys.executable).with_name("hadolint"))
 
 
+TOKEN = {"git.example.com": {"token": "t0ken-of-the-host"}}
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 LINTED = {
     "default": ({}, {}),
     "packages and tests": ({}, {"packages": ["tzdata=2026a-r0"], "run_tests": True, "build_tags": ["netgo"]}),
@@ -275,6 +277,13 @@ LINTED = {
             "health_scheme": "https",
             "health_headers": {"X-Probe": "yes"},
         },
+    ),
+    "private modules": ({"has_requirements": True, "module_packages": ["example.org/x"]}, {"build_secrets": TOKEN}),
+    "private modules, mounted": ({"has_requirements": True}, {"build_secrets": TOKEN, "builder": "buildx"}),
+    "an authority of the build's own": ({"has_requirements": True}, {"ca_certificates": AUTHORITY, "packages": ["tzdata"]}),
+    "an authority of the service as well": (
+        {"std_packages": []},
+        {"ca_certificates": AUTHORITY, "ca_in_image": True, "packages": ["tzdata"]},
     ),
     "requirements": ({"has_requirements": True, "module_packages": ["example.org/x"], "module_dir": "a/b"}, {}),
     "vendored": ({"has_requirements": True, "vendored": True, "module_packages": ["example.org/x"], "std_packages": ["fmt"]}, {}),

@@ -1,6 +1,7 @@
 """Whatever ends a run, and whichever of the Engine's calls goes wrong: the service answers, what is said is true, and the next run finds nothing in its way.
 
-Each call of each operation goes wrong in one way at least; `make crash` tries all ways at all of them (crash.py).
+Each call goes wrong in one way at least, from each place of the code that makes it, and each that changes something in each operation; `make crash`
+tries all ways at all calls of all operations (crash.py).
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ from samples import Settings
 @pytest.fixture(scope="module")
 def found(settings: Callable[..., Any], generate: Callable[..., Any]) -> Found:
     """Return what a spread of all attempts has shown."""
-    return crashes.attempts(crashes.spread, settings, generate)
+    return crashes.attempts(crashes.Spread(), settings, generate)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_whatever_goes_wrong_the_service_answers_and_the_next_run_finds_nothing_in_its_way(found: Found, name: str) -> None:
     assert sorted(found.wrong[name]) == []
-    assert found.calls[name] >= set(range(OPERATIONS[name].since, found.watched[name]))
+    assert found.attempts[name] > 3
+    assert found.calls[name] >= found.changing[name]
+    assert found.places[name] <= found.tried
+
+
+def test_each_way_of_ending_is_tried(found: Found) -> None:
+    assert found.ways >= {"killed before", "killed after", "lost", "cut", "SIGINT before", "SIGTERM after", "refuse before", "hold after"}
 
 
 @pytest.mark.engine

@@ -23,6 +23,7 @@ SECRET = {
     "env": {"A": HIDDEN},
     "build_env": {"B": "builder-key"},
     "build_args": {"C": "c-argument"},
+    "build_secrets": {"git.example.com": {"user": "ci", "token": "f-token-x"}},
     "labels": {"d": "d-label-x"},
     "secret_files": {"e.txt": "first-line\nsecond-line\n"},
 }
@@ -33,8 +34,8 @@ SECRET = {
 
 def test_what_everybody_may_see_has_names_alone(settings: Settings) -> None:
     shown = secrets.conceal(settings(**SECRET))
-    assert [list(getattr(shown, kind)) for kind in SECRET] == [["A"], ["B"], ["C"], ["d"], ["e.txt"]]
-    assert not [value for value in ("p4", "builder-key", "c-arg", "d-label") if value in json.dumps(shown.as_json())]
+    assert [list(getattr(shown, kind)) for kind in SECRET] == [["A"], ["B"], ["C"], ["git.example.com"], ["d"], ["e.txt"]]
+    assert not [value for value in ("p4", "builder-key", "c-arg", "f-token", "d-label") if value in json.dumps(shown.as_json())]
 
 
 def test_the_target_gets_back_what_the_controller_packed(settings: Settings) -> None:

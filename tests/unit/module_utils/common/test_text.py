@@ -26,6 +26,40 @@ def test_control_characters_are_spelled_out(raw: str, shown: str) -> None:
     text.visible(raw).encode()
 
 
+TRACE = [
+    "panic: no map",
+    "",
+    "goroutine 1 [running]:",
+    "main.main()",
+    "\t/src/main.go:30 +0x38",
+    "main.deeper(...)",
+    "\t/src/deep.go:7 +0x1",
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ([], []),
+        (["a", "b"], ["a", "b"]),
+        (["a", "b", "c", "d", "e"], ["c", "d", "e"]),
+        (["started", *TRACE], TRACE[:3]),
+        ([*TRACE, "started", *TRACE], TRACE[:3]),
+        (
+            ["fatal error: all goroutines are asleep - deadlock!", *TRACE[1:]],
+            ["fatal error: all goroutines are asleep - deadlock!", *TRACE[1:3]],
+        ),
+        ([*TRACE, "started"], TRACE[:3]),
+        ([*TRACE, "a", "b", "c"], ["a", "b", "c"]),
+        (["panic: short", "\t/src/main.go:30"], ["panic: short", "\t/src/main.go:30"]),
+        ([*TRACE[1:]], TRACE[-3:]),
+    ],
+)
+def test_of_a_log_the_lines_that_tell_most_are_shown(lines: list[str], shown: list[str]) -> None:
+    """The last ones; of a Go program's trace that is longer the beginning, which says why."""
+    assert text.last_said(lines, 3) == shown
+
+
 def test_long_lines_are_cut_once_with_a_count() -> None:
     cut = text.visible("short\n" + "x" * 5000)
     assert cut.startswith("short\nxxxx") and cut.endswith(" more characters)")

@@ -116,3 +116,46 @@ def test_what_a_service_said_before_it_repeated_itself_is_still_shown(engine: En
     with pytest.raises(Failure) as caught:
         prove_candidate(engine, wanted, web, str)
     assert [line for line in caught.value.evidence if line.startswith("log: ")] == ["log: cause", "log: again (100 times)"]
+
+
+def container(*mounts: dict[str, Any], running: bool = True) -> dict[str, Any]:
+    """Return a record of an old container."""
+    return {"State": {"Running": running}, "Mounts": list(mounts)}
+
+
+DATA = {"Name": "data", "Source": "/var/lib/docker/volumes/data/_data", "RW": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "may"),
+    [
+        ({}, None, False),
+        ({}, container(running=False), False),
+        ({}, container(), True),
+        ({"network": "host", "publish": ""}, container(), False),
+        ({"volumes": ["data:/data"]}, container(), False),
+        ({"volumes": ["data:/data"]}, container(DATA), True),
+        ({"volumes": ["data:/data"]}, container({**DATA, "RW": False}), False),
+        ({"volumes": ["data:/data", "/srv/x:/x"]}, container(DATA), False),
+        ({"volumes": ["data:/data", "/srv/x:/x:ro"]}, container(DATA), True),
+    ],
+)
+def test_a_candidate_runs_on_beside_what_the_old_container_shared_with_it(
+    settings: Callable[..., Settings], changes: dict[str, Any], old: dict[str, Any] | None, may: bool
+) -> None:
+    assert candidates.may_run_on(settings(**changes), old) is may
+
+
+@pytest.mark.parametrize(
+    ("volumes", "line", "told"),
+    [
+        (["data:/data"], "log: cannot lock database: resource temporarily unavailable", "had data open"),
+        (["data:/data"], "log: panic", "as before"),
+        (["data:/data:ro"], "log: the database is locked", "as before"),
+    ],
+)
+def test_what_a_new_container_misses_may_be_what_its_candidate_has(
+    settings: Callable[..., Settings], volumes: list[str], line: str, told: str
+) -> None:
+    failure = Failure("swap", "it ended", "as before", "", [line])
+    assert told in candidates.remedy_beside(settings(volumes=volumes), failure)

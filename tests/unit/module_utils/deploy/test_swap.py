@@ -154,6 +154,19 @@ def test_whatever_call_fails_a_healthy_container_serves(fast: Settings, policy: 
             assert record["HostConfig"]["RestartPolicy"]["Name"] in (policy, "unless-stopped")
 
 
+@pytest.mark.parametrize(("policy", "after"), [("always", False), ("always", True), ("unless-stopped", False), ("unless-stopped", True)])
+def test_one_call_that_fails_does_not_keep_the_old_container_from_coming_back(fast: Settings, policy: str, after: bool) -> None:
+    """Nor does it need another run: the new container is no good, a call fails once, and the old one serves when the swap ends."""
+    for number in range(calls_of(fast(), policy, "bad")):
+        engine, old = running_service(fast(), policy)
+        engine.at, engine.after = number, after
+        with pytest.raises((Failure, EngineError)) as caught:
+            swap(engine, fast(), "bad")
+        assert getattr(caught.value, "stage", "") != "rollback", f"call {number}: {caught.value}"
+        record = engine.records[old]
+        assert (record["Name"], record["State"]["Running"]) == ("/utest-web", True), f"call {number}"
+
+
 def test_where_even_the_way_back_fails_both_are_kept_and_a_person_is_told_what_to_do(fast: Settings) -> None:
     reached = 0
     for number in range(calls_of(fast(), "unless-stopped", "bad")):

@@ -1,0 +1,113 @@
+"""A container that does one thing before a build and is gone: with files in memory, which no layer, volume or disk of the Engine ever has."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from .client import POLL, Engine, EngineError
+
+# How long the container waits for what it is given, in seconds. Where nothing comes, since its run was killed, it ends by itself.
+_PATIENCE = 60
+_LINES = 200
+# Written behind what is given, so that nobody reads half of it.
+_READY = "ready"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a container is to do.
+
+    image: the image; environment: its variables; network: of its HostConfig; directory: where it works; files: what is there, by absolute path, in the container's own
+    file system; memory: a directory of a file system in memory; program: what is put there as a file `access` when the container runs; command: of the
+    shell, run by `sh <memory>/access` then; seconds: for how long it may work.
+    """
+
+    image: str
+    environment: Mapping[str, str]
+    network: str
+    directory: str
+    files: Mapping[str, bytes]
+    memory: str
+    program: str
+    command: str
+    seconds: float
+    labels: Mapping[str, str]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The container as the Engine is asked for it."""
+        given = f"{self.memory}/access"
+        waits = f"n=0; until test -e {self.memory}/{_READY}; do test $n -lt {_PATIENCE * 10} || exit 1; n=$((n + 1)); sleep 0.1; done"
+        memory = {
+            "Type": "volume",
+            "Target": self.memory,
+            "VolumeOptions": {
+                "NoCopy": True,
+                # Mounted as long as the container runs: then what was in it is nowhere any more.
+                "DriverConfig": {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs", "o": "size=4m,mode=0700"}},
+            },
+        }
+        return {
+            "Image": self.image,
+            "Entrypoint": ["/bin/sh", "-c", f"{waits}; exec sh {given} {self.command} 2>&1"],
+            "Cmd": [],
+            "User": "0:0",
+            "WorkingDir": self.directory,
+            "Env": [f"{name}={value}" for name, value in self.environment.items()],
+            "Labels": dict(self.labels),
+            "HostConfig": {
+                "NetworkMode": self.network,
+                "Mounts": [memory],
+                # Whatever the Engine does with logs otherwise: these can be read, and go with the container.
+                "LogConfig": {"Type": "json-file", "Config": {}},
+            },
+        }
+
+
+def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callable[[IO[bytes]], None]) -> tuple[int, list[str]]:
+    """Run a container and return its exit code and the last lines that it printed; where it ended well, `keep` is given the archive of one of its
+    directories. Raise EngineError where the Engine refuses, or where it takes too long.
+    """
+    engine.remove(name)
+    made = engine.create(name, errand.body)
+    try:
+        engine.write_path(made, "/", _archive({**errand.files, f"{directory}/": b""}))
+        engine.start(made)
+        given = {"access": errand.program.encode("utf-8", "surrogateescape"), _READY: b""}
+        engine.write_path(made, errand.memory, _archive(given))
+        code = _wait(engine, made, errand.seconds)
+        if code == 0:
+            engine.read_path(made, directory, keep)
+        return code, engine.logs(made, _LINES)
+    finally:
+        engine.remove(made)
+
+
+def _wait(engine: Engine, container: str, seconds: float) -> int:
+    """Wait for the end of a container and return its exit code."""
+    deadline = time.monotonic() + seconds
+    while True:
+        state = (engine.container(container) or {"State": {"Status": "exited", "ExitCode": -1}})["State"]
+        if state.get("Status") in ("exited", "dead"):
+            return int(state.get("ExitCode") or 0)
+        if time.monotonic() > deadline:
+            raise EngineError(f"no end within {seconds:g} s")
+        time.sleep(POLL)
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files; a path that ends in a slash is a directory."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path.strip("/"))
+            entry.size, entry.mode = len(content), 0o600
+            if path.endswith("/"):
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()

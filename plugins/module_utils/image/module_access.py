@@ -1,0 +1,243 @@
+"""Private modules: how a build may read them, without a trace of what it reads them by.
+
+A program of the shell (`program`) puts the credentials into a file system in memory, tells go, git and ssh of it, and runs a command. BuildKit
+mounts the program into the one step that downloads modules. The classic builder knows no such mounts: there the modules are downloaded
+before the build, in a container of the builder image, and reach it as an archive in the context.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..common.settings import BUILDX, Settings
+
+# The one name of go_service_build_secrets that is no host.
+NETRC = "netrc"
+# How modules reach a build that needs credentials for them: the step that downloads them gets these, or they were downloaded before.
+MOUNT, FETCH = "mount", "fetch"
+# In the container: where the credentials are, in memory; the program; the module cache of a container that downloads before a build.
+PLACE = "/run/go-service"
+PROGRAM = f"{PLACE}/access"
+CACHE = "/go-service-modules"
+# What BuildKit knows the program by, and the archive of modules in the context.
+SECRET_ID = "go-service-access"
+ARCHIVE = "go-service-modules.tar"
+DOWNLOAD = "go mod download"
+# Where Alpine and Debian have the certificates of all authorities in one file, and where one adds to them.
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_OWN = "/usr/local/share/ca-certificates/go-service.crt"
+_MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
+_DEFAULT_USER = "git"
+_SSH_PORT = "22"
+
+_BEGIN = f"""\
+set -u
+umask 077
+place={PLACE}
+git_configs=${{GIT_CONFIG_COUNT:-0}}
+git_config() {{
+  export "GIT_CONFIG_KEY_$git_configs=$1" "GIT_CONFIG_VALUE_$git_configs=$2"
+  git_configs=$((git_configs + 1))
+}}
+missing=""
+needs() {{
+  command -v "$1" >/dev/null || missing="$missing $2"
+}}
+asked() {{
+  git_config "credential.$1.helper" "!f() {{ test \\"\\$1\\" != get || cat $2; }}; f"
+}}
+"""
+# The official golang:alpine has no git. What a proxy gives go gets without it. Of a repository that its path names go does not say what git said of it.
+_END = r"""export GIT_CONFIG_COUNT=$git_configs GIT_TERMINAL_PROMPT=0
+try() {
+  "$@" 2>$place/said
+  status=$?
+  cat $place/said >&2
+}
+try "$@"
+if grep -q "missing Git command" $place/said || { test $status != 0 && test "$missing" = " openssh-client"; }; then
+  if command -v apk >/dev/null; then
+    echo "once more, with$missing, which the builder image lacks" >&2
+    apk add --no-cache $missing >&2 && try "$@"
+  fi
+fi
+test $status = 0 && exit
+hidden='s/^go: \([^ @]*\)@[^ ]*: no secure protocol found for repository$/\1/p'
+for repository in $(sed -n "$hidden" $place/said | sed 's,\.git/.*,.git,' | sort -u); do
+  git ls-remote "https://$repository" HEAD >/dev/null
+done
+exit $status
+"""
+
+
+def trust(certificates: str, bundle: str = BUNDLE, *, kept: bool = False) -> str:
+    """Return the command of the shell by which go, git, apk and what else reads the bundle trust certificates (PEM), "" for none.
+
+    kept: also where the package ca-certificates makes the bundle anew.
+    """
+    if not certificates:
+        return ""
+    lines = " \\\n    ".join(f"'{line}'" for line in certificates.splitlines())
+    written = f"printf '%s\\n' \\\n    {lines} \\\n    >>"
+    if kept:
+        return f"mkdir -p {posixpath.dirname(_OWN)} && {written}{_OWN} && cat {_OWN} >>{bundle}"
+    return f"{written}{bundle}"
+
+
+def way(settings: Settings, project: Mapping[str, Any]) -> str:
+    """Return how modules reach a build that needs credentials for them, "" where none do; project: the Go facts of the source."""
+    if not settings.build_secrets or project["vendored"] or not project["has_requirements"]:
+        return ""
+    return MOUNT if settings.builder == BUILDX else FETCH
+
+
+def instructions(way_of_modules: str) -> str:
+    """Return the instructions of the Dockerfile that bring modules into the module cache. No credential decides what they are."""
+    if way_of_modules == MOUNT:
+        mounts = f"--mount=type=secret,id={SECRET_ID},required=true --mount=type=tmpfs,target={PLACE}"
+        return f"RUN {mounts} \\\n    sh /run/secrets/{SECRET_ID} {DOWNLOAD}"
+    if way_of_modules == FETCH:
+        cache = '"$(go env GOMODCACHE)"'
+        return (
+            f"COPY {ARCHIVE} /tmp/\n"
+            "# Not ADD: the module cache may be anywhere. Nothing is downloaded here, by nobody's credentials.\n"
+            "# hadolint ignore=DL3010\n"
+            f"RUN mkdir -p {cache} && tar -xf /tmp/{ARCHIVE} -C {cache} \\\n"
+            f" && GOPROXY=off GONOPROXY=none GOSUMDB=off {DOWNLOAD}"
+        )
+    return f"RUN {DOWNLOAD}"
+
+
+def machines(netrc: str) -> list[tuple[str, str, str]]:
+    """Return (host, user, password) of each machine in a .netrc file, as cmd/go reads it."""
+    found: list[tuple[str, str, str]] = []
+    held: dict[str, str] = {}
+    in_macro = False
+    for line in netrc.splitlines():
+        words = line.split()
+        if in_macro:
+            in_macro = bool(words)
+            continue
+        for name, value in zip(words[::2], words[1::2]):
+            if name == "machine":
+                held = {}
+            in_macro = in_macro or name == "macdef"
+            held[name] = value
+            if {"machine", "login", "password"} <= set(held):
+                found.append((held["machine"], held["login"], held["password"]))
+                held = {}
+    return found
+
+
+def encrypted(ssh_key: str) -> bool:
+    """Say whether a private key asks for a passphrase, which nobody would give."""
+    if "ENCRYPTED" in ssh_key:
+        return True
+    body = re.sub(r"-----[^-]*-----|\s", "", ssh_key)
+    try:
+        raw = base64.b64decode(body)
+    except ValueError:
+        return False
+    # https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key: a magic word, then the name of the cipher with its length.
+    magic = b"openssh-key-v1\0"
+    return raw.startswith(magic) and raw[len(magic) + 4 :][: int.from_bytes(raw[len(magic) :][:4], "big")] != b"none"
+
+
+def _write(name: str, text: str) -> str:
+    # printf is part of the shell: no process has the text as an argument.
+    return f"printf '%s' {shlex.quote(text)} >$place/{name}\n"
+
+
+def _by_password(number: int, host: str, user: str, password: str) -> str:
+    """Return the lines by which git gets a password for a host: it asks a program, and by http only where Go was told that it may."""
+    name = f"git-{number}"
+    lines = _write(name, f"username={user}\npassword={password}\n")
+    lines += f"asked https://{host} $place/{name}\n"
+    return lines + f'test -z "${{GOINSECURE:-}}" || asked http://{host} $place/{name}\n'
+
+
+def _by_key(number: int, where: str, given: Mapping[str, str]) -> tuple[str, str]:
+    """Return the lines by which git reads repositories with a key, and the part of ssh's configuration that goes with it.
+
+    where: a host, or a path on it with a key of its own, as a deploy key is: its part of the configuration needs a name of its own.
+    """
+    # Of a path that ends so Go asks without it.
+    where = where.removesuffix(".git")
+    host, slash, _path = where.partition("/")
+    port, user = given.get("port", _SSH_PORT), given.get("user", _DEFAULT_USER)
+    known_as = host if port == _SSH_PORT else f"[{host}]:{port}"
+    name = f"{host}.key{number}" if slash else host
+    address = f"ssh://{user}@{name}:{port}" + where[len(host) :]
+    lines = _write(f"key-{number}", given["ssh_key"].replace("\r", "").strip() + "\n")
+    lines += _write(f"known-{number}", given["known_hosts"].replace("\r", "").strip() + "\n")
+    end = "" if slash else "/"
+    lines += f"git_config url.{shlex.quote(address + end)}.insteadOf {shlex.quote(f'https://{where}{end}')}\n"
+    config = {
+        "HostName": host,
+        "HostKeyAlias": known_as,
+        "IdentityFile": f"{PLACE}/key-{number}",
+        "UserKnownHostsFile": f"{PLACE}/known-{number}",
+    }
+    return lines, f"Host {name}\n" + "".join(f"  {option} {value}\n" for option, value in config.items())
+
+
+_SSH = """\
+Host *
+  BatchMode yes
+  IdentitiesOnly yes
+  StrictHostKeyChecking yes
+  GlobalKnownHostsFile /dev/null
+  UpdateHostKeys no
+  ConnectTimeout 30
+"""
+
+
+def program(secrets: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the program that runs a command with the credentials of go_service_build_secrets.
+
+    Nothing of them is in its environment, which holds paths alone, or in an argument.
+    """
+    lines, ssh = _BEGIN, ""
+    by_password: list[tuple[str, str, str]] = []
+    for number, (where, given) in enumerate(secrets.items()):
+        if "ssh_key" in given:
+            more, config = _by_key(number, where, given)
+            lines, ssh = lines + more, ssh + config
+        elif where == NETRC:
+            by_password += machines(given[NETRC])
+        else:
+            by_password.append((where, given.get("user", _DEFAULT_USER), given["token"]))
+    lines += "".join(_by_password(number, *one) for number, one in enumerate(by_password))
+    if by_password:
+        lines += _write("netrc", "".join(f"machine {host} login {user} password {word}\n" for host, user, word in by_password))
+        lines += "export NETRC=$place/netrc\n"
+    if ssh:
+        lines += _write("ssh_config", ssh + _SSH)
+        lines += 'export GIT_SSH_COMMAND="ssh -F $place/ssh_config"\n'
+        lines += "needs ssh openssh-client\n"
+    return lines + "needs git git\n" + _END
+
+
+def module_files(context: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, content) of all files of a staged context by which modules are chosen, sorted."""
+    for directory, below, names in os.walk(context):
+        below.sort()
+        for name in sorted(names):
+            path = Path(directory, name)
+            if name in _MODULE_FILES and path.is_file() and not path.is_symlink():
+                yield path.relative_to(context).as_posix(), path.read_bytes()
+
+
+def modules_key(files: Mapping[str, bytes], module_dir: str) -> str:
+    """Return what tells whether other modules have to be downloaded: go.sum holds a hash of each. No credential is part of it."""
+    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    return hashlib.sha256(json.dumps([hashes, module_dir], sort_keys=True).encode()).hexdigest()
