@@ -277,7 +277,7 @@ def test_govulncheck_finds_nothing_in_what_is_built(built: Built, tmp_path: Path
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """The variables of a service with an old module of known vulnerability, which is removed in the end."""
-    told = variables("old", with_modules(tmp_path, OLD, without="prometheus"), tmp_path)
+    told = variables("old", with_modules(tmp_path, OLD, without="prom"), tmp_path)
     try:
         yield told
     finally:
