@@ -277,7 +277,7 @@ def _run(command: list[str], parse: Callable[[str], tuple[Scanner, list[Finding]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
         if done.returncode:
-            words = [line.strip() for line in done.stderr.decode("utf-8", "replace").strip().splitlines()]
+            words = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
             return Scanner(name, problem=f"it ended with {done.returncode}: {'; '.join(words[-3:]) or 'without a word'}"), []
         return parse(done.stdout.decode("utf-8", "replace"))
     except subprocess.TimeoutExpired:
