@@ -31,6 +31,7 @@ PARTS = {
         "roles/docker_engine/README.md",
         "docs/services.md",
         "docs/engines.md",
+        "docs/company.md",
     ],
     "Know": ["docs/checks.md", "docs/failures.md", "docs/security.md", "docs/provenance.md", "docs/benchmarks.md", "docs/decisions.md"],
     "Change": ["CONTRIBUTING.md", "docs/map.md", "molecule/README.md", "SECURITY.md", "CHANGELOG.md"],
