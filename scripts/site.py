@@ -31,8 +31,9 @@ PARTS = {
         "roles/docker_engine/README.md",
         "docs/services.md",
         "docs/engines.md",
+        "docs/company.md",
     ],
-    "Know": ["docs/checks.md", "docs/failures.md", "docs/security.md", "docs/benchmarks.md", "docs/decisions.md"],
+    "Know": ["docs/checks.md", "docs/failures.md", "docs/security.md", "docs/provenance.md", "docs/benchmarks.md", "docs/decisions.md"],
     "Change": ["CONTRIBUTING.md", "docs/map.md", "molecule/README.md", "SECURITY.md", "CHANGELOG.md"],
 }
 # Of two pages with one heading, what the menu calls them.

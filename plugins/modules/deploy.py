@@ -1,12 +1,12 @@
 #!/usr/bin/python
-"""Ansible module: prove an image by a candidate container, and put it in the place of the service's own."""
+"""Ansible module: prove an image by a candidate container, and replace the service's container by a container of it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: deploy
-short_description: Prove an image, and put it in the place of a service's container
+short_description: Prove an image, and replace a service's container by a container of it
 description:
   - Starts a candidate container with the service's final hardening, environment, volumes and arguments, but no host port, and waits until its
     own health check passes and stays so. The service's own container is not touched.

@@ -198,7 +198,7 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
 # A host that asks for a password, or refuses the one it got, in the words of go and of git.
 _REFUSING = re.compile(
     r"(?:reading https?://(?!proxy\.golang\.org)(?=\S+: 40[13] )|(?:Authentication failed|could not read (?:Username|Password)) for 'https?://|repository 'https?://(?=\S+ not found))"
-    r"(?:[^/'@\s]*@)?([^/':\s]+)"
+    r"(?:[^/'@\s]*@)?([^/'\s]+)"
 )
 
 

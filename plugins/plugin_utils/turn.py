@@ -20,9 +20,13 @@ LOCK_POLL = 1.0
 
 
 def process_start(pid: int) -> str:
-    """Return when a process of this machine started, as its kernel counts it; "" where there is no such process."""
+    """Return when a process of this machine started, as its kernel counts it; "" where there is no such process, or it has ended.
+
+    One that has ended stays in the list where nobody asks for its end, as in a container whose first process is no init (proc(5), state Z).
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         pass
     try:

@@ -57,7 +57,7 @@ _SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credentia
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
 # A host as git and .netrc know it; a path on it as a module's begins, which one key is for.
-_GIT_HOST = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\Z")
+_GIT_HOST = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?\Z")
 _GIT_PLACE = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*\Z")
 _GIT_USER = re.compile(r"\A[A-Za-z0-9_.@+-]+\Z")
 _SSH_USER = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -472,7 +472,7 @@ def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
             if not isinstance(where, str) or not (_GIT_PLACE if by_key else _GIT_HOST).match(where):
                 # What was meant as a value may stand there.
                 problems.append(
-                    "has a name (not shown) that is not valid; write a host, like git.example.com, with ssh_key also a path on it, like "
+                    "has a name (not shown) that is not valid; write a host, like git.example.com, with its port where that is not 443, with ssh_key also a path on it, like "
                     f"github.com/company/module, or {NETRC}"
                 )
                 continue

@@ -981,6 +981,9 @@ def attempt_all(which: Which, settings: Make, generate: Make, names: Iterator[st
                 lines = (*attempt.act(), *trial.settle())
                 found.wrong[name].update(f"{attempt.what} call {attempt.number}, {watched.asked[attempt.number]}: {line}" for line in lines)
             found.seconds[name] += time.process_time() - began
+            # At once: the whole of it may take an hour.
+            told = f"{name:32} {found.watched[name]:4} calls {found.attempts[name]:6} attempts {found.seconds[name]:6.0f} s of a processor"
+            print(told, *sorted(found.wrong[name]), sep="\n  ", flush=True)
     return found
 
 

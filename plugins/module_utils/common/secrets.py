@@ -30,6 +30,9 @@ SECRET = ("env", "build_env", "build_args", "build_secrets", "labels", "secret_f
 _SECRET_PARTS = ("token", "ssh_key", "netrc")
 MASK = "***"
 
+# What these hold is the beginning of module paths, as go.mod has them: without it nobody could tell which host refuses a module.
+_PATTERNS = frozenset({"GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE"})
+
 Values = Mapping[str, Mapping[str, Any]]
 
 # What is not masked in foreign text, since it says nothing: see docs/security.md.
@@ -210,8 +213,10 @@ def _tells(value: str) -> bool:
 def _held(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the secret values of some settings."""
     for kind in SECRET:
-        for value in settings.get(kind, {}).values():
-            yield from (str(value[name]) for name in _SECRET_PARTS if name in value) if isinstance(value, Mapping) else (str(value),)
+        for name, value in settings.get(kind, {}).items():
+            if name in _PATTERNS and kind in ("build_env", "build_args"):
+                continue
+            yield from (str(value[part]) for part in _SECRET_PARTS if part in value) if isinstance(value, Mapping) else (str(value),)
 
 
 def secret_values(settings: Mapping[str, Any], address: str = "") -> tuple[str, ...]:

@@ -168,14 +168,15 @@ def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> 
 
 
 def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -> list[str]:
-    """Remove the recorded images beyond the newest `keep` proven ones, those without a name, and all builder stages but the newest.
+    """Remove the recorded images beyond `keep` proven ones, those without a name, and all builder stages but the newest.
 
-    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The history forgets
-    what is gone. Returns the references removed.
+    Kept are those that were in service last, before others that are newer: one that was returned from is newer than the one that was returned to.
+    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The history forgets what is
+    gone. Returns the references removed.
     """
     removed = []
     protected = {in_use, *(image["Id"] for tag in MOVING if (image := engine.image(f"{name}:{tag}")))}
-    recorded = _recorded(engine, name, history)
+    recorded = sorted(_recorded(engine, name, history), key=lambda one: -one[1].get("turn", 0))
     kept = 0
     for tag, known, image in recorded:
         if image["Id"] in protected:

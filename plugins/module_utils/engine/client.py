@@ -535,9 +535,12 @@ def _words(chain: list[BaseException]) -> str:
             f"the Docker SDK for Python speaks ssh only where {sys.executable} has paramiko too, although the program ssh connects: install the"
             f" distribution's package python3-paramiko, or run {sys.executable} -m pip install paramiko"
         )
-    if "http+docker" in str(chain[0]):
+    if "URL scheme http+docker" in str(chain[0]):
         return (
             f"the Docker SDK for Python {docker.__version__} does not work with requests {requests.__version__}, both of {sys.executable}:"
             f" upgrade it ({sys.executable} -m pip install --upgrade docker)"
         )
+    refused = next((link for link in chain if isinstance(link, APIError)), None)
+    if refused is not None and refused.explanation:
+        return f"it answers {refused.status_code}: {refused.explanation}"
     return str(next((link for link in reversed(chain) if isinstance(link, OSError) and str(link)), chain[0]))

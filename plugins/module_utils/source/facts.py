@@ -90,6 +90,12 @@ def _check_embed(embed: Embed, root: Path) -> None:
     place = posixpath.normpath(
         posixpath.join(directory, plain if plain == embed.pattern.removeprefix("all:") else posixpath.dirname(plain))
     )
+    link = _link(root, place)
+    if link:
+        raise SourceError(
+            f"{embed.file} embeds {embed.pattern} (//go:embed), and {link} is a symbolic link, which Go does not embed",
+            "Put the file itself in its place.",
+        )
     there = os.path.lexists(root / place)
     page = _package_json(root, directory)
     raise SourceError(
@@ -100,6 +106,19 @@ def _check_embed(embed: Embed, root: Path) -> None:
         + "and give the directory that has it as go_service_source; a repository that git fetches has only what was committed."
         + (" Links, and what belongs to another module, are not embedded." if there else ""),
     )
+
+
+def _link(root: Path, place: str) -> str:
+    """Return the symbolic link by which a path of the source leads, or the first one below it, "" where there is none."""
+    parts = place.split("/")
+    way = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+    below = (
+        posixpath.relpath(os.path.join(directory, name), root)
+        for directory, names, files in os.walk(root / place)
+        for name in sorted([*names, *files])
+        if os.path.islink(os.path.join(directory, name))
+    )
+    return next((path for path in way if os.path.islink(root / path)), "") or next(below, "")
 
 
 def _package_json(root: Path, directory: str) -> str:

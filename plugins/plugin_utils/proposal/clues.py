@@ -82,6 +82,13 @@ _ELSEWHERE = re.compile(
     r"(?i)redis|postgres|mysql|maria|mongo|kafka|nats|amqp|rabbit|smtp|mail|memcache|etcd|consul|vault|zookeeper|elastic|influx|otlp|otel|jaeger|"
     r"zipkin|collector|statsd|syslog|grpc|dial|client|upstream|backend|database|proxy_?url|endpoint|sql\.Open|usage|example"
 )
+# A file that is about one of them, and the ports that such programs listen on.
+_STORE_FILE = re.compile(
+    r"(?i)(?:^|[/_])(?:database|db|storage|postgres\w*|pg|redis|mysql|mariadb|mongo\w*|kafka|nats|rabbit\w*|amqp|mail|smtp|cache)(?:[/_.]|$)"
+)
+_STORE_PORTS = frozenset(
+    {"25", "465", "587", "1433", "2379", "3306", "4222", "4317", "4318", "5432", "5672", "6379", "9092", "11211", "27017"}
+)
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil")
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'(?i)\b\w*env\w*\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
@@ -218,7 +225,7 @@ def _ports(text: _Text) -> Iterator[Clue]:
             return
         number = text.number(position)
         line = text.around(number)
-        if _ELSEWHERE.search(line):
+        if _ELSEWHERE.search(line) or (weight < SURE and (port in _STORE_PORTS or _STORE_FILE.search(text.file))):
             weight = 0
         elif _ASIDE.search(line):
             weight = min(weight, FAINT)

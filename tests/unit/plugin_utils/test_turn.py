@@ -35,6 +35,15 @@ def test_a_killed_controller_is_gone(prepare: ModuleType, sleeper: subprocess.Po
     assert prepare.is_dead(controller)
 
 
+def test_a_killed_controller_whose_end_nobody_asks_for_is_gone(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
+    """As in a container whose first process is no init: it stays in the list of processes."""
+    controller = f"{prepare.machine()}|{sleeper.pid}|{prepare.process_start(sleeper.pid)}"
+    sleeper.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert os.path.exists(f"/proc/{sleeper.pid}/stat")
+    assert prepare.is_dead(controller)
+
+
 def test_a_controller_is_told_from_a_later_process_of_the_same_number(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
     start = prepare.process_start(sleeper.pid)
     assert start.isdigit()

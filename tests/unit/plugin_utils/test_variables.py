@@ -170,6 +170,7 @@ WITH_PASSPHRASE = SSH_KEY.replace("AAAABG5vbmU=", "AAAACmFlczI1Ni1jdHI=")
         ({"git.example.com": {"token": "hunter2x", "pasword": "hunter2x"}}, "has 'pasword'; there are token, user"),
         ({"git.example.com": {"user": "hunter2x"}}, "is no credential"),
         ({"https://me:hunter2x@git.example.com": {"token": "x"}}, "has a name (not shown) that is not valid; write a host"),
+        ({"git.example.com:x": {"token": "hunter2x"}}, "has a name (not shown) that is not valid"),
         ({"git.example.com/path": {"token": "hunter2x"}}, "has a name (not shown) that is not valid"),
         ({"git.example.com": {"ssh_key": "hunter2x", "known_hosts": "a b c"}}, "is no private key of SSH"),
         ({"git.example.com": {"ssh_key": SSH_KEY}}, "has no known_hosts"),

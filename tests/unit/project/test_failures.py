@@ -75,6 +75,12 @@ TESTED = {
     ),
     "a package of the source's own module": (f"{LOG}a_failure_of_the_sources_own_module_names_what_is_missing",),
     "a module needs a newer Go": (f"{LOG}a_failed_build_says_what_to_do", f"{LOG}words_that_look_alike_are_told_apart"),
+    "a module is private": (
+        f"{LOG}a_failed_build_says_what_to_do",
+        f"{LOG}a_host_that_refuses_a_credential_is_told_from_one_that_got_none",
+    ),
+    "a private module is asked of the public proxy": (f"{LOG}a_failed_build_says_what_to_do",),
+    "a server's certificate is of an authority": (f"{LOG}a_failed_build_says_what_to_do", "tests/test_company.py::test_a_companys_proxies"),
     "`apk` does not reach": (f"{LOG}words_that_look_alike_are_told_apart",),
     "`apk` knows no such": (f"{LOG}words_that_look_alike_are_told_apart",),
     "there is no such network, system or processor": (f"{LOG}words_that_look_alike_are_told_apart",),

@@ -25,7 +25,7 @@ TYPES = {
     "list of str": "tuple[str, ...]",
     "dict": "Mapping[str, str]",
 }
-READ = ("Endpoint | None", "tuple[Publication, ...]", "tuple[File, ...]", "int | None", "Budget")
+READ = ("Endpoint | None", "tuple[Publication, ...]", "tuple[File, ...]", "int | None", "Budget", "Mapping[str, Mapping[str, str]]")
 MODULES = ["prepare", "deploy", "unlock", "remove"]
 
 

@@ -183,7 +183,7 @@ def config_base(evidence: Evidence, expected: Expected) -> Outcome:
     and is returned to keeps the base of its time."""
     base = evidence.base
     wanted = expected.base_name or base.reference
-    measured = wanted if wanted == base.reference else f"{base.reference} in the place of {wanted}"
+    measured = wanted if wanted == base.reference else f"{base.reference} instead of {wanted}"
     limit = "a release tag or a digest"
     _repository, tag, digest = parts_of(wanted)
     if not digest and tag in ("", "latest"):

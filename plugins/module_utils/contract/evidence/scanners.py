@@ -218,10 +218,10 @@ def merged(scans: list[tuple[Scanner, list[Finding]]]) -> ScanResult:
     return ScanResult(tuple(scanner for scanner, _found in scans), counts if answered else {}, tuple(unique))
 
 
-# Of the first two one is enough: both look at the whole image.
+# Of the first two one is enough: both look at the whole image. Neither is told to be quiet: it would not say why it fails.
 _OF_IMAGES: dict[str, tuple[tuple[str, ...], str, Callable[[str], tuple[Scanner, list[Finding]]]]] = {
-    "trivy": (("image", "--quiet", "--format", "json", "--scanners", "vuln", "--image-src", "docker"), "", parse_trivy),
-    "grype": (("--quiet", "--output", "json"), "docker:", parse_grype),
+    "trivy": (("image", "--no-progress", "--format", "json", "--scanners", "vuln", "--image-src", "docker"), "", parse_trivy),
+    "grype": (("--output", "json"), "docker:", parse_grype),
 }
 _OF_BINARIES = "govulncheck"
 
@@ -277,8 +277,8 @@ def _run(command: list[str], parse: Callable[[str], tuple[Scanner, list[Finding]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
         if done.returncode:
-            words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            return Scanner(name, problem=f"it ended with {done.returncode}: {words[-1] if words else 'without a word'}"), []
+            words = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+            return Scanner(name, problem=f"it ended with {done.returncode}: {'; '.join(words[-3:]) or 'without a word'}"), []
         return parse(done.stdout.decode("utf-8", "replace"))
     except subprocess.TimeoutExpired:
         return Scanner(name, problem=f"it did not end within {_SECONDS} s"), []

@@ -299,3 +299,13 @@ def test_a_line_of_a_file_is_a_secret_from_eight_characters_on(settings: Setting
 def test_of_a_secret_that_begins_like_another_one_nothing_is_left(settings: Settings) -> None:
     hidden = secrets.secret_values(vars(settings(env={"A": "q9Zx#Kpw", "B": "q9Zx#Kpw-longer", "C": "Zx#Kpw-longe"})))
     assert secrets.mask("is q9Zx#Kpw-longer, q9Zx#Kpw", hidden) == "is ***, ***"
+
+
+def test_the_paths_of_modules_that_are_private_are_told(settings: Settings) -> None:
+    """A failure names the host that refuses one."""
+    given = settings(
+        build_env={"GOPRIVATE": "git.example.com", "GOPROXY": "https://me:q9Zx!Kpw4@p.example.com"}, env={"GOPRIVATE": "git.example.org"}
+    )
+    hidden = secrets.secret_values(vars(given))
+    told = "git.example.com and git.example.org refuse q9Zx!Kpw4"
+    assert secrets.mask(told, hidden) == "git.example.com and *** refuse ***"

@@ -64,8 +64,8 @@ def test_settings_are_plain_data_on_their_way(settings: Callable[..., Settings])
 @pytest.mark.parametrize(
     ("changes", "hashes"),
     [
-        ({}, ["100ec5c0b866412c", "816f41e6a5baee88", "cd87ae501f634051", "9ad933391fbe30b1"]),
-        (OTHERS, ["33595630bac41223", "3bed8f28801f4b60", "a8dae49df7617d72", "215d761c9c6d154f"]),
+        ({}, ["d517721bab5318ef", "816f41e6a5baee88", "cd87ae501f634051", "9ad933391fbe30b1"]),
+        (OTHERS, ["d50d781e0b3dcbcd", "3bed8f28801f4b60", "a8dae49df7617d72", "215d761c9c6d154f"]),
     ],
     ids=["defaults", "others"],
 )

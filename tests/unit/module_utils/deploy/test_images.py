@@ -308,6 +308,16 @@ def test_as_many_proven_images_are_kept_as_were_asked_for(store: Store, keep: in
     assert sorted(past.images or {}) == sorted(tag_of(number) for number in left)
 
 
+def test_an_image_that_was_returned_from_is_not_kept_in_place_of_one_that_served(store: Store) -> None:
+    """The second was bad, and the first returned to; with the two that came later there is still the first to return to, and not the bad one."""
+    past, made = recorded(store, True, True, True, True)
+    for image, back in ((made[0], False), (made[1], False), (made[0], True), (made[2], False), (made[3], False)):
+        images.promote(store, NAME, image, past, back=back)
+    assert images.prune(store, NAME, 3, made[3], past) == [f"{NAME}:{tag_of(1)}"]
+    images.promote(store, NAME, made[2], past, back=True)
+    assert moving(store) == [made[2], made[0]]
+
+
 def test_what_is_in_use_or_has_a_moving_tag_or_one_of_somebody_elses_stays(store: Store) -> None:
     past, made = recorded(store, True, True, True, True, True)
     store.tag(made[0], NAME, "previous")

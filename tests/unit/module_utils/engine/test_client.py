@@ -323,6 +323,16 @@ def test_a_container_whose_making_is_not_confirmed_is_made_once(tmp_path: Path, 
         assert list(server.rules.state.containers) == [there]
 
 
+def test_an_engine_that_refuses_the_first_request_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """It may be starting: nothing is wrong with the library that asks."""
+    with fake_engine(tmp_path) as server:
+        server.arm(Fault(0, "refuse"))
+        with pytest.raises(EngineUnreachable, match="it answers 500: the fake Engine refuses") as caught:
+            Engine(server.docker_host)
+        assert "Docker SDK" not in caught.value.message
+        assert Engine(server.docker_host).version()["ApiVersion"] == "1.41"
+
+
 def test_an_engine_that_stays_away_is_given_up(relay: Callable[[], Relay], tmp_path: Path) -> None:
     first = relay()
     engine = Engine(patience=0.4)

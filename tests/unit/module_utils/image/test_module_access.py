@@ -17,6 +17,7 @@ TOKEN = "t0'k$en\"x`y\\z"
 # A path on the host has a key of its own.
 SECRETS = {
     "git.example.com": {"user": "ci", "token": TOKEN},
+    "artifacts.example.com:8443": {"user": "me", "token": "an0ther"},
     "netrc": {"netrc": "machine proxy.example.com\nlogin me\npassword p4ss\n"},
     "code.example.com": {
         "ssh_key": "-----BEGIN X-----\r\nabc\r\n-----END X-----",
@@ -59,19 +60,28 @@ def test_git_sends_a_password_to_its_host_alone(run: Callable[..., subprocess.Co
     assert "password=" in credential(run, "protocol=http host=git.example.com", GOINSECURE="git.example.com")
 
 
+def test_a_host_with_a_port_is_another_one(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    assert "password=an0ther\n" in credential(run, "protocol=https host=artifacts.example.com:8443")
+    assert "password" not in credential(run, "protocol=https host=artifacts.example.com")
+
+
 def test_go_reads_a_netrc_file(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     found = run("sh", "-c", 'cat "$NETRC"').stdout
-    assert sorted(module_access.machines(found)) == [("git.example.com", "ci", TOKEN), ("proxy.example.com", "me", "p4ss")]
+    assert sorted(module_access.machines(found)) == [
+        ("artifacts.example.com:8443", "me", "an0ther"),
+        ("git.example.com", "ci", TOKEN),
+        ("proxy.example.com", "me", "p4ss"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("address", "asked"),
     [
         ("https://code.example.com/a/b.git", "ssh://git@code.example.com:7999/a/b.git"),
-        ("https://github.com/company/module", "ssh://git@github.com.key4:22/company/module"),
+        ("https://github.com/company/module", "ssh://git@github.com.key5:22/company/module"),
         # As Go asks, and as a person does.
-        ("https://code.example.com/team/x", "ssh://hg@code.example.com.key3:22/team/x"),
-        ("https://code.example.com/team/x.git", "ssh://hg@code.example.com.key3:22/team/x.git"),
+        ("https://code.example.com/team/x", "ssh://hg@code.example.com.key4:22/team/x"),
+        ("https://code.example.com/team/x.git", "ssh://hg@code.example.com.key4:22/team/x.git"),
         ("https://github.com/company/other", "https://github.com/company/other"),
         ("https://git.example.com/x", "https://git.example.com/x"),
     ],
@@ -82,8 +92,8 @@ def test_git_asks_a_host_with_a_key_by_ssh(run: Callable[..., subprocess.Complet
 
 def test_ssh_uses_the_key_and_the_host_key_that_were_given(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     for name, number, host, known_as in (
-        ("code.example.com", 2, "code.example.com", "[code.example.com]:7999"),
-        ("github.com.key4", 4, "github.com", "github.com"),
+        ("code.example.com", 3, "code.example.com", "[code.example.com]:7999"),
+        ("github.com.key5", 5, "github.com", "github.com"),
     ):
         printed = run("sh", "-c", f"$GIT_SSH_COMMAND -G {name}").stdout.splitlines()
         place = tmp_path / "place"
@@ -98,7 +108,7 @@ def test_ssh_uses_the_key_and_the_host_key_that_were_given(run: Callable[..., su
         ):
             assert option in printed
     # As ssh insists on it: without the carriage returns of another system, ended by a line break, and for nobody else.
-    assert (place / "key-2").read_bytes() == b"-----BEGIN X-----\nabc\n-----END X-----\n"
+    assert (place / "key-3").read_bytes() == b"-----BEGIN X-----\nabc\n-----END X-----\n"
     assert {path.stat().st_mode & 0o077 for path in place.iterdir()} == {0}
 
 

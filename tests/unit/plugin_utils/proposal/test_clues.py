@@ -80,6 +80,15 @@ def test_what_is_no_port_of_the_service_is_passed_by(line: str) -> None:
     assert ports(line) == []
 
 
+def test_the_port_of_a_store_is_none_of_the_service_unless_it_listens_there() -> None:
+    stored = b'package database\n\ntype Config struct {\n\tPort int `env:"PORT" default:"7000"`\n}\n'
+    for file in ("internal/config/database/config.go", "db.go", "pkg/redis_config.go"):
+        assert clues.find_clues(file, stored).ports == ()
+    assert values(clues.find_clues("internal/config/server/config.go", stored).ports) == ["7000"]
+    assert ports('\tport := "5432"') == []
+    assert ports('\thttp.ListenAndServe(":5432", nil)') == ["5432"]
+
+
 def test_where_it_listens_comes_before_what_may_be_where() -> None:
     assert ports('\tpprof := ":6060"', '\tport := "9002"', '\thttp.ListenAndServe(":9001", nil)')[0] == "9001"
     assert ports('\tmetrics := flag.String("metrics-addr", ":9090", "")', '\tflag.String("addr", ":9001", "")')[0] == "9001"
