@@ -29,6 +29,8 @@ def steps(output: str) -> list[dict[str, Any]]:
 
 # Go says of a package that is nowhere, or of modules that are out of step.
 _ABSENT = r"(?:no required module provides package|cannot find module providing package) ([^\s;:]+)|package (\S+) is not in std"
+# What Go writes before the module that it speaks of: nothing but its name, or the line that imports it.
+_OF = r"^(?:go: (?:downloading )?|\S+\.go:\d+(?::\d+)?: )"
 _CGO = "a static build switches cgo off (CGO_ENABLED=0)"
 # What to look for in the failed instruction and the last lines of a failed build, and what to do about it, with {0}, {1} for what was found.
 _REMEDIES = (
@@ -76,7 +78,7 @@ _REMEDIES = (
         "The builder image has no ssh. Set go_service_builder_image to an image that has openssh-client and git, or give a token for HTTPS.",
     ),
     (
-        r"^go: (?:downloading )?([^\s/@]+)[^\s@]*@\S+: (?:reading https://proxy\.golang\.org/\S+: 4|verifying [^\n]*(?:\n[^\n]*)?sum\.golang\.org)",
+        rf"{_OF}([^\s/@]+)[^\s@]*@\S+: (?:reading https://proxy\.golang\.org/\S+: 4|verifying [^\n]*(?:\n[^\n]*)?sum\.golang\.org)",
         "A public proxy, or the public checksum database, was asked for a module of {0} and does not have it. Where it is a private one, set GOPRIVATE in "
         "go_service_build_env to {0}, or to what the paths of your private modules begin with, and give the credentials in go_service_build_secrets.",
     ),
@@ -86,7 +88,7 @@ _REMEDIES = (
         "go_service_ca_certificates.",
     ),
     (
-        r"^go: ([^\s/@]+)[^\s@]*@\S+: no secure protocol found for repository",
+        rf"{_OF}([^\s/@]+)[^\s@]*@\S+: no secure protocol found for repository",
         "go finds no way to read a repository of {0}: it is private, not there, or not to be reached from the build. Give the credentials for {0} in "
         "go_service_build_secrets; or vendor the module (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
     ),

@@ -63,6 +63,7 @@ REMEDIES = {
     'Load key "/run/go-service/key-0": error in libcrypto\nroot@a.org: Permission denied (publickey).': "ssh cannot read the key",
     "No ED25519 host key is known for [a.org]:7999 and you have requested strict checking.\nHost key verification failed.": "Ask ssh-keyscan",
     "go: a.org/x/b@v1.2.0: reading https://proxy.golang.org/a.org/x/b/@v/v1.2.0.mod: 404 Not Found": "set GOPRIVATE in go_service_build_env to a.org,",
+    "pkg/a.go:17:2: a.org/x/b@v1.2.0: reading https://proxy.golang.org/a.org/x/b/@v/v1.2.0.zip: 404 Not Found": "set GOPRIVATE in go_service_build_env to a.org,",
     "error: cannot run ssh: No such file or directory": "The builder image has no ssh",
     "tls: failed to verify certificate: x509: certificate signed by unknown authority": "go_service_ca_certificates",
     "WARNING: Ignoring https://mirror.example.org/main: DNS: name does not exist\nERROR: unable to select packages:\n  tzdata (no such package):": (
