@@ -323,6 +323,8 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         refuse_foreign(engine, name)
         refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
         built = note(engine, past, reference)
+        # For a run that finds this one killed in the midst: nothing holds the new container to the contract before it is in its place.
+        built["alone"] = settings.deploy_strategy == RECREATE
         past.save(engine)
         image = engine.image(reference) or {"Id": ""}
         params = {

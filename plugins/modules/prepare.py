@@ -563,7 +563,7 @@ def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
             preparation.claim(engine)
             progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
             with whole():
-                done += recover(engine, settings)
+                done += recover(engine, settings, [known["id"] for known in (preparation.past.images or {}).values() if known.get("alone")])
             progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
             plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 
 from ..common.names import failed_name, next_name, set_aside_name, temporary_names
 from ..common.settings import RECREATE, Settings
@@ -18,11 +19,11 @@ def leftovers(engine: Engine, name: str) -> list[str]:
     return sorted({known.lstrip("/") for container in ours for known in container["Names"]}.intersection(temporary_names(name)))
 
 
-def recover(engine: Engine, settings: Settings) -> list[str]:
+def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> list[str]:
     """Finish or undo what a killed run left behind; return what was done, as sentences.
 
     A swap whose new container proves healthy is finished; any other is undone, and the old container runs again, and so it is with the
-    strategy "recreate".
+    strategy "recreate". alone: ids of the images that were put in place by that strategy, whatever it is today.
     """
     name = settings.name
     done = []
@@ -31,7 +32,7 @@ def recover(engine: Engine, settings: Settings) -> list[str]:
         current = engine.container(name)
         finished = None
         # Without a candidate nothing has held the new container to the contract yet.
-        if current and current["State"]["Running"] and settings.deploy_strategy != RECREATE:
+        if current and current["State"]["Running"] and settings.deploy_strategy != RECREATE and current["Image"] not in alone:
             with contextlib.suppress(NotProven):
                 prove_service(engine, current["Id"], settings)
                 finished = current

@@ -123,6 +123,11 @@ def test_each_thing_that_was_done_is_told_with_the_container_that_serves_now(fas
     aside(engine)
     engine.start(begin(engine, fast(), "utest-web"))
     assert recovery.recover(engine, fast(deploy_strategy="recreate")) == [undone]
+    # Nor where it was the strategy when the swap began, and the variables have another one now.
+    aside(engine)
+    begun = begin(engine, fast(), "utest-web")
+    engine.start(begun)
+    assert recovery.recover(engine, fast(), [engine.records[begun]["Image"]]) == [undone]
     engine.stop(new, 0)
     begin(engine, fast(), "utest-web-next")
     assert recovery.recover(engine, fast()) == [
