@@ -212,7 +212,8 @@ class World:
             f"/bin/sh -c #(nop) COPY dir:{'a' * 64} in /src/ ",
             f"/bin/sh -c #(nop)  LABEL go-service.name={self.name} go-service.kind=builder ",
         )
-        rules.add_image(config={"Labels": {"go-service.name": self.name, "go-service.kind": "builder"}}, steps=staged)
+        # What looks into a stage is a container that ends by itself.
+        rules.add_image(config={"Labels": {"go-service.name": self.name, "go-service.kind": "builder"}}, kind="exits", steps=staged)
         if whole:
             rules.add_image(plan["image"], config=config, kind=kind, steps=steps, archive=self._archive, RootFS=layers)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from engines import Module, docker
@@ -26,6 +27,7 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     module: Module,
     context: Callable[[str, str], None],
     config: Path,
+    settings: Callable[..., Settings],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     chosen: str,
@@ -44,12 +46,13 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
     assert connection["docker_host"] == f"unix://{tmp_path}/e"
     (tmp_path / "source").mkdir()
     (tmp_path / "source/Dockerfile").write_text(f"FROM {RUNTIME}\nLABEL a={tmp_path.name}\n")
-    settings = {"name": "utest-built", "build_timeout": 60, "build_network": "default", "builder": builder}
+    asked = settings(name="utest-built", build_timeout=60, builder=builder).as_json()
     plan = {
         "image": f"utest-built:{builder}-{chosen.lower()}",
         "context": str(tmp_path / "source"),
         "engine": {"connection": connection},
         "builder": {"name": builder},
+        "bases": [RUNTIME, RUNTIME],
     }
     play = {
         "hosts": "localhost",
@@ -59,7 +62,7 @@ def test_the_image_is_built_on_the_engine_that_a_context_names(
         "tasks": [
             {
                 "ansible.builtin.include_tasks": str(PROJECT / "roles/go_service/tasks/stages/build.yml"),
-                "vars": {"__go_service_record": {"settings": settings, "plan": plan}},
+                "vars": {"__go_service_record": {"settings": asked, "plan": plan}},
             }
         ],
     }
