@@ -54,7 +54,7 @@ def write_source(directory: Path) -> None:
 
 def files(directory: Path) -> dict[str, int]:
     """Return the files below a directory, and when they were written; what Python compiles is left out."""
-    return {str(path): path.stat().st_mtime_ns for path in directory.rglob("*") if "__pycache__" not in path.parts}
+    return {str(path): path.stat().st_mtime_ns for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
 
 def container_id(name: str) -> str:
