@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -68,6 +69,13 @@ class KilledSwaps:
         # Of a container that is ready sooner than before it is asked less often.
         return [] if os.WIFSIGNALED(status) or wanted[1] else [f"not killed: {status}"]
 
+    def _silent(self) -> str:
+        """Return why the service does not answer, within the seconds that one may need that was started a moment ago."""
+        deadline = time.monotonic() + 5
+        while (why := proof.answers(self._good, "127.0.0.1", self._good.publish.port)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return why
+
     def wrong(self, places: dict[Place, str], *moments: bool) -> list[str]:
         """Kill a swap before or after (moments) its requests at some places; return what the next run does not make good."""
         found = []
@@ -78,7 +86,7 @@ class KilledSwaps:
             own = sorted(one["Names"][0][1:] for one in self._engine.containers(name=self._good.name))
             if own != [self._good.name]:
                 lines.append(f"containers: {own}")
-            if not record["State"]["Running"] or proof.answers(self._good, "127.0.0.1", self._good.publish.port):
+            if not record["State"]["Running"] or self._silent():
                 lines.append(f"the service does not answer: {record['State']}")
             if recovery.recover(client.Engine(), self._next):
                 lines.append("something was left to do")
