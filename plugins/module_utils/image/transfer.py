@@ -60,7 +60,8 @@ def apply_archive(root: Path, archive: Path, delete: Iterable[str]) -> None:
             raise ContextError(f"refusing to delete {path!r} outside of {root}", "Run again.")
         _remove(root / path)
     directories = {"": True}
-    with tarfile.open(archive, mode="r|gz") as stream:
+    # Unpacked by gzip: of a damaged stream tarfile itself ends in an AttributeError, in Python 3.11 of Debian 12.
+    with gzip.open(archive, "rb") as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as stream:
         for member in stream:
             parent = os.path.dirname(member.name)
             if parent not in directories:
