@@ -4,7 +4,7 @@
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file, 0: all; ARGS="--only lock --write")
-#   make long    the tests that are a second way to the same end, and too long for make test
+#   make long    the tests that are too long for make test, which goes another way to the same end; with those of an upgrade
 #   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
 #   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root

@@ -124,6 +124,7 @@ def binary(image: str, path: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.long
 def test_buildkit_takes_over_and_makes_the_same_binary(
     buildx: dict[str, str], stand_in: BuildKitOnly, variables: dict[str, Any], tmp_path: Path
 ) -> None:

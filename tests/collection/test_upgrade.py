@@ -43,7 +43,8 @@ def facts(name: str) -> dict[str, str]:
     return {"container": container["Id"], "image": container["Image"], "started": container["State"]["StartedAt"]}
 
 
-@pytest.mark.parametrize("revision", [ROLES_ALONE, pytest.param("HEAD~1", marks=pytest.mark.long)], ids=["roles-alone", "parent"])
+@pytest.mark.long
+@pytest.mark.parametrize("revision", [ROLES_ALONE, "HEAD~1"], ids=["roles-alone", "parent"])
 def test_upgrade(revision: str, project: Project, builder_image: str, runtime_image: str, tmp_path: Path) -> None:
     """Two images by the earlier version; then this one builds what its Dockerfile asks for, finds nothing to change, goes back, and takes all away."""
     old = unpack(revision, tmp_path / "old")
