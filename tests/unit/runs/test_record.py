@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.lock import LABEL_LOCK
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from small_plays import QUICK, RUNTIME, play, service_image
@@ -163,7 +164,7 @@ BUILD = """
 
 
 @pytest.fixture(scope="module")
-def builds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+def builds(engine: Engine, settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """Build on two hosts in one linear play, of which one takes five seconds longer; return the results by host."""
     top = tmp_path_factory.mktemp("b")
     for name, command in {"quick": "true", "slow": "sleep 5", "broken": "echo boom >&2; exit 3"}.items():
@@ -171,6 +172,9 @@ def builds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Mapping[
         (top / name / "Dockerfile").write_text(f"FROM {RUNTIME}\nRUN : {top} && {command}\n")
     hosts = {"quick": {}, "slow": {}}
     tasks = yaml.safe_load(BUILD)
+    for task in tasks:
+        if "proven.go_service.build" in task:
+            task["proven.go_service.build"].update(settings=settings().as_json(), builder_image=RUNTIME)
     done = play(top, tasks, hosts, {"base": str(top)}, strategy="linear")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert engine.image("utest-built:checked") is None
