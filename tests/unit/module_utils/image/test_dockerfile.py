@@ -137,6 +137,14 @@ def test_what_debuggers_need_is_compiled_where_the_linker_keeps_it(
     assert ("-dwarf=false" not in facts["goflags"]) == compiled
 
 
+def test_each_variable_of_a_build_stands_once_above_or_below_what_services_share(generate: Callable[..., dict[str, str]]) -> None:
+    names = {"build_args": ("GOARM", "VERSION"), "build_env": ("GOAMD64", "GOPROXY")}
+    written = generate(**{kind: dict.fromkeys(given, "1") for kind, given in names.items()})["dockerfile"]
+    above, _label, below = written.partition('go-service.kind="builder"')
+    instruction = re.compile(r"^(?:ARG|ENV) (\w+)=\"\*\*\*\"$", re.M)
+    assert (instruction.findall(above), instruction.findall(below)) == (["GOARM", "GOAMD64"], ["VERSION", "GOPROXY"])
+
+
 def test_labels_say_where_an_image_comes_from(project: dict[str, Any], settings: Callable[..., Settings]) -> None:
     origin = {"revision": "abc-dirty", "date": "2026-01-02T03:04:05Z", "url": "https://git.example.com/x"}
     labels = dockerfile.image_labels({**project, "origin": origin}, settings(version="1.4"), "f" * 64, "sha256:1")
