@@ -31,20 +31,13 @@ class ActionModule(StageAction):
 
     stage = BUILD
 
-    def service(self, args: Any) -> str:
-        """Return the service's name."""
-        return str(args["name"])
-
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return how the build went; raise Failure where it failed."""
         _spec, build = self.validate_argument_spec(
             argument_spec={
                 "builder": {"type": "str", "required": True, "choices": BUILDERS},
-                "name": {"type": "str", "required": True},
                 "tag": {"type": "str", "required": True},
                 "context": {"type": "str", "required": True},
-                "network": {"type": "str", "default": "default"},
-                "timeout": {"type": "int", "default": 3600},
                 "connection": {"type": "dict", "default": {}},
                 "project": {"type": "dict", "default": {}},
                 "settings": {"type": "dict", "required": True},
@@ -52,10 +45,12 @@ class ActionModule(StageAction):
             }
         )
         builder = import_module(f"..plugin_utils.builders.{build['builder']}", __package__)
-        build["project"] = {**build["project"], "credentials": sorted(build["settings"]["build_secrets"])}
+        settings = Settings.from_json(build["settings"])
+        build["project"] = {**build["project"], "credentials": sorted(settings.build_secrets)}
+        named = {"name": settings.name, "network": settings.build_network, "timeout": settings.build_timeout}
         began = time.monotonic()
-        with self._private_modules(build) as access:
-            asked = {**builder.arguments({**build, "access": access}), **build["connection"]}
+        with self._private_modules(build, settings) as access:
+            asked = {**builder.arguments({**build, **named, "access": access}), **build["connection"]}
             result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
         seconds = round(time.monotonic() - began, 1)
         if self._task.check_mode:
@@ -77,9 +72,9 @@ class ActionModule(StageAction):
         }
 
     @contextlib.contextmanager
-    def _private_modules(self, build: Mapping[str, Any]) -> Iterator[str]:
+    def _private_modules(self, build: Mapping[str, Any], settings: Settings) -> Iterator[str]:
         """Let the builder read private modules as long as the block runs; yield the path of the program by which it does, "" where it needs none."""
-        if self._task.check_mode or not way(Settings.from_json(build["settings"]), build["project"]):
+        if self._task.check_mode or not way(settings, build["project"]):
             yield ""
             return
         known = {name: build[name] for name in ("settings", "project", "builder_image")}

@@ -18,26 +18,14 @@ options:
     description: V(docker_image), the Engine's classic builder; V(buildx), BuildKit.
     type: str
     required: true
-  name:
-    description: Repository of the image.
-    type: str
-    required: true
   tag:
-    description: Tag of the image.
+    description: Tag of the image, whose repository is called as the service.
     type: str
     required: true
   context:
     description: Directory of the build context on the host, with the Dockerfile in it.
     type: str
     required: true
-  network:
-    description: Network of the build; V(default) leaves it to the builder.
-    type: str
-    default: default
-  timeout:
-    description: Seconds for which the classic builder may be silent.
-    type: int
-    default: 3600
   connection:
     description: Options that lead the builder's module to the Engine, as M(proven.go_service.engine_info) returns them.
     type: dict
@@ -47,7 +35,7 @@ options:
     type: dict
     default: {}
   settings:
-    description: The role's settings, as M(proven.go_service.settings) returns them; of private modules they say which credentials there are.
+    description: The role's settings, as M(proven.go_service.settings) returns them, with name, network, timeout and the credentials of private modules.
     type: dict
     required: true
   builder_image:
@@ -62,7 +50,6 @@ EXAMPLES = r"""
 - name: Build the image under its content digest
   proven.go_service.build:
     builder: docker_image
-    name: cat-server
     tag: 3f2a91c07b6e
     context: /var/lib/go-service/cat-server/context
     settings: "{{ __go_service_record.settings }}"

@@ -123,7 +123,6 @@ BUILD = """
 - name: Build
   proven.go_service.build: &build
     builder: docker_image
-    name: utest-built
     tag: "{{ inventory_hostname }}"
     context: "{{ top }}/{{ inventory_hostname }}"
   register: built
@@ -131,12 +130,12 @@ BUILD = """
   proven.go_service.build: *build
   register: again
 - name: Build in check mode
-  proven.go_service.build: {builder: docker_image, name: utest-built, tag: checked, context: "{{ top }}/{{ inventory_hostname }}"}
+  proven.go_service.build: {builder: docker_image, tag: checked, context: "{{ top }}/{{ inventory_hostname }}"}
   check_mode: true
   register: checked
 - name: Build on the Engine of a connection
   proven.go_service.build:
-    <<: &other {builder: docker_image, name: utest-built, tag: other, context: "{{ top }}/{{ inventory_hostname }}"}
+    <<: &other {builder: docker_image, tag: other, context: "{{ top }}/{{ inventory_hostname }}"}
     connection: {docker_host: "unix:///nonexistent/connection.sock"}
   register: connected
   ignore_errors: true
@@ -152,7 +151,7 @@ BUILD = """
   ignore_unreachable: true
   vars: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}
 - name: Build what fails
-  proven.go_service.build: {builder: docker_image, name: utest-built, tag: other, context: "{{ top }}/broken"}
+  proven.go_service.build: {builder: docker_image, tag: other, context: "{{ top }}/broken"}
   register: broken
   ignore_errors: true
 - ansible.builtin.copy:
@@ -174,7 +173,7 @@ def builds(engine: Engine, settings: Callable[..., Settings], tmp_path_factory: 
     tasks = yaml.safe_load(BUILD)
     for task in tasks:
         if "proven.go_service.build" in task:
-            task["proven.go_service.build"].update(settings=settings().as_json(), builder_image=RUNTIME)
+            task["proven.go_service.build"].update(settings=settings(name="utest-built").as_json(), builder_image=RUNTIME)
     done = play(top, tasks, hosts, {"base": str(top)}, strategy="linear")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert engine.image("utest-built:checked") is None
