@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +63,11 @@ def test_one_that_fails_keeps_no_other_from_running_and_the_run_fails(runs: Runs
     assert "2 of 4 services failed: utest-wrong, utest-ends." in done.stdout
     assert "go_service_port is 0" in done.stdout
     assert "the candidate of utest-ends:1 failed: it exited with code 3" in done.stdout
+    rows = re.findall(r"^ *(utest-\w+) +(created|failed) +\S+ +(.*?)$", done.stdout, re.M)
+    assert [(name, did, told.strip()) for name, did, told in rows if did == "failed"] == [
+        (NAMES[1], "failed", "the role go_service cannot work with this input"),
+        (NAMES[2], "failed", "the candidate of utest-ends:1 failed: it exited with code 3"),
+    ]
     assert SECRET not in done.stdout + done.stderr
 
     good = [SERVICES[0], SERVICES[3]]
