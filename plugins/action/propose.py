@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 
 from ..module_utils.common.stages import SOURCE
 from ..module_utils.common.text import spelled
+from ..module_utils.source.address import is_address
 from ..module_utils.source.errors import SourceError
 from ..plugin_utils.proposal import inventory
 from ..plugin_utils.proposal.service import look_at
 from ..plugin_utils.source_place import directory_on_controller
 from ..plugin_utils.stage_action import StageAction
-
-_ADDRESS = re.compile(r"\A(?:[a-z+]+://|[^/@\s]+@[^/:\s]+:)")
 
 
 def _taken(port: int) -> bool:
@@ -48,7 +46,7 @@ class ActionModule(StageAction):
             }
         )
         source = args["source"]
-        if _ADDRESS.match(source):
+        if is_address(source):
             raise SourceError("an address cannot be looked at", "Fetch it first (git clone), then name its directory.", "go_service_source")
         root = directory_on_controller(source, "", str(self._task_vars.get("playbook_dir", "")))
         service = look_at(root, args["name"])

@@ -34,7 +34,7 @@ from ..module_utils.common.settings import (
 from ..module_utils.common.stages import INPUT
 from ..module_utils.common.text import did_you_mean
 from ..module_utils.image.module_access import NETRC, encrypted, machines
-from ..module_utils.source.address import fault_of
+from ..module_utils.source.address import fault_of, is_address
 from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
@@ -689,8 +689,7 @@ def _across(settings: dict[str, Any]) -> list[str]:
     if settings.get("numeric_user") and settings.get("uid", 0) is None:
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
     source, source_type = settings.get("source", ""), settings.get("source_type", "git")
-    is_address = "://" in source or re.match(r"[^/@]+@[^/]+:", source)
-    if is_address and source_type != "git":
+    if is_address(source) and source_type != "git":
         problems.append(
             f"go_service_source (not shown) is an address, but go_service_source_type is {source_type!r}. Set it to 'git', or give a path."
         )

@@ -29,6 +29,11 @@ _PLACE = (
 HIDDEN = "(an address that is not shown)"
 
 
+def is_address(source: str) -> bool:
+    """Say whether a source is written as the address of a repository, not as a path."""
+    return "://" in source or bool(re.match(r"[^/@]+@[^/]+:", source))
+
+
 def shown_address(address: str) -> str:
     """Return scheme, host, port and path of a repository's address, "" where it is not understood for sure.
 
