@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -146,3 +147,10 @@ def read_own(path: Path) -> str:
     """Return the text of a regular file; raise OSError for a link and whatever else is no file, UnicodeError where it is no text."""
     with os.fdopen(open_own(path), encoding="utf-8") as stream:
         return stream.read()
+
+
+def parents(path: str) -> Iterator[str]:
+    """Yield the directories above a relative path, the nearest first."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -8,13 +8,12 @@ asks, from wherever, has the same volume, and an Engine that has users of its ow
 from __future__ import annotations
 
 import contextlib
-import io
 import shutil
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from ..common.archives import packed
 from ..common.failure import UNTOUCHED, Failure
 from ..common.names import (
     KIND_CANDIDATE,
@@ -66,7 +65,7 @@ def write(engine: Engine, settings: Settings, image: str) -> None:
     try:
         wanted = {name: content.encode("utf-8", "surrogateescape") for name, content in settings.secret_files.items()}
         if engine.read_path(made, SECRETS, _files) != {name: (_MODE, content) for name, content in wanted.items()}:
-            engine.write_path(made, SECRETS, _archive(wanted, *_owner(engine, made, image)))
+            engine.write_path(made, SECRETS, packed(wanted, _MODE, *_owner(engine, made, image)))
     finally:
         engine.remove(made)
 
@@ -80,16 +79,6 @@ def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:
             if content:
                 found[entry.name.rpartition("/")[2]] = (entry.mode & 0o7777, content.read())
     return found
-
-
-def _archive(files: Mapping[str, bytes], uid: int, gid: int) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid, entry.gid = len(content), _MODE, uid, gid
-            archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
 
 
 def _owner(engine: Engine, container_id: str, image: str) -> tuple[int, int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ..common.archives import packed
 from .client import POLL, Engine, EngineError
 
 # How long the container waits for what it is given, in seconds. Where nothing comes, since its run was killed, it ends by itself.
@@ -76,11 +75,13 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
     engine.remove(name)
     made = engine.create(name, errand.body)
     try:
-        engine.write_path(made, "/", _archive({**errand.files, f"{directory}/": b""}))
+        engine.write_path(made, "/", packed({**errand.files, f"{directory}/": b""}))
         engine.start(made)
         given = {"access": errand.program.encode("utf-8", "surrogateescape"), _READY: b""}
-        engine.write_path(made, errand.memory, _archive(given))
-        code = _wait(engine, made, errand.seconds)
+        engine.write_path(made, errand.memory, packed(given))
+        code = wait(engine, made, errand.seconds)
+        if code is None:
+            raise EngineError(f"no end within {errand.seconds:g} s")
         if code == 0:
             engine.read_path(made, directory, keep)
         return code, engine.logs(made, _LINES)
@@ -88,26 +89,13 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
         engine.remove(made)
 
 
-def _wait(engine: Engine, container: str, seconds: float) -> int:
-    """Wait for the end of a container and return its exit code."""
+def wait(engine: Engine, container: str, seconds: float) -> int | None:
+    """Wait for the end of a container that was started, and return its exit code: -1 for one that is gone, None where it still runs."""
     deadline = time.monotonic() + seconds
     while True:
-        state = (engine.container(container) or {"State": {"Status": "exited", "ExitCode": -1}})["State"]
-        if state.get("Status") in ("exited", "dead"):
-            return int(state.get("ExitCode") or 0)
+        state = (engine.container(container) or {}).get("State") or {}
+        if not state.get("Running"):
+            return int(state.get("ExitCode", -1))
         if time.monotonic() > deadline:
-            raise EngineError(f"no end within {seconds:g} s")
+            return None
         time.sleep(POLL)
-
-
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Return an archive of files; a path that ends in a slash is a directory."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path.strip("/"))
-            entry.size, entry.mode = len(content), 0o600
-            if path.endswith("/"):
-                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()

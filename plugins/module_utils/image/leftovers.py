@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.files import open_beneath, open_source_file, read_rest
+from ..common.files import open_beneath, open_source_file, parents, read_rest
 from ..common.places import below
 from ..common.settings import Settings
 from ..common.text import listed
 from ..source.gitignore import find_checkout
 from .errors import ContextError
 from .ignore import IgnoreRules
-from .manifest import parents
 
 BY_GIT = "git ignores"
 BY_DOCKERIGNORE = "the source's own .dockerignore leaves out"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from ..common.files import CHUNK, open_beneath, stays_within
+from ..common.files import CHUNK, open_beneath, parents, stays_within
 from ..common.text import megabytes
 from .errors import ContextError, changed, unreadable
 from .ignore import IgnoreRules
@@ -168,12 +168,6 @@ def _without_emptied(entries: list[Entry], thinned: set[str]) -> list[Entry]:
             kept.append(entry)
             holding.update(parents(entry.path))
     return kept
-
-
-def parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
 
 
 def manifest_digest(entries: Iterable[Entry]) -> str:

@@ -10,9 +10,9 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..common.files import open_beneath, write_file
+from ..common.files import open_beneath, parents, write_file
 from .errors import ContextError, changed, unreadable
-from .manifest import DIRECTORY, LINK, Entry, leaves, parents
+from .manifest import DIRECTORY, LINK, Entry, leaves
 
 
 def write_archive(root: Path, entries: Iterable[Entry], destination: Path) -> None:

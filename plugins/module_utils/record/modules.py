@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from ..common.files import read_source_file
 from ..common.names import KIND_CANDIDATE, LABEL_KIND, LABEL_NAME, modules_name
 from ..contract.evidence.build_info import GoBuildInfo, GoModule
+from ..engine import errand
 from ..engine.client import Engine, EngineError
 from . import licenses
 
@@ -30,7 +30,6 @@ _LICENSE_FILE = re.compile(r"(?:un)?licen[cs]e.*|copying.*", re.I)
 _REQUIREMENT = re.compile(r'"?([^\s"]+)"?\s+"?v\d[^\s"]*"?\s*(//\s*indirect\b.*)?')
 _SUM = re.compile(r"(\S+) (v[^\s/]+) (h1:\S+)")
 _SECONDS = 20.0
-_POLL = 0.05
 # Arguments: a mark, the module cache, modules as the cache has them. Prints of each its go.mod and, after the mark, its license files.
 _SCRIPT = """mark=$1; cache=$2; shift 2
 for module; do
@@ -172,9 +171,7 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
         made = engine.create(modules_name(name), body)
         try:
             engine.start(made)
-            deadline = time.monotonic() + _SECONDS
-            while ((engine.container(made) or {}).get("State") or {}).get("Running") and time.monotonic() < deadline:
-                time.sleep(_POLL)
+            errand.wait(engine, made, _SECONDS)
             lines = engine.logs(made, lines=1_000_000)
         finally:
             engine.remove(made)

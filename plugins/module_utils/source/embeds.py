@@ -7,6 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from ..common.files import parents
+
 _BAD_EMBED_NAMES = frozenset({".bzr", ".hg", ".git", ".svn"})
 # golang.org/x/mod/module.CheckFilePath: what a module may hold.
 _BAD_FILE_NAME = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?|.*\.", re.IGNORECASE | re.DOTALL)
@@ -83,12 +85,6 @@ def _glob_regex(pattern: str) -> re.Pattern[str]:
     return re.compile(f"{first}{middle}[^/]*{parts[-1]}", re.DOTALL)
 
 
-def _above(path: str) -> Iterator[str]:
-    """Yield the directories above a relative path, the nearest first."""
-    while path := posixpath.dirname(path):
-        yield path
-
-
 def _glob(directory: str, elements: list[str]) -> list[str]:
     """Return the paths below directory that match a pattern's elements, as filepath.Glob does: `*` takes dot files."""
     found = [""]
@@ -101,7 +97,7 @@ def _glob(directory: str, elements: list[str]) -> list[str]:
                 names = [element] if os.path.lexists(os.path.join(directory, parent, element)) else []
             else:
                 # What is embedded is never reached by a link, so none is followed to look.
-                way = [os.path.join(directory, path) for path in (parent, *_above(parent)) if path]
+                way = [os.path.join(directory, path) for path in (parent, *parents(parent)) if path]
                 try:
                     names = [] if any(map(os.path.islink, way)) else os.listdir(os.path.join(directory, parent))
                 except (FileNotFoundError, NotADirectoryError):
@@ -143,12 +139,12 @@ def resolve_embed(directory: str, pattern: str) -> list[str]:
         return []
     files: set[str] = set()
     for match in matches:
-        parents = list(_above(match))
+        above = list(parents(match))
         if not all(_embeddable_name(part) for part in match.split("/")):
             continue
-        if any(os.path.islink(os.path.join(directory, path)) for path in [*parents, match]):
+        if any(os.path.islink(os.path.join(directory, path)) for path in [*above, match]):
             continue
-        if any(os.path.exists(os.path.join(directory, path, "go.mod")) for path in [*parents, match]):
+        if any(os.path.exists(os.path.join(directory, path, "go.mod")) for path in [*above, match]):
             continue
         path = os.path.join(directory, match)
         if os.path.isdir(path):

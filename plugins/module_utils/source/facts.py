@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..common.files import parents
 from ..common.settings import Settings
 from .beside import read_files
 from .errors import SourceError
@@ -110,8 +111,7 @@ def _check_embed(embed: Embed, root: Path) -> None:
 
 def _link(root: Path, place: str) -> str:
     """Return the symbolic link by which a path of the source leads, or the first one below it, "" where there is none."""
-    parts = place.split("/")
-    way = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+    way = [*reversed(list(parents(place))), place]
     below = (
         posixpath.relpath(os.path.join(directory, name), root)
         for directory, names, files in os.walk(root / place)
