@@ -144,9 +144,10 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
             f'  {port.env}: ":{port.value}"',
         ]
     elif port and port.host in LOOPBACK:
-        lines.append(
-            f"# Look at this: it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Change the source there."
-        )
+        lines += [
+            f"# Look at this: by itself it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Give it an argument or",
+            "# a variable by which it listens to all addresses (go_service_args, go_service_env); where it has none, change the source there.",
+        ]
     return _indented(lines)
 
 
