@@ -99,6 +99,8 @@ _CALLING_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
+# A block for something else than the service's own pages: an option that is on, a part of its settings.
+_OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
@@ -107,6 +109,8 @@ _HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|
 _OTHER_METHOD = re.compile(r"\b(?:POST|PUT|PATCH|DELETE|Post|Put|Patch|Delete|Method(?:Post|Put|Patch|Delete))\b")
 _ASKING = re.compile(r"\bhttp\.Get\(|NewRequest|httptest|\bclient\b|\bGet\(\s*ctx|://|curl")
 _PATH = re.compile(r'"(?:(?P<method>[A-Z]+) )?(?P<path>/[A-Za-z0-9._~/-]*(?:\{\$\})?)"')
+# A path behind a prefix that a variable holds.
+_PATH_BEHIND = re.compile(r'\+\s*"/?([A-Za-z_-]+)"')
 _SERVES = (
     (SURE, re.compile(r"\bListenAndServe\w*\(|\bhttp\.Serve(?:TLS)?\(")),
     (
@@ -131,7 +135,7 @@ _FILE_NAME = re.compile(
 )
 
 _ENV_READ = re.compile(r'\b(?:os\.)?(?:Getenv|LookupEnv)\(\s*"([A-Za-z_][A-Za-z0-9_]*)"\s*\)')
-_ENV_MUST = re.compile(r'\b(?i:\w*(?:must|require)\w*)\(\s*(?:[^"()\n]*,\s*)?"([A-Z][A-Z0-9_]{2,})"')
+_ENV_MUST = re.compile(r'\b(?i:(?!\w*bind)\w*(?:must|require)\w*)\(\s*(?:[^"()\n]*,\s*)?"([A-Z][A-Z0-9_]{2,})"')
 _ENV_TAG = re.compile(
     r'\benv:"([A-Z][A-Z0-9_]+)(?:,[^"]*)?,\s*(?:required|notEmpty)\b|\benv:"([A-Z][A-Z0-9_]+)"[^`\n]*\benv-required:"true"|'
     r'\benvconfig:"([A-Z][A-Z0-9_]+)"[^`\n]*\brequired:"true"|\brequired:"true"[^`\n]*\benvconfig:"([A-Z][A-Z0-9_]+)"'
@@ -150,6 +154,8 @@ _KINGPIN_REQUIRED = re.compile(rf"\.Flag\(\s*{_STRING}[^\n]*\.Required\(\)")
 _COBRA_REQUIRED = re.compile(rf"\bMark(?:Persistent)?FlagRequired\(\s*{_STRING}")
 # A longer line holds data.
 _LONGEST = 1000
+# How far above a line a block that it lies in is looked for.
+_LINES_ABOVE = 30
 # How far behind a look for a variable a program says that it cannot go on without it.
 _LINES_AFTER = 5
 
@@ -177,6 +183,10 @@ def code_of(data: bytes) -> str:
     return _JOINED.sub(lambda match: f'"{posixpath.join(*re.findall(_STRING, match[1]))}"' + "\n" * match[0].count("\n"), text)
 
 
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip("\t"))
+
+
 class _Text:
     """A file's code and where its lines begin."""
 
@@ -197,6 +207,17 @@ class _Text:
         line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
         return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
 
+    def enclosing(self, number: int) -> str:
+        """Return the lines that open the blocks a line lies in, by their indentation; without that of the function, whose name says little."""
+        found, depth = [], _depth(self.lines[number - 1])
+        for line in reversed(self.lines[max(number - 1 - _LINES_ABOVE, 0) : number - 1]):
+            if line.strip() and _depth(line) < depth:
+                depth = _depth(line)
+                if not depth:
+                    break
+                found.append(line.strip())
+        return "\n".join(found)
+
     def clue(self, value: str, position: int, weight: int = POSSIBLE) -> Clue:
         return Clue(value, self.file, self.number(position), weight)
 
@@ -209,7 +230,7 @@ def read_clues(root: Path, file: str) -> Clues:
 def find_clues(file: str, data: bytes) -> Clues:
     """Return what the content of a Go file says."""
     text = _Text(file, code_of(data))
-    handlers = list(_handlers(text))
+    handlers = sorted(_handlers(text), key=lambda clue: clue.line)
     return Clues(
         serves=max((weight for weight, pattern in _SERVES if pattern.search(text.code)), default=0),
         ports=tuple(_ports(text)),
@@ -241,10 +262,11 @@ def _ports(text: _Text) -> Iterator[Clue]:
         if (
             _ELSEWHERE.search(line)
             or (not listens and (_CLIENT.search(line) or port in _STORE_PORTS))
-            or (weight < SURE and (port in _NO_HTTP or _STORE_FILE.search(text.file)))
+            or port in _NO_HTTP
+            or (weight < SURE and _STORE_FILE.search(text.file))
         ):
             weight = 0
-        elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)):
+        elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
             weight = min(weight, FAINT)
         flag, env = _FLAG.search(line), _ENV_NAME.search(line)
         clue = replace(
@@ -280,6 +302,10 @@ def _handlers(text: _Text) -> Iterator[Clue]:
         handled = bool(_HANDLING.search(rest))
         if handled or health_rank(path) < len(HEALTH_NAMES):
             yield text.clue(path, match.start(), LIKELY if handled else FAINT)
+    for match in _PATH_BEHIND.finditer(text.code):
+        line = text.lines[text.number(match.start()) - 1]
+        if match[1].lower() in HEALTH_NAMES and '"/' + match[1] not in match[0] and _HANDLING.search(line) and not _ASKING.search(line):
+            yield text.clue("/" + match[1], match.start(), POSSIBLE)
 
 
 def _opened(text: _Text) -> Iterator[Clue]:

@@ -110,6 +110,7 @@ def test_a_port_by_which_a_service_asks_others_comes_after_its_own() -> None:
     "line",
     [
         '\tport = "22"',
+        '\tsrv.Addr = ":25"',
         "\tSmtpPort := 587",
         "\tconst port = 53",
         "\tport = strconv.FormatUint(uint64(addr.Port), 10)",
@@ -138,9 +139,18 @@ def test_it_is_known_whether_it_reads_port() -> None:
     assert find('\tp := os.Getenv("DB_PORT")').reads_port == ()
 
 
+def test_the_block_that_a_port_lies_in_tells_what_it_is_for() -> None:
+    settings = ["\tconfig := Config{", "\t\tGRPC: GRPCConfig{", '\t\t\tAddr: "0.0.0.0:8081",', "\t\t},"]
+    settings += ["\t\tHTTP: HTTPConfig{", "\t\t\tEnabled: true,", '\t\t\tAddr: "0.0.0.0:8080",', "\t\t},", "\t}"]
+    assert ports(*settings) == ["8080", "8081"]
+    profiled = ["\tif config.EnablePprof {", "\t\tgo func() {", '\t\t\thttp.ListenAndServe("127.0.0.1:6060", nil)', "\t\t}()", "\t}"]
+    assert ports(*profiled, "\tport := 3000") == ["3000", "6060"]
+
+
 @pytest.mark.parametrize(
     ("line", "path"),
     [
+        ('\tr.HandleFunc("GET "+config.Webroot+"livez", live)', "/livez"),
         ('\thttp.HandleFunc("/healthz", health)', "/healthz"),
         ('\tmux.Handle("GET /health", h)', "/health"),
         ('\tr.GET("/ping", func(c *gin.Context) {})', "/ping"),
@@ -158,6 +168,8 @@ def test_a_path_that_asks_for_health_is_found(line: str, path: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        '\tresp, err := http.Get(base + "health")',
+        '\tlog.Println("it is" + "up")',
         '\tresp, err := http.Get("http://other/health")',
         '\treq := httptest.NewRequest("GET", "/health", nil)',
         '\tr.POST("/status", set)',
@@ -222,6 +234,7 @@ def test_a_variable_that_it_does_not_start_without_is_found(lines: list[str]) ->
         ['\tlevel := os.Getenv("LOG_LEVEL")', '\tif level == "" {', '\t\tlevel = "info"', "\t}"],
         ['\tlevel := os.Getenv("LOG_LEVEL")', "\tif err := run(level); err != nil {", "\t\tlog.Fatal(err)", "\t}"],
         ['\tLevel string `env:"LOG_LEVEL"`'],
+        ['\tutil.MustBindEnv("log.level", "LOG_LEVEL")'],
         ['\tif os.Getenv("LOG_LEVEL") == "" {', '\t\tlevel = "info"', "\t}", "}", "", "func other() {", '\tlog.Fatal("x")'],
     ],
 )
