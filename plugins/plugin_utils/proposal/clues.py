@@ -75,8 +75,10 @@ _LISTENING = re.compile(
 _ANY_ADDRESS = re.compile(_ADDRESS)
 # Where it listens, as a URL: of others services are told by URLs too.
 _LISTENING_URL = re.compile(rf'"https?://({_HOST}):(\d{{2,5}})/?"')
-_PORT_NUMBER = re.compile(r'(?i)(?<![a-z])(?:\w*port)\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{2,5})\b(?![.\w])"?')
-_PORT_TAG = re.compile(r'(?i)port.*(?:envdefault|default):"(\d{2,5})"')
+# A word that ends in "port", but for those that mean something else: import, report, export, support, transport.
+_PORT = r"(?:(?<![Ii]m)(?<![Rr]e)(?<![Ee]x)(?<![Ss]up)(?<![Tt]rans)port|Port|PORT)"
+_PORT_NUMBER = re.compile(rf'(?<![A-Za-z])\w*{_PORT}\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{{2,5}})\b(?![.\w])"?')
+_PORT_TAG = re.compile(rf'{_PORT}.*(?i:envdefault|default):"(\d{{2,5}})"')
 _PORT_FUNCTION = re.compile(r'\bfunc\b[^\n{]*[pP]ort\w*\([^\n]*\{\n(?:[^\n}][^\n]*\n|\n){0,20}?\s*return "?:?(\d{2,5})"?\n')
 _ABOUT_LISTENING = re.compile(r"(?i)listen|addr|port|bind|http|serve|web")
 # Of other programs, or of the service's other ears.
