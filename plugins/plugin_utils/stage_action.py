@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
+from .results import why
 from .variables import given, secret_texts, secret_variables
 
 _LAST_LINES = 20
@@ -22,7 +23,7 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
     if result.get("failure"):
         return Failure.from_dict(result["failure"])
     printed = str(result.get("module_stderr") or result.get("module_stdout") or "").splitlines()
-    return Failure(stage, str(result.get("msg") or "a module failed without a word"), _REMEDY, still_runs, printed[-_LAST_LINES:])
+    return Failure(stage, why(result) or "a module failed without a word", _REMEDY, still_runs, printed[-_LAST_LINES:])
 
 
 class StageAction(ActionBase):
