@@ -28,6 +28,12 @@ _REMEDIES = (
     ),
     (
         _ANY,
+        r"unable to open database file|readonly database",
+        "SQLite cannot make or write its file: the service's own file system is read-only. Mount a volume for it (go_service_volumes) at a directory that go_service_directories makes, "
+        "whose owner a new volume with a name takes over, and tell the service that path where it looks for another one (go_service_args, go_service_env).",
+    ),
+    (
+        _ANY,
         r"failed to create new os thread|newosproc|(?:can't|cannot) fork|(?:fork|clone|thread)[^\n]*resource temporarily unavailable",
         PIDS,
     ),

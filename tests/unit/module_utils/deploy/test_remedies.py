@@ -43,6 +43,8 @@ REMEDIES = {
     "log: stat data/cats: no such file or directory": "go_service_files",
     "log: open templates/page.html: no such file or directory": "go_service_files",
     "log: mkdir files: read-only file system": "go_service_directories",
+    'log: level=ERROR msg="failed" error="failed to migrate: unable to open database file (14)"': "SQLite cannot make or write its file",
+    "log: attempt to write a readonly database (8)": "SQLite cannot make or write its file",
     "log: open /data/x: no such file or directory": "go_service_files (dest",
     "log: stat config file /etc/api/config.yaml: no such file or directory": "go_service_volumes (its configuration with :ro)",
     "log: failed to open file: '/etc/api/config.yaml': no such file or directory": "Mount what the host has",
