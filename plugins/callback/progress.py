@@ -47,6 +47,7 @@ STEPS: dict[str, dict[str, str | None]] = {
     "docker_engine": {"": "See that a Docker Engine serves"},
     "base_images": {"": "See that the base images are there"},
     "go_service": {
+        "machine": "Look at the machine and its services",
         "stages/begin": "Check the variables",
         "sources/": "Bring the source to the host",
         "stages/prepare": "Look at the service and its source",

@@ -33,6 +33,9 @@ TAG_LENGTH = 12
 
 KIND_IMAGE, KIND_BUILDER, KIND_SERVICE, KIND_CANDIDATE = "image", "builder", "service", "candidate"
 
+# How the ids of the caches begin that BuildKit keeps for builds.
+CACHES = "go-service"
+
 
 def containers_command(name: str) -> str:
     """Return the command that shows a person all containers of a service."""
