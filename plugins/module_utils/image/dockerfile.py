@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.names import CACHES, LABEL_DIGEST, OCI, TAG_LENGTH
+from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH, caches_directory, caches_name
 from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
@@ -60,11 +60,9 @@ def caches(project: Mapping[str, Any], settings: Settings) -> dict[str, str]:
     need credentials, which the layers of one service alone hold. A service whose tests run in the build has caches of its own: they are code of that
     service, and could write anything there.
     """
-    shared = f"{CACHES}-{settings.name}" if settings.run_tests else CACHES
-    found = {"/var/cache/go-build": f"{shared}-build"}
-    if not way(settings, project):
-        found["/var/cache/go-modules"] = f"{shared}-modules"
-    return found
+    own = settings.name if settings.run_tests else ""
+    kinds = ["build"] if way(settings, project) else ["build", "modules"]
+    return {f"{caches_directory(own)}{kind}": f"{caches_name(own)}-{kind}" for kind in kinds}
 
 
 def std_layers(packages: list[str]) -> list[list[str]]:
