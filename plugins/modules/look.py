@@ -126,6 +126,7 @@ seen:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -152,7 +153,7 @@ SERVICE = {
 }
 
 
-def compared(engine: Engine, asked: dict) -> dict | None:
+def compared(engine: Engine, asked: dict[str, Any]) -> dict[str, Any] | None:
     """Return the plan of a service and what a diff shows of it, None where it cannot be compared; asked: options of module prepare."""
     try:
         params = {**asked, "settings": reveal(Settings.from_json(asked["settings"]), asked["secrets"])}

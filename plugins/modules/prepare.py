@@ -124,6 +124,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -157,7 +158,7 @@ from ..module_utils.source.finding import find_source
 class Preparation(Comparison):
     """A comparison, and what brings the staged context in line with it."""
 
-    def __init__(self, params: dict) -> None:
+    def __init__(self, params: dict[str, Any]) -> None:
         """params: of the module; its settings with their secret values."""
         if not params["source_root"] or not params["dockerfile"]:
             super().__init__(params)
@@ -176,14 +177,14 @@ class Preparation(Comparison):
             (self.directory / ownership.ACCESS).unlink()
         refuse_foreign_images(engine, self.name, self.past)
 
-    def note(self, engine: Engine, plan: dict) -> None:
+    def note(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Note in the history that this role builds an image."""
         tag = plan["image"].rpartition(":")[2]
         if self.past.images is not None and tag not in self.past.images:
             self.past.images[tag] = {"id": "", "proven": False}
         self.past.save(engine)
 
-    def note_return(self, engine: Engine, plan: dict) -> None:
+    def note_return(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Note in the history which image this run goes back to, before the tag that names it moves."""
         tag = plan["image"].rpartition(":")[2]
         if self.past.returning != tag:
@@ -210,7 +211,7 @@ class Preparation(Comparison):
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return before != (self.manifest, [])
 
-    def write_labels(self, engine: Engine, plan: dict) -> None:
+    def write_labels(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
         runtime = engine.image(self.params["base_images"][1]) or {}
         base_digest = digest_of(runtime.get("RepoDigests"), runtime.get("Id", ""))
@@ -219,7 +220,7 @@ class Preparation(Comparison):
         write_text(self.context / DOCKERFILE, f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}", 0o600)
 
 
-def base_image_missing(plan: dict, still_runs: str) -> Failure:
+def base_image_missing(plan: dict[str, Any], still_runs: str) -> Failure:
     """Return the error of a run whose image cannot be built, because what it is built on is not there."""
     return Failure(
         stages.BASE,
@@ -259,7 +260,7 @@ def main() -> None:
         module.exit_json(**run(module, params, progress))
 
 
-def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
+def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Return the module's result; params: its options, the settings with their secret values."""
     settings = params["settings"]
     if params["mode"] == "analyze":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..common import stages
 from ..common.failure import UNTOUCHED, Failure
@@ -36,11 +37,11 @@ def commands(settings: Settings) -> dict[str, str]:
     return {"ask": settings.try_command("-fsS"), "try_it": settings.try_command()}
 
 
-def go_version(image: dict) -> str:
+def go_version(image: dict[str, Any]) -> str:
     """Return the Go version that a builder image names in its environment, "" where it names none."""
     for variable in (image.get("Config") or {}).get("Env") or []:
         if variable.startswith("GOLANG_VERSION="):
-            return variable.partition("=")[2]
+            return str(variable).partition("=")[2]
     return ""
 
 
@@ -55,7 +56,7 @@ def read_text(path: Path) -> str:
 class Comparison:
     """One comparison of what should be with what is on the host."""
 
-    def __init__(self, params: dict, entries: Sequence[Entry] | None = None, left_out: Sequence[str] = ()) -> None:
+    def __init__(self, params: dict[str, Any], entries: Sequence[Entry] | None = None, left_out: Sequence[str] = ()) -> None:
         """params: of module prepare, the settings with their secret values. entries: the source, where it is on the host, and left_out what of it is not
         taken.
         """
@@ -78,9 +79,9 @@ class Comparison:
     def _generated_differences(self) -> list[str]:
         return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
-    def compare(self, engine: Engine | None = None) -> dict:
+    def compare(self, engine: Engine | None = None) -> dict[str, Any]:
         """Return the plan; engine: where one answers already."""
-        plan: dict = {
+        plan: dict[str, Any] = {
             "directory": str(self.directory),
             "context": str(self.context),
             "digest": "",
@@ -153,7 +154,7 @@ class Comparison:
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
 
-    def _hints(self, engine: Engine, plan: dict) -> list[str]:
+    def _hints(self, engine: Engine, plan: dict[str, Any]) -> list[str]:
         """Return what a person is told of the Engine before something is deployed on it."""
         hints = [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]
         if plan["elsewhere"] and self.settings.publish:
@@ -168,7 +169,7 @@ class Comparison:
         self.past = history.read(engine, self.name, self.directory)
         adopt(engine, self.name, self.past)
 
-    def _compare_context(self, plan: dict) -> None:
+    def _compare_context(self, plan: dict[str, Any]) -> None:
         """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
         if self.params["unfetched"]:
             plan["stage"].append(self.params["unfetched"])
@@ -180,7 +181,7 @@ class Comparison:
             plan["staged"] = [entry.identity for entry in staged]
         plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
 
-    def _compare_image(self, engine: Engine, plan: dict) -> None:
+    def _compare_image(self, engine: Engine, plan: dict[str, Any]) -> None:
         if self.params["unfetched"]:
             plan["build"].append("whether it has to be built is not known before the source is fetched")
             return
@@ -247,7 +248,7 @@ class Comparison:
                 self._take(choice)
                 return
 
-    def _take(self, choice: dict) -> None:
+    def _take(self, choice: dict[str, Any]) -> None:
         """Go on with another Dockerfile, and what belongs to it."""
         self.params = {**self.params, **choice}
         self.generated[DOCKERFILE] = with_values(choice["dockerfile"], self.settings)
@@ -257,7 +258,7 @@ class Comparison:
         wanted, returning = self.settings.image_tag, self.past.returning
         return returning if wanted == PREVIOUS and returning and engine.image(f"{self.name}:{returning}") else wanted
 
-    def _compare_container(self, engine: Engine, plan: dict) -> None:
+    def _compare_container(self, engine: Engine, plan: dict[str, Any]) -> None:
         settings = self.settings
         found = refuse_foreign(engine, self.name)
         plan["leftovers"] = leftovers(engine, self.name)
@@ -303,7 +304,7 @@ class Comparison:
         if not latest or latest["Id"] != plan["image_id"]:
             plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
 
-    def diff(self, plan: dict) -> list[dict]:
+    def diff(self, plan: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what a run with --diff shows for this plan."""
         shown = []
         # Secret values are no part of what is shown, so that a change of one alone is told by the reasons below.
