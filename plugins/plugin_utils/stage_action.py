@@ -12,6 +12,7 @@ from ansible.plugins.loader import lookup_loader
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
+from .results import why
 from .source_place import COLLECTION
 from .variables import given, secret_texts, secret_variables
 
@@ -25,7 +26,7 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
     if result.get("failure"):
         return Failure.from_dict(result["failure"])
     printed = str(result.get("module_stderr") or result.get("module_stdout") or "").splitlines()
-    return Failure(stage, str(result.get("msg") or "a module failed without a word"), _REMEDY, still_runs, printed[-_LAST_LINES:])
+    return Failure(stage, why(result) or "a module failed without a word", _REMEDY, still_runs, printed[-_LAST_LINES:])
 
 
 class StageAction(ActionBase):

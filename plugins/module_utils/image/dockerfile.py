@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH, caches_directory, caches_name
+from ..common.places import CA_BUNDLE
 from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
-from .module_access import ARCHIVE, BUNDLE, FETCH, instructions, trust, way
+from .module_access import ARCHIVE, FETCH, instructions, trust, way
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
@@ -138,7 +139,7 @@ def _apk_add(settings: Settings) -> str:
     if not settings.ca_certificates or settings.ca_in_image:
         return add
     trusted = "/tmp/go-service-ca.pem"
-    return f"cp {BUNDLE} {trusted} && {trust(settings.ca_certificates, trusted)} \\\n && SSL_CERT_FILE={trusted} {add} && rm {trusted}"
+    return f"cp {CA_BUNDLE} {trusted} && {trust(settings.ca_certificates, trusted)} \\\n && SSL_CERT_FILE={trusted} {add} && rm {trusted}"
 
 
 def _with_mode(asked: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from ...module_utils.common.failure import OWN_STORE, UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
 from ...module_utils.image.module_access import SECRET_ID
 from ..build_log import explain
+from ..results import why
 
 MODULE = "community.docker.docker_image_build"
 
@@ -39,7 +40,7 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
         if result.get("image"):
             return None
         return Failure(BUILD, "the builder made no image in the Engine", OWN_STORE, UNTOUCHED)
-    printed, message = log(result), str(result.get("msg") or "")
+    printed, message = log(result), why(result)
     failed = re.search(r"^#(\d+) ERROR: (.*)$", printed, re.M)
     if not failed:
         return explain(message, "", printed.splitlines(), project)

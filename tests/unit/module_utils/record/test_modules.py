@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,52 @@ def test_an_engine_that_refuses_costs_licenses_alone(fails: str) -> None:
     engine = Engine(PRINTED, fails)
     assert modules.of_builder_stage(engine, "m", STAGE, (ONE, TWO)) == {}
     assert fails == "create" or engine.calls[-1] == "remove"
+
+
+STAGED = "FROM x AS build\nWORKDIR /src\nCOPY go.mod go.su[m] ./\nRUN {}\n\nCOPY . /src/\nRUN go build .\n\nFROM y\nUSER app\n"
+
+
+def test_what_buildkit_keeps_is_asked_by_one_more_step_above_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is run here, on a module cache that looks like Go's; nothing below the source is part of it."""
+    cache = tmp_path / "mod"
+    (cache / "cache/download/a.example/!one/@v").mkdir(parents=True)
+    (cache / "cache/download/a.example/!one/@v/v1.0.0.mod").write_text("module a.example/One\nrequire b.example/two v0.2.0\n")
+    (cache / "a.example/!one@v1.0.0").mkdir(parents=True)
+    (cache / "a.example/!one@v1.0.0/LICENSE").write_text(MIT)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/go").write_text(f"#!/bin/sh\necho {cache}\n")
+    (tmp_path / "bin/go").chmod(0o755)
+    asked = []
+
+    def buildkit(context: Path, dockerfile: str, path: str, network: str, seconds: float) -> bytes:
+        asked.append((context, dockerfile, network))
+        step = re.search(r"^RUN (echo .*?)\n\nFROM scratch\nCOPY --from=build /(\S+) /\n\Z", dockerfile, re.M | re.S)
+        assert step and step[2] == path and 0 < seconds < 120
+        command = step[1].replace(f">/{path}", f">{tmp_path}/out").replace("/tmp/look", f"{tmp_path}/look")
+        subprocess.run(["sh", "-c", command], check=True, env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+        return (tmp_path / "out").read_bytes()
+
+    monkeypatch.setattr(modules, "file_of_stage", buildkit)
+    (tmp_path / "Dockerfile").write_text(STAGED.format("go mod download"))
+    found = modules.of_build_cache(tmp_path, "host", (ONE, TWO))
+    assert found == {ONE: ModuleFacts("MIT", "", ("b.example/two",)), TWO: ModuleFacts("", "", ())}
+    ((context, dockerfile, network),) = asked
+    assert (context, network) == (tmp_path, "host")
+    assert dockerfile.startswith(STAGED.format("go mod download").partition("\nCOPY . /src/")[0])
+    assert "go build" not in dockerfile and "FROM y" not in dockerfile
+
+
+@pytest.mark.parametrize("dockerfile", ["", STAGED.format("true"), STAGED.format("go mod download").replace("COPY .", "ADD .")])
+def test_buildkit_is_not_asked_where_no_module_was_downloaded_or_nothing_is_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dockerfile: str
+) -> None:
+    monkeypatch.setattr(modules, "file_of_stage", lambda *_arguments: pytest.fail("BuildKit is asked"))
+    if dockerfile:
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+    assert modules.of_build_cache(tmp_path, "default", (ONE,)) == {}
+
+
+def test_where_buildkit_answers_nothing_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "file_of_stage", lambda *_arguments: b"")
+    (tmp_path / "Dockerfile").write_text(STAGED.format("go mod download"))
+    assert modules.of_build_cache(tmp_path, "default", (ONE,)) == {}
