@@ -46,7 +46,9 @@ class ActionModule(StageAction):
         """Return what was seen."""
         wanted = args["wanted"]
         services = self._templar.template(self._task_vars["__go_service_list"])
-        described = list(self._descriptions(services or [{}], _choices(wanted), args["ignored"])) if isinstance(services, list) else []
+        if not isinstance(services, list) or self._templar.template(self._task_vars["__go_service_entry_point"]) != "main":
+            services = None
+        described = [] if services is None else list(self._descriptions(services or [{}], _choices(wanted), args["ignored"]))
         asked = [known[1].asked for known in described if known]
         looked = self._execute_module(module_name=MODULE, module_args={"services": asked}, task_vars=self._task_vars)
         if looked.get("failed") or not looked["ready"]:
