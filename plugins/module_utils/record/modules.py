@@ -36,9 +36,10 @@ _SUM = re.compile(r"(\S+) (v[^\s/]+) (h1:\S+)")
 _SECONDS = 20.0
 # Where BuildKit has lost what it built, it would download all modules anew.
 _BUILDKIT_SECONDS = 60.0
-# In a staged Dockerfile: what is above the source, and how it shows that modules are there.
+# In a staged Dockerfile: what is above the source, how it shows that modules are in a layer there, and the caches that are mounted where they are not.
 _SOURCE = "\nCOPY . /src/\n"
 _DOWNLOAD = "go mod download"
+_CACHE = re.compile(r"--mount=type=cache,\S+/modules\b")
 _LISTING = "go-service-modules"
 # Arguments: a mark, the module cache, modules as the cache has them. Prints of each its go.mod and, after the mark, its license files.
 _SCRIPT = """mark=$1; cache=$2; shift 2
@@ -189,14 +190,15 @@ def of_build_cache(context: Path, network: str, modules: Iterable[str]) -> dict[
 
     context: what an image was just built from, with its Dockerfile. network: the build's. modules: keys.
     """
-    above, source, _below = _text(context, "Dockerfile").partition(_SOURCE)
-    if not source or _DOWNLOAD not in above:
+    above, source, below = _text(context, "Dockerfile").partition(_SOURCE)
+    cache = _CACHE.search(below)
+    if not source or not (cache or _DOWNLOAD in above):
         return {}
     cached = {_escaped(module): module for module in modules}
     mark = secrets.token_hex(16)
     script = base64.b64encode(_SCRIPT.encode()).decode()
     asked = " \\\n    ".join(map(shlex.quote, cached))
-    look = f'RUN echo {script} | base64 -d >/tmp/look && sh /tmp/look {mark} "$(go env GOMODCACHE)" \\\n    {asked} >/{_LISTING}'
+    look = f'RUN {cache[0] if cache else ""} echo {script} | base64 -d >/tmp/look && sh /tmp/look {mark} "$(go env GOMODCACHE)" \\\n    {asked} >/{_LISTING}'
     dockerfile = f"{above}\n{look}\n\nFROM scratch\nCOPY --from=build /{_LISTING} /\n"
     listing = file_of_stage(context, dockerfile, _LISTING, network, _BUILDKIT_SECONDS)
     return parse_listing(listing.decode(errors="replace").splitlines(), mark, cached)

@@ -46,4 +46,5 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
         return explain(message, "", printed.splitlines(), project)
     title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", printed, re.M)
     lines = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", printed, re.M)
-    return explain(message, title[1] if title else "", lines or [failed[2]], project)
+    instruction = re.sub(r"--mount=\S+ (?:\\\s*)?", "", title[1]) if title else ""
+    return explain(message, instruction, lines or [failed[2]], project)

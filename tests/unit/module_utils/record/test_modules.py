@@ -159,7 +159,20 @@ def test_an_engine_that_refuses_costs_licenses_alone(fails: str) -> None:
 STAGED = "FROM x AS build\nWORKDIR /src\nCOPY go.mod go.su[m] ./\nRUN {}\n\nCOPY . /src/\nRUN go build .\n\nFROM y\nUSER app\n"
 
 
-def test_what_buildkit_keeps_is_asked_by_one_more_step_above_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+MOUNT = "--mount=type=cache,id=m,target=/var/cache/m/modules"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "mounted"),
+    [
+        (STAGED.format("go mod download"), ""),
+        (STAGED.format("true").replace("RUN go build", f"RUN --mount=type=cache,id=b,target=/var/cache/m/build {MOUNT} go build"), MOUNT),
+    ],
+    ids=["in a layer", "in a cache"],
+)
+def test_what_buildkit_keeps_is_asked_by_one_more_step_above_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dockerfile: str, mounted: str
+) -> None:
     """The step is run here, on a module cache that looks like Go's; nothing below the source is part of it."""
     cache = tmp_path / "mod"
     (cache / "cache/download/a.example/!one/@v").mkdir(parents=True)
@@ -171,22 +184,22 @@ def test_what_buildkit_keeps_is_asked_by_one_more_step_above_the_source(tmp_path
     (tmp_path / "bin/go").chmod(0o755)
     asked = []
 
-    def buildkit(context: Path, dockerfile: str, path: str, network: str, seconds: float) -> bytes:
-        asked.append((context, dockerfile, network))
-        step = re.search(r"^RUN (echo .*?)\n\nFROM scratch\nCOPY --from=build /(\S+) /\n\Z", dockerfile, re.M | re.S)
-        assert step and step[2] == path and 0 < seconds < 120
-        command = step[1].replace(f">/{path}", f">{tmp_path}/out").replace("/tmp/look", f"{tmp_path}/look")
+    def buildkit(context: Path, asked_for: str, path: str, network: str, seconds: float) -> bytes:
+        asked.append((context, asked_for, network))
+        step = re.search(r"^RUN (\S*) (echo .*?)\n\nFROM scratch\nCOPY --from=build /(\S+) /\n\Z", asked_for, re.M | re.S)
+        assert step and (step[1], step[3]) == (mounted, path) and 0 < seconds < 120
+        command = step[2].replace(f">/{path}", f">{tmp_path}/out").replace("/tmp/look", f"{tmp_path}/look")
         subprocess.run(["sh", "-c", command], check=True, env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
         return (tmp_path / "out").read_bytes()
 
     monkeypatch.setattr(modules, "file_of_stage", buildkit)
-    (tmp_path / "Dockerfile").write_text(STAGED.format("go mod download"))
+    (tmp_path / "Dockerfile").write_text(dockerfile)
     found = modules.of_build_cache(tmp_path, "host", (ONE, TWO))
     assert found == {ONE: ModuleFacts("MIT", "", ("b.example/two",)), TWO: ModuleFacts("", "", ())}
-    ((context, dockerfile, network),) = asked
+    ((context, built, network),) = asked
     assert (context, network) == (tmp_path, "host")
-    assert dockerfile.startswith(STAGED.format("go mod download").partition("\nCOPY . /src/")[0])
-    assert "go build" not in dockerfile and "FROM y" not in dockerfile
+    assert built.startswith(dockerfile.partition("\nCOPY . /src/")[0])
+    assert "go build" not in built and "FROM y" not in built
 
 
 @pytest.mark.parametrize("dockerfile", ["", STAGED.format("true"), STAGED.format("go mod download").replace("COPY .", "ADD .")])
