@@ -69,6 +69,7 @@ class ActionModule(StageAction):
             "base_images": bases,
             "keep_lock": bool(self._task.args.get("keep_lock")),
         }
+        common["received"] = bool(self._task.args.get("received"))
         common["deploy_follows"] = bool(self._task.args.get("deploy_follows"))
         project: dict[str, Any] = {}
         root = None

@@ -49,6 +49,8 @@ STEPS: dict[str, dict[str, str | None]] = {
     "go_service": {
         "stages/begin": "Check the variables",
         "sources/": "Bring the source to the host",
+        "stages/see": "See what runs",
+        "stages/receive": "Receive the image",
         "stages/prepare": "Look at the service and its source",
         "stages/build": "Build the image",
         "stages/deploy": "Prove the image and put it in the service's place",

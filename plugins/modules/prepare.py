@@ -77,6 +77,10 @@ options:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
+  received:
+    description: The image came from another host. It takes the place of the one before it as one that was built here does, and is not returned to.
+    type: bool
+    default: false
   keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -356,7 +360,7 @@ class Preparation:
                 if plan["digest"] and fixed in (image.get("RepoTags") or []):
                     plan["image"] = fixed
                 noted = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
-                self.settings = as_proven(self.settings, image, noted)
+                self.settings = self.settings if self.params["received"] else as_proven(self.settings, image, noted)
                 plan.update(commands(self.settings))
         elif self.params["dockerfile"]:
             plan["build"].append(f"there is no image {plan['image']} yet")
@@ -524,6 +528,7 @@ def main() -> None:
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
             "deploy_follows": {"type": "bool", "default": False},
+            "received": {"type": "bool", "default": False},
             "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
