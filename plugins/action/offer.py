@@ -39,7 +39,8 @@ class ActionModule(StageAction):
             return found
         image = offer["id"]
         if settings.registry:
-            pushed = depot.once("push", settings.name, lambda _path: self.module(MODULE, {**common, "mode": "push", "image": image}))
+            asked = {**common, "mode": "push", "image": image, "tag": offer["tag"]}
+            pushed = depot.once("push", settings.name, lambda _path: self.module(MODULE, asked))
             return {**found, "digest": pushed["digest"]}
         return {**found, "contents": depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))}
 

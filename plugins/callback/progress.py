@@ -56,6 +56,7 @@ STEPS: dict[str, dict[str, str | None]] = {
         "stages/deploy": "Prove the image and put it in the service's place",
         "stages/report": "Write the report",
         "remove": "Remove the service",
+        "publish": "Publish the image",
         "": None,
     },
 }

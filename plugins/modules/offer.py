@@ -38,6 +38,10 @@ options:
     description: Id of the image, of V(pack) and V(push).
     type: str
     default: ""
+  tag:
+    description: The tag that V(push) gives it in the registry.
+    type: str
+    default: ""
   archive:
     description: Path of the archive that V(pack) writes.
     type: path
@@ -134,7 +138,7 @@ def run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
         return {"changed": False}
     if params["mode"] == "pack":
         return {"changed": False, "contents": pack(engine, params["image"], Path(params["archive"]))}
-    return {"changed": False, "digest": push(engine, settings, params["image"])}
+    return {"changed": False, "digest": push(engine, settings, params["image"], params["tag"])}
 
 
 def main() -> None:
@@ -145,6 +149,7 @@ def main() -> None:
             "secrets": {"type": "str", "default": "", "no_log": True},
             "mode": {"type": "str", "choices": ["look", "pack", "push"], "required": True},
             "image": {"type": "str", "default": ""},
+            "tag": {"type": "str", "default": ""},
             "archive": {"type": "path", "default": ""},
             "remote_tmp": {"type": "str", "default": ""},
             "remote_user": {"type": "str", "default": ""},

@@ -52,8 +52,8 @@ def unfit(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
 def state_of(host: Mapping[str, Any], service: Mapping[str, Any]) -> str:
     """Return the last column of a service's row. host: `failed` (what it failed with, "" for nothing), `done` (whether it was its turn)."""
     if host["failed"]:
-        return f"FAILED, {service['state']}: {host['failed']}"
-    return str(service["state"] if host["done"] else f"not reached, {service['state']}")
+        return f"FAILED: {host['failed']}; what runs: {service['state']}"
+    return str(service["state"] if host["done"] else f"not reached; what runs: {service['state']}")
 
 
 def table(hosts: Sequence[Mapping[str, Any]]) -> str:

@@ -32,14 +32,14 @@ _REMEDIES = (
 _OTHERWISE = "See that the host reaches the registry (go_service_registry), that it has space, and what its log says; then run again."
 
 
-class RegistryFailed(Problem):
-    """A registry, or the Engine at its behest, refuses."""
+class RegistryRefuses(Problem):
+    """A registry refuses, or is out of reach, as the Engine or the registry itself says."""
 
     stage = TRANSFER
 
-    def __init__(self, error: EngineError) -> None:
-        said = str(error).lower()
-        super().__init__(str(error), next((remedy for words, remedy in _REMEDIES if any(word in said for word in words)), _OTHERWISE))
+    def __init__(self, message: str) -> None:
+        said = message.lower()
+        super().__init__(message, next((remedy for words, remedy in _REMEDIES if any(word in said for word in words)), _OTHERWISE))
 
 
 class OtherImage(Problem):
@@ -54,12 +54,12 @@ def repository(settings: Settings) -> str:
     return f"{settings.registry}/{settings.name}"
 
 
-def push(engine: Engine, settings: Settings, image: str, tags: tuple[str, ...] = ()) -> str:
-    """Push an image under tags, by default under the first digits of its id, and return its digest there. No name of the registry's stays on the host."""
+def push(engine: Engine, settings: Settings, image: str, *tags: str) -> str:
+    """Push an image under tags and return its digest there. No name of the registry's stays on the host."""
     trust(engine, settings.registry, settings.registry_ca)
     there, digest = repository(settings), ""
     try:
-        for tag in tags or (image.rpartition(":")[2][:12],):
+        for tag in tags:
             engine.tag(image, there, tag)
             try:
                 digest = engine.push_image(there, tag, settings.registry_credentials)
@@ -67,7 +67,7 @@ def push(engine: Engine, settings: Settings, image: str, tags: tuple[str, ...] =
                 with contextlib.suppress(EngineError):
                     engine.remove_image(f"{there}:{tag}")
     except EngineError as error:
-        raise RegistryFailed(error) from error
+        raise RegistryRefuses(str(error)) from error
     return digest
 
 
@@ -85,6 +85,6 @@ def pull(engine: Engine, settings: Settings, digest: str, expected: str, tag: st
             engine.tag(came, settings.name, tag)
         engine.remove_image(there)
     except EngineError as error:
-        raise RegistryFailed(error) from error
+        raise RegistryRefuses(str(error)) from error
     if came != expected:
         raise OtherImage(f"the registry has the image {came[7:19]} under {digest}, and the build host has proven {expected[7:19]}")
