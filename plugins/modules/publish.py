@@ -85,7 +85,9 @@ def with_subject(statement: dict[str, Any], there: str, digest: str) -> dict[str
 def publish(engine: Engine, settings: Settings, *, check: bool) -> dict[str, Any]:
     """Publish an image, and return the module's result."""
     if not settings.registry:
-        raise Failure(stages.INPUT, "there is no registry to publish to", "Set go_service_registry, like registry.example.com:5000/team.", UNTOUCHED)
+        raise Failure(
+            stages.INPUT, "there is no registry to publish to", "Set go_service_registry, like registry.example.com:5000/team.", UNTOUCHED
+        )
     image = proven_image(engine, settings.name, service_directory(settings), settings.image_tag or LATEST)
     there = repository(settings)
     tags = tuple(dict.fromkeys(filter(None, (image["tag"], image["version"]))))

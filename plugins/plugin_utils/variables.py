@@ -529,7 +529,11 @@ _ACCOUNT = _mapping_with(dict.fromkeys(("username", "password"), lambda value: _
 
 
 def _account(value: Any) -> dict[str, str]:
-    return dict(_ACCOUNT(value)) if value else {}
+    """Take an account. What is wrong with it is told without it."""
+    try:
+        return dict(_ACCOUNT(value)) if value else {}
+    except Rejected as problem:
+        raise Rejected(f"(not shown) {problem}") from None
 
 
 def _source_version(value: Any) -> str:
@@ -628,7 +632,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
         empty=True,
     ),
     "report_dir": lambda value: _text(value, empty=False),
-    "registry": _matching(_REGISTRY, 'write its host, with port and path where it has them, like "registry.example.com:5000/team"', empty=True),
+    "registry": _matching(
+        _REGISTRY, 'write its host, with port and path where it has them, like "registry.example.com:5000/team"', empty=True
+    ),
     "registry_credentials": _account,
     "registry_ca": _certificates,
 }

@@ -208,7 +208,9 @@ class Engine:
         def call() -> str:
             with archive.open("rb") as data:
                 headers = {"Content-Type": "application/x-tar"}
-                return str(self._send("POST", "/images/load", params={"quiet": 1}, data=data, headers=headers, timeout=TRANSFER_TIMEOUT).text)
+                return str(
+                    self._send("POST", "/images/load", params={"quiet": 1}, data=data, headers=headers, timeout=TRANSFER_TIMEOUT).text
+                )
 
         what = "loading an image"
         return _last_words(what, self._ask(what, call))

@@ -13,7 +13,7 @@ from .trust import trust
 # What the Engine and registries say -> what to do about it.
 _REMEDIES = (
     (
-        ("unauthorized", "authentication required", "no basic auth", "denied", "403 forbidden"),
+        ("unauthorized", "authentication required", "no basic auth", "denied", "answers 401", "answers 403"),
         "Give go_service_registry_credentials ({username, password}) of an account that may push or pull there, or run docker login on the host.",
     ),
     (
