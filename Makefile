@@ -33,6 +33,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS ?= $(VENV)/mutants
+MANIFESTS := $(VENV)/manifests/bin/kubernetes-validate
 GALAXY := $(VENV)/galaxy-importer/.ready
 SITE := $(VENV)/site/bin/sphinx-build
 EDITS ?= 200
@@ -83,6 +84,11 @@ $(CHECKOV): requirements-checkov.txt | $(READY)
 $(MUTANTS)/bin/cosmic-ray: requirements-mutants.txt | $(READY)
 	"$(BIN)"/python -m venv --clear $(MUTANTS)
 	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-mutants.txt
+	@touch $@
+
+$(MANIFESTS): requirements-manifests.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/manifests
+	$(VENV)/manifests/bin/pip install --quiet --disable-pip-version-check --requirement requirements-manifests.txt
 	@touch $@
 
 $(GALAXY): requirements-galaxy.txt | $(READY)
@@ -140,9 +146,9 @@ engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
 
-fleet: $(READY)
+fleet: $(READY) $(MANIFESTS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py $(ARGS)
+	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py tests/test_manifests.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

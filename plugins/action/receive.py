@@ -39,9 +39,9 @@ class ActionModule(StageAction):
         if not fetched:
             return self._look(settings, offer)
         if fetched["loaded"]:
-            return self._taken(settings, "there already", 0)
+            return self._taken(settings, "an earlier run", 0) or {}
         if fetched.get("digest"):
-            return self._taken(settings, settings.registry, 0, digest=fetched["digest"])
+            return self._taken(settings, settings.registry, 0, digest=fetched["digest"]) or {}
         contents = Contents.from_json(fetched["contents"])
         taken = self._send(settings, contents, fetched["present"])
         # An Engine that misses a layer which it seemed to have gets all of them.

@@ -133,7 +133,7 @@ class Repository:
         """Add a referrer to the list that stands under a tag, where the registry keeps none itself."""
         tag = subject.replace(":", "-")
         _kind, content = self._manifest(tag)
-        index = json.loads(content) if content else {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
+        index: dict[str, Any] = json.loads(content) if content else {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
         if referrer["digest"] not in [known["digest"] for known in index["manifests"]]:
             index["manifests"].append(dict(referrer))
             self._ask("PUT", f"/manifests/{tag}", 201, data=document_of(index), headers={"Content-Type": INDEX})
