@@ -531,9 +531,9 @@ _ACCOUNT = _mapping_with(dict.fromkeys(("username", "password"), lambda value: _
 def _account(value: Any) -> dict[str, str]:
     """Take an account. What is wrong with it is told without it."""
     try:
-        return dict(_ACCOUNT(value)) if value else {}
+        return {} if value == {} else dict(_ACCOUNT(value))
     except Rejected as problem:
-        raise Rejected(f"(not shown) {problem}") from None
+        raise Rejected(f"(not shown) {problem}; a mapping of username and password is allowed") from None
 
 
 def _source_version(value: Any) -> str:
