@@ -8,6 +8,7 @@
 #   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
 #   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root
+#   make fleet   one host builds, three receive its image by an archive and by a registry; runs that fail and that are killed. A quarter of an hour, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
@@ -22,7 +23,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs release site clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines fleet soak scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -32,6 +33,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS ?= $(VENV)/mutants
+MANIFESTS := $(VENV)/manifests/bin/kubernetes-validate
 GALAXY := $(VENV)/galaxy-importer/.ready
 SITE := $(VENV)/site/bin/sphinx-build
 EDITS ?= 200
@@ -84,6 +86,11 @@ $(MUTANTS)/bin/cosmic-ray: requirements-mutants.txt | $(READY)
 	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-mutants.txt
 	@touch $@
 
+$(MANIFESTS): requirements-manifests.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/manifests
+	$(VENV)/manifests/bin/pip install --quiet --disable-pip-version-check --requirement requirements-manifests.txt
+	@touch $@
+
 $(GALAXY): requirements-galaxy.txt | $(READY)
 	$(PYTHON) -m venv --clear $(VENV)/galaxy-importer
 	$(VENV)/galaxy-importer/bin/pip install --quiet --disable-pip-version-check --requirement requirements-galaxy.txt
@@ -98,7 +105,7 @@ new: $(READY)
 
 test: lint unit scenarios
 
-test-all: test long sanity scan engines mutants crash soak
+test-all: test long sanity scan engines fleet mutants crash soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -138,6 +145,10 @@ scan: $(READY)
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
+
+fleet: $(READY) $(MANIFESTS)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py tests/test_manifests.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

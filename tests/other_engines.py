@@ -92,7 +92,7 @@ def second_engine(*options: str, before: str = "", namespaces: tuple[str, ...] =
             if left:
                 other.docker("rm", "--force", *left)
         finally:
-            _end(daemon)
+            end(daemon)
             if not own_network:
                 subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True, check=False)
 
@@ -126,7 +126,7 @@ def rootless_engine(user: str) -> Iterator[Other]:
         try:
             yield _ready(Other(f"unix://{socket}", {"DOCKER_HOST": f"unix://{socket}"}, daemon.pid), daemon, log)
         finally:
-            _end(daemon)
+            end(daemon)
 
 
 def _ready(other: Other, daemon: subprocess.Popen[bytes], log: Path) -> Other:
@@ -141,7 +141,7 @@ def _ready(other: Other, daemon: subprocess.Popen[bytes], log: Path) -> Other:
     return other
 
 
-def _end(daemon: subprocess.Popen[bytes]) -> None:
+def end(daemon: subprocess.Popen[bytes]) -> None:
     """End a daemon, and all that it started."""
     daemon.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -52,6 +52,9 @@ class ActionModule(StageAction):
             "keep_lock": bool(self._task.args.get("keep_lock")),
             "deploy_follows": bool(self._task.args.get("deploy_follows")),
         }
+        if self._task.args.get("received"):
+            # Not where it says nothing: what a look asked for has the same mark.
+            asked["received"] = True
         if unfetched:
             return Description({**asked, "unfetched": unfetched})
         if settings.image_tag:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..plugin_utils import source_place, summary
+from ..plugin_utils import fleet, source_place, summary
 
 
 class FilterModule:
@@ -16,6 +16,9 @@ class FilterModule:
         return {
             "sbom": summary.sbom,
             "file_on_controller": source_place.file_on_controller,
+            "fleet": fleet.fleet,
+            "fleet_table": fleet.table,
+            "fleet_unfit": fleet.unfit,
             "failed": summary.failed,
             "failure_text": summary.failure_text,
             "provenance": summary.provenance,

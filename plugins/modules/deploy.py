@@ -57,6 +57,10 @@ options:
     description: Date of the source's revision, RFC 3339; empty where it is not known.
     type: str
     default: ""
+  received:
+    description: The image came from another host. It takes the place of the one before it as one that was built here does, and is not returned to.
+    type: bool
+    default: false
   prove_only:
     description: End when the candidate has proven itself.
     type: bool
@@ -334,10 +338,11 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         params = {
             **params,
             "demands": settings.demands,
-            "earlier": is_earlier(settings, image, built),
-            "settings": as_proven(settings, image, built),
+            "earlier": not params["received"] and is_earlier(settings, image, built),
+            "settings": settings if params["received"] else as_proven(settings, image, built),
             "provenance_before": built.get("provenance") or {},
-            "sbom_before": past.report.get("sbom") or {},
+            # What came from another host has its own beside it until it is proven here.
+            "sbom_before": built.get("sbom") or past.report.get("sbom") or {},
         }
         # Judged twice, in its own place as well, an image has the same modules.
         params["modules_in_builder"] = functools.lru_cache(functools.partial(modules_in_builder, engine, dict(params)))
@@ -362,6 +367,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                 built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
+                built.pop("sbom", None)
                 past.returning = ""
                 past.save(engine)
         finally:
@@ -383,6 +389,7 @@ def main() -> None:
             "build": {"type": "dict", "default": {}},
             "dockerfile": {"type": "dict", "default": {}},
             "source_date": {"type": "str", "default": ""},
+            "received": {"type": "bool", "default": False},
             "prove_only": {"type": "bool", "default": False},
             "lock": {"type": "str", "required": True, "no_log": False},
         },

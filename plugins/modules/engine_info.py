@@ -145,6 +145,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.engine.client import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.records import containerd_store
 
 # Seconds between two questions while waiting.
 INTERVAL = 0.5
@@ -162,13 +163,12 @@ def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
     Returns:
         `server`, as in RETURN.
     """
-    driver_status = dict(info.get("DriverStatus") or [])
     return {
         "version": version.get("Version", ""),
         "api_version": version.get("ApiVersion", ""),
         "min_api_version": version.get("MinAPIVersion", ""),
         "storage_driver": info.get("Driver", ""),
-        "containerd_store": str(driver_status.get("driver-type", "")).startswith("io.containerd.snapshotter"),
+        "containerd_store": containerd_store(info),
         "os": version.get("Os", ""),
         "operating_system": info.get("OperatingSystem", ""),
         "architecture": info.get("Architecture", ""),

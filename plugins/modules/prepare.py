@@ -81,6 +81,10 @@ options:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
+  received:
+    description: The image came from another host. It takes the place of the one before it as one that was built here does, and is not returned to.
+    type: bool
+    default: false
   keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -249,6 +253,7 @@ def main() -> None:
             "delete": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "dict", "default": {}},
             "deploy_follows": {"type": "bool", "default": False},
+            "received": {"type": "bool", "default": False},
             "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },

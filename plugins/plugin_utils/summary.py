@@ -142,6 +142,14 @@ def services_table(outcomes: Iterable[Mapping[str, Any]], names: Sequence[str]) 
     return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:3], widths)), row[3]]).rstrip() for row in rows)
 
 
+def _received(received: Mapping[str, Any]) -> str:
+    """Tell how an image came from the build host."""
+    if not received.get("way"):
+        return f"the image of {received['from']} was here"
+    size = f" ({received['bytes'] / 1e6:.1f} MB)" if received["bytes"] else ""
+    return f"the image of {received['from']} came by {received['way']}{size}"
+
+
 def text(record: Mapping[str, Any]) -> str:
     """Return the closing summary of a run."""
     plan, settings, written = record["plan"], _settings(record), record["report"]
@@ -159,6 +167,8 @@ def text(record: Mapping[str, Any]) -> str:
         lines.append(
             _row("build", f"{build['seconds']:.1f} s by {_builder(plan)}, {'on the cache' if build['cached'] else 'the first one'}")
         )
+    elif record.get("received"):
+        lines.append(_row("build", f"none: {_received(record['received'])}"))
     elif settings.image_tag:
         lines.append(_row("build", "none: an image that was built before was asked for"))
     elif not plan["build"]:

@@ -70,6 +70,11 @@ _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATABASE = re.compile(r"\A(?:/[^\s?#%]*|https?://[A-Za-z0-9\[][^\s@?#]*)\Z")
+# As Docker tells a registry from a repository of Docker Hub: by a dot or a colon in its first part, or by its being localhost.
+_REGISTRY = re.compile(
+    r"\A(?:localhost|(?=[^/]*[.:])(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]))(?::[0-9]{1,5})?"
+    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z"
+)
 _MODE = re.compile(r"\A0?[0-7]{2}[0145]\Z")
 _PATH_IN_IMAGE = re.compile(r"\A[A-Za-z0-9_.@+/~-]+\Z")
 _VOLUME_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]+\Z")
@@ -520,6 +525,17 @@ def _file(value: Any) -> File:
     return File(taken["src"], taken.get("dest", taken["src"]), taken.get("owner", "root"), taken.get("mode", ""))
 
 
+_ACCOUNT = _mapping_with(dict.fromkeys(("username", "password"), lambda value: _text(value, empty=False)), {}, secret=True)
+
+
+def _account(value: Any) -> dict[str, str]:
+    """Take an account. What is wrong with it is told without it."""
+    try:
+        return {} if value == {} else dict(_ACCOUNT(value))
+    except Rejected as problem:
+        raise Rejected(f"(not shown) {problem}; a mapping of username and password is allowed") from None
+
+
 def _source_version(value: Any) -> str:
     text = _text(value, empty=False)
     # What git takes for an option, for another word, or for no name of a reference: https://git-scm.com/docs/git-check-ref-format
@@ -616,7 +632,14 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
         empty=True,
     ),
     "report_dir": lambda value: _text(value, empty=False),
+    "registry": _matching(
+        _REGISTRY, 'write its host, with port and path where it has them, like "registry.example.com:5000/team"', empty=True
+    ),
+    "registry_credentials": _account,
+    "registry_ca": _certificates,
 }
+# Variables of playbooks/fleet.yml, which belong to a run and not to a service.
+FLEET = ("build_host", "fleet", "fleet_serial")
 
 
 # What stands in place of the host's variables, by the names of the settings: one of go_services, and what an entry point says. The last one wins.
@@ -677,8 +700,8 @@ def unknown_names(names: Iterable[str]) -> list[str]:
     """Return a sentence for each name that begins with go_service_ and is none of the role's variables."""
     problems = []
     for name in sorted(names):
-        if name.startswith(PREFIX) and name[len(PREFIX) :] not in FIELDS:
-            hint = did_you_mean(name[len(PREFIX) :], FIELDS, PREFIX)
+        if name.startswith(PREFIX) and name[len(PREFIX) :] not in (*FIELDS, *FLEET):
+            hint = did_you_mean(name[len(PREFIX) :], [*FIELDS, *FLEET], PREFIX)
             problems.append(f"{name} is not a variable of the role go_service{hint}. Correct or remove it.")
     return problems
 

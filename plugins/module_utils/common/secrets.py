@@ -25,7 +25,7 @@ from .settings import Settings
 from .text import spelled
 
 # Settings whose values are secret, each a mapping of names to values.
-SECRET = ("env", "build_env", "build_args", "build_secrets", "labels", "secret_files")
+SECRET = ("env", "build_env", "build_args", "build_secrets", "labels", "secret_files", "registry_credentials")
 # What is secret of a value that is a mapping itself: a user's name, a port and the keys that everybody may know a host by are not.
 _SECRET_PARTS = ("token", "ssh_key", "netrc")
 MASK = "***"

@@ -98,7 +98,7 @@ BUDGETS = tuple(field.name for field in fields(Budget))
 class Settings:
     """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
 
-    The values of env, labels, build_env, build_args, build_secrets and secret_files are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
+    The values of env, labels, build_env, build_args, build_secrets, secret_files and registry_credentials are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
     publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
     """
 
@@ -175,6 +175,9 @@ class Settings:
     waivers: Mapping[str, str]
     vulnerability_database: str
     report_dir: str
+    registry: str
+    registry_credentials: Mapping[str, str]
+    registry_ca: str
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

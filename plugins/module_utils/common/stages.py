@@ -16,6 +16,7 @@ LOCK = "lock"  # one run at a time works on a service
 RECOVERY = "recovery"  # what a killed run left behind is finished or undone
 STAGE = "stage"  # bringing the source to the host
 BUILD = "build"
+TRANSFER = "transfer"  # an image goes to another host, or to a registry
 CANDIDATE = "candidate"
 CONTRACT = "contract"
 PORT = "port"
@@ -41,6 +42,7 @@ STAGES = (
     RECOVERY,
     STAGE,
     BUILD,
+    TRANSFER,
     CANDIDATE,
     CONTRACT,
     PORT,

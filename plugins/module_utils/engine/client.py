@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
@@ -45,6 +46,8 @@ OLDEST_API = (1, 41)
 TIMEOUT = 60
 PATIENCE = 60.0
 POLL = 0.1
+# How long the Engine may be silent while it takes an image over, in seconds.
+TRANSFER_TIMEOUT = 900
 # A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
 STALL = 1.0
 # The id of an image that there is not.
@@ -198,6 +201,51 @@ class Engine:
     def read_image(self, reference: str, read: Callable[[IO[bytes]], T]) -> T:
         """Have an image's archive, as `docker save` writes it, read as a stream."""
         return self._read(f"archive of {reference}", "/images/{}/get", reference, read)
+
+    def load_image(self, archive: Path) -> str:
+        """Load an archive of images, and return what the Engine says of it; raise EngineError with its words where it refuses."""
+
+        def call() -> str:
+            with archive.open("rb") as data:
+                headers = {"Content-Type": "application/x-tar"}
+                return str(
+                    self._send("POST", "/images/load", params={"quiet": 1}, data=data, headers=headers, timeout=TRANSFER_TIMEOUT).text
+                )
+
+        what = "loading an image"
+        return _last_words(what, self._ask(what, call))
+
+    def push_image(self, repository: str, tag: str, credentials: Mapping[str, str]) -> str:
+        """Push a tag to its registry and return the digest that it has there; credentials: "username" and "password", {} for those of `docker login`."""
+
+        def call() -> list[dict[str, Any]]:
+            asked = {"auth_config": dict(credentials)} if credentials else {}
+            return list(self._client.push(repository, tag, stream=True, decode=True, **asked))
+
+        what = f"pushing {repository}:{tag}"
+        said = self._ask(what, call)
+        refuse = next((line["error"] for line in said if line.get("error")), "")
+        digest = next((line["aux"]["Digest"] for line in said if (line.get("aux") or {}).get("Digest")), "")
+        if refuse or not digest:
+            raise EngineError(f"{what}: {refuse or 'the Engine tells no digest of what it pushed'}")
+        return str(digest)
+
+    def pull_image(self, repository: str, digest: str, credentials: Mapping[str, str]) -> None:
+        """Pull what a registry has under a digest; credentials: as `push_image` takes them."""
+
+        def call() -> list[dict[str, Any]]:
+            asked = {"auth_config": dict(credentials)} if credentials else {}
+            return list(self._client.pull(repository, tag=digest, stream=True, decode=True, **asked))
+
+        what = f"pulling {repository}@{digest}"
+        refuse = next((line["error"] for line in self._ask(what, call) if line.get("error")), "")
+        if refuse:
+            raise EngineError(f"{what}: {refuse}")
+
+    def login_of(self, registry: str) -> dict[str, str]:
+        """Return "username" and "password" that `docker login` keeps for a registry, {} for none."""
+        found = docker.auth.resolve_authconfig(self._client._auth_configs, registry) or {}
+        return {kept: str(found.get(kept) or found.get(kept.title()) or "") for kept in ("username", "password")} if found else {}
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Return a container's record by name or id, None where there is none.
@@ -479,6 +527,17 @@ def demultiplex(raw: bytes) -> bytes:
         out += raw[position + 8 : position + 8 + size]
         position += 8 + size
     return bytes(out)
+
+
+def _last_words(what: str, printed: str) -> str:
+    """Return what the Engine said while it worked, a line each; raise EngineError where it ended in an error."""
+    said = []
+    for line in filter(None, map(str.strip, printed.splitlines())):
+        words = json.loads(line)
+        if words.get("error"):
+            raise EngineError(f"{what}: {words['error']}")
+        said.append(str(words.get("stream") or "").strip())
+    return "\n".join(said)
 
 
 def _filters(labels: Mapping[str, str]) -> dict[str, list[str]]:

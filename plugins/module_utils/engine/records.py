@@ -16,6 +16,11 @@ def limits_not_held(info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(variable for variable, known in _LIMITS.items() if info.get(known) is False)
 
 
+def containerd_store(info: Mapping[str, Any]) -> bool:
+    """Say whether an Engine keeps its images in containerd's store: an image has another id there than in the classic one."""
+    return str(dict(info.get("DriverStatus") or []).get("driver-type", "")).startswith("io.containerd.snapshotter")
+
+
 def remapped(info: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the numbers of the host that an Engine gives user and group 0 of its containers (userns-remap), None where it has the host's own or
     does not tell. It names its directory after them."""

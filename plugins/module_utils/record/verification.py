@@ -43,7 +43,8 @@ class ContractBroken(Failure):
 def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `demands`: what is asked of it,
+    :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `received`:
+        whether another host has built it; `demands`: what is asked of it,
         as one word; `sbom_before`: the bill of materials of the run before, {} for none; `modules_in_builder`: asks the service's builder stage
         about modules, as `modules.gather` wants it; `provenance_before`: where this very image comes from, as the run that built it knew, {} for unknown.
     :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
@@ -77,7 +78,7 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
             container_id,
             base_image_ref=base,
             binary_path=binary,
-            earlier=params["earlier"],
+            earlier=params["earlier"] or params["received"],
             vulnerability_database=settings.vulnerability_database,
         )
     except (ArchiveError, tarfile.TarError, OSError) as error:
@@ -136,8 +137,8 @@ def _modules(params: Mapping[str, Any], found: Evidence) -> dict[str, modules.Mo
     settings: Settings = params["settings"]
     return modules.gather(
         found.binary.build_info if found.binary else None,
-        # Of an image that is returned to another source may be staged.
-        source=None if params["earlier"] else (service_directory(settings) / "context", settings.module_dir),
+        # Of an image that is returned to another source may be staged, of one that was received none is.
+        source=None if params["earlier"] or params["received"] else (service_directory(settings) / "context", settings.module_dir),
         before=params["sbom_before"],
         builder_stage=params["modules_in_builder"],
     )
@@ -174,6 +175,6 @@ def _provenance(params: Mapping[str, Any], found: Evidence, builder: Mapping[str
     """Return where an image comes from, {} where nobody knows any more: only the run that builds it sees what it is built with."""
     if params["provenance_before"] and not params["build"]:
         return dict(params["provenance_before"])
-    if params["earlier"]:
+    if params["earlier"] or params["received"]:
         return {}
     return provenance.statement(found, params["settings"], builder=builder, built_by=params["build"].get("builder", ""))

@@ -128,6 +128,13 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "budget_warn_only": (["image_mb"], ("image_mb",), ["size"]),
     "vulnerability_database": ("/srv/vulndb", "/srv/vulndb", "srv/vulndb"),
     "waivers": ({"binary-static": "uses cgo"}, {"binary-static": "uses cgo"}, {"binary-static": " "}),
+    "registry": ("registry.example.com:5000/team", "registry.example.com:5000/team", "team/web"),
+    "registry_credentials": ({"username": "ci", "password": "a b"}, {"username": "ci", "password": "a b"}, {"username": "ci"}),
+    "registry_ca": (
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+        "/etc/ssl/registry.pem",
+    ),
 }
 
 
@@ -257,7 +264,7 @@ def spoiled(value: Any, ending: str) -> Iterator[Any]:
         yield f"{value}{ending}"
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("secret_files", "ca_certificates")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("secret_files", "ca_certificates", "registry_ca")])
 def test_no_line_break_and_no_control_character_gets_in(name: str) -> None:
     for ending in HOSTILE:
         for value in spoiled(EXAMPLES[name][0], ending):
@@ -601,6 +608,8 @@ EMPTY = {
     "stop_signal": "",
     "image_tag": "",
     "vulnerability_database": "",
+    "registry": "",
+    "registry_ca": "",
 }
 
 

@@ -13,6 +13,8 @@ from plays import PROJECT
 
 OURS = "ansible_collections.proven.go_service"
 ENGINE = Path("plugins/module_utils/engine/client.py")
+# What speaks to registries, by the library that the Engine's client is made with.
+REGISTRY = Path("plugins/module_utils/engine/artifacts.py")
 FILES = sorted(
     path.relative_to(PROJECT)
     for top in ("plugins", "roles", "scripts", "bench", "molecule", "tests")
@@ -59,7 +61,8 @@ def test_nothing_private_is_imported(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in ("plugins", "roles", "scripts") and file != ENGINE], ids=str)
 def test_the_engine_is_spoken_to_in_one_place(file: Path) -> None:
-    assert touches_the_client((PROJECT / file).read_text()) == []
+    found = touches_the_client((PROJECT / file).read_text())
+    assert [name for name in found if file != REGISTRY or name.partition(".")[0] != "requests"] == []
 
 
 def labels_by_hand(source: str) -> list[str]:

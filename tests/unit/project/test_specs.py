@@ -15,7 +15,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets, settings
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
-ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "remove"]
+ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "receive", "publish", "remove"]
+# Those of playbooks/fleet.yml, which look at hosts and not at a service.
+OF_A_FLEET = ["fleet_look", "fleet_say", "fleet_seen"]
 # Type of the specs -> type of the setting; and the types of settings that are read further.
 TYPES = {
     "str": "str",
@@ -36,7 +38,7 @@ def specs(role: Path) -> Mapping[str, Any]:
 
 
 def test_every_entry_point_has_its_spec_and_its_tasks(role: Path, specs: Mapping[str, Any]) -> None:
-    known = sorted([*ENTRY_POINTS, "services", "machine"])
+    known = sorted([*ENTRY_POINTS, *OF_A_FLEET, "services", "machine"])
     assert sorted(specs) == known
     assert sorted(path.stem for path in (role / "tasks").glob("*.yml")) == known
     assert all(spec["short_description"].strip() for spec in specs.values())
@@ -59,6 +61,12 @@ def test_several_services_have_the_options_of_one_and_every_entry_point(specs: M
     assert options.pop("go_services_entry_point")["choices"] == ENTRY_POINTS
     assert options == specs["main"]["options"]
     assert specs["machine"]["options"] == specs["services"]["options"]
+
+
+@pytest.mark.parametrize("entry_point", OF_A_FLEET)
+def test_what_belongs_to_a_fleet_is_known_as_no_variable_of_a_service(specs: Mapping[str, Any], entry_point: str) -> None:
+    assert sorted(specs[entry_point]["options"]) == sorted(variables.PREFIX + name for name in variables.FLEET)
+    assert variables.unknown_names(specs[entry_point]["options"]) == []
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)

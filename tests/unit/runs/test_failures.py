@@ -239,8 +239,9 @@ def test_a_failure_of_each_stage_says_what_happened_what_still_runs_and_what_to_
         assert told[fault]["failure"]["stage"] == stage
 
 
-# Stages whose faults this machine cannot be made to have at will are caused below, on an Engine in memory, or have no fault of their own.
-ELSEWHERE = {stages.TAGS, stages.ROLE}
+# Stages whose faults this machine cannot be made to have at will are caused below, on an Engine in memory, or have no fault of
+# their own; what goes wrong between hosts is in tests/test_fleet.py.
+ELSEWHERE = {stages.TAGS, stages.ROLE, stages.TRANSFER}
 
 
 def test_no_stage_is_forgotten() -> None:

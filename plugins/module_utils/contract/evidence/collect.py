@@ -139,7 +139,7 @@ def collect(
     :param base_image_ref: reference of the base image as the Engine knows it (a stand-in's own name, where one is
         used).
     :param binary_path: absolute path of the service's executable in the image.
-    :param earlier: the image was proven before, so that its own lowest layers are its base, whatever that is today.
+    :param earlier: the image was proven before, or on another host, so that its own lowest layers are its base, whatever that is today.
     :param scanner_paths: of the scanners for vulnerabilities; None looks for them on the host.
     :param vulnerability_database: as `scanners.scan` takes it.
     :raises ArchiveError, tarfile.TarError: the Engine's image archive cannot be read.

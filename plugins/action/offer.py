@@ -1,0 +1,77 @@
+"""Action plugin: ask the build host of a fleet, to which the task is delegated, for the image that it has proven, once for all hosts of a run.
+
+Options: settings (dict): the role's settings; fetch (bool): bring the image as well, as an archive to the controller, or by the build host's push to the
+registry (go_service_registry) where one is named. Returns `offer`, and with fetch `digest`, of the image in the registry, or `contents` of the archive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+
+from ..module_utils.common import stages
+from ..module_utils.common.failure import Problem
+from ..module_utils.common.settings import Settings
+from ..module_utils.image import sent
+from ..module_utils.image.pieces import Contents, Sum
+from ..plugin_utils.depot import Depot
+from ..plugin_utils.stage_action import StageAction
+from ..plugin_utils.turn import controller_identity, is_dead
+
+MODULE, CLEAN = "proven.go_service.offer", "proven.go_service.receive"
+
+
+class ActionModule(StageAction):
+    """See the module's docstring."""
+
+    stage = stages.TRANSFER
+
+    def work(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Return what the build host offers."""
+        settings = Settings.from_json(args["settings"])
+        common = {"settings": settings.as_json(), "secrets": self.secrets()}
+        depot = Depot(C.DEFAULT_LOCAL_TMP)
+        offer = depot.once("offer", settings.name, lambda _path: self._look(common))
+        found = {"changed": False, "offer": offer}
+        if not args.get("fetch") or self._task.check_mode:
+            return found
+        image = offer["id"]
+        if settings.registry:
+            asked = {**common, "mode": "push", "image": image, "tag": offer["tag"]}
+            pushed = depot.once("push", settings.name, lambda _path: self.module(MODULE, asked))
+            return {**found, "digest": pushed["digest"]}
+        return {**found, "contents": depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))}
+
+    def _look(self, common: dict[str, Any]) -> dict[str, Any]:
+        place = {"remote_tmp": str(self.get_shell_option("remote_tmp", "")), "remote_user": str(self._get_remote_user() or "")}
+        found = self.module(MODULE, {**common, "mode": "look", **place})
+        ended = [path for path in found["left"] if is_dead(sent.sender(path))]
+        if ended:
+            self.module(CLEAN, {"settings": common["settings"], "secrets": common["secrets"], "mode": "clean", "paths": ended})
+        return dict(found["offer"])
+
+    def _fetch(self, common: dict[str, Any], image: str, target: Path) -> dict[str, Any]:
+        """Have the image packed on the build host and fetch it; return what the archive holds where."""
+        if self._is_become_unprivileged():
+            raise Problem(
+                "the image cannot be fetched from the build host: the play becomes a user there who is neither root nor the one who connects",
+                "Connect as a user who may use the Engine, become root, or let the image go by a registry (go_service_registry).",
+            )
+        temporary = self._make_tmp_path()
+        try:
+            archive = self._connection._shell.join_path(temporary, sent.file_name(controller_identity()))
+            packed = self.module(MODULE, {**common, "mode": "pack", "image": image, "archive": archive})
+            self._connection.fetch_file(archive, str(target))
+        finally:
+            self._remove_tmp_path(temporary)
+        contents = Contents.from_json(packed["contents"])
+        came = Sum.of(target)
+        if came != contents.whole:
+            raise Problem(
+                f"the archive of the image was damaged on the way from the build host: {came.size} bytes of {contents.whole.size} came, with the "
+                f"checksum {came.sha256[:12]} instead of {contents.whole.sha256[:12]}",
+                "Run again; where it stays, look for errors of the disks and of the network between the build host and the controller.",
+            )
+        return dict(packed["contents"])

@@ -1,0 +1,54 @@
+"""What a host has proven and may give to others: an image of a service, with what is known of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..common.failure import UNTOUCHED, Failure
+from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
+from ..common.stages import IMAGE
+from ..engine.client import Engine
+from ..engine.records import containerd_store
+from . import history
+from .images import LATEST, adopt, refuse_foreign_images
+
+_BUILD = "Build and prove it there first (playbooks/build.yml, or playbooks/fleet.yml without a --limit that leaves this host out)."
+
+
+def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATEST) -> dict[str, Any]:
+    """Return the image that is in service, or that `wanted` names by its tag; raise Failure where the contract was not kept by it on this host.
+
+    The result: tag (the content digest's), id, digest, version, architecture, size in bytes, layers (the digests of their tar archives), containerd
+    (whether the Engine keeps images in containerd's store), and of what the runs here knew: `with` (the settings that it was built with), provenance, sbom.
+    """
+    past = history.read(engine, name, directory)
+    adopt(engine, name, past)
+    refuse_foreign_images(engine, name, past)
+    image = engine.image(f"{name}:{wanted}")
+    if image is None:
+        asked = f"no image of {name} is in service on this host" if wanted == LATEST else f"there is no image {name}:{wanted} on this host"
+        raise Failure(IMAGE, asked, _BUILD, UNTOUCHED)
+    labels = (image.get("Config") or {}).get("Labels") or {}
+    digest = labels.get(LABEL_DIGEST) or ""
+    tag = digest[:TAG_LENGTH]
+    known = (past.images or {}).get(tag) or {}
+    if not tag or known.get("id") != image["Id"] or not known.get("proven"):
+        raise Failure(IMAGE, f"the image {name}:{wanted} was not held to the contract on this host, or did not keep it", _BUILD, UNTOUCHED)
+    if f"{name}:{tag}" not in (image.get("RepoTags") or []):
+        # Somebody took its own name away; what it is says its content digest.
+        engine.tag(image["Id"], name, tag)
+    report = past.report if past.report.get("digest") == digest else {}
+    return {
+        "tag": tag,
+        "id": image["Id"],
+        "digest": digest,
+        "version": labels.get(OCI + "version") or "",
+        "architecture": image.get("Architecture") or "",
+        "size": image.get("Size") or 0,
+        "layers": (image.get("RootFS") or {}).get("Layers") or [],
+        "containerd": containerd_store(engine.info()),
+        "with": known.get("with") or {},
+        "provenance": known.get("provenance") or report.get("provenance") or {},
+        "sbom": report.get("sbom") or known.get("sbom") or {},
+    }

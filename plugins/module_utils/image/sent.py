@@ -1,0 +1,42 @@
+"""Archives that a run sends between hosts lie in Ansible's temporary directories; of a run that was killed they are found by their names."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from pathlib import Path
+
+_BEGIN, _END = "go-service-image-", ".tar.gz"
+
+
+def file_name(controller: str) -> str:
+    """Return what a run calls its archive; controller: the run's process, as `turn.controller_identity` names it."""
+    return f"{_BEGIN}{base64.urlsafe_b64encode(controller.encode()).decode().rstrip('=')}{_END}"
+
+
+def sender(path: str) -> str:
+    """Return the process that an archive belongs to, "" where its name tells none."""
+    name = os.path.basename(path)
+    word = name[len(_BEGIN) : -len(_END)]
+    with contextlib.suppress(ValueError):
+        return base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode()
+    return ""
+
+
+def found(remote_tmp: str, user: str) -> list[str]:
+    """Return the paths of all archives on this host; remote_tmp: Ansible's option; user: whose home directory a "~" of it is."""
+    place = remote_tmp.replace("~/", f"~{user}/", 1) if remote_tmp.startswith("~/") and user else remote_tmp
+    return sorted(map(str, Path(os.path.expanduser(place)).glob(f"*/{_BEGIN}*{_END}")))
+
+
+def remove(paths: list[str]) -> list[str]:
+    """Remove archives, and the directories that held nothing else; return those that were there."""
+    gone = []
+    for path in map(Path, paths):
+        if path.name.startswith(_BEGIN) and path.name.endswith(_END):
+            with contextlib.suppress(OSError):
+                path.unlink()
+                gone.append(str(path))
+                path.parent.rmdir()
+    return gone

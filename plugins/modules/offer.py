@@ -1,0 +1,164 @@
+#!/usr/bin/python
+"""Ansible module: give a proven image of a service to other hosts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: offer
+short_description: Give a proven image of a Go service to other hosts
+description:
+  - Says which image of a service is in service on this host and was held to the contract here, writes it as an archive, or pushes it to a registry.
+  - Run by the action plugin of the same name, delegated to the build host of a fleet; not meant to be called alone.
+attributes:
+  check_mode:
+    support: full
+    description: In check mode nothing is written and nothing is pushed.
+  diff_mode:
+    support: none
+    description: Nothing of the host changes.
+  idempotent:
+    support: full
+    description: Nothing of the host changes; what a registry has already is not pushed again.
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  secrets:
+    description: The values of secret variables, packed by C(common/secrets.py).
+    type: str
+    default: ""
+  mode:
+    description: V(look) says what there is, V(pack) writes an archive, V(push) pushes to O(settings)' registry.
+    type: str
+    choices: [look, pack, push]
+    required: true
+  image:
+    description: Id of the image, of V(pack) and V(push).
+    type: str
+    default: ""
+  tag:
+    description: The tag that V(push) gives it in the registry.
+    type: str
+    default: ""
+  archive:
+    description: Path of the archive that V(pack) writes.
+    type: path
+    default: ""
+  remote_tmp:
+    description: Ansible's directory for temporary files on this host, where V(look) looks for archives that a killed run left.
+    type: str
+    default: ""
+  remote_user:
+    description: The user whose home directory that one is in.
+    type: str
+    default: ""
+author:
+  - go_service contributors (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Ask the build host which image it has proven
+  proven.go_service.offer:
+    settings: "{{ __go_service_record.settings }}"
+    fetch: false
+  delegate_to: builder
+"""
+
+RETURN = r"""
+offer:
+  description: The image, and what is known of it, as C(deploy/offer.py) describes it.
+  type: dict
+  returned: O(mode=look)
+left:
+  description: Archives of killed runs.
+  type: list
+  elements: str
+  returned: O(mode=look)
+contents:
+  description: Where in the archive what lies, as C(image/pieces.py) describes it.
+  type: dict
+  returned: O(mode=pack)
+digest:
+  description: The digest of the image in the registry.
+  type: str
+  returned: O(mode=push)
+failure:
+  description: Where it failed (C(stage)), what happened (C(message)), what runs now (C(still_runs)), what to do (C(remedy)).
+  type: dict
+  returned: failure
+"""
+
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Problem, Progress, ending
+from ..module_utils.common.names import service_directory
+from ..module_utils.deploy.offer import proven_image
+from ..module_utils.engine.client import Engine
+from ..module_utils.engine.transfer import push
+from ..module_utils.image import sent
+from ..module_utils.image.pieces import NoImage, split
+
+
+def pack(engine: Engine, image: str, archive: Path) -> dict[str, Any]:
+    """Write an image as an archive in pieces, for the user who made its directory alone, and return what lies where."""
+    try:
+        with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+
+            def write(stream: Any) -> Any:
+                # The Engine may have to be asked again.
+                target.seek(0)
+                target.truncate()
+                return split(stream, target)
+
+            contents = engine.read_image(image, write)
+    except (NoImage, tarfile.TarError) as error:
+        raise Problem(f"the Engine's archive of the image cannot be read: {error}", "Run again.") from error
+    if os.geteuid() == 0:
+        # It is fetched by the user that Ansible connects as.
+        owner = archive.parent.stat()
+        os.chown(archive, owner.st_uid, owner.st_gid)
+    return dict(contents.as_json())
+
+
+def run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the module's result; params: its options, the settings with their secret values."""
+    settings, engine = params["settings"], Engine()
+    if params["mode"] == "look":
+        left = sent.found(params["remote_tmp"], params["remote_user"]) if params["remote_tmp"] else []
+        return {"changed": False, "offer": proven_image(engine, settings.name, service_directory(settings)), "left": left}
+    if module.check_mode:
+        return {"changed": False}
+    if params["mode"] == "pack":
+        return {"changed": False, "contents": pack(engine, params["image"], Path(params["archive"]))}
+    return {"changed": False, "digest": push(engine, settings, params["image"], params["tag"])}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "secrets": {"type": "str", "default": "", "no_log": True},
+            "mode": {"type": "str", "choices": ["look", "pack", "push"], "required": True},
+            "image": {"type": "str", "default": ""},
+            "tag": {"type": "str", "default": ""},
+            "archive": {"type": "path", "default": ""},
+            "remote_tmp": {"type": "str", "default": ""},
+            "remote_user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    with ending(module, Progress(stages.TRANSFER, UNTOUCHED), {}) as params:
+        module.exit_json(**run(module, params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+#!/usr/bin/python
+"""Ansible module: receive an image of a service that another host has built and proven."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: receive
+short_description: Receive an image of a Go service that another host has built
+description:
+  - Says whether an image is on this host, and which of its layers are; takes it over from an archive or from a registry.
+  - What comes is held to its checksum before anything changes, and the image to its id. It is proven by M(proven.go_service.deploy) afterwards, as any other.
+  - Run by the action plugin of the same name, which sends the archive; not meant to be called alone.
+attributes:
+  check_mode:
+    support: full
+    description: In check mode nothing is taken over.
+  diff_mode:
+    support: none
+    description: An image has no lines.
+  idempotent:
+    support: full
+    description: An image that is there is not taken over again.
+options:
+  settings:
+    description: The role's settings, as M(proven.go_service.settings) returns them.
+    type: dict
+    required: true
+  secrets:
+    description: The values of secret variables, packed by C(common/secrets.py).
+    type: str
+    default: ""
+  mode:
+    description: V(look) says what is there, V(take) takes the image over, V(clean) removes archives of killed runs.
+    type: str
+    choices: [look, take, clean]
+    required: true
+  offer:
+    description: The image, and what the build host knows of it.
+    type: dict
+    default: {}
+  archive:
+    description: Path of the archive on this host; empty where the image comes from the registry, or is there already.
+    type: path
+    default: ""
+  sum:
+    description: What the archive has to be, C(size) in bytes and C(sha256).
+    type: dict
+    default: {}
+  digest:
+    description: Digest of the image in the registry; empty where it comes by the archive.
+    type: str
+    default: ""
+  paths:
+    description: Archives that V(clean) removes.
+    type: list
+    elements: str
+    default: []
+  remote_tmp:
+    description: Ansible's directory for temporary files on this host, where V(look) looks for archives that a killed run left.
+    type: str
+    default: ""
+  remote_user:
+    description: The user whose home directory that one is in.
+    type: str
+    default: ""
+  lock:
+    description: Token, owner and controller of this run, and the token of a run that is known to be gone.
+    type: dict
+    default: {}
+author:
+  - go_service contributors (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Receive the image that the build host has proven
+  proven.go_service.receive:
+    settings: "{{ __go_service_record.settings }}"
+    offer: "{{ __go_service_offered.offer }}"
+"""
+
+RETURN = r"""
+there:
+  description: Whether the image is on this host, under the service's name and known to its history.
+  type: bool
+  returned: O(mode=look)
+loaded:
+  description: Whether the Engine has the image, by its id.
+  type: bool
+  returned: O(mode=look)
+present:
+  description: How many of its layers, from the lowest one, need not be sent.
+  type: int
+  returned: O(mode=look)
+left:
+  description: Archives of killed runs.
+  type: list
+  elements: str
+  returned: O(mode=look)
+incomplete:
+  description: Whether the Engine refused an archive that did not hold all layers.
+  type: bool
+  returned: O(mode=take)
+failure:
+  description: Where it failed (C(stage)), what happened (C(message)), what runs now (C(still_runs)), what to do (C(remedy)).
+  type: dict
+  returned: failure
+"""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.common import stages
+from ..module_utils.common.failure import UNTOUCHED, Problem, Progress, ending
+from ..module_utils.common.names import service_directory
+from ..module_utils.common.settings import Settings
+from ..module_utils.deploy import history
+from ..module_utils.deploy.images import adopt, refuse_foreign_images
+from ..module_utils.deploy.judgement import refuse_foreign
+from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.engine.records import containerd_store
+from ..module_utils.engine.transfer import OtherImage, pull
+from ..module_utils.image import sent
+from ..module_utils.image.pieces import Sum, present_layers
+
+# What the Engine says of a layer that an archive does not have.
+_MISSING = "no such file or directory"
+
+
+class Damaged(Problem):
+    """What came is not what was sent."""
+
+    stage = stages.TRANSFER
+    remedy = "Run again; where it stays, look for errors of the disks and of the network between controller and host. Nothing was loaded."
+
+
+def note(offer: dict[str, Any], images: dict[str, dict[str, Any]]) -> bool:
+    """Note in a history's images what came, and return whether that is new."""
+    if images.get(offer["tag"], {}).get("id") == offer["id"]:
+        return False
+    # Its bill of materials names licenses that the builder's stage alone tells, which stays on the build host.
+    images[offer["tag"]] = {"id": offer["id"], "proven": False, "provenance": offer["provenance"], "sbom": offer["sbom"]}
+    return True
+
+
+def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an image is on this host."""
+    name = settings.name
+    past = history.read(engine, name, service_directory(settings))
+    adopt(engine, name, past)
+    tagged = engine.image(f"{name}:{offer['tag']}") or {}
+    known = (past.images or {}).get(offer["tag"], {}).get("id") == offer["id"]
+    loaded = engine.image(offer["id"]) is not None
+    present = 0
+    if not loaded and not containerd_store(engine.info()):
+        records = (engine.image(image["Id"]) or {} for image in engine.images())
+        present = present_layers(offer["layers"], ((record.get("RootFS") or {}).get("Layers") or () for record in records))
+    return {"there": loaded and known and tagged.get("Id") == offer["id"], "loaded": loaded, "present": present}
+
+
+def load(engine: Engine, archive: Path, expected: Sum, offer: dict[str, Any], *, whole: bool) -> bool:
+    """Load an archive; return False where the Engine misses a layer that was left out of it. Nothing changed then."""
+    found = Sum.of(archive)
+    if found != expected:
+        raise Damaged(
+            f"the archive of the image is damaged: {found.size} bytes with the checksum {found.sha256[:12]} came, "
+            f"and {expected.size} with {expected.sha256[:12]} were sent"
+        )
+    before = {image["Id"] for image in engine.images()}
+    try:
+        engine.load_image(archive)
+    except EngineError as error:
+        if not whole and _MISSING in str(error):
+            return False
+        raise
+    if engine.image(offer["id"]) is None:
+        for image in engine.images():
+            if image["Id"] not in before:
+                engine.remove_image(image["Id"])
+        raise OtherImage(f"the archive holds another image than {offer['id'][7:19]}, which the build host has proven")
+    return True
+
+
+def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Take an image over under the service's lock, and return the module's result."""
+    settings, offer, name = params["settings"], params["offer"], params["settings"].name
+    lock = Lock(engine, name, service_directory(settings))
+    with working(name):
+        try:
+            lock.take(**params["lock"])
+        except Locked as locked:
+            return {"changed": False, "locked": locked.as_dict()}
+        try:
+            refuse_foreign(engine, name)
+            past = history.read(engine, name, service_directory(settings))
+            adopt(engine, name, past)
+            refuse_foreign_images(engine, name, past, offer["tag"])
+            progress.at(stages.TRANSFER)
+            if engine.image(offer["id"]) is None:
+                if params["archive"]:
+                    whole = params["sum"].get("whole", True)
+                    expected = Sum(params["sum"]["size"], params["sum"]["sha256"])
+                    if not load(engine, Path(params["archive"]), expected, offer, whole=whole):
+                        return {"changed": False, "incomplete": True}
+                else:
+                    pull(engine, settings, params["digest"], offer["id"], offer["tag"])
+            engine.tag(offer["id"], name, offer["tag"])
+            if past.images is not None and note(offer, past.images):
+                past.save(engine)
+        finally:
+            with contextlib.suppress(EngineError):
+                lock.release(params["lock"]["token"])
+    return {"changed": True, "incomplete": False}
+
+
+def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return the module's result; params: its options, the settings with their secret values."""
+    if params["mode"] == "clean":
+        return {"changed": bool(not module.check_mode and sent.remove(params["paths"]))}
+    engine = Engine()
+    if params["mode"] == "look":
+        left = sent.found(params["remote_tmp"], params["remote_user"]) if params["remote_tmp"] else []
+        return {"changed": False, "left": left, **look(engine, params["settings"], params["offer"])}
+    return {"changed": True} if module.check_mode else take(engine, params, progress)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "required": True},
+            "secrets": {"type": "str", "default": "", "no_log": True},
+            "mode": {"type": "str", "choices": ["look", "take", "clean"], "required": True},
+            "offer": {"type": "dict", "default": {}},
+            "archive": {"type": "path", "default": ""},
+            "sum": {"type": "dict", "default": {}},
+            "digest": {"type": "str", "default": ""},
+            "paths": {"type": "list", "elements": "str", "default": []},
+            "remote_tmp": {"type": "str", "default": ""},
+            "remote_user": {"type": "str", "default": ""},
+            "lock": {"type": "dict", "default": {}, "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    progress = Progress(stages.LOOK, UNTOUCHED)
+    with ending(module, progress, {}) as params:
+        module.exit_json(**run(module, params, progress))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+"""A fleet: one host builds and proves, the others receive exactly its image, by an archive or by a registry. Each machine has an Engine and a network of
+its own; the build host is this machine. The tests follow each other, as the days of a fleet do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import git_hosts
+import pytest
+import scanners
+from machines import GATEWAY, Machine, machines
+from plays import EXAMPLES, PROJECT, ansible_playbook, changed, environment, free_port, get
+
+pytestmark = pytest.mark.skipif("FLEET" not in os.environ, reason="make fleet runs it")
+NAME, BUILDER = "utest-fleet", "builder"
+FOLLOWERS = ("f1", "f2", "f3")
+SECRETS = {"env": "hidden-Kq3w-env", "file": "hidden-Lm5x-file", "account": "hidden-Rq7Z-word"}
+# Of SECRETS' account, as htpasswd writes it, at the lowest cost: each request has to prove itself.
+ACCOUNT = "robot:$2b$04$bulJSROwi/KhE8lAbgKYRuywjUp7ksbuG6ZwWXphSgYwbo82sdjTO"
+KINDS = {"application/vnd.cyclonedx+json", "application/vnd.in-toto+json"}
+
+
+@dataclass
+class Fleet:
+    """The machines, and how plays are run on them. variables: of all hosts; own: of single ones."""
+
+    directory: Path
+    machines: dict[str, Machine]
+    port: int
+    variables: dict[str, Any]
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        """Where the service's source is."""
+        return self.directory / "source"
+
+    def edit(self, word: str) -> None:
+        """Change the service."""
+        main = next(path for path in self.source.rglob("*.go") if "func main()" in path.read_text())
+        text = re.sub(r"\n// edited: .*", "", main.read_text())
+        main.write_text(f'{text}\n// edited: {word}\nvar _ = "{word}"\n')
+
+    def _command(self, playbook: str, *options: str) -> tuple[list[str | Path], dict[str, str]]:
+        here = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_remote_tmp": str(self.directory / BUILDER / "tmp"),
+            "go_service_work_dir": str(self.directory / BUILDER / "work"),
+        }
+        hosts = {BUILDER: here, **{name: machine.variables() for name, machine in self.machines.items()}}
+        known = {
+            name: {**variables, **self.own.get(name, {})}
+            for name, variables in {**hosts, **self.own}.items()
+            for variables in [hosts.get(name, {})]
+        }
+        inventory = self.directory / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"vars": self.variables, "hosts": known}}))
+        env = environment(
+            ANSIBLE_CONFIG=PROJECT / "ansible.cfg", ANSIBLE_HOME=self.directory / "controller", ANSIBLE_FORKS="4", PYTHONUNBUFFERED="1"
+        )
+        return ["-i", inventory, f"playbooks/{playbook}.yml", *options], env
+
+    def play(self, *options: str, playbook: str = "fleet", succeeds: bool = True) -> str:
+        """Run a playbook on the fleet and return what it printed, in which no secret is."""
+        arguments, env = self._command(playbook, *options)
+        done = ansible_playbook(*arguments, cwd=PROJECT, env=env)
+        told = done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, told[-4000:]
+        assert [word for word in SECRETS.values() if word in told] == []
+        return told
+
+    def play_until(self, task: str) -> None:
+        """Run the fleet's playbook and kill it, with all that it started, when a task of that name begins."""
+        arguments, env = self._command("fleet")
+        command = [Path(sys.executable).with_name("ansible-playbook"), *arguments]
+        running = subprocess.Popen(
+            command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        assert running.stdout
+        seen = next((line for line in running.stdout if line.startswith("TASK") and task in line), "")
+        time.sleep(0.3)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert seen, f"no task {task!r} began"
+
+    def docker(self, host: str, *arguments: str) -> str:
+        """Run the docker command on a host."""
+        if host in self.machines:
+            return self.machines[host].docker(*arguments)
+        return subprocess.check_output(["docker", *arguments], text=True).strip()
+
+    def containers(self) -> dict[str, tuple[str, str]]:
+        """Return container and image of the service on each host, ("", "") where it does not run."""
+        found = {}
+        for host in (BUILDER, *self.machines):
+            listed = self.docker(host, "ps", "--no-trunc", "--filter", f"name=^{NAME}$", "--format", "{{.ID}}")
+            found[host] = (listed, self.docker(host, "inspect", "--format", "{{.Image}}", NAME)) if listed else ("", "")
+        return found
+
+    def images(self) -> set[str]:
+        """Return the ids of the images that the hosts run."""
+        return {image for _container, image in self.containers().values()}
+
+    def health(self, host: str) -> str:
+        """Ask the service on a host, and return what it says of itself."""
+        address = f"http://127.0.0.1:{self.port}/health"
+        said = self.machines[host].run("curl", "-fsS", address) if host in self.machines else get(self.port, "/health")[1]
+        return str(json.loads(said)["status"])
+
+    def archives(self) -> list[str]:
+        """Return what is left of the archives, on the controller and on the hosts."""
+        places = [*self.directory.rglob("go-service-image-*"), *self.directory.rglob("go-service-fleet")]
+        places += [path for machine in self.machines.values() for path in machine.home.rglob("go-service-image-*")]
+        return sorted(map(str, places))
+
+
+def sent(told: str) -> dict[str, float]:
+    """Return how many megabytes each host got, by what a run tells of it."""
+    found = re.findall(
+        r"\[([\w-]+)\] => *\n *msg: \|-\n(?:.*\n){1,6}? *build +none: the image of builder came by archive \(([\d.]+) MB\)", told
+    )
+    return {host: float(size) for host, size in found}
+
+
+def rows(told: str) -> dict[str, list[str]]:
+    """Return the last table that a run told, host -> its row."""
+    table = told[list(re.finditer(r"host +service +image id", told))[-1].start() :]
+    return {line.split()[0]: re.split(r"  +", line.strip()) for line in table.splitlines()[1:] if re.match(r" *\w+ +" + NAME, line)}
+
+
+@pytest.fixture(scope="module")
+def fleet(builder_image: str, runtime_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Run the machines of a fleet; the service is gone from the build host afterwards."""
+    directory = tmp_path_factory.mktemp("fleet")
+    shutil.copytree(EXAMPLES / "cat-server", directory / "source")
+    port = free_port()
+    variables = {
+        "base_images_fallback": "assemble",
+        "go_service_name": NAME,
+        "go_service_source": str(directory / "source"),
+        "go_service_builder_image": builder_image,
+        "go_service_runtime_image": runtime_image,
+        "go_service_publish": f"127.0.0.1:{port}",
+        "go_service_report_dir": str(directory / "reports"),
+        "go_service_env": {"TOKEN": SECRETS["env"]},
+        "go_service_secret_files": {"token": SECRETS["file"]},
+        "go_service_uid": 10001,
+        # Four machines are one here: what is tested is not how fast they start.
+        "go_service_budget": {"start_seconds": None},
+        "go_service_start_timeout": 60,
+    }
+    with machines(*FOLLOWERS) as found:
+        made = Fleet(directory, found, port, variables)
+        yield made
+        made.play("--limit", BUILDER, playbook="remove")
+
+
+def test_every_host_runs_the_image_that_one_has_built(fleet: Fleet) -> None:
+    """A host that is not there yet is left out; what the others have is as the build host has it, with the secrets of the container."""
+    told = fleet.play("--limit", "!f3")
+    found = fleet.containers()
+    assert found.pop("f3") == ("", "")
+    assert len({image for _container, image in found.values()}) == 1 and "" not in dict(found.values())
+    assert [fleet.health(host) for host in found] == ["ok"] * 3
+    assert {row[2] for row in rows(told).values()} == {found[BUILDER][1][7:19]} and {row[-1] for row in rows(told).values()} == {"healthy"}
+    for host in found:
+        assert SECRETS["env"] in fleet.docker(host, "inspect", "--format", "{{.Config.Env}}", NAME)
+        assert fleet.docker(host, "exec", NAME, "cat", "/run/secrets/token") == SECRETS["file"]
+    assert set(sent(told)) == {"f1", "f2"}
+    report = json.loads((fleet.directory / f"reports/f1/{NAME}.json").read_text())
+    assert report["verdict"] in ("pass", "warn") and report["provenance"] and report["sbom"]
+    assert fleet.archives() == []
+
+
+def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
+    before = fleet.containers()
+    told = fleet.play("--limit", "!f3")
+    assert (changed(told), fleet.containers(), sent(told)) == (0, before, {})
+
+
+def test_a_check_changes_nothing_and_says_what_would_come(fleet: Fleet) -> None:
+    before = fleet.containers()
+    told = fleet.play("--check")
+    assert fleet.containers() == before
+    assert f"{NAME}: would receive the image" in told
+
+
+def test_a_host_added_later_is_brought_up_to_date_alone(fleet: Fleet) -> None:
+    """The source was edited since: it gets what the others run, and nobody else is touched."""
+    fleet.edit("before-its-time")
+    before = fleet.containers()
+    told = fleet.play("--limit", "f3")
+    after = fleet.containers()
+    assert {host: after[host] for host in before if host != "f3"} == {host: before[host] for host in before if host != "f3"}
+    assert len(fleet.images()) == 1 and fleet.health("f3") == "ok"
+    assert set(sent(told)) == {"f3"}
+
+
+def test_the_first_host_that_fails_ends_the_rollout(fleet: Fleet) -> None:
+    """It is left on its old container, those that were not reached keep theirs, the table says so; the next run goes on from there."""
+    fleet.edit("second")
+    before = fleet.containers()
+    fleet.own["f2"] = {"go_service_args": ["--no-such-flag"]}
+    told = fleet.play("-e", '{"go_service_fleet_serial": [1, 1, 1]}', succeeds=False)
+    after, table = fleet.containers(), rows(told)
+    assert after[BUILDER][1] == after["f1"][1] != before["f1"][1]
+    assert (after["f2"], after["f3"]) == (before["f2"], before["f3"])
+    assert (
+        table["f2"][-1].startswith("FAILED: ")
+        and "exited with code 2" in table["f2"][-1]
+        and table["f2"][-1].endswith("what runs: healthy")
+    )
+    assert table["f3"][-1] == "not reached; what runs: healthy"
+    assert {host: row[2] for host, row in table.items()} == {host: image[7:19] for host, (_container, image) in after.items()}
+    # Only what an edit changes is sent: what lies below is there.
+    whole, part = sent(told), after["f1"]
+    assert 0 < whole["f1"] < 5, (whole, part)
+    del fleet.own["f2"]
+    again = fleet.play()
+    assert len(fleet.images()) == 1 and fleet.containers()["f1"] == after["f1"] and fleet.containers()[BUILDER] == after[BUILDER]
+    assert set(sent(again)) == {"f3"}
+    assert fleet.docker("f2", "image", "ls", "--quiet", "--filter", "dangling=true") == ""
+    assert fleet.archives() == []
+
+
+def test_a_follower_goes_back_as_any_other_host(fleet: Fleet) -> None:
+    newest = fleet.containers()["f1"][1]
+    fleet.play("--limit", "f1", playbook="rollback")
+    assert fleet.containers()["f1"][1] != newest
+    fleet.play("--limit", "f1")
+    assert fleet.containers()["f1"][1] == newest
+
+
+def test_another_architecture_is_told_before_anything_starts(fleet: Fleet) -> None:
+    fleet.edit("never-built")
+    before = fleet.containers()
+    python = fleet.directory / "python-f4"
+    python.write_text(f'#!/bin/sh\nexec env DOCKER_HOST=unix:///nowhere.sock setarch i686 {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    fleet.own["f4"] = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": str(python),
+        "ansible_remote_tmp": str(fleet.directory / "f4"),
+    }
+    told = " ".join(fleet.play(succeeds=False).split())
+    del fleet.own["f4"]
+    assert "f4 cannot be part of this fleet: it needs images for 386, and the build host makes them for amd64" in told
+    assert fleet.containers() == before and "Build the image" not in told
+
+
+def test_a_host_that_asks_for_another_image_is_told(fleet: Fleet) -> None:
+    """Variables that make an image are those of the build host."""
+    fleet.own["f1"] = {"go_service_health_retries": 7}
+    told = " ".join(fleet.play("--limit", "f1", succeeds=False).split())
+    del fleet.own["f1"]
+    assert "f1 is asked for another image than the build host has made: go_service_health_retries is 7 here, and 3 there" in told
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["Fetch the image from the build host", "Bring the image here", "Look at the service and stage", "Prove the image by a candidate"],
+)
+def test_a_run_that_is_killed_is_gone_on_with(fleet: Fleet, task: str) -> None:
+    """Whatever it was at; nothing of its archives is left."""
+    fleet.edit(f"killed at {task}")
+    fleet.play("--limit", BUILDER)
+    fleet.play_until(task)
+    fleet.play()
+    assert len(fleet.images()) == 1
+    assert [fleet.health(host) for host in (BUILDER, *FOLLOWERS)] == ["ok"] * 4
+    assert fleet.archives() == []
+    for host in FOLLOWERS:
+        left = fleet.docker(host, "ps", "--all", "--format", "{{.Names}}")
+        assert left == NAME
+        assert "lock" not in fleet.docker(host, "volume", "ls", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory, fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """Run CNCF Distribution with TLS by an authority of its own, and one account; return the variables that lead to it."""
+    directory = tmp_path_factory.mktemp("registry")
+    authority, certificate = git_hosts.make_authority(directory / "tls", GATEWAY)
+    (directory / "htpasswd").write_text(ACCOUNT + "\n")
+    port = free_port()
+    settings = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}},
+        "http": {"addr": f"{GATEWAY}:{port}", "tls": {"certificate": str(certificate), "key": str(certificate)}},
+        "auth": {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}},
+    }
+    (directory / "config.yml").write_text(json.dumps(settings))
+    serving = subprocess.Popen(
+        [scanners.program("registry"), "serve", directory / "config.yml"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield {
+            "go_service_registry": f"{GATEWAY}:{port}/team",
+            "go_service_registry_credentials": {"username": "robot", "password": SECRETS["account"]},
+            "go_service_registry_ca": authority,
+        }
+    finally:
+        serving.terminate()
+        serving.wait()
+        # The build host's Engine is this machine's: what it was told to trust is not left.
+        shutil.rmtree(f"/etc/docker/certs.d/{GATEWAY}:{port}", ignore_errors=True)
+
+
+def ask(registry: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return what the registry answers, and the digest that it names."""
+    where, _slash, team = registry["go_service_registry"].partition("/")
+    wanted = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    account = b64encode(f"robot:{SECRETS['account']}".encode()).decode()
+    request = urllib.request.Request(
+        f"https://{where}/v2/{team}/{NAME}{path}", headers={"Accept": wanted, "Authorization": f"Basic {account}"}
+    )
+    with urllib.request.urlopen(
+        request, context=ssl.create_default_context(cadata=registry["go_service_registry_ca"]), timeout=10
+    ) as answer:
+        return json.loads(answer.read()), answer.headers.get("Docker-Content-Digest", "")
+
+
+def test_the_image_comes_by_a_registry(fleet: Fleet, registry: dict[str, Any]) -> None:
+    """The build host pushes, the others pull by the digest: the id is the same; no name of the registry's is left on a host."""
+    fleet.edit("by-registry")
+    fleet.variables.update(registry)
+    told = fleet.play()
+    assert len(fleet.images()) == 1 and sent(told) == {}
+    assert told.count(f"came by {registry['go_service_registry']}") == 3
+    for host in (BUILDER, *FOLLOWERS):
+        assert registry["go_service_registry"] not in fleet.docker(host, "image", "ls", "--digests", "--all")
+    before = fleet.containers()
+    assert (changed(fleet.play()), fleet.containers()) == (0, before)
+
+
+def test_a_registry_that_refuses_is_told_with_the_remedy(fleet: Fleet, registry: dict[str, Any]) -> None:
+    before = fleet.containers()
+    fleet.docker("f1", "rm", "--force", NAME)
+    for image in set(fleet.docker("f1", "image", "ls", "--quiet").split()):
+        fleet.docker("f1", "rmi", "--force", image)
+    wrong = {"go_service_registry_credentials": {"username": "robot", "password": "wrong-word"}}
+    fleet.variables.update(wrong)
+    told = " ".join(fleet.play("--limit", "f1", succeeds=False).split())
+    fleet.variables.update(registry)
+    assert "Give go_service_registry_credentials ({username, password}) of an account that may push or pull there" in told
+    fleet.play("--limit", "f1")
+    assert fleet.containers()["f1"][1] == before["f1"][1]
+
+
+def test_a_proven_image_is_published_with_its_documents(fleet: Fleet, registry: dict[str, Any]) -> None:
+    """By its digest; the documents refer to it, and a second time changes nothing."""
+    told = fleet.play("--limit", BUILDER, playbook="publish")
+    digest = re.search(rf"{NAME}@(sha256:[0-9a-f]{{64}})", told)[1]
+    manifest, named = ask(registry, f"/manifests/{digest}")
+    assert named == digest and manifest["config"]["digest"] == fleet.containers()[BUILDER][1]
+    listed, _digest = ask(registry, f"/manifests/{digest.replace(':', '-')}")
+    assert {known["artifactType"] for known in listed["manifests"]} == KINDS
+    for known in listed["manifests"]:
+        artifact, _digest = ask(registry, f"/manifests/{known['digest']}")
+        assert artifact["subject"]["digest"] == digest
+        document, _digest = ask(registry, f"/blobs/{artifact['layers'][0]['digest']}")
+        if known["artifactType"].endswith("in-toto+json"):
+            assert {"sha256": digest.partition(":")[2]} in [subject["digest"] for subject in document["subject"]]
+        else:
+            assert document["metadata"]["component"]["name"] == NAME
+    assert changed(fleet.play("--limit", BUILDER, playbook="publish")) == 0
+
+
+def test_an_image_that_was_not_held_to_the_contract_is_not_published(fleet: Fleet, registry: dict[str, Any]) -> None:
+    fleet.edit("built-alone")
+    before = fleet.docker(BUILDER, "image", "ls", "--format", "{{.Tag}}", NAME).split()
+    fleet.play("--limit", BUILDER, "-e", "go_services_entry_point=build", playbook="build")
+    (built,) = set(fleet.docker(BUILDER, "image", "ls", "--format", "{{.Tag}}", NAME).split()) - set(before)
+    told = " ".join(fleet.play("--limit", BUILDER, "-e", f"go_service_image_tag={built}", playbook="publish", succeeds=False).split())
+    assert f"the image {NAME}:{built} was not held to the contract on this host, or did not keep it" in told
+    with pytest.raises(urllib.error.HTTPError):
+        ask(registry, f"/manifests/{built}")

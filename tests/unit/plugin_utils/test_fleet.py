@@ -1,0 +1,62 @@
+"""Which host may take part in a fleet, and what is told of it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
+from ansible_collections.proven.go_service.plugins.module_utils.deploy.earlier import built_with
+from ansible_collections.proven.go_service.plugins.plugin_utils.fleet import differences, fleet, table, unfit
+
+HOST = {"architecture": "amd64", "engine": "26.1.5", "containerd": False}
+WEB = {"name": "web", "container": "c", "image": "sha256:" + "a" * 64, "digest": "d" * 64, "version": "1.2", "state": "healthy"}
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ({}, ""),
+        ({"engine": ""}, ""),
+        ({"engine": "", "containerd": True}, ""),
+        ({"architecture": "arm64"}, "it needs images for arm64, and the build host makes them for amd64"),
+        ({"containerd": True}, "keeps images in another store"),
+    ],
+)
+def test_a_host_that_cannot_run_the_images_is_told(host: dict[str, Any], words: str) -> None:
+    found = unfit({**HOST, **host}, HOST)
+    assert words in found and bool(found) == bool(words)
+
+
+def test_what_makes_an_image_is_the_same_for_all(settings: Callable[..., Settings]) -> None:
+    """What a host judges it by, and what its container is made of, may differ."""
+    there = built_with(settings())
+    assert differences(settings(), there) == []
+    assert differences(settings(memory="64m", args=["-v"], env={"A": "b"}, waivers={"image-size": "why"}), there) == []
+    assert differences(settings(port=9000, health_path="/ready"), there) == [
+        "go_service_port is 9000 here, and 8080 there",
+        "go_service_health_path is '/ready' here, and '/health' there",
+    ]
+    assert differences(settings(port=9000), {"of a later version": 1}) == []
+
+
+def test_the_table_says_who_runs_what() -> None:
+    hosts = {
+        "one": {"__go_service_fleet_seen": {"services": [WEB]}, "__go_service_fleet_begun": True, "__go_service_fleet_done": True},
+        "two": {
+            "__go_service_fleet_seen": {"services": [{**WEB, "image": "sha256:" + "b" * 64}]},
+            "__go_service_fleet_begun": True,
+            "__go_service_fleet_failed": "web: it exited\nwith more lines",
+        },
+        "three": {"__go_service_fleet_seen": {"services": [{**WEB, "image": "", "digest": "", "version": "", "state": "nothing runs"}]}},
+        "four": {"__go_service_fleet_seen": {"services": [WEB]}, "__go_service_fleet_begun": True},
+        "five": {},
+    }
+    assert table(fleet(hosts, list(hosts))).splitlines() == [
+        "host   service  image id      digest        version  state",
+        "one    web      aaaaaaaaaaaa  dddddddddddd  1.2      healthy",
+        "two    web      bbbbbbbbbbbb  dddddddddddd  1.2      FAILED: web: it exited; what runs: healthy",
+        "three  web      -             -             -        not reached; what runs: nothing runs",
+        "four   web      aaaaaaaaaaaa  dddddddddddd  1.2      FAILED: it could not be reached any more; what runs: healthy",
+    ]
