@@ -9,6 +9,7 @@
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
 #   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
+#   make provision   the scenario of that name: bare machines made ready by SSH as an ordinary user, Docker's repository, ansible-pull; a quarter of an hour
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
@@ -22,7 +23,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak scenarios bench against matrix docs release site clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines soak provision scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -98,7 +99,7 @@ new: $(READY)
 
 test: lint unit scenarios
 
-test-all: test long sanity scan engines mutants crash soak
+test-all: test long sanity scan engines provision mutants crash soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -143,6 +144,9 @@ soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	EDITS=$(EDITS) "$(BIN)"/python -m pytest tests/soak.py -s
 
+provision: $(READY)
+	$(MAKE) scenarios SCENARIOS=provision
+
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 scenarios: $(READY)
 	@mkdir -p .cache; failed=""; \
@@ -180,6 +184,6 @@ release: $(READY)
 	"$(BIN)"/python scripts/release.py build "$(TAG)"
 
 clean:
-	-for scenario in default alternative lifecycle contract; do "$(BIN)"/molecule destroy -s $$scenario; done
+	-for scenario in default alternative lifecycle contract provision; do "$(BIN)"/molecule destroy -s $$scenario; done
 	-"$(BIN)"/python -m bench clean
 	rm -rf $(VENV) .cache .ansible reports

@@ -30,6 +30,7 @@ PARTS = {
         "roles/base_images/README.md",
         "roles/docker_engine/README.md",
         "docs/services.md",
+        "docs/machines.md",
         "docs/engines.md",
         "docs/company.md",
     ],

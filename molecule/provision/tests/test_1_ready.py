@@ -1,0 +1,83 @@
+"""What provision.yml has made of each machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def engine(machine) -> dict[str, Any]:
+    """What the Engine says about itself."""
+    return json.loads(machine.run("docker info --format '{{json .}}'"))
+
+
+def test_the_engine_is_the_one_that_was_asked_for(host, engine, wanted) -> None:
+    assert engine["ServerVersion"].startswith(wanted["engine"])
+    assert host.package(wanted["package"]).is_installed
+
+
+def test_the_engine_is_started_now_and_after_a_restart_of_the_machine(host) -> None:
+    assert host.service("docker").is_running
+    assert host.service("docker").is_enabled
+
+
+def test_each_service_answers(machine, wanted) -> None:
+    for port, path in wanted["answers"].items():
+        response = machine.get(path, "127.0.0.1", port)
+        assert response.status == 200, (port, response)
+
+
+def test_the_user_of_the_play_may_use_the_engine_without_sudo(machine) -> None:
+    assert machine.run("su - dev -c 'docker ps --format {{.Names}}'").split()
+
+
+def test_the_daemon_has_the_settings_that_were_asked_for(machine, engine, wanted) -> None:
+    registries = engine["RegistryConfig"]
+    assert (registries["Mirrors"] or []) == wanted["mirrors"]
+    assert [name for name, one in registries["IndexConfigs"].items() if not one["Secure"]] == wanted["insecure"]
+    assert (engine["Labels"] or []) == wanted["labels"]
+    assert engine["LiveRestoreEnabled"] is True
+    settings = json.loads(machine.run("cat /etc/docker/daemon.json"))
+    assert settings["log-opts"] == wanted["log_options"]
+    made = machine.run("docker create stand-in/runtime:alpine-3.23.6 true")
+    assert machine.inspect("container", made)["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": wanted["log_options"]}
+    machine.run("docker rm %s", made)
+
+
+def test_the_daemon_has_its_proxies_and_nobody_else_their_password(host, machine, engine, wanted) -> None:
+    assert engine["HttpsProxy"].rpartition("@")[2].removeprefix("http://") == wanted["https_proxy"]
+    assert engine["NoProxy"] == wanted["no_proxy"]
+    if wanted["https_proxy"]:
+        environment = machine.run("tr '\\0' '\\n' </proc/$(cat /run/docker.pid)/environ")
+        assert f"HTTPS_PROXY=http://me:s3cret@{wanted['https_proxy']}" in environment.splitlines()
+        assert host.file("/etc/docker/go-service-proxies.env").mode == 0o600
+        assert "s3cret" not in machine.run(
+            "su - dev -c 'systemctl show docker; cat /etc/systemd/system/docker.service.d/*; cat /etc/docker/*.json'"
+        )
+
+
+def test_docker_s_own_packages_are_held_at_the_release_that_was_asked_for(machine, wanted) -> None:
+    held = machine.run("apt-mark showhold").split()
+    assert held == (["docker-ce", "docker-ce-cli"] if wanted["package"] == "docker-ce" else [])
+
+
+def test_the_run_ended_with_a_report_on_the_machine(machine_name: str, wanted) -> None:
+    log = Path(os.environ["ANSIBLE_LOG_PATH"]).read_text(encoding="utf-8")
+    # Without what the log puts before each line, and without line ends.
+    text = re.sub(r"\s+", " ", re.sub(r"(?m)^\S+ \S+ p=\d+ u=\S+ n=\S+ [A-Z]+\s*\| ?", "", log))
+    told = text.rpartition(f"About {machine_name}")[2].partition("About ")[0]
+    for words in [*wanted["reported"], "brought up by this role", "Control groups: version", "Confined by:", "free"]:
+        assert words in told, told[:3000]
+
+
+def test_check_mode_said_what_would_happen_on_a_bare_machine(machine_name: str, wanted) -> None:
+    log = re.sub(r"\s+", " ", Path(os.environ["ANSIBLE_LOG_PATH"]).read_text(encoding="utf-8"))
+    first = log.partition("PLAY RECAP")[0] if "Would install" in log.partition("PLAY RECAP")[0] else log
+    assert f"Would install {wanted['package']}" in first.replace("docker-ce=", "docker-ce") or "Would install" in first
+    assert "Would start the engine." in first
