@@ -28,6 +28,7 @@ from ..common.places import SECRETS
 from ..common.secrets import fingerprint
 from ..common.settings import Settings
 from ..common.stages import CANDIDATE
+from ..engine import errand
 from ..engine.client import Engine, EngineError, Missing
 
 # Where an earlier version of the role kept them, in the service's directory on the host.
@@ -53,7 +54,6 @@ def write(engine: Engine, settings: Settings, image: str) -> None:
         return
     volume, helper = volume_name(settings, image), candidate_name(settings.name)
     engine.create_volume(volume, {LABEL_SECRETS: settings.name})
-    engine.remove(helper)
     # It is never started: only what the Engine mounts for it is asked for.
     body = {
         "Image": image,
@@ -61,13 +61,10 @@ def write(engine: Engine, settings: Settings, image: str) -> None:
         "NetworkDisabled": True,
         "HostConfig": {"Binds": [f"{volume}:{SECRETS}:z,nocopy"], "NetworkMode": "none"},
     }
-    made = engine.create(helper, body)
-    try:
+    with errand.short_lived(engine, helper, body) as made:
         wanted = {name: content.encode("utf-8", "surrogateescape") for name, content in settings.secret_files.items()}
         if engine.read_path(made, SECRETS, _files) != {name: (_MODE, content) for name, content in wanted.items()}:
             engine.write_path(made, SECRETS, packed(wanted, _MODE, *_owner(engine, made, image)))
-    finally:
-        engine.remove(made)
 
 
 def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -72,9 +73,7 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
     """Run a container and return its exit code and the last lines that it printed; where it ended well, `keep` is given the archive of one of its
     directories. Raise EngineError where the Engine refuses, or where it takes too long.
     """
-    engine.remove(name)
-    made = engine.create(name, errand.body)
-    try:
+    with short_lived(engine, name, errand.body) as made:
         engine.write_path(made, "/", packed({**errand.files, f"{directory}/": b""}))
         engine.start(made)
         given = {"access": errand.program.encode("utf-8", "surrogateescape"), _READY: b""}
@@ -85,8 +84,21 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
         if code == 0:
             engine.read_path(made, directory, keep)
         return code, engine.logs(made, _LINES)
+
+
+@contextlib.contextmanager
+def short_lived(engine: Engine, name: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """Make a container, give its id, and remove it, by its name, since its id is not known where the Engine's answer was lost; raise EngineError where
+    the Engine does not remove it, asked twice.
+    """
+    engine.remove(name)
+    try:
+        yield engine.create(name, body)
     finally:
-        engine.remove(made)
+        try:
+            engine.remove(name)
+        except EngineError:
+            engine.remove(name)
 
 
 def wait(engine: Engine, container: str, seconds: float) -> int | None:

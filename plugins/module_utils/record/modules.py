@@ -167,14 +167,10 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
         },
     }
     lines: list[str] = []
-    with contextlib.suppress(EngineError):
-        made = engine.create(modules_name(name), body)
-        try:
-            engine.start(made)
-            errand.wait(engine, made, _SECONDS)
-            lines = engine.logs(made, lines=1_000_000)
-        finally:
-            engine.remove(made)
+    with contextlib.suppress(EngineError), errand.short_lived(engine, modules_name(name), body) as made:
+        engine.start(made)
+        errand.wait(engine, made, _SECONDS)
+        lines = engine.logs(made, lines=1_000_000)
     return parse_listing(lines, mark, cached)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tarfile
@@ -77,3 +78,25 @@ def test_one_whose_run_was_killed_ends_by_itself(engine: Engine, monkeypatch: py
 def test_the_request_names_no_secret() -> None:
     body = replace(ASKED, program="a secret").body
     assert "a secret" not in str(body) and os.fspath(ASKED.memory) in str(body)
+
+
+@pytest.mark.parametrize("call", ["create", "remove"])
+def test_one_call_that_goes_wrong_leaves_no_container(engine: Engine, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """An answer to its creation that is lost, so that its id is not known; a removal that is not done at once."""
+    engine.remove(NAME)
+    asked = getattr(engine, call)
+    calls: list[str] = []
+
+    def fail(name: str, *arguments: object) -> object:
+        calls.append(name)
+        if call == "create":
+            asked(name, *arguments)
+        # The removal of what an earlier run left is the first one.
+        if call == "create" or len(calls) == 2:
+            raise EngineError("lost")
+        return asked(name, *arguments)
+
+    monkeypatch.setattr(engine, call, fail)
+    with contextlib.suppress(EngineError), errand.short_lived(engine, NAME, {"Image": RUNTIME}):
+        assert engine.container(NAME)
+    assert engine.container(NAME) is None
