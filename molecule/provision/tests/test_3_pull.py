@@ -49,7 +49,11 @@ def test_the_timer_is_there_for_good(host) -> None:
     assert host.file("/var/lib/go-service-pull/pull").mode == 0o700
 
 
-def test_an_edit_of_the_repository_reaches_the_machine_by_itself(machine, depot, wait_until: Callable[..., Any]) -> None:
+def test_an_edit_of_the_repository_reaches_the_machine_by_itself(
+    provision: Callable[..., str], machine, depot, wait_until: Callable[..., Any]
+) -> None:
+    """Nothing is done to the machine but to let its timer come sooner."""
+    provision("puller", pull_every="20s")
     push(depot, "sed -i 's/SECRET: [a-z0-9]*/SECRET: refrain/' inventory/fleet.yml")
     found = wait_until(lambda: greeting(machine), lambda text: "SECRET=refrain" in text, LONG)
     assert "SECRET=refrain" in found, machine.run("journalctl -u go-service-pull.service --no-pager -o cat | tail -n 60")
