@@ -29,6 +29,7 @@ PARTS = {
         "roles/go_service/README.md",
         "roles/base_images/README.md",
         "roles/docker_engine/README.md",
+        "roles/pull/README.md",
         "docs/services.md",
         "docs/machines.md",
         "docs/engines.md",

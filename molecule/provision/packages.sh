@@ -28,6 +28,12 @@ Depends: $depends
 $relations
 Description: $name, from packages of Debian
 END
+  if [ "$name" = docker-ce ]; then
+    printf '#!/bin/sh\ngetent group docker >/dev/null || groupadd --system docker\n' >tree/DEBIAN/postinst
+    printf '#!/bin/sh\nsystemctl disable --now docker.socket docker.service || true\n' >tree/DEBIAN/prerm
+    printf '#!/bin/sh\nsystemctl daemon-reload || true\n' >tree/DEBIAN/postrm
+    chmod 755 tree/DEBIAN/postinst tree/DEBIAN/prerm tree/DEBIAN/postrm
+  fi
   dpkg-deb --root-owner-group -Zgzip -z1 --build tree "$top/dists/$suite/pool/stable/$arch/${name}_${version#*:}_$arch.deb" >/dev/null
 }
 for release in 26.1.5 99.0.0; do

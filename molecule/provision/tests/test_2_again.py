@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import changed
-
-Provision = Callable[..., str]
+from provision_tools import changed, provision
 
 
 def containers(machine) -> dict[str, str]:
@@ -27,13 +24,15 @@ def same_containers(machine):
     assert containers(machine) == before
 
 
-def test_the_other_way_of_pipelining_changes_nothing(provision: Provision, machine_name: str, same_containers) -> None:
-    assert changed(provision(machine_name, ansible_pipelining=machine_name == "debian13")) == 0
+def test_the_other_way_of_pipelining_changes_nothing_and_ends_with_a_report(machine_name: str, wanted, same_containers) -> None:
+    told = provision(machine_name, ansible_pipelining=machine_name == "debian13")
+    assert changed(told) == 0
+    report = told.partition(f'"About {machine_name}"')[2]
+    for words in [*wanted["reported"], "brought up by this role", "Control groups: version", "Confined by:", "GB free"]:
+        assert words in report
 
 
-def test_a_mirror_that_is_asked_for_later_is_taken_over_without_a_restart(
-    provision: Provision, machine, machine_name: str, same_containers
-) -> None:
+def test_a_mirror_that_is_asked_for_later_is_taken_over_without_a_restart(machine, machine_name: str, same_containers) -> None:
     pid = machine.run("cat /run/docker.pid")
     mirrors = ["https://later.invalid"]
     assert changed(provision(machine_name, docker_engine_registry_mirrors=mirrors)) > 0
@@ -42,16 +41,14 @@ def test_a_mirror_that_is_asked_for_later_is_taken_over_without_a_restart(
     assert changed(provision(machine_name, docker_engine_registry_mirrors=mirrors)) == 0
 
 
-def test_a_setting_that_needs_a_restart_keeps_the_containers(provision: Provision, machine, machine_name: str, same_containers) -> None:
+def test_a_setting_that_needs_a_restart_keeps_the_containers(machine, machine_name: str, same_containers) -> None:
     pid = machine.run("cat /run/docker.pid")
     assert changed(provision(machine_name, docker_engine_log_max_file=6)) > 0
     assert json.loads(machine.run("cat /etc/docker/daemon.json"))["log-opts"]["max-file"] == "6"
     assert machine.run("cat /run/docker.pid") != pid
 
 
-def test_settings_that_the_daemon_does_not_start_with_are_taken_back(
-    provision: Provision, machine, machine_name: str, wanted, same_containers
-) -> None:
+def test_settings_that_the_daemon_does_not_start_with_are_taken_back(machine, machine_name: str, wanted, same_containers) -> None:
     before = machine.run("cat /etc/docker/daemon.json")
     told = provision(machine_name, succeeds=False, docker_engine_daemon_options={"bip": "nonsense"}, docker_engine_start_timeout=5)
     assert "nonsense" in told
@@ -59,14 +56,14 @@ def test_settings_that_the_daemon_does_not_start_with_are_taken_back(
     assert machine.get("/", "127.0.0.1", 8082).status == 200
 
 
-def test_values_that_no_daemon_could_take_are_refused_before_anything(provision: Provision, machine_name: str) -> None:
+def test_values_that_no_daemon_could_take_are_refused_before_anything(machine_name: str) -> None:
     told = provision(machine_name, succeeds=False, docker_engine_log_max_size="much", docker_engine_registry_mirrors=["mirror"])
     assert "docker_engine_log_max_size is 'much'" in told
     assert "docker_engine_registry_mirrors holds 'mirror'" in told
     assert "Ask for the engine" not in told
 
 
-def test_an_engine_that_others_have_set_up_keeps_its_settings(provision: Provision, machine, machine_name: str, same_containers) -> None:
+def test_an_engine_that_others_have_set_up_keeps_its_settings(machine, machine_name: str, same_containers) -> None:
     before = machine.run("cat /etc/docker/daemon.json")
     machine.run("mv /etc/docker/go-service.json /root/kept.json")
     try:
@@ -79,9 +76,7 @@ def test_an_engine_that_others_have_set_up_keeps_its_settings(provision: Provisi
     assert machine.run("cat /etc/docker/daemon.json") == before
 
 
-def test_another_source_installs_nothing_over_an_engine_that_serves(
-    provision: Provision, machine, machine_name: str, wanted, same_containers
-) -> None:
+def test_another_source_installs_nothing_over_an_engine_that_serves(machine, machine_name: str, wanted, same_containers) -> None:
     if wanted["package"] == "docker-ce":
         given: dict[str, Any] = {"docker_engine_version": "99.0.0"}
         words = "docker_engine_version is 99.0.0, and Engine 26.1.5"

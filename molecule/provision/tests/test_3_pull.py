@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import testinfra
+from provision_tools import provision
 
 # A run takes its time on a machine with other work, in seconds.
 LONG = 420
@@ -49,9 +50,7 @@ def test_the_timer_is_there_for_good(host) -> None:
     assert host.file("/var/lib/go-service-pull/pull").mode == 0o700
 
 
-def test_an_edit_of_the_repository_reaches_the_machine_by_itself(
-    provision: Callable[..., str], machine, depot, wait_until: Callable[..., Any]
-) -> None:
+def test_an_edit_of_the_repository_reaches_the_machine_by_itself(machine, depot, wait_until: Callable[..., Any]) -> None:
     """Nothing is done to the machine but to let its timer come sooner."""
     provision("puller", pull_every="20s")
     push(depot, "sed -i 's/SECRET: [a-z0-9]*/SECRET: refrain/' inventory/fleet.yml")
@@ -79,7 +78,7 @@ def test_an_edit_that_fails_leaves_the_service_and_a_failed_unit(machine, depot,
     push(depot, "sed -i 's/publish: nowhere/publish: \"127.0.0.1:8082\"/' inventory/fleet.yml")
 
 
-def test_taken_out_of_the_variables_it_is_taken_away(host, provision: Callable[..., str]) -> None:
+def test_taken_out_of_the_variables_it_is_taken_away(host) -> None:
     provision("puller", pull_repository="")
     assert not host.file("/etc/systemd/system/go-service-pull.timer").exists
     assert not host.service("go-service-pull.timer").is_running

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from conftest import changed
-
-Provision = Callable[..., str]
+from provision_tools import changed, provision
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +13,7 @@ def of_docker(machine_name: str) -> None:
         pytest.skip("has the distribution's Engine")
 
 
-def test_docker_s_engine_that_is_stopped_is_started_and_not_replaced(provision: Provision, host, machine) -> None:
+def test_docker_s_engine_that_is_stopped_is_started_and_not_replaced(host, machine) -> None:
     machine.run("systemctl disable --now docker.socket docker.service")
     told = provision("puller", docker_engine_source="distribution", docker_engine_version="", pull_repository="")
     assert "Install the packages]" not in told
@@ -26,7 +22,7 @@ def test_docker_s_engine_that_is_stopped_is_started_and_not_replaced(provision: 
     assert machine.get("/", "127.0.0.1", 8082).status == 200
 
 
-def test_the_distributions_engine_is_not_installed_over_what_is_left_of_docker_s(provision: Provision, host, machine) -> None:
+def test_the_distributions_engine_is_not_installed_over_what_is_left_of_docker_s(host, machine) -> None:
     """First its client, then its containerd alone."""
     machine.run("apt-get purge -y --allow-change-held-packages docker-ce")
     told = provision("puller", succeeds=False, docker_engine_source="distribution", docker_engine_version="", pull_repository="")
@@ -39,14 +35,14 @@ def test_the_distributions_engine_is_not_installed_over_what_is_left_of_docker_s
     assert not host.package("docker.io").is_installed
 
 
-def test_docker_s_engine_comes_back_with_what_it_had(provision: Provision, machine) -> None:
+def test_docker_s_engine_comes_back_with_what_it_had(machine) -> None:
     told = provision("puller", pull_repository="")
     assert changed(told) > 0
     assert machine.run("docker info --format '{{.ServerVersion}}'").startswith("26.1.5")
     assert machine.get("/", "127.0.0.1", 8082).status == 200
 
 
-def test_a_release_that_the_repository_does_not_have_is_told(provision: Provision, machine) -> None:
+def test_a_release_that_the_repository_does_not_have_is_told(machine) -> None:
     machine.run("apt-get purge -y --allow-change-held-packages docker-ce docker-ce-cli")
     told = provision("puller", succeeds=False, docker_engine_version="1.2.3", pull_repository="")
     assert "docker-ce=5:1.2.3-*" in told
