@@ -148,11 +148,18 @@ provision: $(READY)
 	$(MAKE) scenarios SCENARIOS=provision
 
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
+# The longest one waits for most of its time, so the others run beside it, once all images of machines are there; what it printed follows theirs.
 scenarios: $(READY)
-	@mkdir -p .cache; failed=""; \
+	@mkdir -p .cache; rm -f .cache/*.failed; \
+	run() { CI=true "$(BIN)"/molecule test -s $$1 2>&1 | tee .cache/$$1.log || touch .cache/$$1.failed; }; \
 	for scenario in $(SCENARIOS); do \
-	  CI=true "$(BIN)"/molecule test -s $$scenario 2>&1 | tee .cache/$$scenario.log || failed+=" $$scenario"; \
+	  test $(words $(SCENARIOS)) = 1 || "$(BIN)"/molecule create -s $$scenario >.cache/create.log 2>&1 || { cat .cache/create.log; exit 1; }; \
 	done; \
+	$(if $(filter lifecycle,$(SCENARIOS)),run lifecycle >/dev/null &) \
+	for scenario in $(filter-out lifecycle,$(SCENARIOS)); do run $$scenario; done; \
+	wait; \
+	$(if $(filter lifecycle,$(SCENARIOS)),cat .cache/lifecycle.log;) \
+	failed="$$(cd .cache; for mark in *.failed; do test ! -e $$mark || echo $${mark%.failed}; done)"; \
 	for scenario in $$failed; do \
 	  echo; echo "Scenario $$scenario failed; all it printed is in .cache/$$scenario.log. What failed:"; \
 	  grep -E --after-context=5 '^([a-z0-9]+ \| )?(FAILED|ERROR) [^- ]|^(fatal|failed): |^CRITICAL|^ImportError' .cache/$$scenario.log | cut -c -600 | tail -n 60 || true; \

@@ -1,4 +1,4 @@
-"""The three ways to bring a service to a machine: by hand, by a script, by the role. Each has a source, an image and a container of its own."""
+"""The ways to bring a service to a machine: by hand, by scripts, by the role. Each has a source, an image and a container of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 
@@ -22,7 +22,7 @@ PATIENCE = 120.0
 POLL = 0.1
 # Files of the role whose tasks are measured one by one.
 BUILD_TASKS = "go_service/tasks/stages/build.yml"
-LOOK_TASKS = "go_service/tasks/stages/prepare.yml"
+LOOK_TASKS = "go_service/tasks/machine.yml"
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,12 @@ class ByHand(Contestant):
 
     key = "hand"
     binary = "/usr/local/bin/service"
+    dockerfile = "Dockerfile.j2"
+    environment: ClassVar[dict[str, str]] = {}
 
     def write(self) -> None:
         super().write()
-        template = jinja2.Template((HERE / "by_hand/Dockerfile.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
+        template = jinja2.Template((HERE / "by_hand" / self.dockerfile).read_text(encoding="utf-8"), keep_trailing_newline=True)
         text = template.render(builder=self.bases.builder, runtime=self.bases.runtime)
         (self.source / "Dockerfile").write_text(text, encoding="utf-8")
         (self.source / ".dockerignore").write_text((HERE / "by_hand/dockerignore").read_text(encoding="utf-8"), encoding="utf-8")
@@ -115,7 +117,8 @@ class ByHand(Contestant):
     def build(self, *options: str) -> float:
         """Build the image and return how long that took."""
         log = self.log("build")
-        return timed(lambda: docker("build", *options, "--tag", self.name, str(self.source), log=log))
+        build = ["build", *options, "--tag", self.name, str(self.source)]
+        return timed(lambda: docker(*build, log=log, **self.environment))
 
     def first(self) -> dict[str, float]:
         """Build without any cache."""
@@ -150,11 +153,12 @@ class Script(ByHand):
     """The same Dockerfile with a script that asks the service itself instead of waiting for the Engine."""
 
     key = "script"
+    program = "deploy.sh"
 
     def deploy(self) -> tuple[float, float]:
         """Run the script and return when it began and ended."""
         began = time.time()
-        engine.command(str(HERE / "by_hand/deploy.sh"), self.name, str(self.source), str(self.port), log=self.log("deploy"))
+        engine.command(str(HERE / "by_hand" / self.program), self.name, str(self.source), str(self.port), log=self.log("deploy"))
         return began, time.time()
 
     def change(self) -> dict[str, float]:
@@ -171,10 +175,28 @@ class Script(ByHand):
         return {"whole-nothing": ended - began}
 
 
+class Expert(Script):
+    """BuildKit with cache mounts, and a script that tries the new container beside the old one."""
+
+    key = "expert"
+    program = "expert.sh"
+    dockerfile = "Dockerfile.buildkit.j2"
+    environment: ClassVar[dict[str, str]] = {"DOCKER_BUILDKIT": "1"}
+
+    def change(self) -> dict[str, float]:
+        """Build, which is measured by itself, and let the script do the whole with another edit."""
+        build = self.build()
+        self.edit(f"{self.version.rpartition('-')[2]}.again")
+        began, ended = self.deploy()
+        self.check()
+        return {"build-edit": build, "whole-edit": ended - began}
+
+
 class Role(Contestant):
     """`ansible-playbook playbooks/build.yml`."""
 
     key = "role"
+    builder = "docker_image"
 
     def __init__(self, bases: Bases, files: int = services.SMALLEST, name: str = "", checkout: Path = ROOT) -> None:
         """checkout: of the project, whose role it is; this one unless two versions are compared."""
@@ -195,6 +217,7 @@ class Role(Contestant):
             "go_service_source": str(self.source),
             "go_service_publish": f"127.0.0.1:{self.port}",
             "go_service_user": self.user,
+            "go_service_builder": self.builder,
             # Read by nobody; it stands above what services have in common, so that none finds in the cache what another one has compiled.
             "go_service_build_env": {"GO_BENCH": self.mark},
             "go_service_work_dir": str(WORK / "state"),
@@ -280,6 +303,56 @@ class Role(Contestant):
     def nothing(self) -> dict[str, float]:
         """The figures of a play that finds that nothing changed."""
         return self.look_again()[1]
+
+
+class RoleBuildKit(Role):
+    """The role with its builder buildx."""
+
+    key = "role-buildx"
+    builder = "buildx"
+
+
+class Several:
+    """Several services of one host, in one play. The first build of each is measured by itself; each imports one package that no other does."""
+
+    def __init__(self, bases: Bases, count: int) -> None:
+        self.roles = [Role(bases, name=f"several-{number + 1}") for number in range(count)]
+        self._mark = f"several-{time.time_ns()}"
+        for number, role in enumerate(self.roles):
+            role.write()
+            services.add_rare(role.source, services.RARE[number])
+            role.edit("0")
+
+    def _play(self, count: int, what: str) -> Play:
+        variables = [role.variables for role in self.roles[:count]]
+        several = [{name.removeprefix("go_service_"): value for name, value in of.items()} for of in variables]
+        shared = {"go_services": several, "go_service_build_env": {"GO_BENCH": self._mark}}
+        for of in several:
+            del of["build_env"]
+        return run("playbooks/build.yml", self.roles[count - 1].log(what), shared, checkout=ROOT)
+
+    def first(self, count: int) -> float:
+        """Bring one service more to the host; return how long its image took."""
+        return self._play(count, "first").seconds_of(BUILD_TASKS)
+
+    def nothing(self, count: int) -> float:
+        """Return how long a play takes that finds that none of them changed.
+
+        Raises:
+            BenchError: it changed something.
+        """
+        play = self._play(count, "nothing")
+        if play.changed:
+            raise BenchError(f"The play of {count} services changed something although nothing had changed; what it said is in {LOGS}.")
+        return play.seconds
+
+    def change(self, count: int, version: str) -> float:
+        """Return how long a play takes that finds an edit of the last one of them."""
+        role = self.roles[count - 1]
+        role.edit(version)
+        seconds = self._play(count, "edit").seconds
+        role.check()
+        return seconds
 
 
 class Ping:

@@ -30,13 +30,13 @@ CLASSIC = {"DOCKER_BUILDKIT": "0", "DOCKER_CLI_HINTS": "false"}
 _LAYER = re.compile(r"---> ([0-9a-f]{12})\b")
 
 
-def command(*arguments: str, log: Path | None = None, check: bool = True) -> str:
-    """Run a command and return what it prints; with a log, what it says is kept there also while it runs.
+def command(*arguments: str, log: Path | None = None, check: bool = True, **variables: str) -> str:
+    """Run a command and return what it prints; with a log, what it says is kept there also while it runs. variables: of its environment.
 
     Raises:
         BenchError: it failed, unless check is off.
     """
-    environment = {**os.environ, **CLASSIC}
+    environment = {**os.environ, **CLASSIC, **variables}
     if log is None:
         done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, close_fds=False)
         output, errors = done.stdout, done.stderr
@@ -49,9 +49,14 @@ def command(*arguments: str, log: Path | None = None, check: bool = True) -> str
     return output.strip()
 
 
-def docker(*arguments: str, log: Path | None = None, check: bool = True) -> str:
+def docker(*arguments: str, log: Path | None = None, check: bool = True, **variables: str) -> str:
     """Run the Docker client."""
-    return command("docker", *arguments, log=log, check=check)
+    return command("docker", *arguments, log=log, check=check, **variables)
+
+
+def has_buildkit() -> bool:
+    """Say whether this client builds by BuildKit as its plugin buildx does, which the role calls as well."""
+    return subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
 
 
 def inspect(kind: str, name: str) -> dict[str, Any]:

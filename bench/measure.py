@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import engine, services
-from bench.contestants import Bases, ByHand, Contestant, Ping, Role, Script
+from bench.contestants import Bases, ByHand, Contestant, Expert, Ping, Role, RoleBuildKit, Script, Several
 from bench.engine import LOGS, WORK, docker
-from bench.figures import HOSTS, SIZES, Samples, add, add_profile, rotated
+from bench.figures import HOSTS, SERVICES, SIZES, Samples, add, add_profile, rotated
 from bench.plays import ROOT, BenchError, run
 
 SCENARIO = "bench"
-PARTS = ("main", "files", "hosts")
+PARTS = ("main", "files", "services", "hosts")
 
 
 def say(text: str) -> None:
@@ -59,6 +59,8 @@ class Measurement:
                 self.main()
             if "files" in self.parts:
                 self.by_files()
+            if "services" in self.parts:
+                self.by_services()
             if "hosts" in self.parts:
                 self.by_hosts()
         finally:
@@ -89,6 +91,10 @@ class Measurement:
         """The contestants side by side: in each round the same step of each, one after the other."""
         hand, script, role, ping = ByHand(self.bases), Script(self.bases), Role(self.bases), Ping()
         contestants: list[Contestant] = [hand, script, role]
+        if engine.has_buildkit():
+            contestants += [Expert(self.bases), RoleBuildKit(self.bases)]
+        else:
+            say("Without BuildKit: this Docker client lacks the plugin buildx")
         say("Warming up: one play, so that Python's compiled files are there")
         ping.look_again()
         for turn in range(self.rounds):
@@ -131,6 +137,19 @@ class Measurement:
                 values = role.nothing()
                 figures = {"files-nothing": values["whole-nothing"], "files-look": values["build-nothing"]}
                 self.keep(str(role.files), figures, f"by files, nothing changed {turn + 1}")
+
+    def by_services(self) -> None:
+        """The role with more and more services of one host."""
+        several = Several(self.bases, max(SERVICES))
+        for count in range(1, max(SERVICES) + 1):
+            first = several.first(count)
+            if count in SERVICES:
+                self.keep(str(count), {"services-first": first}, "by services, first build")
+        for turn in range(self.growth_rounds):
+            for count in rotated(SERVICES, turn):
+                self.keep(str(count), {"services-nothing": several.nothing(count)}, f"by services, nothing changed {turn + 1}")
+            for count in rotated(SERVICES, turn):
+                self.keep(str(count), {"services-edit": several.change(count, f"{turn}.{count}")}, f"by services, edit {turn + 1}")
 
     def by_hosts(self) -> None:
         """The role on more and more machines at once, each a systemd container with an Engine of its own."""

@@ -10,12 +10,14 @@ from typing import Any
 
 import jinja2
 
-from bench.figures import CONTESTANTS, GOALS, HOSTS, ROWS, SIZES, Samples, Spread, Verdict, judge
+from bench.figures import CONTESTANTS, GOALS, HOSTS, ROWS, SERVICES, SIZES, Samples, Spread, Verdict, judge
 from bench.plays import BenchError
 
 FIGURES, PAGE, PICTURE = "benchmarks.json", "benchmarks.md", "benchmarks.svg"
 # Rows of the picture: what a user waits for, on one scale.
 PICTURED = ("build-first", "build-edit", "build-import", "whole-edit", "whole-nothing")
+# The columns of the main table, and the bars.
+COMPARED = ("hand", "script", "expert", "role", "role-buildx")
 # Geometry of the picture, in pixels.
 WIDTH, LEFT, RIGHT, TOP = 860, 92, 150, 70
 BAR, GAP, HEADING, BETWEEN = 18, 5, 26, 18
@@ -63,8 +65,8 @@ def main_table(samples: Samples) -> str:
         found = samples.get(row.key, {})
         if found:
             compared = ratio(samples, row.key) if row.unit == "s" and row.key != "notice" else ""
-            rows.append([row.title, *(spread(found.get(who), row.unit) for who in ("hand", "script", "role")), compared])
-    return table(["what", "by hand", "script", "role", "role / by hand"], rows)
+            rows.append([row.title, *(spread(found.get(who), row.unit) for who in COMPARED), compared])
+    return table(["what", *(CONTESTANTS[who] for who in COMPARED), "role / by hand"], rows)
 
 
 def standing(verdict: Verdict) -> str:
@@ -117,7 +119,7 @@ def bars(samples: Samples) -> dict[str, Any]:
     for row in shown:
         group: dict[str, Any] = {"title": row.title, "y": top + 14, "bars": [], "faster": ""}
         top += HEADING
-        for who in ("hand", "script", "role"):
+        for who in COMPARED:
             values = samples[row.key].get(who)
             if not values:
                 continue
@@ -168,6 +170,11 @@ def page(figures: Mapping[str, Any]) -> str:
         "files-ansible-peak": ("peak memory of Ansible's largest process, first build and edits", "bytes"),
         "files-peak": ("peak memory of the largest process of all, linters included", "bytes"),
     }
+    by_services = {
+        "services-first": ("first image build of the last one", "s"),
+        "services-nothing": ("whole play, nothing changed", "s"),
+        "services-edit": ("whole play after an edit of the last one", "s"),
+    }
     by_hosts = {"hosts-edit": ("whole play after an edit", "s"), "hosts-nothing": ("whole play, nothing changed", "s")}
     return (
         environment()
@@ -180,6 +187,7 @@ def page(figures: Mapping[str, Any]) -> str:
             reasons=[verdict.goal for verdict in verdicts if not verdict.held and verdict.reached is not None],
             sizes=SIZES,
             files=growth_table(samples, by_files, SIZES, "file"),
+            services=growth_table(samples, by_services, SERVICES, "service"),
             hosts=growth_table(samples, by_hosts, HOSTS, "host"),
             profiles={who: profile_table(profile) for who, profile in figures["profiles"].items()},
         )

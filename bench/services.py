@@ -19,6 +19,20 @@ EDITED = "internal/version/version.go"
 # What a service of thirty files does not import yet; it brings packages of the standard library along.
 IMPORTED = "html/template"
 
+# Of several services each imports one of these beside.
+RARE = (
+    "archive/zip",
+    "database/sql",
+    "encoding/csv",
+    "encoding/gob",
+    "encoding/xml",
+    "go/format",
+    "html/template",
+    "image/png",
+    "net/rpc",
+    "net/smtp",
+)
+
 GO_MOD = f"module {MODULE}\n\ngo 1.24\n"
 
 MAIN = """\
@@ -303,3 +317,8 @@ def edit(root: Path, version: str) -> None:
 def add_import(root: Path) -> None:
     """Add a file that imports a package of the standard library which the service did not import before."""
     (root / "page.go").write_text(ADDED, encoding="utf-8")
+
+
+def add_rare(root: Path, package: str) -> None:
+    """Add a file that imports a package of the standard library for nothing but that it is compiled."""
+    (root / "rare.go").write_text(f'package main\n\nimport _ "{package}"\n', encoding="utf-8")

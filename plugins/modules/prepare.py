@@ -47,6 +47,10 @@ options:
     description: Content of the Dockerfile. Empty where no source is needed, because an image is named.
     type: str
     default: ""
+  dockerfile_buildkit:
+    description: The same with caches that BuildKit mounts. It is built by that, and the digest goes by the other one. Empty where there is none.
+    type: str
+    default: ""
   dockerignore:
     description: Content of the .dockerignore file.
     type: str
@@ -120,6 +124,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -127,322 +132,41 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
 from ..module_utils.common.interruption import whole
-from ..module_utils.common.names import LABEL_DIGEST, TAG_LENGTH, containers_command, service_directory
+from ..module_utils.common.names import containers_command
 from ..module_utils.common.references import digest_of
-from ..module_utils.common.secrets import fingerprint
-from ..module_utils.common.settings import Settings
-from ..module_utils.deploy import history, ownership
-from ..module_utils.deploy.container import create_body
-from ..module_utils.deploy.earlier import as_proven
-from ..module_utils.deploy.images import PREVIOUS, adopt, refuse_foreign_images, returnable
-from ..module_utils.deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
-from ..module_utils.deploy.limits import not_held
+from ..module_utils.deploy import ownership
+from ..module_utils.deploy.images import PREVIOUS, refuse_foreign_images
+from ..module_utils.deploy.judgement import refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, working
-from ..module_utils.deploy.place import elsewhere
-from ..module_utils.deploy.port import check_port, refuse_beside
-from ..module_utils.deploy.proxies import unasked_proxies
-from ..module_utils.deploy.recovery import leftovers, recover
-from ..module_utils.engine.builder import choose
-from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
-from ..module_utils.engine.records import health
+from ..module_utils.deploy.recovery import recover
+from ..module_utils.engine.client import Engine, EngineError
 from ..module_utils.image.context import read_context
-from ..module_utils.image.dockerfile import image_labels, label_instruction, with_values, without_values
+from ..module_utils.image.dockerfile import image_labels, label_instruction
 from ..module_utils.image.errors import ContextError
 from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import (
     DOCKERFILE,
-    DOCKERIGNORE,
-    FILE,
-    GENERATED,
-    Entry,
-    content_digest,
     difference,
     manifest_digest,
-    read_manifest,
 )
 from ..module_utils.image.transfer import apply_archive, write_archive
+from ..module_utils.plan.comparison import LABELS_MARK, Comparison
 from ..module_utils.source.facts import project_facts
 from ..module_utils.source.finding import find_source
 
-NOT_BUILT = "the image is not built yet"
-# What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
-LABELS_MARK = "# Where this image comes from.\n"
 
+class Preparation(Comparison):
+    """A comparison, and what brings the staged context in line with it."""
 
-def commands(settings: Settings) -> dict[str, str]:
-    """Return the commands by which a person asks the service: one that tells and fails where it is not well, and one to try it."""
-    return {"ask": settings.try_command("-fsS"), "try_it": settings.try_command()}
-
-
-def go_version(image: dict) -> str:
-    """Return the Go version that a builder image names in its environment, "" where it names none."""
-    for variable in (image.get("Config") or {}).get("Env") or []:
-        if variable.startswith("GOLANG_VERSION="):
-            return variable.partition("=")[2]
-    return ""
-
-
-def read_text(path: Path) -> str:
-    """Return the content of a file, "" where there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-class Preparation:
-    """One comparison of what should be with what is on the host."""
-
-    def __init__(self, params: dict) -> None:
+    def __init__(self, params: dict[str, Any]) -> None:
         """params: of the module; its settings with their secret values."""
-        self.params = params
-        self.settings: Settings = params["settings"]
-        self.name = self.settings.name
-        self.directory = service_directory(self.settings)
-        self.context = self.directory / "context"
-        self.past = history.History(self.name)
-        ownership.examine(self.directory, self.name)
-        self.entries: list[Entry] = []
-        self.left_out: list[str] = []
-        self.manifest = params["manifest"]
-        if params["source_root"] and params["dockerfile"]:
-            root = Path(params["source_root"])
-            leftovers = Leftovers(root, self.settings, params["project"])
-            self.entries, params["dockerignore"] = read_context(root, params["dockerignore"], self.settings, params["project"], leftovers)
-            self.left_out = leftovers.told()
-            self.manifest = manifest_digest(self.entries)
-        # The generated files as the builder gets them.
-        self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
-
-    def staged(self) -> list[Entry]:
-        """Return the manifest of the staged context, without the generated files."""
-        return read_manifest(self.context, skip=GENERATED) if self.context.is_dir() else []
-
-    def _generated_differences(self) -> list[str]:
-        return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
-
-    def compare(self) -> dict:
-        """Return the plan, and what a diff shows."""
-        plan: dict = {
-            "directory": str(self.directory),
-            "context": str(self.context),
-            "digest": "",
-            "image": "",
-            "image_id": "",
-            "base_ids": {},
-            "builder_go": "",
-            "stage": [],
-            "build": [],
-            "builder": {},
-            "deploy": [],
-            "leftovers": [],
-            "hints": [],
-            "elsewhere": "",
-            "container": {},
-            **commands(self.settings),
-            "engine": {},
-            "files": len([entry for entry in self.entries if entry.kind == FILE]),
-            "bytes": sum(entry.size for entry in self.entries),
-            "left_out": self.left_out,
-            "last_report": {},
-            "unfetched": self.params["unfetched"],
-        }
-        try:
-            engine = Engine()
-        except EngineUnreachable as error:
-            # An image that is returned to is not looked for where nobody can be asked.
-            if self.settings.image_tag:
-                raise
-            plan["engine"] = {"unreachable": str(error)}
-            reason = (
-                "there is no Engine on the host yet" if error.status == "absent" else f"the Engine of the host cannot be asked yet: {error}"
-            )
-            plan["build"] = [reason]
-            plan["deploy"] = [reason]
-            self._compare_context(plan)
-            return plan
-        self._remember(engine)
-        version = engine.version()
-        plan["engine"] = {
-            "version": version["Version"],
-            "api_version": version["ApiVersion"],
-            "architecture": version["Arch"],
-            "connection": engine.address.options,
-        }
-        self._compare_image(engine, plan)
-        if plan["build"] and plan["digest"]:
-            plan["builder"] = choose(engine, self.settings.builder)
-        if plan["build"]:
-            self._compare_context(plan)
-        self._compare_container(engine, plan)
-        if self.params["unfetched"]:
-            unknown = "whether another image has to run is not known before the source is fetched"
-            plan["deploy"] = [unknown if reason == NOT_BUILT else reason for reason in plan["deploy"]]
-        plan["elsewhere"] = elsewhere(engine)
-        if plan["deploy"]:
-            plan["hints"] = self._hints(engine, plan)
-        if plan["deploy"] and self.params["deploy_follows"]:
-            running = engine.container(self.name)
-            refuse_beside(engine, self.settings, running)
-            check_port(engine, self.settings, running)
-        if self.past.report.get("digest") == plan["digest"]:
-            plan["last_report"] = self.past.report
-        if not plan["deploy"] and plan["last_report"].get("demands") != self.params["settings"].demands:
-            asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
-            plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
-        return plan
-
-    def _hints(self, engine: Engine, plan: dict) -> list[str]:
-        """Return what a person is told of the Engine before something is deployed on it."""
-        hints = [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]
-        if plan["elsewhere"] and self.settings.publish:
-            hints.append(
-                f"The service is proven inside of its container; {self.settings.publish} is not asked from here, since the Engine publishes it elsewhere: "
-                f"{plan['elsewhere']}."
-            )
-        return [hint for hint in hints if hint]
-
-    def _remember(self, engine: Engine) -> None:
-        """Read what earlier runs did."""
-        self.past = history.read(engine, self.name, self.directory)
-        adopt(engine, self.name, self.past)
-
-    def _compare_context(self, plan: dict) -> None:
-        """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
-        if self.params["unfetched"]:
-            plan["stage"].append(self.params["unfetched"])
-        if not self.params["dockerfile"]:
+        if not params["source_root"] or not params["dockerfile"]:
+            super().__init__(params)
             return
-        staged = self.staged()
-        if manifest_digest(staged) != self.manifest or not self.context.is_dir():
-            plan["stage"].append("the staged source differs")
-            plan["staged"] = [entry.identity for entry in staged]
-        plan["stage"] += [f"{name} differs" for name in self._generated_differences()]
-
-    def _compare_image(self, engine: Engine, plan: dict) -> None:
-        if self.params["unfetched"]:
-            plan["build"].append("whether it has to be built is not known before the source is fetched")
-            return
-        if not self.params["dockerfile"]:
-            reference = self._tag_to_return_to(engine)
-        else:
-            for base in self.params["base_images"]:
-                image = engine.image(base)
-                if image is None:
-                    plan["build"].append(f"the base image {base} is not on the host")
-                else:
-                    plan["base_ids"][base] = image["Id"]
-                    plan["builder_go"] = plan["builder_go"] or go_version(image)
-            if plan["build"]:
-                plan["deploy"].append(NOT_BUILT)
-                return
-            plan["digest"] = content_digest(
-                self.manifest,
-                self.params["dockerfile"],
-                self.params["dockerignore"],
-                fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name),
-                plan["base_ids"],
-            )
-            reference = plan["digest"][:TAG_LENGTH]
-        plan["image"] = f"{self.name}:{reference}"
-        refuse_foreign_images(engine, self.name, self.past, reference)
-        image = engine.image(plan["image"])
-        if image:
-            plan["image_id"] = image["Id"]
-            if not plan["digest"]:
-                # A moving tag, like "previous": the container is made from the tag that stays.
-                plan["digest"] = (image["Config"].get("Labels") or {}).get(LABEL_DIGEST) or ""
-                fixed = f"{self.name}:{plan['digest'][:TAG_LENGTH]}"
-                if plan["digest"] and fixed in (image.get("RepoTags") or []):
-                    plan["image"] = fixed
-                noted = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
-                self.settings = as_proven(self.settings, image, noted)
-                plan.update(commands(self.settings))
-        elif self.params["dockerfile"]:
-            plan["build"].append(f"there is no image {plan['image']} yet")
-        else:
-            running = (engine.container(self.name) or {}).get("Image")
-            known = [
-                tag for tag in returnable(engine, self.name, self.past) if (engine.image(f"{self.name}:{tag}") or {}).get("Id") != running
-            ]
-            raise Failure(
-                stages.IMAGE,
-                f"no image of {self.name} was in service before the one that runs"
-                if reference == PREVIOUS
-                else f"there is no image {plan['image']} on this host",
-                f"Set go_service_image_tag to a tag that is there: {', '.join(known)}."
-                if known
-                else "No image of this service is there to go back to; build one (playbooks/build.yml).",
-                UNTOUCHED,
-            )
-
-    def _tag_to_return_to(self, engine: Engine) -> str:
-        """Return the tag of the image to go back to: with `previous`, that of a run that was on its way and did not arrive."""
-        wanted, returning = self.settings.image_tag, self.past.returning
-        return returning if wanted == PREVIOUS and returning and engine.image(f"{self.name}:{returning}") else wanted
-
-    def _compare_container(self, engine: Engine, plan: dict) -> None:
-        settings = self.settings
-        found = refuse_foreign(engine, self.name)
-        plan["leftovers"] = leftovers(engine, self.name)
-        asked = {"go_service_network": (settings.network,), "go_service_networks": settings.networks}
-        for variable, network in [(variable, network) for variable, networks in asked.items() for network in networks]:
-            if network not in ("bridge", "host", "none") and not engine.network_exists(network):
-                raise Failure(
-                    stages.NETWORK,
-                    f"there is no network {network} on this host ({variable})",
-                    f"Create it (docker network create {network}), or choose another.",
-                    UNTOUCHED,
-                )
-        sources = [volume.split(":")[0] for volume in settings.volumes if volume[0] == "/"]
-        missing = [source for source in sources if not engine.has_path(source)]
-        if missing:
-            raise Failure(
-                stages.VOLUMES,
-                f"{', '.join(missing)} does not exist on the machine of the Engine (go_service_volumes)",
-                "Create it, readable for the service's user, or correct the path.",
-                UNTOUCHED,
-            )
-        if not plan["image_id"]:
-            plan["deploy"].append(NOT_BUILT)
-        if not found:
-            plan["deploy"].append("there is no container yet")
-            return
-        plan["container"] = {
-            "id": found["Id"],
-            "image": found["Config"]["Image"],
-            "image_id": found["Image"],
-            "status": found["State"]["Status"],
-            "health": health(found).get("Status", ""),
-            "started_at": found["State"]["StartedAt"],
-        }
-        if not plan["image_id"]:
-            return
-        record = engine.image(plan["image_id"])
-        body = create_body(settings, plan["image"], engine.api_version, record, engine.limits_not_held)
-        reasons = shortcomings(engine, found, body, plan["image_id"])
-        told = restarted(found, self.past.container) if reasons else unproven(engine, found, self.past.container)
-        plan["deploy"] += [*reasons, *filter(None, [told])]
-        latest = engine.image(f"{self.name}:latest")
-        if not latest or latest["Id"] != plan["image_id"]:
-            plan["deploy"].append(f"{self.name}:latest is not {plan['image']}")
-
-    def diff(self, plan: dict) -> list[dict]:
-        """Return what a run with --diff shows for this plan."""
-        shown = []
-        # Secret values are no part of what is shown, so that a change of one alone is told by the reasons below.
-        wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
-        for name, text in wanted.items():
-            before = without_values(read_text(self.context / name).partition(LABELS_MARK)[0])
-            if text and before != text:
-                shown.append({"before_header": f"{self.context}/{name}", "after_header": name, "before": before, "after": text})
-        reasons = [f"{kind}: {reason}\n" for kind in ("stage", "build", "deploy") for reason in plan[kind]]
-        if plan["builder"]:
-            reasons.append(f"builder: {': '.join(filter(None, plan['builder'].values()))}\n")
-        reasons += [f"clean up: {name}\n" for name in plan["leftovers"]]
-        if reasons:
-            shown.append({"before_header": "service", "after_header": "what a run does", "before": "", "after": "".join(reasons)})
-        return shown
+        root, settings, project = Path(params["source_root"]), params["settings"], params["project"]
+        leftovers = Leftovers(root, settings, project)
+        entries, params["dockerignore"] = read_context(root, params["dockerignore"], settings, project, leftovers)
+        super().__init__(params, entries, leftovers.told())
 
     def claim(self, engine: Engine) -> None:
         """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
@@ -453,14 +177,14 @@ class Preparation:
             (self.directory / ownership.ACCESS).unlink()
         refuse_foreign_images(engine, self.name, self.past)
 
-    def note(self, engine: Engine, plan: dict) -> None:
+    def note(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Note in the history that this role builds an image."""
         tag = plan["image"].rpartition(":")[2]
         if self.past.images is not None and tag not in self.past.images:
             self.past.images[tag] = {"id": "", "proven": False}
         self.past.save(engine)
 
-    def note_return(self, engine: Engine, plan: dict) -> None:
+    def note_return(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Note in the history which image this run goes back to, before the tag that names it moves."""
         tag = plan["image"].rpartition(":")[2]
         if self.past.returning != tag:
@@ -487,7 +211,7 @@ class Preparation:
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return before != (self.manifest, [])
 
-    def write_labels(self, engine: Engine, plan: dict) -> None:
+    def write_labels(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
         runtime = engine.image(self.params["base_images"][1]) or {}
         base_digest = digest_of(runtime.get("RepoDigests"), runtime.get("Id", ""))
@@ -496,7 +220,7 @@ class Preparation:
         write_text(self.context / DOCKERFILE, f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}", 0o600)
 
 
-def base_image_missing(plan: dict, still_runs: str) -> Failure:
+def base_image_missing(plan: dict[str, Any], still_runs: str) -> Failure:
     """Return the error of a run whose image cannot be built, because what it is built on is not there."""
     return Failure(
         stages.BASE,
@@ -517,6 +241,7 @@ def main() -> None:
             "source_root": {"type": "path", "default": ""},
             "manifest": {"type": "str", "default": ""},
             "dockerfile": {"type": "str", "default": ""},
+            "dockerfile_buildkit": {"type": "str", "default": ""},
             "dockerignore": {"type": "str", "default": ""},
             "base_images": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "str", "default": ""},
@@ -535,7 +260,7 @@ def main() -> None:
         module.exit_json(**run(module, params, progress))
 
 
-def run(module: AnsibleModule, params: dict, progress: Progress) -> dict:
+def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Return the module's result; params: its options, the settings with their secret values."""
     settings = params["settings"]
     if params["mode"] == "analyze":

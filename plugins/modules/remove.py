@@ -49,6 +49,7 @@ removed:
   contains:
     containers: {description: "Names.", type: list, elements: str}
     images: {description: "References, or short ids of builder stages.", type: list, elements: str}
+    caches: {description: "Whether BuildKit had caches for its builds. Those that services share go with the last one of the host.", type: bool}
     secrets: {description: "Whether the Engine had volumes with its secret files.", type: bool}
     history: {description: "Whether the Engine had the history of its runs.", type: bool}
     directory: {description: "The service's directory on the host, empty where there was none.", type: str}
@@ -74,7 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
 from ..module_utils.common.files import read_own
-from ..module_utils.common.names import KIND_BUILDER, KIND_SERVICE, LABEL_KIND, LABEL_NAME, service_directory
+from ..module_utils.common.names import KIND_BUILDER, KIND_SERVICE, LABEL_KIND, LABEL_NAME, caches_directory, service_directory
 from ..module_utils.deploy import history, images, ownership, secret_files
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
@@ -130,6 +131,7 @@ class Removal:
         self.removed: dict = {
             "containers": [],
             "images": [],
+            "caches": False,
             "history": False,
             "secrets": False,
             "directory": str(directory) if self._paths else "",
@@ -151,7 +153,9 @@ class Removal:
                 self.removed["containers"].append(container["Name"].lstrip("/"))
             elif container and container["Config"]["Labels"].get(LABEL_KIND) == KIND_SERVICE:
                 self.stays.append(f"The container {container['Name'].lstrip('/')} stays: it has labels of {self._name}, but not its name.")
+        by_buildkit = False
         for image in engine.images(name=self._name):
+            by_buildkit = by_buildkit or "buildkit" in str((engine.image(image["Id"]) or {}).get("Comment"))
             given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
             shown = given[0] if given else image["Id"][7:19]
             if images.is_ours(engine, image, self._name, past):
@@ -166,6 +170,8 @@ class Removal:
             if others:
                 self.stays.append(f"The image {others[0]} stays: this role did not give it that name.")
 
+        if by_buildkit:
+            self._remove_caches(engine, check_mode)
         for volume in secret_files.volumes(engine, self._name):
             self.removed["secrets"] = True
             try:
@@ -186,6 +192,16 @@ class Removal:
                 self.removed["images"].append(shown)
             else:
                 self.stays.append(f"The image {shown} stays: a container or image that this role did not make uses it.")
+
+    def _remove_caches(self, engine: Engine, check_mode: bool) -> None:
+        """Remove what BuildKit keeps for the builds of the service, and what it keeps for all if this was the last one."""
+        others = [image for image in engine.images(kind="image") if (image.get("Labels") or {}).get(LABEL_NAME) != self._name]
+        ours = [caches_directory(self._name), *([] if others else [caches_directory()])]
+        for cache, description in engine.build_caches().items():
+            if description.startswith(tuple(f"cached mount {directory}" for directory in ours)):
+                self.removed["caches"] = True
+                if not check_mode:
+                    engine.remove_build_cache(cache)
 
     def from_disk(self) -> None:
         """Remove what the role keeps in the service's directory."""

@@ -40,7 +40,11 @@ _REMEDIES = (
         "Install the buildx plugin of the Docker client on the host, or build without it: go_service_builder: docker_image.",
     ),
     (r"booting buildkit|moby/buildkit|docker-container driver", OWN_STORE),
-    (r"Read timed out|timed out \(read timeout", "Raise go_service_build_timeout, or see what the build waits for."),
+    (
+        r"Read timed out|timed out \(read timeout",
+        "The builder said nothing for as long as go_service_build_timeout, and what it did in that step is lost. Raise it where the machine takes that long to compile what the service "
+        "needs, which prints nothing; or see what the build waits for.",
+    ),
     (
         r"Error connecting|Error while fetching server API version|Cannot connect to the Docker daemon",
         "Start the Engine of the host (systemctl start docker, or the role docker_engine), then run again.",
@@ -155,7 +159,13 @@ _REMEDIES = (
         r"adduser: .*in use|already exists",
         "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid.",
     ),
-    # A module that was published compiles, with cgo.
+    # A module that was published compiles: with the Go of its time, and with cgo.
+    (
+        r"^\S*(?:/pkg/mod|vendor)/(\S+?)/[^/\s]+\.go:\d+(?::\d+)?: undefined: (\w+)\.(\w+)",
+        "{0}, which comes from another module, uses {1}.{2}, which the package {1} does not have as it is built here. Most likely one of the two modules is older than the builder's "
+        "Go, and does not go with it: require newer versions of both (go get), or set go_service_builder_image to an image with the Go that go.mod names. Otherwise "
+        'the name is in a file that imports "C", and ' + _CGO + ".",
+    ),
     (
         r"^\S*(?:/pkg/mod|vendor)/(\S+?)/[^/\s]+\.go:\d+(?::\d+)?: undefined: ",
         'Names are missing in {0}, which comes from another module: most likely its files that import "C" have them, and '

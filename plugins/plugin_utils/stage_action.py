@@ -7,12 +7,16 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
+from .results import why
+from .source_place import COLLECTION
 from .variables import given, secret_texts, secret_variables
 
+TEMPLATES = COLLECTION / "roles/go_service/templates"
 _LAST_LINES = 20
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
 
@@ -22,7 +26,7 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
     if result.get("failure"):
         return Failure.from_dict(result["failure"])
     printed = str(result.get("module_stderr") or result.get("module_stdout") or "").splitlines()
-    return Failure(stage, str(result.get("msg") or "a module failed without a word"), _REMEDY, still_runs, printed[-_LAST_LINES:])
+    return Failure(stage, why(result) or "a module failed without a word", _REMEDY, still_runs, printed[-_LAST_LINES:])
 
 
 class StageAction(ActionBase):
@@ -75,6 +79,15 @@ class StageAction(ActionBase):
     def hidden(self) -> tuple[str, ...]:
         """Return what is taken out of foreign text."""
         return secret_texts(self._given, self._templar.template)
+
+    def places(self) -> tuple[str, str]:
+        """Return the directories of the inventory and of the playbook, "" where there is none."""
+        return str(self._task_vars.get("inventory_dir") or ""), str(self._task_vars.get("playbook_dir") or "")
+
+    def render(self, template: str, variables: dict[str, Any]) -> str:
+        """Render one of the role's templates, with these variables alone."""
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        return str(lookup.run([str(TEMPLATES / template)], variables=variables)[0])
 
     def host(self) -> str:
         """Return the inventory's name of the host."""

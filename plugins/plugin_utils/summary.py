@@ -6,7 +6,7 @@ where its stage had nothing to do, was not reached, or failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.failure import UNTOUCHED, Failure
@@ -134,9 +134,10 @@ def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def services_table(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """Return what became of the services of a host, a line each."""
-    rows = [("service", "", "image", "")] + [(row["name"], row["did"], row["image"] or "-", row["told"]) for row in outcomes]
+def services_table(outcomes: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Return what became of the services of a host, a line each, in the order of their names."""
+    ordered = sorted(outcomes, key=lambda row: names.index(row["name"]))
+    rows = [("service", "", "image", "")] + [(row["name"], row["did"], row["image"] or "-", row["told"]) for row in ordered]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:3], widths)), row[3]]).rstrip() for row in rows)
 

@@ -125,7 +125,8 @@ def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, str]]
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
         wanted = settings(**changes)
-        return action._generate(wanted, {**GO_FACTS, **(project or {})}, [wanted.builder_image, wanted.runtime_image], ignored)
+        bases = [wanted.builder_image, wanted.runtime_image]
+        return load("plugin_utils.description").generate(wanted, {**GO_FACTS, **(project or {})}, bases, ignored, action.render)
 
     return make
 

@@ -81,3 +81,13 @@ def temporary_names(name: str) -> tuple[str, ...]:
 def service_directory(settings: Settings) -> Path:
     """Return the directory of the service on this host: <go_service_work_dir>/<go_service_name>, absolute."""
     return Path(os.path.expanduser(settings.work_dir)).absolute() / settings.name
+
+
+def caches_name(name: str = "") -> str:
+    """Name of the caches that BuildKit mounts into the builds of one service, or of all that share them."""
+    return f"go-service-{name}" if name else "go-service"
+
+
+def caches_directory(name: str = "") -> str:
+    """Return where they are in a build; it ends in a slash."""
+    return f"/var/cache/{caches_name(name)}/"

@@ -27,6 +27,9 @@ _SYSTEM = (
 _OWN = ("/etc/{}", "/usr/share/{}", "/usr/local/share/{}", "/usr/local/etc/{}", "/usr/lib/{}", "/usr/local/lib/{}")
 # Secrets as files: common with Docker's own and Kubernetes.
 SECRETS = "/run/secrets"
+# Where Alpine and Debian have the certificates of all authorities in one file, and where the role adds to them.
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+OWN_CA = "/usr/local/share/ca-certificates/go-service.crt"
 
 
 def absolute(workdir: str, path: str) -> str:

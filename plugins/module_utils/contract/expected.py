@@ -20,7 +20,7 @@ class Expected:
     command. Times of the health check in seconds; memory in bytes. labels: image labels that must be there with exactly
     these values; source_date: RFC 3339, "" when unknown. base_name: the wanted base image, as the user wrote it (not
     the stand-in's name). packages: what was asked to be installed. publish_more: what is published beside; networks: all of them; stop_signal: "" for the base's; secret_files: their names. workdir: the working directory; directories: those of the service's
-    user; files: what is in the image beside the binary, each with its owner; file_modes: the modes of those that have one; all of them absolute. budgets: limits by name, None for no limit;
+    user; files: what is in the image beside the binary, each with its owner; file_modes: the modes of those that have one; all of them absolute. ca_in_image: the image trusts more authorities than its base. budgets: limits by name, None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
     health test, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
@@ -50,6 +50,7 @@ class Expected:
     directories: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     file_modes: Mapping[str, int] = field(default_factory=dict)
+    ca_in_image: bool = False
     cap_add: tuple[str, ...] = ()
     pids_limit: int = 128
     memory: int = 256 << 20
@@ -96,6 +97,7 @@ class Expected:
             "directories": tuple(map(settings.in_image, settings.directories)),
             "files": {settings.in_image(asked.dest): asked.owner for asked in settings.files},
             "file_modes": {settings.in_image(asked.dest): int(asked.mode, 8) for asked in settings.files if asked.mode},
+            "ca_in_image": settings.ca_in_image,
             "cap_add": settings.cap_add,
             "pids_limit": settings.pids_limit,
             "memory": settings.memory,

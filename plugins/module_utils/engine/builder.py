@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
+import signal
 import subprocess
+import tarfile
+from pathlib import Path
 from typing import Any
 
 from ..common.failure import OWN_STORE, UNTOUCHED, Failure
@@ -50,6 +56,34 @@ def own_store() -> str:
         return ""
     found = re.search(r"^Driver:\s*(\S+)", done.stdout, re.M)
     return found[1] if found and found[1] != "docker" else ""
+
+
+def file_of_stage(context: Path, dockerfile: str, path: str, network: str, seconds: float) -> bytes:
+    """Return a file that the last stage of a Dockerfile holds, made by BuildKit, b"" where that fails or takes longer than `seconds`.
+
+    No image comes of it. What BuildKit has done before for the same steps it takes from its cache.
+
+    context: the build context. path: in that stage, without a slash before it. network: as go_service_build_network.
+    """
+    command = ["docker", "buildx", "build", "--file", "-", "--output", "type=tar,dest=-"]
+    command += [] if network == "default" else ["--network", network]
+    env = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with contextlib.suppress(OSError, tarfile.TarError, KeyError):
+        with subprocess.Popen([*command, str(context)], stdin=pipe, stdout=pipe, stderr=null, env=env, start_new_session=True) as build:
+            try:
+                archive, _none = build.communicate(dockerfile.encode("utf-8", "surrogateescape"), timeout=seconds)
+            except BaseException as error:
+                # The plugin is a process of its own.
+                os.killpg(build.pid, signal.SIGKILL)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    return b""
+                raise
+        if build.returncode == 0:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                found = files.extractfile(path)
+                return found.read() if found else b""
+    return b""
 
 
 def choose(engine: Engine, wanted: str) -> dict[str, Any]:

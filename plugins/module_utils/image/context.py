@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,17 @@ def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]
                 )
 
 
+def needed_at_top(root: Path, settings: Settings, project: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the names at the top of a source of which a build needs something; None where that is not known, as with tests, which may read anything."""
+    if settings.run_tests or "packages" not in project:
+        return None
+    paths = [*project["packages"], *project["embedded_files"], *project["local_modules"], project["module_dir"], project["work_dir"] or ""]
+    paths += [asked["src"] for asked in project.get("files", ())]
+    paths += [os.path.join(place, "vendor") for place in (project["module_dir"], project["work_dir"] or "") if project["vendored"]]
+    beside_code = [name for name in os.listdir(root) if not os.path.isdir(root / name) and re.fullmatch(r"go\.\w+|.*\.(?:go|s|syso)", name)]
+    return frozenset(posixpath.normpath(path).partition("/")[0] for path in [*filter(None, paths), *beside_code])
+
+
 def read_context(
     root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any], leftovers: Leftovers | None = None
 ) -> tuple[list[Entry], str]:
@@ -89,7 +101,10 @@ def read_context(
     names, and the digest with it, stays as it is. Raises ContextError, SourceError.
     """
     leftovers = leftovers or Leftovers(root, settings, project)
-    entries = read_manifest(root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers)
+    needed = needed_at_top(root, settings, project)
+    entries = read_manifest(
+        root, IgnoreRules(dockerignore.splitlines()), limit_mb=settings.context_limit_mb, leftovers=leftovers, needed=needed
+    )
     denied = credentials(entries, settings.dockerignore)
     if denied:
         dockerignore += _DENIED + "".join(f"{literal(path)}\n" for path in denied)

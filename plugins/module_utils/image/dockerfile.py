@@ -8,12 +8,13 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
+from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH, caches_directory, caches_name
+from ..common.places import CA_BUNDLE
 from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
 from ..source.errors import SourceError
-from .module_access import ARCHIVE, BUNDLE, FETCH, instructions, trust, way
+from .module_access import ARCHIVE, FETCH, instructions, trust, way
 
 # What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
@@ -51,6 +52,18 @@ def for_compiler(name: str) -> bool:
     One that it cannot depend on stands below the layers that services share.
     """
     return bool(_COMPILERS.fullmatch(name)) and not _MODULES.fullmatch(name)
+
+
+def caches(project: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """Return the caches of the Engine that BuildKit mounts into a build: directory -> id (https://docs.docker.com/reference/dockerfile/#run---mounttypecache).
+
+    Go's build cache is addressed by content and safe for builds at the same time, so that services share it; the module cache as well, but for modules that
+    need credentials, which the layers of one service alone hold. A service whose tests run in the build has caches of its own: they are code of that
+    service, and could write anything there.
+    """
+    own = settings.name if settings.run_tests else ""
+    kinds = ["build"] if way(settings, project) else ["build", "modules"]
+    return {f"{caches_directory(own)}{kind}": f"{caches_name(own)}-{kind}" for kind in kinds}
 
 
 def std_layers(packages: list[str]) -> list[list[str]]:
@@ -126,7 +139,7 @@ def _apk_add(settings: Settings) -> str:
     if not settings.ca_certificates or settings.ca_in_image:
         return add
     trusted = "/tmp/go-service-ca.pem"
-    return f"cp {BUNDLE} {trusted} && {trust(settings.ca_certificates, trusted)} \\\n && SSL_CERT_FILE={trusted} {add} && rm {trusted}"
+    return f"cp {CA_BUNDLE} {trusted} && {trust(settings.ca_certificates, trusted)} \\\n && SSL_CERT_FILE={trusted} {add} && rm {trusted}"
 
 
 def _with_mode(asked: Mapping[str, str]) -> str:

@@ -7,15 +7,15 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from ..common.files import CHUNK, open_beneath, parents, stays_within
-from ..common.text import megabytes
+from ..common.text import listed, megabytes
 from .errors import ContextError, changed, unreadable
-from .ignore import IgnoreRules
+from .ignore import IgnoreRules, literal
 
 DOCKERFILE = "Dockerfile"
 DOCKERIGNORE = ".dockerignore"
@@ -110,8 +110,10 @@ def read_manifest(
     skip: Sequence[str] = (),
     limit_mb: float | None = None,
     leftovers: Filter | None = None,
+    *,
+    needed: Container[str] | None = None,
 ) -> list[Entry]:
-    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at; limit_mb: see `check_size`; leftovers: see `walk`.
+    """Return the manifest of a tree, sorted by path. `skip` names paths that are not looked at; limit_mb, needed: see `check_size`; leftovers: see `walk`.
 
     All names, links and sizes are judged before the first file is opened.
 
@@ -153,7 +155,7 @@ def read_manifest(
     entries.extend(Entry(path, DIRECTORY, False, "", 0) for path in above - known)
     entries.sort(key=lambda entry: entry.path)
     if limit_mb is not None:
-        check_size(entries, limit_mb, root)
+        check_size(entries, limit_mb, root, needed)
     real_root = os.path.realpath(root)
     return [_with_content(real_root, entry) if entry.kind == FILE else entry for entry in entries]
 
@@ -196,8 +198,11 @@ def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: st
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def check_size(entries: Sequence[Entry], limit_mb: float, root: Path) -> int:
-    """Return the bytes of a context; raise ContextError above the limit, naming what is largest (MB = 1,000,000 bytes)."""
+def check_size(entries: Sequence[Entry], limit_mb: float, root: Path, needed: Container[str] | None = None) -> int:
+    """Return the bytes of a context; raise ContextError above the limit, naming what is largest (MB = 1,000,000 bytes).
+
+    needed: the names at the top of the source of which the build needs something, None where that is not known.
+    """
     total = sum(entry.size for entry in entries)
     if total <= limit_mb * 1_000_000:
         return total
@@ -207,9 +212,16 @@ def check_size(entries: Sequence[Entry], limit_mb: float, root: Path) -> int:
         sizes[head + slash] += entry.size
     largest = sizes.most_common(5)
     shown = ", ".join(f"{name} {megabytes(size)}" for name, size in largest)
+    idle = [] if needed is None else [name for name, _size in largest if name.rstrip("/") not in needed]
+    patterns = json.dumps([f"/{literal(name.rstrip('/'))}" for name in idle], ensure_ascii=False)
+    remedy = (
+        f"The build seems to need nothing of {listed(idle)}: keep it out, go_service_dockerignore: {patterns}. Or"
+        if idle
+        else ("Keep what the build does not need out with go_service_dockerignore, or")
+    )
     raise ContextError(
         f"the build context of {root} is {megabytes(total)} in {len(entries)} entries, over the limit of {limit_mb} MB; largest: {shown}",
-        "Keep what the build does not need out with go_service_dockerignore, or raise go_service_context_limit_mb.",
+        f"{remedy} raise go_service_context_limit_mb.",
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common.places import CA_BUNDLE, OWN_CA
 from ..common.settings import BUILDX, Settings
 
 # The one name of go_service_build_secrets that is no host.
@@ -32,9 +33,6 @@ CACHE = "/go-service-modules"
 SECRET_ID = "go-service-access"
 ARCHIVE = "go-service-modules.tar"
 DOWNLOAD = "go mod download"
-# Where Alpine and Debian have the certificates of all authorities in one file, and where one adds to them.
-BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_OWN = "/usr/local/share/ca-certificates/go-service.crt"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
 _DEFAULT_USER = "git"
 _SSH_PORT = "22"
@@ -79,7 +77,7 @@ exit $status
 """
 
 
-def trust(certificates: str, bundle: str = BUNDLE, *, kept: bool = False) -> str:
+def trust(certificates: str, bundle: str = CA_BUNDLE, *, kept: bool = False) -> str:
     """Return the command of the shell by which go, git, apk and what else reads the bundle trust certificates (PEM), "" for none.
 
     kept: also where the package ca-certificates makes the bundle anew.
@@ -89,7 +87,7 @@ def trust(certificates: str, bundle: str = BUNDLE, *, kept: bool = False) -> str
     lines = " \\\n    ".join(f"'{line}'" for line in certificates.splitlines())
     written = f"printf '%s\\n' \\\n    {lines} \\\n    >>"
     if kept:
-        return f"mkdir -p {posixpath.dirname(_OWN)} && {written}{_OWN} && cat {_OWN} >>{bundle}"
+        return f"mkdir -p {posixpath.dirname(OWN_CA)} && {written}{OWN_CA} && cat {OWN_CA} >>{bundle}"
     return f"{written}{bundle}"
 
 

@@ -1,17 +1,20 @@
 """What is known of the Go modules in an executable beside its own build information: licenses, hashes, and which module requires which.
 
 Where it is looked for, the cheapest first: the bill of materials of the run before, where the same modules were linked; the staged source
-(go.mod, go.sum, vendor/); the module cache in the builder's stage, where the Engine keeps that as an image, as the classic builder does and BuildKit
-does not. That one is read by one short-lived container without network or rights, and only in a run that links other modules than the run before: of an
-edit that leaves go.mod alone nothing is looked up. What a module says never changes with its version, which go.sum holds Go to.
+(go.mod, go.sum, vendor/); the module cache in the builder's stage. Where the Engine keeps that stage as an image, as the classic builder does, it is
+read by one short-lived container without network or rights; BuildKit, which keeps it in its cache, reads it by one more step there. Both
+only in a run that links other modules than the run before: of an edit that leaves go.mod alone nothing is looked up. What a module says never changes with
+its version, which go.sum holds Go to.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +24,7 @@ from ..common.files import read_source_file
 from ..common.names import KIND_CANDIDATE, LABEL_KIND, LABEL_NAME, modules_name
 from ..contract.evidence.build_info import GoBuildInfo, GoModule
 from ..engine import errand
+from ..engine.builder import file_of_stage
 from ..engine.client import Engine, EngineError
 from . import licenses
 
@@ -30,6 +34,13 @@ _LICENSE_FILE = re.compile(r"(?:un)?licen[cs]e.*|copying.*", re.I)
 _REQUIREMENT = re.compile(r'"?([^\s"]+)"?\s+"?v\d[^\s"]*"?\s*(//\s*indirect\b.*)?')
 _SUM = re.compile(r"(\S+) (v[^\s/]+) (h1:\S+)")
 _SECONDS = 20.0
+# Where BuildKit has lost what it built, it would download all modules anew.
+_BUILDKIT_SECONDS = 60.0
+# In a staged Dockerfile: what is above the source, how it shows that modules are in a layer there, and the caches that are mounted where they are not.
+_SOURCE = "\nCOPY . /src/\n"
+_DOWNLOAD = "go mod download"
+_CACHE = re.compile(r"--mount=type=cache,\S+/modules\b")
+_LISTING = "go-service-modules"
 # Arguments: a mark, the module cache, modules as the cache has them. Prints of each its go.mod and, after the mark, its license files.
 _SCRIPT = """mark=$1; cache=$2; shift 2
 for module; do
@@ -174,6 +185,25 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
     return parse_listing(lines, mark, cached)
 
 
+def of_build_cache(context: Path, network: str, modules: Iterable[str]) -> dict[str, ModuleFacts]:
+    """Return what the module cache in BuildKit's own cache says of modules, {} where it cannot be read.
+
+    context: what an image was just built from, with its Dockerfile. network: the build's. modules: keys.
+    """
+    above, source, below = _text(context, "Dockerfile").partition(_SOURCE)
+    cache = _CACHE.search(below)
+    if not source or not (cache or _DOWNLOAD in above):
+        return {}
+    cached = {_escaped(module): module for module in modules}
+    mark = secrets.token_hex(16)
+    script = base64.b64encode(_SCRIPT.encode()).decode()
+    asked = " \\\n    ".join(map(shlex.quote, cached))
+    look = f'RUN {cache[0] if cache else ""} echo {script} | base64 -d >/tmp/look && sh /tmp/look {mark} "$(go env GOMODCACHE)" \\\n    {asked} >/{_LISTING}'
+    dockerfile = f"{above}\n{look}\n\nFROM scratch\nCOPY --from=build /{_LISTING} /\n"
+    listing = file_of_stage(context, dockerfile, _LISTING, network, _BUILDKIT_SECONDS)
+    return parse_listing(listing.decode(errors="replace").splitlines(), mark, cached)
+
+
 def parse_listing(lines: Iterable[str], mark: str, cached: Mapping[str, str]) -> dict[str, ModuleFacts]:
     """Read what the script above printed. cached: a module as the cache has it -> its key."""
     parts: dict[str, list[list[str]]] = {}
@@ -217,7 +247,7 @@ def gather(
 
     :param source: the staged source that it was built from, and its module in there; None where another one is staged.
     :param before: the bill of materials of the run before, {} for none.
-    :param builder_stage: asks the builder's stage about modules.
+    :param builder_stage: asks the builder's stage about modules, wherever that is.
     """
     if info is None:
         return {}

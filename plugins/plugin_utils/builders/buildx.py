@@ -10,6 +10,7 @@ from ...module_utils.common.failure import OWN_STORE, UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
 from ...module_utils.image.module_access import SECRET_ID
 from ..build_log import explain
+from ..results import why
 
 MODULE = "community.docker.docker_image_build"
 
@@ -39,10 +40,11 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
         if result.get("image"):
             return None
         return Failure(BUILD, "the builder made no image in the Engine", OWN_STORE, UNTOUCHED)
-    printed, message = log(result), str(result.get("msg") or "")
+    printed, message = log(result), why(result)
     failed = re.search(r"^#(\d+) ERROR: (.*)$", printed, re.M)
     if not failed:
         return explain(message, "", printed.splitlines(), project)
     title = re.search(rf"^#{failed[1]} \[[^\]]*\] (.*)$", printed, re.M)
     lines = re.findall(rf"^#{failed[1]} [0-9.]+ (.*)$", printed, re.M)
-    return explain(message, title[1] if title else "", lines or [failed[2]], project)
+    instruction = re.sub(r"--mount=\S+ (?:\\\s*)?", "", title[1]) if title else ""
+    return explain(message, instruction, lines or [failed[2]], project)

@@ -9,6 +9,7 @@ from typing import Any
 from ...module_utils.common.failure import UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
 from ..build_log import STEP, explain, steps
+from ..results import why
 
 MODULE = "community.docker.docker_image"
 
@@ -35,7 +36,7 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
     """Return why a build failed, None where it did not; project: the Go facts of its source. The failed module's message ends in the list of all lines."""
     if not result.get("failed"):
         return None if result.get("image") else broken_off(log(result))
-    head, _marker, tail = str(result.get("msg") or "").partition(", logs: ")
+    head, _marker, tail = why(result).partition(", logs: ")
     try:
         lines = [str(line) for line in ast.literal_eval(tail)] if tail else []
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -45,7 +45,7 @@ class Clues:
 
     serves: how surely it serves HTTP, 0 where nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers to.
     health: those of them that are called like a health check. opened: relative paths that it reads; absent files are known only to who has the source.
-    named: further texts that look like the name of a file. wanted_env, wanted_flags: what it does not start without.
+    named: further texts that look like the name of a file. wanted_env, wanted_flags: what it does not start without; POSSIBLE where it returns an error.
     """
 
     serves: int = 0
@@ -73,31 +73,46 @@ _LISTENING = re.compile(
     rf'(?:[\w.()]+,\s*)?(?:"tcp[46]?",\s*)?{_ADDRESS}|\bAddr:\s*{_ADDRESS}|\.Addr\s*=\s*{_ADDRESS}'
 )
 _ANY_ADDRESS = re.compile(_ADDRESS)
-_PORT_NUMBER = re.compile(r'(?i)(?<![a-z])(?:\w*port)\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{2,5})\b(?![.\w])"?')
-_PORT_TAG = re.compile(r'(?i)port.*(?:envdefault|default):"(\d{2,5})"')
+# Where it listens, as a URL: of others services are told by URLs too.
+_LISTENING_URL = re.compile(rf'"https?://({_HOST}):(\d{{2,5}})/?"')
+# A word that ends in "port", but for those that mean something else: import, report, export, support, transport.
+_PORT = r"(?:(?<![Ii]m)(?<![Rr]e)(?<![Ee]x)(?<![Ss]up)(?<![Tt]rans)port|Port|PORT)"
+_PORT_NUMBER = re.compile(rf'(?<![A-Za-z])\w*{_PORT}\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{{2,5}})\b(?![.\w])"?')
+_PORT_TAG = re.compile(rf'{_PORT}.*(?i:envdefault|default):"(\d{{2,5}})"')
 _PORT_FUNCTION = re.compile(r'\bfunc\b[^\n{]*[pP]ort\w*\([^\n]*\{\n(?:[^\n}][^\n]*\n|\n){0,20}?\s*return "?:?(\d{2,5})"?\n')
 _ABOUT_LISTENING = re.compile(r"(?i)listen|addr|port|bind|http|serve|web")
 # Of other programs, or of the service's other ears.
 _ELSEWHERE = re.compile(
     r"(?i)redis|postgres|mysql|maria|mongo|kafka|nats|amqp|rabbit|smtp|mail|memcache|etcd|consul|vault|zookeeper|elastic|influx|otlp|otel|jaeger|"
-    r"zipkin|collector|statsd|syslog|grpc|dial|client|upstream|backend|database|proxy_?url|endpoint|sql\.Open|usage|example"
+    r"zipkin|collector|statsd|syslog|grpc|dial|upstream|backend|database|proxy_?url|endpoint|sql\.Open|usage|example"
 )
+# Where a service listens to its clients is no client's.
+_CLIENT = re.compile(r"(?i)client")
+_LISTEN = re.compile(r"(?i)listen")
 # A file that is about one of them, and the ports that such programs listen on.
 _STORE_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:database|db|storage|postgres\w*|pg|redis|mysql|mariadb|mongo\w*|kafka|nats|rabbit\w*|amqp|mail|smtp|cache)(?:[/_.]|$)"
 )
-_STORE_PORTS = frozenset(
-    {"25", "465", "587", "1433", "2379", "3306", "4222", "4317", "4318", "5432", "5672", "6379", "9092", "11211", "27017"}
+_STORE_PORTS = frozenset({"1433", "2379", "3306", "4222", "4317", "4318", "5432", "5672", "6379", "9092", "11211", "27017"})
+# Of protocols that no HTTP service speaks (names, mail, shells, directories), and what is a base or a size in calls that read or write a port.
+_NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110", "143", "389", "465", "587", "636", "993", "995"})
+# A file by which a service asks others.
+_CALLING_FILE = re.compile(
+    r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
-_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil")
+_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
+# A block for something else than the service's own pages: an option that is on, a part of its settings.
+_OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
-_ENV_NAME = re.compile(r'(?i)\b\w*env\w*\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
+_ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
 
 _HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|Method\w*|Add|Register\w*|Pattern|Mount)\b|\bcase\b|==")
 _OTHER_METHOD = re.compile(r"\b(?:POST|PUT|PATCH|DELETE|Post|Put|Patch|Delete|Method(?:Post|Put|Patch|Delete))\b")
 _ASKING = re.compile(r"\bhttp\.Get\(|NewRequest|httptest|\bclient\b|\bGet\(\s*ctx|://|curl")
 _PATH = re.compile(r'"(?:(?P<method>[A-Z]+) )?(?P<path>/[A-Za-z0-9._~/-]*(?:\{\$\})?)"')
+# A path behind a prefix that a variable holds.
+_PATH_BEHIND = re.compile(r'\+\s*"/?([A-Za-z_-]+)"')
 _SERVES = (
     (SURE, re.compile(r"\bListenAndServe\w*\(|\bhttp\.Serve(?:TLS)?\(")),
     (
@@ -122,7 +137,7 @@ _FILE_NAME = re.compile(
 )
 
 _ENV_READ = re.compile(r'\b(?:os\.)?(?:Getenv|LookupEnv)\(\s*"([A-Za-z_][A-Za-z0-9_]*)"\s*\)')
-_ENV_MUST = re.compile(r'(?i)\b\w*(?:must|require)\w*\(\s*(?:[^"()\n]*,\s*)?"([A-Z][A-Z0-9_]{2,})"')
+_ENV_MUST = re.compile(r'\b(?i:(?!\w*bind)\w*(?:must|require)\w*)\(\s*(?:[^"()\n]*,\s*)?"([A-Z][A-Z0-9_]{2,})"')
 _ENV_TAG = re.compile(
     r'\benv:"([A-Z][A-Z0-9_]+)(?:,[^"]*)?,\s*(?:required|notEmpty)\b|\benv:"([A-Z][A-Z0-9_]+)"[^`\n]*\benv-required:"true"|'
     r'\benvconfig:"([A-Z][A-Z0-9_]+)"[^`\n]*\brequired:"true"|\brequired:"true"[^`\n]*\benvconfig:"([A-Z][A-Z0-9_]+)"'
@@ -130,14 +145,19 @@ _ENV_TAG = re.compile(
 _ENDS = re.compile(r"\b(?:panic|\w*\.?Fatal\w*|os\.Exit)\(|\breturn\b[^\n]*\b(?:errors\.New|fmt\.Errorf)\(")
 _MISSED = re.compile(r'== ""|!ok\b|!found\b|!exists\b|!present\b|len\(\w+\) == 0')
 _COMPLAINT = re.compile(
-    r'"((?:[^"\\\n]|\\.)*(?i:missing|required|must be|must provide|must specify|not set|be empty|please (?:set|give|specify))(?:[^"\\\n]|\\.)*)"'
+    r'"((?:[^"\\\n]|\\.)*(?i:missing|required|must be (?:set|given|specified|provided|defined|configured|present)|must provide|must specify|not set|be empty|'
+    r'please (?:set|give|specify))(?:[^"\\\n]|\\.)*)"'
 )
+# Of several that exclude each other, of one that another one asks for, and of one that was given a wrong value, none is insisted on.
+_CONDITIONAL = re.compile(r"(?i)\binvalid (?:format|value)|\bonly one|\bboth\b|mutually|together with|\bwhen\b|\bif\b|\bfor -|_[A-Z]+=")
 _FLAG_WORD = re.compile(r"(?<![\w-])--?([A-Za-z][\w.-]*)")
 _ENV_WORD = re.compile(r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b")
 _KINGPIN_REQUIRED = re.compile(rf"\.Flag\(\s*{_STRING}[^\n]*\.Required\(\)")
 _COBRA_REQUIRED = re.compile(rf"\bMark(?:Persistent)?FlagRequired\(\s*{_STRING}")
 # A longer line holds data.
 _LONGEST = 1000
+# How far above a line a block that it lies in is looked for.
+_LINES_ABOVE = 30
 # How far behind a look for a variable a program says that it cannot go on without it.
 _LINES_AFTER = 5
 
@@ -165,6 +185,10 @@ def code_of(data: bytes) -> str:
     return _JOINED.sub(lambda match: f'"{posixpath.join(*re.findall(_STRING, match[1]))}"' + "\n" * match[0].count("\n"), text)
 
 
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip("\t"))
+
+
 class _Text:
     """A file's code and where its lines begin."""
 
@@ -185,6 +209,17 @@ class _Text:
         line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
         return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
 
+    def enclosing(self, number: int) -> str:
+        """Return the lines that open the blocks a line lies in, by their indentation; without that of the function, whose name says little."""
+        found, depth = [], _depth(self.lines[number - 1])
+        for line in reversed(self.lines[max(number - 1 - _LINES_ABOVE, 0) : number - 1]):
+            if line.strip() and _depth(line) < depth:
+                depth = _depth(line)
+                if not depth:
+                    break
+                found.append(line.strip())
+        return "\n".join(found)
+
     def clue(self, value: str, position: int, weight: int = POSSIBLE) -> Clue:
         return Clue(value, self.file, self.number(position), weight)
 
@@ -197,7 +232,7 @@ def read_clues(root: Path, file: str) -> Clues:
 def find_clues(file: str, data: bytes) -> Clues:
     """Return what the content of a Go file says."""
     text = _Text(file, code_of(data))
-    handlers = list(_handlers(text))
+    handlers = sorted(_handlers(text), key=lambda clue: clue.line)
     return Clues(
         serves=max((weight for weight, pattern in _SERVES if pattern.search(text.code)), default=0),
         ports=tuple(_ports(text)),
@@ -225,9 +260,15 @@ def _ports(text: _Text) -> Iterator[Clue]:
             return
         number = text.number(position)
         line = text.around(number)
-        if _ELSEWHERE.search(line) or (weight < SURE and (port in _STORE_PORTS or _STORE_FILE.search(text.file))):
+        listens = weight == SURE or bool(_LISTEN.search(line))
+        if (
+            _ELSEWHERE.search(line)
+            or (not listens and (_CLIENT.search(line) or port in _STORE_PORTS))
+            or port in _NO_HTTP
+            or (weight < SURE and _STORE_FILE.search(text.file))
+        ):
             weight = 0
-        elif _ASIDE.search(line):
+        elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
             weight = min(weight, FAINT)
         flag, env = _FLAG.search(line), _ENV_NAME.search(line)
         clue = replace(
@@ -242,6 +283,9 @@ def _ports(text: _Text) -> Iterator[Clue]:
     for match in _ANY_ADDRESS.finditer(text.code):
         about = _ABOUT_LISTENING.search(_ANY_ADDRESS.sub("", text.around(text.number(match.start()))))
         found(match.start(), match[1] or "", match[2], LIKELY if about else POSSIBLE)
+    for match in _LISTENING_URL.finditer(text.code):
+        if _LISTEN.search(text.around(text.number(match.start()))):
+            found(match.start(), match[1] or "", match[2], LIKELY)
     for pattern in (_PORT_NUMBER, _PORT_TAG):
         for match in pattern.finditer(text.code):
             found(match.start(), "", match[1], LIKELY)
@@ -260,13 +304,19 @@ def _handlers(text: _Text) -> Iterator[Clue]:
         handled = bool(_HANDLING.search(rest))
         if handled or health_rank(path) < len(HEALTH_NAMES):
             yield text.clue(path, match.start(), LIKELY if handled else FAINT)
+    for match in _PATH_BEHIND.finditer(text.code):
+        line = text.lines[text.number(match.start()) - 1]
+        if match[1].lower() in HEALTH_NAMES and '"/' + match[1] not in match[0] and _HANDLING.search(line) and not _ASKING.search(line):
+            yield text.clue("/" + match[1], match.start(), POSSIBLE)
 
 
 def _opened(text: _Text) -> Iterator[Clue]:
     for match in _OPENING.finditer(text.code):
         for literal in re.finditer(_STRING, match["arguments"]):
             if _RELATIVE.fullmatch(literal[1]) and "//" not in literal[1]:
-                yield text.clue(literal[1], match.start("arguments") + literal.start())
+                # Behind another part of a path it need not lie where the program is started.
+                behind = re.search(r"\bJoin\([^)]*[\w)]\s*,[^)]*\Z", match["arguments"][: literal.start()])
+                yield text.clue(literal[1], match.start("arguments") + literal.start(), FAINT if behind else POSSIBLE)
 
 
 def _wanted_env(text: _Text) -> Iterator[Clue]:
@@ -277,8 +327,9 @@ def _wanted_env(text: _Text) -> Iterator[Clue]:
         end = next((i for i, line in enumerate(after) if i and (_ENV_READ.search(line) or line.startswith("}"))), len(after))
         window = "\n".join(after[:end])
         missed = _MISSED.search(window)
-        if missed and _ENDS.search(window, missed.end()):
-            yield text.clue(match[1], match.start(), SURE)
+        ended = _ENDS.search(window, missed.end()) if missed else None
+        if ended:
+            yield text.clue(match[1], match.start(), POSSIBLE if ended[0].startswith("return") else SURE)
     for match in _ENV_MUST.finditer(text.code):
         yield text.clue(match[1], match.start(), LIKELY)
     for match in _ENV_TAG.finditer(text.code):
@@ -286,7 +337,7 @@ def _wanted_env(text: _Text) -> Iterator[Clue]:
     for match in _complaints(text):
         for name in _ENV_WORD.findall(match[1]):
             if re.search(rf'"{name}"', text.code):
-                yield text.clue(name, match.start(), LIKELY)
+                yield text.clue(name, match.start(), _insists(text, match))
 
 
 def _wanted_flags(text: _Text) -> Iterator[Clue]:
@@ -294,15 +345,26 @@ def _wanted_flags(text: _Text) -> Iterator[Clue]:
     for match in _complaints(text):
         for name in _FLAG_WORD.findall(match[1]):
             if name.rstrip(".") in known:
-                yield text.clue(name.rstrip("."), match.start(), LIKELY)
+                yield text.clue(name.rstrip("."), match.start(), _insists(text, match))
     for pattern in (_KINGPIN_REQUIRED, _COBRA_REQUIRED):
         for match in pattern.finditer(text.code):
             yield text.clue(match[1], match.start(), SURE)
+
+
+def _insists(text: _Text, complaint: re.Match[str]) -> int:
+    """Return how surely the program ends by a complaint: an error may be one of a part that nobody uses."""
+    number = text.number(complaint.start())
+    ended = _ENDS.search("\n".join(text.lines[number - 1 : number + 2]))
+    return POSSIBLE if ended and ended[0].startswith("return") else LIKELY
 
 
 def _complaints(text: _Text) -> Iterator[re.Match[str]]:
     """Yield the messages that something is missing, where the program ends soon after."""
     for match in _COMPLAINT.finditer(text.code):
         number = text.number(match.start())
-        if not _FLAG.search(text.around(number)) and _ENDS.search("\n".join(text.lines[number - 1 : number + 2])):
+        if (
+            not _FLAG.search(text.around(number))
+            and not _CONDITIONAL.search(match[1])
+            and _ENDS.search("\n".join(text.lines[number - 1 : number + 2]))
+        ):
             yield match

@@ -144,9 +144,10 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
             f'  {port.env}: ":{port.value}"',
         ]
     elif port and port.host in LOOPBACK:
-        lines.append(
-            f"# Look at this: it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Change the source there."
-        )
+        lines += [
+            f"# Look at this: by itself it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Give it an argument or",
+            "# a variable by which it listens to all addresses (go_service_args, go_service_env); where it has none, change the source there.",
+        ]
     return _indented(lines)
 
 
@@ -228,6 +229,17 @@ def _value(text: str) -> str:
     return text if _PLAIN.fullmatch(text) and not reads_otherwise else json.dumps(text)
 
 
+def _exists(path: Path) -> Problem:
+    remedy = "Use it, take it away, or choose another place (new_inventory) or name (go_service_name)."
+    return Problem(f"{path} exists, and is not overwritten", remedy)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise Problem where a file is there already."""
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+
+
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet; raise Problem where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +247,4 @@ def write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise Problem(
-            f"{path} exists, and is not overwritten",
-            "Use it, take it away, or choose another place (new_inventory) or name (go_service_name).",
-        ) from None
+        raise _exists(path) from None

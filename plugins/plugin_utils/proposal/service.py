@@ -17,7 +17,7 @@ from ...module_utils.source.gofile import read_go_file
 from ...module_utils.source.model import GoProject
 from ...module_utils.source.packages import list_directory
 from ...module_utils.source.project import main_packages, module_directories, read_project
-from .clues import HEALTH_NAMES, LIKELY, LOOPBACK, Clue, Clues, health_rank, read_clues
+from .clues import FAINT, HEALTH_NAMES, LIKELY, LOOPBACK, POSSIBLE, Clue, Clues, health_rank, read_clues
 
 # More main packages than these are listed, and not looked into.
 _LOOKED_INTO = 60
@@ -25,6 +25,8 @@ _LOOKED_INTO = 60
 _ASIDE = re.compile(
     r"(?i)^_?(?:examples?|samples?|demos?|tests?|testing|e2e|integration.*|tools?|hack|scripts?|ci|\.?ci-.*|benchmarks?|docs?|website|tutorials?|gen.*)$"
 )
+# A package that reads what a program is told.
+_SETTINGS = re.compile(r"(?i)(?:^|/)(?:config\w*|conf|settings?|env\w*|options?)/[^/]+$")
 # Names of directories that say nothing of what is in them.
 _GENERAL = frozenset({"", "cmd", "server", "main", "app", "api", "web", "service", "src", "backend", "go", "http", "serve"})
 
@@ -160,15 +162,15 @@ def _candidates(root: Path, modules: Sequence[str], name: str, read: Read) -> li
             replace(candidate, module_path=project.module_path, serves=serves, packages=len(project.packages)) if project else candidate
         )
     seen += found[_LOOKED_INTO:]
-    wanted = _as_name(name)
+    wanted = _as_name(name).replace("-", "")
 
     def likeliest(one: Candidate) -> tuple[bool | int | str, ...]:
         # What is called like the source, and what much of the source is for.
         return (
             _aside(one),
-            one.serves < LIKELY,
             not one.serves,
-            _name(one, root) != wanted,
+            _name(one, root).replace("-", "") != wanted,
+            one.serves < LIKELY,
             one.directory != "",
             -one.packages,
             one.directory,
@@ -228,8 +230,13 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
     service.other_ports = [clue for clue in others if clue.file in own]
     service.reads_port = next((clue for part in clues for clue in part.reads_port), None)
     _choose_health(service, best(clue for part in clues for clue in part.handlers))
-    service.wanted_env = [clue for clue in best(clue for part in clues for clue in part.wanted_env) if clue.value != "PORT"]
-    service.wanted_flags = best(clue for part in clues for clue in part.wanted_flags)
+
+    def insisted(found: Iterable[Clue]) -> list[Clue]:
+        """Without those for whose absence a library returns an error: it may be one of a part that nobody uses."""
+        return best(clue for clue in found if clue.weight > POSSIBLE or clue.file in own or _SETTINGS.search(clue.file))
+
+    service.wanted_env = [clue for clue in insisted(clue for part in clues for clue in part.wanted_env) if clue.value != "PORT"]
+    service.wanted_flags = insisted(clue for part in clues for clue in part.wanted_flags)
     _find_beside(service, project, clues)
 
 
@@ -257,7 +264,12 @@ def _find_beside(service: Service, project: GoProject, clues: Iterable[Clues]) -
             for src, dest in places:
                 if src not in embedded:
                     found.setdefault(dest, Beside(src, dest, clue))
-            if not places and not any(char in clue.value for char in "*?") and "." in posixpath.basename(clue.value):
+            if (
+                not places
+                and clue.weight > FAINT
+                and not any(char in clue.value for char in "*?")
+                and "." in posixpath.basename(clue.value)
+            ):
                 service.absent.append(clue)
         for clue in part.named:
             for src, dest in _matches(service.root, bases, clue.value):

@@ -238,7 +238,8 @@ def test_what_became_of_several_services_is_a_table(settings: Settings) -> None:
     checked = summary.outcome(record(settings(), {"deploy": ["x"], "image": "cat-server:1"}))
     removed = summary.outcome({**record(settings()), "plan": {}})
     failed = {"name": "a", "failed": True, "did": "failed", "image": "", "told": "it ended"}
-    assert summary.services_table([created, kept, checked, removed, failed]).splitlines() == [
+    rows = [failed, created, kept, checked, removed]
+    assert summary.services_table(rows, ["cat-server", "a"]).splitlines() == [
         "service                image",
         "cat-server  created    cat-server:1",
         "cat-server  unchanged  cat-server:1  curl http://127.0.0.1:8080/health",

@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "deploy": {"common", "engine"},
     "contract": {"common", "engine"},
     "record": {"common", "engine", "contract"},
+    "plan": {"common", "image", "engine", "deploy"},
     "plugin_utils": SHARED,
     "action": {"plugin_utils", *SHARED},
     "filter": {"plugin_utils", *SHARED},
     "callback": {"plugin_utils", *SHARED},
-    "modules": {"common", "source", "image", "alpine", "engine", "deploy", "contract", "record"},
+    "modules": {"common", "source", "image", "alpine", "engine", "deploy", "contract", "record", "plan"},
 }
 FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.stem != "__init__")
 

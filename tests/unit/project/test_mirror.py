@@ -24,6 +24,10 @@ WITHOUT = {
     "module_utils/record/verification.py": "puts together what the rooms below it do, on a real Engine: runs/",
     "module_utils/source/errors.py": "messages, which every test of a wrong source looks for",
     "module_utils/source/model.py": "records",
+    "module_utils/plan/comparison.py": "what module prepare does first: modules/test_prepare.py, runs/",
+    "plugin_utils/base_images.py": "roles/test_base_images.py",
+    "plugin_utils/description.py": "needs Ansible's templates: roles/test_templates.py, runs/test_look.py",
+    "plugin_utils/report/writing.py": "what action report does: action/test_report.py",
     "plugin_utils/stage_action.py": "lives within a run of Ansible: runs/",
 }
 

@@ -36,7 +36,7 @@ def specs(role: Path) -> Mapping[str, Any]:
 
 
 def test_every_entry_point_has_its_spec_and_its_tasks(role: Path, specs: Mapping[str, Any]) -> None:
-    known = sorted([*ENTRY_POINTS, "services"])
+    known = sorted([*ENTRY_POINTS, "services", "machine"])
     assert sorted(specs) == known
     assert sorted(path.stem for path in (role / "tasks").glob("*.yml")) == known
     assert all(spec["short_description"].strip() for spec in specs.values())
@@ -58,6 +58,7 @@ def test_several_services_have_the_options_of_one_and_every_entry_point(specs: M
     assert options.pop("go_services")["default"] == []
     assert options.pop("go_services_entry_point")["choices"] == ENTRY_POINTS
     assert options == specs["main"]["options"]
+    assert specs["machine"]["options"] == specs["services"]["options"]
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)

@@ -39,6 +39,8 @@ def test_files_that_are_not_the_pinned_ones_are_not_used(tmp_path: Path) -> None
         wheel.writestr("dissect_hypervisor-3.19.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     said = fails(tmp_path / "scratch", {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)})
     assert "The index has other files than those that are pinned." in said
+    # Who set a version alone is told what goes with it.
+    assert "base_images_go_sha256, base_images_alpine_sha256: {" in said and "}), or take it out" in said
     assert "or ask an index that has the original files" in said
 
 

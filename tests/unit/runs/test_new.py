@@ -40,7 +40,14 @@ def test_a_source_becomes_an_inventory_that_ansible_reads_and_that_is_not_overwr
     assert (host["go_service_source"], host["go_service_port"]) == (str(tmp_path / "src"), 9001)
     again = new(tmp_path, "-e", "go_service_source=src")
     assert again.returncode == 2 and "inventory/price-api.yml exists, and is not overwritten" in again.stdout
+    # A place that is named is looked at before a source, which may be a large one; a check finds it too.
+    for more in (("--check",), ("-e", "go_service_name=price-api"), ("-e", "new_inventory=inventory/price-api.yml", "--check")):
+        again = new(tmp_path, "-e", "go_service_source=src", *more)
+        assert again.returncode == 2 and "inventory/price-api.yml exists, and is not overwritten" in again.stdout, more
     assert sorted(path for path in (tmp_path / "src").rglob("*")) == before
+    (tmp_path / "src/go.mod").unlink()
+    again = new(tmp_path, "-e", "go_service_source=src", "-e", "new_inventory=inventory/price-api.yml")
+    assert "inventory/price-api.yml exists" in again.stdout and "go.mod" not in again.stdout
 
 
 def test_what_cannot_be_looked_at_is_told_with_a_remedy(tmp_path: Path) -> None:

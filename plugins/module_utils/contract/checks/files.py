@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable
 
 from ...common import credentials
-from ...common.places import below
+from ...common.places import CA_BUNDLE, OWN_CA, below
 from ...common.text import count, listed
 from ..evidence import image_archive
 from ..evidence.image_archive import FileEntry
@@ -226,10 +226,13 @@ def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
 @needs_layers
 def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
     """Against the base, the layers add the binary, the account files, the working directory, what go_service_files and
-    go_service_directories ask for and what installed packages own, and change or remove nothing else."""
+    go_service_directories ask for, the authorities that go_service_ca_in_image asks for and what installed packages own, and change or
+    remove nothing else."""
     if not evidence.base.matches:
         return skipped(no_base(evidence))
     allowed = (evidence.binary_path, expected.workdir, *expected.directories, *_ACCOUNT_FILES)
+    if expected.ca_in_image:
+        allowed += (CA_BUNDLE, OWN_CA)
     owned = package_paths(evidence)
     if evidence.added_packages:
         allowed += PACKAGE_MANAGER_PATHS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
-from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose
+from ansible_collections.proven.go_service.plugins.module_utils.engine.builder import choose, file_of_stage
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from engines import Module, docker
 from plays import PROJECT, RUNTIME, ansible_playbook, environment
@@ -86,3 +87,27 @@ def test_a_builder_with_a_store_of_its_own_is_refused_before_it_builds(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(Failure, match=f"has the driver {driver}") if refused else contextlib.nullcontext():
         assert choose(None, "buildx") == {"name": "buildx", "reason": ""}
+
+
+@pytest.mark.engine
+def test_a_file_of_a_stage_comes_out_of_buildkits_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buildx: dict[str, str]) -> None:
+    """No image is made of it; what fails, or takes too long, gives nothing, and leaves no process behind."""
+    for name, value in buildx.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "given").write_text("given")
+    (tmp_path / ".dockerignore").write_text("Dockerfile\n")
+    stage = f"FROM {RUNTIME} AS build\nLABEL utest={tmp_path.name}\nCOPY given /\nRUN cat /given >/told && id -u >>/told\n"
+    assert file_of_stage(tmp_path, f"{stage}FROM scratch\nCOPY --from=build /told /\n", "told", "default", 60) == b"given0\n"
+    assert file_of_stage(tmp_path, f"{stage}FROM scratch\nCOPY --from=build /told /\n", "other", "default", 60) == b""
+    assert file_of_stage(tmp_path, f"{stage}RUN false\n", "told", "default", 60) == b""
+    began = time.monotonic()
+    assert file_of_stage(tmp_path, f"{stage}RUN sleep 100\nRUN echo {tmp_path}\n", "told", "none", 3) == b""
+    assert time.monotonic() - began < 30
+    assert docker("images", "--all", "--quiet", "--filter", f"label=utest={tmp_path.name}").stdout == ""
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in running if str(tmp_path).encode() in line]
+
+
+def test_without_a_docker_client_no_file_comes_of_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert file_of_stage(tmp_path, "FROM scratch\n", "told", "default", 5) == b""

@@ -16,6 +16,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.image.context im
 from ansible_collections.proven.go_service.plugins.module_utils.image.errors import ContextError
 from ansible_collections.proven.go_service.plugins.module_utils.image.ignore import IgnoreRules
 from ansible_collections.proven.go_service.plugins.module_utils.source.errors import SourceError
+from ansible_collections.proven.go_service.plugins.module_utils.source.facts import project_facts
 from docker.utils import exclude_paths  # docker_image has a copy of it.
 from fuzzing import EXAMPLES, PATTERN, TREES, make_tree
 from hypothesis import example, given
@@ -121,6 +122,41 @@ def test_patterns_that_keep_out_what_the_build_needs(
         with pytest.raises(ContextError):
             read(*remedy[:number], *remedy[number + 1 :])
     assert read(*remedy)
+
+
+@pytest.mark.parametrize(("tests", "named"), [(False, ["/docs", "/movie.bin"]), (True, [])])
+def test_a_large_source_is_told_what_the_build_needs_nothing_of(
+    generate: Generate, settings: Callable[..., Settings], tmp_path: Path, *, tests: bool, named: list[str]
+) -> None:
+    """What is compiled, embedded, vendored or brought beside the binary is needed; tests may read anything. What is named is enough."""
+    tree = {
+        "go.mod": "module example.com/app\n\ngo 1.22\n\nrequire a.example/one v1.0.0\n",
+        "vendor/modules.txt": "# a.example/one v1.0.0\n## explicit\na.example/one\n",
+        "vendor/a.example/one/one.go": "package one\n",
+        "cmd/api/main.go": 'package main\n\nimport (\n\t_ "a.example/one"\n\t_ "example.com/app/web"\n)\n\nfunc main() {}\n',
+        "web/web.go": 'package web\n\nimport _ "embed"\n\n//go:embed page.html\nvar Page string\n',
+    }
+    for path in ("vendor/a.example/one/big", "web/page.html", "templates/one.html", "cmd/api/big", "docs/big", "movie.bin"):
+        tree[path] = "x" * 50_000
+    for path, text in tree.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    def read(patterns: list[str]) -> list:
+        given = {
+            "context_limit_mb": 0.22,
+            "main_package": "./cmd/api",
+            "files": [{"src": "templates"}],
+            "run_tests": tests,
+            "dockerignore": patterns,
+        }
+        wanted = settings(**given)
+        return read_context(tmp_path, generate(**given)["dockerignore"], wanted, project_facts(tmp_path, wanted))[0]
+
+    with pytest.raises(ContextError) as caught:
+        read([])
+    assert sorted(re.findall('"(.*?)"', caught.value.remedy)) == named
+    assert not named or read(named)
 
 
 def test_an_embedded_credential_of_the_further_kinds_is_a_question(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,65 @@ def test_an_engine_that_refuses_costs_licenses_alone(fails: str) -> None:
     engine = Engine(PRINTED, fails)
     assert modules.of_builder_stage(engine, "m", STAGE, (ONE, TWO)) == {}
     assert fails == "create" or engine.calls[-1] == "remove"
+
+
+STAGED = "FROM x AS build\nWORKDIR /src\nCOPY go.mod go.su[m] ./\nRUN {}\n\nCOPY . /src/\nRUN go build .\n\nFROM y\nUSER app\n"
+
+
+MOUNT = "--mount=type=cache,id=m,target=/var/cache/m/modules"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "mounted"),
+    [
+        (STAGED.format("go mod download"), ""),
+        (STAGED.format("true").replace("RUN go build", f"RUN --mount=type=cache,id=b,target=/var/cache/m/build {MOUNT} go build"), MOUNT),
+    ],
+    ids=["in a layer", "in a cache"],
+)
+def test_what_buildkit_keeps_is_asked_by_one_more_step_above_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dockerfile: str, mounted: str
+) -> None:
+    """The step is run here, on a module cache that looks like Go's; nothing below the source is part of it."""
+    cache = tmp_path / "mod"
+    (cache / "cache/download/a.example/!one/@v").mkdir(parents=True)
+    (cache / "cache/download/a.example/!one/@v/v1.0.0.mod").write_text("module a.example/One\nrequire b.example/two v0.2.0\n")
+    (cache / "a.example/!one@v1.0.0").mkdir(parents=True)
+    (cache / "a.example/!one@v1.0.0/LICENSE").write_text(MIT)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/go").write_text(f"#!/bin/sh\necho {cache}\n")
+    (tmp_path / "bin/go").chmod(0o755)
+    asked = []
+
+    def buildkit(context: Path, asked_for: str, path: str, network: str, seconds: float) -> bytes:
+        asked.append((context, asked_for, network))
+        step = re.search(r"^RUN (\S*) (echo .*?)\n\nFROM scratch\nCOPY --from=build /(\S+) /\n\Z", asked_for, re.M | re.S)
+        assert step and (step[1], step[3]) == (mounted, path) and 0 < seconds < 120
+        command = step[2].replace(f">/{path}", f">{tmp_path}/out").replace("/tmp/look", f"{tmp_path}/look")
+        subprocess.run(["sh", "-c", command], check=True, env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+        return (tmp_path / "out").read_bytes()
+
+    monkeypatch.setattr(modules, "file_of_stage", buildkit)
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    found = modules.of_build_cache(tmp_path, "host", (ONE, TWO))
+    assert found == {ONE: ModuleFacts("MIT", "", ("b.example/two",)), TWO: ModuleFacts("", "", ())}
+    ((context, built, network),) = asked
+    assert (context, network) == (tmp_path, "host")
+    assert built.startswith(dockerfile.partition("\nCOPY . /src/")[0])
+    assert "go build" not in built and "FROM y" not in built
+
+
+@pytest.mark.parametrize("dockerfile", ["", STAGED.format("true"), STAGED.format("go mod download").replace("COPY .", "ADD .")])
+def test_buildkit_is_not_asked_where_no_module_was_downloaded_or_nothing_is_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dockerfile: str
+) -> None:
+    monkeypatch.setattr(modules, "file_of_stage", lambda *_arguments: pytest.fail("BuildKit is asked"))
+    if dockerfile:
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+    assert modules.of_build_cache(tmp_path, "default", (ONE,)) == {}
+
+
+def test_where_buildkit_answers_nothing_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "file_of_stage", lambda *_arguments: b"")
+    (tmp_path / "Dockerfile").write_text(STAGED.format("go mod download"))
+    assert modules.of_build_cache(tmp_path, "default", (ONE,)) == {}

@@ -9,9 +9,9 @@ from ansible_collections.proven.go_service.plugins.plugin_utils.proposal import 
 from ansible_collections.proven.go_service.plugins.plugin_utils.proposal.clues import Clue, Clues
 
 
-def find(*lines: str) -> Clues:
+def find(*lines: str, file: str = "main.go") -> Clues:
     """Return the clues of a main package with these lines in its func main."""
-    return clues.find_clues("main.go", "\n".join(["package main", "", "func main() {", *lines, "}", ""]).encode())
+    return clues.find_clues(file, "\n".join(["package main", "", "func main() {", *lines, "}", ""]).encode())
 
 
 def ports(*lines: str) -> list[str]:
@@ -45,6 +45,9 @@ def values(found: tuple[Clue, ...]) -> list[str]:
         '\tport := getenv("PORT", "9001")',
         '\tviper.SetDefault("server.port", 9001)',
         "\tconst defaultListenPort = 9001",
+        "\tconst corePort = 9001",
+        "\thttpport := 9001",
+        '\tPORT = "9001"',
         '\tport := "9001"',
         '\tPort int `env:"PORT" envDefault:"9001"`',
         "\tconfig := Config{Port: 9001}",
@@ -72,6 +75,10 @@ def test_a_port_is_found_in_a_call_of_several_lines_and_in_what_a_function_retur
         '\tdsn := "postgres://user@localhost:9001/app"',
         '\ttimeout := flag.Duration("timeout", 9001, "")',
         "\treports := []int{9001}",
+        '\tImportMaxRate int `yaml:"import_max_rate" default:"24"`',
+        "\tsupport := 9001",
+        "\tconst maxExport = 9001",
+        "\tReport: 60,",
         '\tport := "99999"',
         "\tusage := `\nRun with\n  -listen :9001\n`",
     ],
@@ -87,6 +94,38 @@ def test_the_port_of_a_store_is_none_of_the_service_unless_it_listens_there() ->
     assert values(clues.find_clues("internal/config/server/config.go", stored).ports) == ["7000"]
     assert ports('\tport := "5432"') == []
     assert ports('\thttp.ListenAndServe(":5432", nil)') == ["5432"]
+
+
+def test_where_it_listens_to_its_clients_is_no_port_of_a_client() -> None:
+    for line in ('\tconst DefaultListenClientURLs = "http://localhost:2379"', '\tflag.String("client-listen", ":6379", "for clients")'):
+        (found,) = find(line).ports
+        assert (found.value, found.weight) == ("2379" if "2379" in line else "6379", clues.LIKELY)
+    assert ports('\tconst peers, listenPeers = "", "http://localhost:2380"', '\tconst listen = "http://127.0.0.1:9001"')[0] == "9001"
+    assert ports('\tconst api = "http://localhost:9001"', '\tclient := New("localhost:9001")') == []
+
+
+def test_a_port_by_which_a_service_asks_others_comes_after_its_own() -> None:
+    """The file tells it, where the line does not: a package for a client, for a discovery, for alerts."""
+    line = '\tport := "9001"'
+    for file in ("client/client.go", "lib/scrape/discovery/consul/api.go", "alerting/gitea.go", "notifier/init.go", "pkg/http_client.go"):
+        assert [clue.weight for clue in find(line, file=file).ports] == [clues.FAINT], file
+    assert [clue.weight for clue in find(line, file="server/clientele.go").ports] == [clues.LIKELY]
+    assert [clue.weight for clue in find('\thttp.ListenAndServe(":9001", nil)', file="client/client.go").ports] == [clues.SURE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '\tport = "22"',
+        '\tsrv.Addr = ":25"',
+        "\tSmtpPort := 587",
+        "\tconst port = 53",
+        "\tport = strconv.FormatUint(uint64(addr.Port), 10)",
+        "\tp, err := Parse(port, 64)",
+    ],
+)
+def test_a_number_that_no_http_service_listens_on_is_passed_by(line: str) -> None:
+    assert ports(line) == []
 
 
 def test_where_it_listens_comes_before_what_may_be_where() -> None:
@@ -107,9 +146,18 @@ def test_it_is_known_whether_it_reads_port() -> None:
     assert find('\tp := os.Getenv("DB_PORT")').reads_port == ()
 
 
+def test_the_block_that_a_port_lies_in_tells_what_it_is_for() -> None:
+    settings = ["\tconfig := Config{", "\t\tGRPC: GRPCConfig{", '\t\t\tAddr: "0.0.0.0:8081",', "\t\t},"]
+    settings += ["\t\tHTTP: HTTPConfig{", "\t\t\tEnabled: true,", '\t\t\tAddr: "0.0.0.0:8080",', "\t\t},", "\t}"]
+    assert ports(*settings) == ["8080", "8081"]
+    profiled = ["\tif config.EnablePprof {", "\t\tgo func() {", '\t\t\thttp.ListenAndServe("127.0.0.1:6060", nil)', "\t\t}()", "\t}"]
+    assert ports(*profiled, "\tport := 3000") == ["3000", "6060"]
+
+
 @pytest.mark.parametrize(
     ("line", "path"),
     [
+        ('\tr.HandleFunc("GET "+config.Webroot+"livez", live)', "/livez"),
         ('\thttp.HandleFunc("/healthz", health)', "/healthz"),
         ('\tmux.Handle("GET /health", h)', "/health"),
         ('\tr.GET("/ping", func(c *gin.Context) {})', "/ping"),
@@ -127,6 +175,8 @@ def test_a_path_that_asks_for_health_is_found(line: str, path: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        '\tresp, err := http.Get(base + "health")',
+        '\tlog.Println("it is" + "up")',
         '\tresp, err := http.Get("http://other/health")',
         '\treq := httptest.NewRequest("GET", "/health", nil)',
         '\tr.POST("/status", set)',
@@ -191,6 +241,7 @@ def test_a_variable_that_it_does_not_start_without_is_found(lines: list[str]) ->
         ['\tlevel := os.Getenv("LOG_LEVEL")', '\tif level == "" {', '\t\tlevel = "info"', "\t}"],
         ['\tlevel := os.Getenv("LOG_LEVEL")', "\tif err := run(level); err != nil {", "\t\tlog.Fatal(err)", "\t}"],
         ['\tLevel string `env:"LOG_LEVEL"`'],
+        ['\tutil.MustBindEnv("log.level", "LOG_LEVEL")'],
         ['\tif os.Getenv("LOG_LEVEL") == "" {', '\t\tlevel = "info"', "\t}", "}", "", "func other() {", '\tlog.Fatal("x")'],
     ],
 )
@@ -210,6 +261,27 @@ def test_arguments_that_it_insists_on_are_found() -> None:
     assert (set(values(told.wanted_flags)), set(values(told.wanted_env))) == ({"text"}, {"ECHO_TEXT"})
     assert values(find('\tkingpin.Flag("config.file", "The file").Required().String()').wanted_flags) == ["config.file"]
     assert values(find('\tcmd.MarkFlagRequired("config")').wanted_flags) == ["config"]
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "-text must be in the range [1, 9]",
+        "-text must be positive",
+        "only one of -text and -other must be specified",
+        "both -text and -other must be set",
+        "-other is required when -text is set",
+        "invalid format for -text: missing colon",
+    ],
+)
+def test_what_is_asked_of_a_value_that_is_given_insists_on_nothing(complaint: str) -> None:
+    assert find('\tflag.String("text", "", "text")', "\tif bad {", f'\t\tlog.Fatal("{complaint}")', "\t}").wanted_flags == ()
+
+
+def test_a_name_in_small_letters_is_no_variable_of_the_environment() -> None:
+    assert find('\tmustBeInRange("maxLength", length)').wanted_env == ()
+    (port,) = find('\tport := getenvOr("port", 9001)').ports
+    assert port.env == ""
 
 
 def test_the_help_of_a_flag_insists_on_nothing() -> None:

@@ -42,6 +42,9 @@ def test_a_program_at_the_top_is_called_after_its_module(tmp_path: Path) -> None
         ({"examples/a/main.go": SERVER, "cmd/zeta/main.go": SERVER}, "", "cmd/zeta"),
         ({"main.go": TOOL, "cmd/web/main.go": SERVER}, "", "cmd/web"),
         ({"cmd/a/main.go": SERVER, "cmd/shop/main.go": SERVER}, "", "cmd/shop"),
+        ({"cmd/a/main.go": SERVER, "cmd/sh-op/main.go": SERVER}, "", "cmd/sh-op"),
+        # How surely it serves is told by where its library opens the port, and not by which of them is the service.
+        ({"cmd/a/main.go": SERVER, "cmd/shop/main.go": program('\thttp.HandleFunc("/x", nil)')}, "", "cmd/shop"),
     ],
 )
 def test_what_serves_and_is_called_like_the_source_comes_first(tmp_path: Path, tree: dict[str, str], name: str, directory: str) -> None:
@@ -115,6 +118,37 @@ def test_files_beside_the_binary_are_called_as_the_program_calls_them(tmp_path: 
         ("web/cmd/site/templates", "templates"),
     ]
     assert [clue.value for clue in found.absent] == ["gone.yml"]
+
+
+def test_what_lies_behind_another_part_of_a_path_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    lines = ('\tos.ReadFile(filepath.Join(base, "cpu.max"))', '\tos.ReadFile(path.Join(root, "there.yml"))', '\tos.ReadFile("gone.yml")')
+    main = program(*lines, '\thttp.ListenAndServe(":9001", nil)')
+    found = look(tmp_path, {"go.mod": MOD, "main.go": main, "there.yml": ""})
+    assert [one.src for one in found.beside] == ["there.yml"]
+    assert [clue.value for clue in found.absent] == ["gone.yml"]
+
+
+def test_what_a_library_returns_an_error_for_is_not_insisted_on(tmp_path: Path) -> None:
+    """It may be one of a part that nobody uses; in the main package, or in a package for settings, it is."""
+    reads = 'if os.Getenv("{0}") == "" {{\n\t\treturn errors.New("no {0}")\n\t}}'
+    package = 'package {0}\n\nimport (\n\t"errors"\n\t"os"\n)\n\nfunc Load() error {{\n\t{1}\n\treturn nil\n}}\n'
+    tree = {
+        "go.mod": MOD,
+        "main.go": program(
+            "\tcloud.Load()",
+            "\tconfig.Load()",
+            '\thttp.ListenAndServe(":9001", nil)',
+            imports=("net/http", "example.com/app/cloud", "example.com/app/config"),
+        )
+        + "\nfunc load() error {\n\t"
+        + reads.format("OWN")
+        + "\n\treturn nil\n}\n",
+        "cloud/cloud.go": package.format("cloud", reads.format("CLOUD_TOKEN")),
+        "config/config.go": package.format("config", reads.format("DATABASE")),
+    }
+    assert sorted(clue.value for clue in look(tmp_path, tree).wanted_env) == ["DATABASE", "OWN"]
+    ends = {**tree, "cloud/cloud.go": tree["cloud/cloud.go"].replace('return errors.New("no CLOUD_TOKEN")', 'panic("no")')}
+    assert "CLOUD_TOKEN" in [clue.value for clue in look(tmp_path / "ends", ends).wanted_env]
 
 
 def test_what_is_embedded_or_reached_by_a_link_is_no_file_beside(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_every_check_is_provoked() -> None:
     assert_all_provoked(budgets.GROUP, VIOLATIONS)
 
 
+@pytest.mark.parametrize("asked", [{"ca_in_image": True}, {"directories": ("/srv/data",)}, {"files": {"/srv/one": "root"}}])
+def test_each_layer_that_was_asked_for_is_allowed_once(asked: dict[str, object]) -> None:
+    found = samples.good_evidence(*(samples.Layer() for _number in range(3)))
+    assert result("image-layers", found).verdict == "fail"
+    assert result("image-layers", found, samples.expected(**asked)).verdict == "pass"
+
+
 def test_budget_without_limit():
     """No limit is a skip that still shows what was measured."""
     found = result("image-size", GOOD, samples.expected(budgets={}))

@@ -177,6 +177,18 @@ def layer_copy(_layer, database):
     return layer.add("/usr/share/zoneinfo/tz.pem", "x").add("/lib/apk/db/installed", database)
 
 
+def test_authorities_that_were_asked_for_are_no_difference_and_others_are():
+    """go_service_ca_in_image changes the base's bundle, and keeps what it adds where the package ca-certificates looks for it."""
+    trusting = samples.Layer().add("/etc/ssl/certs/ca-certificates.crt", "more")
+    for directory in ("/usr/local/share", "/usr/local/share/ca-certificates"):
+        trusting.directory(directory)
+    found = samples.good_evidence(trusting.add("/usr/local/share/ca-certificates/go-service.crt", "more"))
+    assert with_verdict("fail", found, samples.expected(ca_in_image=True)) == set()
+    assert with_verdict("fail", found) == {"files-differences"}
+    other = samples.good_evidence(samples.Layer().add("/usr/local/share/ca-certificates/other.crt", "x"))
+    assert with_verdict("fail", other, samples.expected(ca_in_image=True)) == {"files-differences"}
+
+
 def test_mount_points_are_no_differences():
     """What a builder mounts into its steps may leave an empty place behind, but nothing with a content."""
     empty = samples.Layer().directory("/dev").directory("/proc").directory("/sys").add("/etc/resolv.conf")

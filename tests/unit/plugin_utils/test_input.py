@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,9 @@ def check(plugin: Callable[[str], Any], defaults: dict[str, Any]) -> Check:
 
     def run(**changes: Any) -> dict[str, Any]:
         variables = {**defaults, **changes}
-        loader = DataLoader()
-        module = plugin("action.settings")
-        task = types.SimpleNamespace(args={"reports": False}, async_val=0, check_mode=False, environment=None, diff=False)
-        templar = Templar(loader=loader, variables=variables)
-        action = module.ActionModule(task=task, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
-        return action._settings(plugin("plugin_utils.variables").given(variables, templar.template))
+        template = Templar(loader=DataLoader(), variables=variables).template
+        given = plugin("plugin_utils.variables").given(variables, template)
+        return plugin("plugin_utils.input").settings_of(given, template, reports=False).as_json()
 
     return run
 

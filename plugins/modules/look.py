@@ -1,0 +1,183 @@
+#!/usr/bin/python
+"""Ansible module: look at a host's Engine, its images and several services at once."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: look
+short_description: Look at a host's Engine, its images and several services at once
+description:
+  - Compares what services should be with what is on the host, as M(proven.go_service.prepare) does for one of them.
+  - An Engine that does not answer, and a service that cannot be compared, are no failure - they are left to what sees to them one after the other.
+  - Run by the action plugin of the same name, which describes the services on the controller and writes the report of those that are as they should be;
+    not meant to be called alone.
+attributes:
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: none
+    description: Changes nothing on the host.
+  idempotent:
+    support: full
+    description: Changes nothing on the host.
+options:
+  services:
+    description: For each service the options of M(proven.go_service.prepare).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      settings:
+        description: The role's settings, as M(proven.go_service.settings) returns them.
+        type: dict
+        required: true
+      secrets:
+        description: The values of secret variables, packed by C(common/secrets.py); the settings have their names alone.
+        type: str
+        default: ""
+      manifest:
+        description: Digest of the manifest of the source.
+        type: str
+        default: ""
+      dockerfile:
+        description: Content of the Dockerfile.
+        type: str
+        default: ""
+      dockerfile_buildkit:
+        description: The same with caches that BuildKit mounts. It is built by that, and the digest goes by the other one. Empty where there is none.
+        type: str
+        default: ""
+      dockerignore:
+        description: Content of the .dockerignore file.
+        type: str
+        default: ""
+      base_images:
+        description: The references of the builder and the runtime base, in this order.
+        type: list
+        elements: str
+        default: []
+      instead:
+        description: What may stand in for the base images, the best first - C(base_images) and the C(dockerfile) on them.
+        type: list
+        elements: dict
+        default: []
+      project:
+        description: The Go facts of the source.
+        type: dict
+        default: {}
+      unfetched:
+        description: Why the source cannot be seen; empty if it can.
+        type: str
+        default: ""
+      deploy_follows:
+        description: A deploy is to follow, so that the host port has to be free.
+        type: bool
+        default: false
+      keep_lock:
+        description: As of M(proven.go_service.prepare).
+        type: bool
+        default: false
+author:
+  - go_service contributors (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Look at everything at once
+  proven.go_service.look:
+    wanted: "{{ base_images_wanted }}"
+    ignored: "{{ __go_service_ignore_lists }}"
+  register: __go_service_looked
+"""
+
+RETURN = r"""
+ready:
+  description: Whether an Engine answers.
+  type: bool
+  returned: always
+missing:
+  description: Wanted base images that are not on the host, nor what may stand in for them.
+  type: list
+  elements: str
+  returned: always
+base_images:
+  description: What to build on, as the fact base_images_resolved of the role base_images says it.
+  type: dict
+  returned: always
+unchanged:
+  description: Numbers of the services that are as they should be.
+  type: list
+  elements: int
+  returned: always
+outcomes:
+  description: What became of them, rows of the table of services.
+  type: list
+  elements: dict
+  returned: always
+record:
+  description: The record of the last one of them.
+  type: dict
+  returned: always
+seen:
+  description: Of every other service that could be compared, what M(proven.go_service.prepare) returns for it, by its name.
+  type: dict
+  returned: always
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.common.secrets import reveal
+from ..module_utils.common.settings import Settings
+from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.plan.comparison import Comparison
+
+# What is told of an image, as `GET /images/json` names it.
+IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
+SERVICE = {
+    "settings": {"type": "dict", "required": True},
+    "secrets": {"type": "str", "default": "", "no_log": True},
+    "manifest": {"type": "str", "default": ""},
+    "dockerfile": {"type": "str", "default": ""},
+    "dockerfile_buildkit": {"type": "str", "default": ""},
+    "dockerignore": {"type": "str", "default": ""},
+    "base_images": {"type": "list", "elements": "str", "default": []},
+    "instead": {"type": "list", "elements": "dict", "default": []},
+    "project": {"type": "dict", "default": {}},
+    "unfetched": {"type": "str", "default": ""},
+    "deploy_follows": {"type": "bool", "default": False},
+    "keep_lock": {"type": "bool", "default": False},
+}
+
+
+def compared(engine: Engine, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the plan of a service and what a diff shows of it, None where it cannot be compared; asked: options of module prepare."""
+    try:
+        params = {**asked, "settings": reveal(Settings.from_json(asked["settings"]), asked["secrets"])}
+        comparison = Comparison(params)
+        plan = comparison.compare(engine)
+    # Whatever it is: who sees to the service meets it, and tells it.
+    except Exception:
+        return None
+    return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": comparison.diff(plan)}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE}}, supports_check_mode=True
+    )
+    os.umask(0o077)
+    try:
+        engine = Engine()
+        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in engine.images()]
+    except EngineError:
+        module.exit_json(changed=False, ready=False, images=[], compared=[])
+    module.exit_json(changed=False, ready=True, images=images, compared=[compared(engine, asked) for asked in module.params["services"]])
+
+
+if __name__ == "__main__":
+    main()

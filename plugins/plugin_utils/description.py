@@ -1,0 +1,118 @@
+"""A service as its source and its settings describe it: what module prepare compares with the host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..module_utils.common.credentials import ALWAYS_DENIED
+from ..module_utils.common.settings import Settings
+from ..module_utils.image.context import read_context
+from ..module_utils.image.dockerfile import caches, dockerfile_facts
+from ..module_utils.image.ignore import check_embedded, let_back, literal
+from ..module_utils.image.leftovers import Leftovers
+from ..module_utils.image.manifest import FILE, Entry, manifest_digest
+from ..module_utils.source.facts import project_facts
+from .source_place import directory_on_controller
+
+# Renders a template of the role with variables.
+Render = Callable[[str, dict[str, Any]], str]
+
+
+@dataclass
+class Description:
+    """asked: options of module prepare, the same in all of its modes. project: the Go facts of the source. root: where it is on the controller, None for
+    elsewhere; entries: what of it the builder sees; left_out: what is told of what it does not see."""
+
+    asked: dict[str, Any]
+    project: dict[str, Any] = field(default_factory=dict)
+    root: Path | None = None
+    entries: list[Entry] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Number of files, and their bytes."""
+        return {"files": len([entry for entry in self.entries if entry.kind == FILE]), "bytes": sum(entry.size for entry in self.entries)}
+
+    def choose(self, bases: Sequence[str]) -> None:
+        """Have these names of base images for good, which are the first or stand in for them."""
+        for choice in self.asked.pop("instead", ()):
+            if choice["base_images"] == list(bases):
+                self.asked.update(choice)
+        self.asked["base_images"] = list(bases)
+
+    @property
+    def mark(self) -> str:
+        """What tells two descriptions apart. It is no secret: it goes by the names of secret variables, not by their values."""
+        told = {name: value for name, value in self.asked.items() if name != "secrets"}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def names_of_bases(settings: Settings, base_images: Mapping[str, Any]) -> list[str]:
+    """Return the builder and the runtime base as the Engine has them; base_images: reference -> {"image": reference to use instead}."""
+    return [(base_images.get(reference) or {}).get("image") or reference for reference in (settings.builder_image, settings.runtime_image)]
+
+
+def of_source(
+    settings: Settings,
+    asked: Mapping[str, Any],
+    bases: Sequence[Sequence[str]],
+    places: Sequence[str],
+    *,
+    ignored: Mapping[str, Any],
+    render: Render,
+) -> Description:
+    """Describe a service whose source is on the controller; raise what is wrong with it.
+
+    asked: options that the source does not decide. bases: names of the builder and the runtime base, and of those that may stand in for them, the best first.
+    places: the directories of the inventory and of the playbook. ignored: the lists of the .dockerignore template.
+    """
+    root = directory_on_controller(settings.source, *places)
+    project = project_facts(root, settings)
+    generated = [generate(settings, project, names, ignored, render) for names in bases]
+    leftovers = Leftovers(root, settings, project)
+    entries, dockerignore = read_context(root, generated[0]["dockerignore"], settings, project, leftovers)
+    kinds = ("dockerfile", "dockerfile_buildkit")
+    instead = [{"base_images": list(names), **{kind: files[kind] for kind in kinds}} for names, files in zip(bases[1:], generated[1:])]
+    described = {
+        **asked,
+        "base_images": list(bases[0]),
+        **generated[0],
+        "dockerignore": dockerignore,
+        "project": project,
+        "manifest": manifest_digest(entries),
+        **({"instead": instead} if instead else {}),
+    }
+    return Description(described, project, root, entries, leftovers.told())
+
+
+def generate(
+    settings: Settings, project: Mapping[str, Any], bases: Sequence[str], ignored: Mapping[str, Any], render: Render
+) -> dict[str, str]:
+    """Return the generated files: the Dockerfile, by which an image has its digest, the same with caches for BuildKit, and .dockerignore."""
+    variables = {
+        "settings": settings.as_json(),
+        "builder_image": bases[0],
+        "runtime_image": bases[1],
+        "let_back": [],
+        "caches": {},
+        "always_denied": ALWAYS_DENIED,
+        **ignored,
+        **dockerfile_facts(project, settings),
+    }
+    dockerignore = render("dockerignore.j2", variables)
+    kept_out = let_back(project, dockerignore)
+    if kept_out:
+        dockerignore = render("dockerignore.j2", {**variables, "let_back": [literal(path) for path in kept_out]})
+        check_embedded(project, dockerignore)
+    cached = {**variables, "caches": caches(project, settings)}
+    return {
+        "dockerfile": render("Dockerfile.j2", variables),
+        "dockerfile_buildkit": render("Dockerfile.j2", cached),
+        "dockerignore": dockerignore,
+    }
