@@ -50,7 +50,7 @@ def test_a_setting_that_needs_a_restart_keeps_the_containers(machine, machine_na
 
 def test_settings_that_the_daemon_does_not_start_with_are_taken_back(machine, machine_name: str, wanted, same_containers) -> None:
     before = machine.run("cat /etc/docker/daemon.json")
-    told = provision(machine_name, succeeds=False, docker_engine_daemon_options={"bip": "nonsense"}, docker_engine_start_timeout=5)
+    told = provision(machine_name, succeeds=False, docker_engine_daemon_options={"storage-driver": "nonsense"}, docker_engine_start_timeout=5)
     assert "nonsense" in told
     assert machine.run("cat /etc/docker/daemon.json") == before
     assert machine.get("/", "127.0.0.1", 8082).status == 200

@@ -33,10 +33,7 @@ def depot():
 
 def push(depot, edit: str) -> None:
     """Edit the fleet's repository and publish it."""
-    depot.check_output(
-        f"cd /srv/fleet && {edit} && git commit --quiet --all --message edit && git push --quiet origin main"
-        " && git -C /srv/depot/fleet.git update-server-info"
-    )
+    depot.check_output(f"cd /srv/fleet && {edit} && git commit --quiet --all --message edit && git push --quiet origin main")
 
 
 def greeting(machine) -> str:
