@@ -87,7 +87,7 @@ def test_an_engine_that_is_only_stopped_is_started(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("package", "remedy"),
-    [("podman-docker", "remove podman-docker, or set DOCKER_HOST"), ("docker-ce-cli", "docker_engine_packages (docker-ce")],
+    [("podman-docker", "remove podman-docker, or set DOCKER_HOST"), ("docker-ce-cli", "docker_engine_source: docker")],
 )
 def test_nothing_is_installed_over_another_package(machine: Machine, package: str, remedy: str) -> None:
     done = machine(WITHOUT_DAEMON + OF_ANOTHER % {"package": package})

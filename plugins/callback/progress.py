@@ -44,8 +44,9 @@ from ..module_utils.common.text import spelled
 
 # What a step is called, by the role and by the first part of the file of its tasks that matches. None: it prints no line of its own.
 STEPS: dict[str, dict[str, str | None]] = {
-    "docker_engine": {"": "See that a Docker Engine serves"},
+    "docker_engine": {"machine": "Look at the machine", "": "See that a Docker Engine serves"},
     "base_images": {"names": None, "": "See that the base images are there"},
+    "pull": {"": "See whether the machine brings itself up to date"},
     "go_service": {
         "machine": "Look at the machine and its services",
         "stages/begin": "Check the variables",

@@ -1,4 +1,4 @@
-"""Filters of the role docker_engine: what a distribution is called by its packages.
+"""Filters of the role docker_engine: what a distribution is called by its packages, what the daemon is asked for, and the report on a machine.
 
 Derivatives name what they are made of in /etc/os-release (os-release(5)), each in its own way: a program, not a template.
 """
@@ -9,6 +9,9 @@ import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
+
+from ..plugin_utils import engine_options
+from ..plugin_utils.machine import report
 
 # Releases that are too old, by the names that they and their derivatives give them -> why.
 _TOO_OLD = {
@@ -23,6 +26,12 @@ _BY_RELEASE = {
     **dict.fromkeys(("trixie", "gigi", "excalibur", "forky", "sid", "kali-rolling"), "Debian"),
     **dict.fromkeys(("jammy", "noble", "plucky", "questing", "resolute"), "Ubuntu"),
 }
+# Codename of a release -> the suite of Docker's own repository for it, where that has another name; of Debian's, by family. What is not yet released has none.
+_SUITES = {
+    "debian": {**dict.fromkeys(("bookworm", "faye", "daedalus"), "bookworm"), **dict.fromkeys(("trixie", "gigi", "excalibur"), "trixie")},
+    "ubuntu": {name: name for name in ("jammy", "noble", "plucky", "questing", "resolute")},
+}
+_SUITES_BY_NUMBER = {"debian": {"12": "bookworm", "13": "trixie"}, "ubuntu": {"22": "jammy", "24": "noble", "26": "resolute"}}
 # Distribution, or what it is like, where there is one file for all of its releases.
 _BY_DISTRIBUTION = {
     "fedora": "Fedora",
@@ -59,12 +68,26 @@ def docker_engine_platform(text: str) -> dict[str, Any]:
 
     Returns:
         `file`, the name of the file of the role's vars/ without its ending, "" where the distribution is not supported; `name`, as a person calls it;
-        `reason`, why it is not supported, "" where nothing more is known.
+        `reason`, why it is not supported, "" where nothing more is known; `family` and `suite`, which packages of Docker's own repository are for it,
+        "" where none are known.
     """
     entries = os_release(text)
     name = entries.get("PRETTY_NAME") or entries.get("ID") or "a system without /etc/os-release"
     file, reason = _found(entries)
-    return {"file": file, "name": name, "reason": reason}
+    family, suite = _repository(entries)
+    return {"file": file, "name": name, "reason": reason, "family": family, "suite": suite}
+
+
+def _repository(entries: Mapping[str, str]) -> tuple[str, str]:
+    """Return (family, suite) in Docker's own repository."""
+    for key in ("UBUNTU_CODENAME", "DEBIAN_CODENAME", "VERSION_CODENAME"):
+        for family, suites in _SUITES.items():
+            if entries.get(key, "") in suites:
+                return family, suites[entries[key]]
+    family = entries.get("ID", "")
+    numbers = _SUITES_BY_NUMBER.get(family)
+    # The family is known also where the suite is not: one can be named.
+    return (family, numbers.get(entries.get("VERSION_ID", "").partition(".")[0], "")) if numbers is not None else ("", "")
 
 
 def _found(entries: Mapping[str, str]) -> tuple[str, str]:
@@ -89,9 +112,22 @@ def _found(entries: Mapping[str, str]) -> tuple[str, str]:
     return next(((_BY_DISTRIBUTION[one], "") for one in ids if one in _BY_DISTRIBUTION), ("", ""))
 
 
+def docker_engine_settings(current: Mapping[str, Any] | None, options: Mapping[str, Any], bring_up: bool = False) -> dict[str, Any]:
+    """Return what becomes of the daemon's settings, as plugin_utils/engine_options.py `Outcome` has it."""
+    # Not by asdict, which copies what is within: Ansible's own mappings do not let themselves be copied so.
+    return dict(vars(engine_options.outcome(current or {}, options, bring_up)))
+
+
 class FilterModule:
     """The filters by their names."""
 
     def filters(self) -> dict[str, Any]:
         """Return them."""
-        return {"docker_engine_platform": docker_engine_platform}
+        return {
+            "docker_engine_environment": engine_options.environment,
+            "docker_engine_platform": docker_engine_platform,
+            "docker_engine_problems": engine_options.problems,
+            "docker_engine_proxies_missing": engine_options.proxies_missing,
+            "docker_engine_settings": docker_engine_settings,
+            "machine_report": report,
+        }

@@ -128,6 +128,13 @@ server:
     memory_bytes: {description: "Memory of the host.", type: int}
     rootless: {description: "Whether it runs without root.", type: bool}
     live_restore: {description: "Whether containers outlive the daemon.", type: bool}
+    proxies: {description: "V(http_proxy), V(https_proxy) and V(no_proxy) of the daemon, without passwords.", type: dict}
+set_up:
+  description:
+    - What is set up on the machine itself. V(record) is what the role docker_engine has brought up there, empty where it has not; V(settings) is what
+      C(/etc/docker/daemon.json) holds, empty where there is none, null where it holds no JSON object or this user may not read it.
+  type: dict
+  returned: always
 images:
   description: The images it has, each with C(Id), C(RepoTags) and C(RepoDigests) as the Engine lists them; empty where none answers.
   type: list
@@ -137,6 +144,7 @@ images:
 
 import os
 import pwd
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -144,6 +152,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.engine import machine
 from ..module_utils.engine.client import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
 from ..module_utils.engine.records import containerd_store
 
@@ -151,6 +160,8 @@ from ..module_utils.engine.records import containerd_store
 INTERVAL = 0.5
 # What is told of an image, as `GET /images/json` names it.
 IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
+# The proxies of the daemon, by their variables and by what `GET /info` calls them.
+PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
 
 
 def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +190,13 @@ def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
         "memory_bytes": info.get("MemTotal", 0),
         "rootless": "name=rootless" in (info.get("SecurityOptions") or []),
         "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+        "proxies": {name: hidden_user(info.get(key) or "") for name, key in PROXIES.items()},
     }
+
+
+def hidden_user(proxy: str) -> str:
+    """Return an address without user and password, which newer Engines hide and older ones tell."""
+    return re.sub(r"//[^/@]*@", "//", proxy)
 
 
 def probe(docker_host: str, timeout: int) -> dict[str, Any]:
@@ -240,6 +257,7 @@ def main() -> None:
         python=sys.executable,
         library=not MISSING_LIBRARY,
         system_python=sys.prefix == "/usr" and sys.base_prefix == "/usr",
+        set_up=machine.set_up(),
         **result,
     )
 

@@ -42,6 +42,27 @@ def test_platform(text: str, file: str) -> None:
     assert docker_engine_platform(text)["file"] == file
 
 
+@pytest.mark.parametrize(
+    ("name", "family", "suite"),
+    [
+        ("Debian 12", "debian", "bookworm"),
+        ("LMDE 7", "debian", "trixie"),
+        ("Devuan 5", "debian", "bookworm"),
+        ("Linux Mint 22", "ubuntu", "noble"),
+        ("Pop!_OS 22.04", "ubuntu", "jammy"),
+        ("Debian testing", "debian", ""),
+        ("an Ubuntu to come", "ubuntu", ""),
+        ("Kali", "", ""),
+        ("Fedora", "", ""),
+        ("nothing", "", ""),
+    ],
+)
+def test_which_packages_of_docker_s_own_repository_are_for_it(name: str, family: str, suite: str) -> None:
+    """A suite that is not known is none, and never the one of another release."""
+    found = docker_engine_platform(RELEASES[name][0])
+    assert (found["family"], found["suite"]) == (family, suite)
+
+
 def test_each_file_is_there_and_used() -> None:
     files = {path.stem for path in (PROJECT / "roles/docker_engine/vars").glob("*.yml")} - {"main"}
     assert {file for _text, file in RELEASES.values()} - {""} == files

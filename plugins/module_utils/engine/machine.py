@@ -1,0 +1,149 @@
+"""The machine of an Engine: which program answers and whose it is, what it has for containers, and what the role docker_engine has set up there.
+
+Looks at files and package databases of the machine that the modules run on; nothing here talks to the Engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# The daemon's settings, and beside them what the role docker_engine has brought up itself: {"source", "packages"}.
+SETTINGS, RECORD = Path("/etc/docker/daemon.json"), Path("/etc/docker/go-service.json")
+PID_FILES = ("/var/run/docker.pid", "/run/docker.pid")
+# Package of a daemon -> where it comes from. What is not here goes by its own name.
+SOURCES = {
+    "docker.io": "the distribution",
+    "moby-engine": "the distribution",
+    "docker": "the distribution",
+    "docker-engine": "the distribution",
+    "docker-ce": "Docker's repository",
+}
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+# Seconds that the database of packages may take.
+_LIMIT = 20
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object of a file; {} where there is none, None where it cannot be read or holds anything else."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError):
+        return None
+    try:
+        found = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def set_up() -> dict[str, Any]:
+    """Return what the role docker_engine needs to know of the machine's own daemon.
+
+    `record`: what it has brought up itself, {} where it has not; `settings`: what daemon.json holds, {} for none, None where it cannot be read.
+    """
+    return {"record": read_object(RECORD) or {}, "settings": read_object(SETTINGS)}
+
+
+def program() -> str:
+    """Return the path of the daemon that runs, else of the one that is installed, "" for none."""
+    for pid_file in PID_FILES:
+        try:
+            found = os.readlink(f"/proc/{int(Path(pid_file).read_text(encoding='ascii'))}/exe")
+        except (OSError, ValueError):
+            continue
+        if Path(found).name.startswith("dockerd"):
+            return found
+    return shutil.which("dockerd", path=_PATH) or ""
+
+
+def _asked(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT, env={**os.environ, "LC_ALL": "C"})
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def origin(path: str) -> dict[str, str]:
+    """Return whose a program is: `program`, `package`, `package_version` and `source`, in words; empty where nothing is known of it.
+
+    What an earlier layout of directories had elsewhere (/bin for /usr/bin) is looked for in both places.
+    """
+    if not path:
+        return {"program": "", "package": "", "package_version": "", "source": ""}
+    if path.startswith("/snap/"):
+        return {"program": path, "package": "docker", "package_version": "", "source": "a snap"}
+    package = version = ""
+    for spelled in (path, path.removeprefix("/usr") if path.startswith("/usr/") else f"/usr{path}"):
+        package = package or _asked("dpkg-query", "--search", spelled).partition(":")[0].split(",")[0].strip()
+    if package:
+        version = _asked("dpkg-query", "--show", "--showformat=${Version}", package).strip()
+    elif shutil.which("rpm", path=_PATH):
+        package, _sign, version = _asked("rpm", "-qf", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}", path).strip().partition(" ")
+    elif shutil.which("apk", path=_PATH):
+        package = _asked("apk", "info", "--quiet", "--who-owns", path).strip()
+    source = SOURCES.get(package, f"the package {package}") if package else "no package: it was put there by hand"
+    return {"program": path, "package": package, "package_version": version, "source": source}
+
+
+def security_modules(root: Path = Path("/sys")) -> list[str]:
+    """Return the security modules of the kernel that confine programs (AppArmor, SELinux and others); root: where the kernel shows itself."""
+    try:
+        listed = (root / "kernel/security/lsm").read_text(encoding="ascii").strip().split(",")
+    except OSError:
+        # securityfs is not mounted, as in most containers.
+        listed = []
+        for name, file in (("apparmor", "module/apparmor/parameters/enabled"), ("selinux", "fs/selinux/enforce")):
+            try:
+                listed += [name] if (root / file).read_text(encoding="ascii").strip() in ("Y", "0", "1") else []
+            except OSError:
+                continue
+    return [name for name in listed if name in ("apparmor", "selinux", "smack", "tomoyo")]
+
+
+def space(path: str) -> dict[str, int]:
+    """Return `free_bytes` and `size_bytes` of the file system that a directory is on; of the nearest one above, where it cannot be seen."""
+    place = Path(path or "/")
+    while True:
+        try:
+            found = os.statvfs(place)
+        except OSError:
+            if place == place.parent:
+                return {"free_bytes": 0, "size_bytes": 0}
+            place = place.parent
+            continue
+        return {"free_bytes": found.f_bavail * found.f_frsize, "size_bytes": found.f_blocks * found.f_frsize}
+
+
+def first_process(proc: Path = Path("/proc")) -> str:
+    """Return what starts the daemon after a restart of the machine: "systemd", the name of another init system, or "" for none that does."""
+    try:
+        name = (proc / "1/comm").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return name if re.fullmatch(r"systemd|init|openrc-init|runit|runit-init|s6-svscan|dinit", name) else ""
+
+
+def has_unit(root: Path = Path("/")) -> bool:
+    """Return whether an init system has a service of the daemon."""
+    places = (
+        "lib/systemd/system/docker.service",
+        "usr/lib/systemd/system/docker.service",
+        "etc/systemd/system/docker.service",
+        "etc/init.d/docker",
+    )
+    return any((root / place).exists() for place in places)
+
+
+def limits(info: Mapping[str, Any]) -> list[str]:
+    """Return the Engine's own words on what this machine does not have for containers ("WARNING: No swap limit support")."""
+    return [str(line).removeprefix("WARNING: ") for line in info.get("Warnings") or []]

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+"""Ansible module: tells what a machine has for containers."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_info
+short_description: Tell what a machine has for containers
+description:
+  - Asks the Engine, and looks at the machine that it runs on; whose program it is, where its data is and how much room is there, control groups, security
+    modules of the kernel, and what the Engine cannot do there in its own words.
+  - Run it with the rights of root, which alone may look into the Engine's directory.
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+requirements:
+  - Docker SDK for Python, 5.0.3 or newer
+author:
+  - go_service contributors (@go-service)
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine
+  proven.go_service.machine_info:
+  register: machine
+
+- name: Tell about it
+  ansible.builtin.debug:
+    msg: "{{ machine.machine | proven.go_service.machine_report }}"
+"""
+
+RETURN = r"""
+machine:
+  description: What was found.
+  type: dict
+  returned: always
+  contains:
+    problem: {description: "Why no Engine could be asked, empty where one answered; then there is nothing else.", type: str}
+    engine: {description: "C(version), C(storage_driver), C(root), C(cgroup_version), C(cgroup_driver), C(rootless), C(seccomp), C(live_restore).", type: dict}
+    origin: {description: "C(program), C(package), C(package_version), C(source) of the daemon that answers.", type: dict}
+    record: {description: "What the role docker_engine has brought up there, empty where it has not.", type: dict}
+    space: {description: "C(free_bytes) and C(size_bytes) where the Engine keeps its data.", type: dict}
+    system: {description: "C(name), C(kernel), C(architecture), C(cpus), C(memory_bytes), C(init).", type: dict}
+    security_modules: {description: "Modules of the kernel that confine programs.", type: list}
+    limits_not_held: {description: "Limits of a container that the Engine cannot hold, by their variables.", type: list}
+    warnings: {description: "What the Engine misses there, in its own words.", type: list}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.engine import machine
+from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.engine.records import limits_not_held
+
+
+def look() -> dict[str, Any]:
+    """Return `machine`, as in RETURN."""
+    try:
+        engine = Engine(patience=0)
+        version, info = engine.version(), engine.info()
+    except EngineError as error:
+        return {"problem": str(error)}
+    options = [str(option) for option in info.get("SecurityOptions") or []]
+    local = engine.address.docker_host.startswith("unix://")
+    return {
+        "problem": "",
+        "engine": {
+            "version": version.get("Version", ""),
+            "address": engine.address.docker_host,
+            "storage_driver": info.get("Driver", ""),
+            "root": info.get("DockerRootDir", ""),
+            "cgroup_version": info.get("CgroupVersion", ""),
+            "cgroup_driver": info.get("CgroupDriver", ""),
+            "rootless": "name=rootless" in options,
+            "seccomp": any(option.startswith("name=seccomp") for option in options),
+            "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+        },
+        # Of an Engine elsewhere nothing of this machine is true.
+        "origin": machine.origin(machine.program()) if local else {},
+        "record": machine.set_up()["record"] if local else {},
+        "space": machine.space(str(info.get("DockerRootDir") or "")) if local else {},
+        "system": {
+            "name": info.get("OperatingSystem", ""),
+            "kernel": version.get("KernelVersion", ""),
+            "architecture": info.get("Architecture", ""),
+            "cpus": info.get("NCPU", 0),
+            "memory_bytes": info.get("MemTotal", 0),
+            "init": machine.first_process() if machine.has_unit() else "",
+        },
+        "security_modules": machine.security_modules() if local else [],
+        "limits_not_held": list(limits_not_held(info)),
+        "warnings": machine.limits(info),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.exit_json(changed=False, machine=look())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What is found out of the machine of an Engine, from files and a package database of the test's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.engine import machine
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('{"debug": true}', {"debug": True}), ("", {}), ("\n", {}), ("[1]", None), ('{"debug": tru', None), (b"\xff", None)],
+)
+def test_settings_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, text: str | bytes, found: object) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert machine.read_object(file) == found
+
+
+def test_no_file_is_no_settings(tmp_path: Path) -> None:
+    assert machine.read_object(tmp_path / "daemon.json") == {}
+
+
+def test_what_the_role_has_brought_up_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "SETTINGS", tmp_path / "daemon.json")
+    monkeypatch.setattr(machine, "RECORD", tmp_path / "record.json")
+    assert machine.set_up() == {"record": {}, "settings": {}}
+    (tmp_path / "record.json").write_text(json.dumps({"source": "docker"}))
+    (tmp_path / "daemon.json").write_text("no json")
+    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None}
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    """Return what makes a dpkg-query that knows which package a path is of."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(machine, "_PATH", str(tmp_path))
+
+    def make(owners: dict[str, str]) -> None:
+        lines = "".join(f'"--search {path}") echo "{package}: {path}";;\n' for path, package in owners.items())
+        program = tmp_path / "dpkg-query"
+        program.write_text(f'#!/bin/sh\ncase "$1 $2" in\n{lines}--show*) echo 1.2-3;;\n*) exit 1;;\nesac\n')
+        program.chmod(0o755)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("path", "owners", "package", "source"),
+    [
+        ("/usr/sbin/dockerd", {"/usr/sbin/dockerd": "docker.io"}, "docker.io", "the distribution"),
+        ("/usr/bin/dockerd", {"/usr/bin/dockerd": "docker-ce"}, "docker-ce", "Docker's repository"),
+        ("/usr/sbin/dockerd", {"/sbin/dockerd": "own-docker"}, "own-docker", "the package own-docker"),
+        ("/usr/local/bin/dockerd", {}, "", "no package: it was put there by hand"),
+    ],
+)
+def test_whose_a_daemon_is(database: Callable[..., None], path: str, owners: dict[str, str], package: str, source: str) -> None:
+    database(owners)
+    found = machine.origin(path)
+    assert found == {"program": path, "package": package, "package_version": "1.2-3" if package else "", "source": source}
+
+
+def test_a_snap_is_no_package() -> None:
+    assert machine.origin("/snap/docker/1/bin/dockerd")["source"] == "a snap"
+
+
+def test_of_no_daemon_nothing_is_known() -> None:
+    assert set(machine.origin("").values()) == {""}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"kernel/security/lsm": "lockdown,capability,landlock,yama,apparmor\n"}, ["apparmor"]),
+        ({"module/apparmor/parameters/enabled": "Y\n"}, ["apparmor"]),
+        ({"module/apparmor/parameters/enabled": "N\n"}, []),
+        ({"fs/selinux/enforce": "1"}, ["selinux"]),
+        ({}, []),
+    ],
+)
+def test_security_modules(tmp_path: Path, files: dict[str, str], found: list[str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.security_modules(tmp_path) == found
+
+
+def test_the_room_of_a_directory_that_cannot_be_seen_is_that_of_the_one_above(tmp_path: Path) -> None:
+    assert machine.space(str(tmp_path / "a/b"))["size_bytes"] == machine.space(str(tmp_path))["size_bytes"] > 0
+
+
+@pytest.mark.parametrize(("name", "found"), [("systemd", "systemd"), ("init", "init"), ("bash", ""), ("tini", "")])
+def test_what_starts_the_daemon_after_a_restart(tmp_path: Path, name: str, found: str) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1/comm").write_text(f"{name}\n")
+    assert machine.first_process(tmp_path) == found
+
+
+def test_a_service_of_the_daemon_is_found(tmp_path: Path) -> None:
+    assert not machine.has_unit(tmp_path)
+    (tmp_path / "etc/init.d").mkdir(parents=True)
+    (tmp_path / "etc/init.d/docker").touch()
+    assert machine.has_unit(tmp_path)
+
+
+def test_the_engines_own_words() -> None:
+    assert machine.limits({"Warnings": ["WARNING: No swap limit support", "other"]}) == ["No swap limit support", "other"]
+    assert machine.limits({"Warnings": None}) == []

@@ -1,0 +1,100 @@
+"""What is small in the roles beside go_service: that specs and defaults agree, what is refused, and what the templates write."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from plays import PROJECT, ansible_playbook, environment
+
+ROLES = ("base_images", "docker_engine", "pull")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_specs_and_defaults_say_the_same(role: str) -> None:
+    place = PROJECT / "roles" / role
+    specs = yaml.safe_load((place / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((place / "defaults/main.yml").read_text(encoding="utf-8"))
+    assert {name: option["default"] for name, option in specs.items()} == defaults
+
+
+def run(tmp_path: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[int, str]:
+    """Run tasks on this machine; return how the play ended, and all that it printed."""
+    plays = tmp_path / "play.yml"
+    plays.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    settings = environment(
+        ANSIBLE_COLLECTIONS_PATH=PROJECT / "collections", ANSIBLE_HOME=tmp_path / "home", ANSIBLE_LOCALHOST_WARNING="false"
+    )
+    done = ansible_playbook("-i", PROJECT / "inventory/local.yml", plays, "-e", json.dumps(variables), cwd=tmp_path, env=settings)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+REFUSED = {
+    "pull": [
+        ("pull_repository", "a b", "pull_repository is no address"),
+        ("pull_repository", "--upload-pack=x", "pull_repository is no address"),
+        ("pull_version", "-x", "pull_version is"),
+        ("pull_playbook", "../x.yml", "pull_playbook is"),
+        ("pull_inventory", "/etc/x", "pull_inventory is"),
+        ("pull_every", "soon", "pull_every is"),
+        ("pull_spread", "5min\nExecStart=x", "pull_spread is"),
+        ("pull_packages", ["--index-url=x"], "pull_packages is"),
+        ("pull_directory", "/a b", "pull_directory is"),
+    ],
+    "docker_engine": [
+        ("docker_engine_version", "latest", "docker_engine_version is"),
+        ("docker_engine_version", "28.5.2", "chooses among Docker's own packages"),
+        ("docker_engine_repository", "ftp://x", "docker_engine_repository is"),
+        ("docker_engine_repository", "https://me:secret@mirror", "docker_engine_repository is"),
+        ("docker_engine_repository_key", "a key", "docker_engine_repository_key is neither"),
+        ("docker_engine_repository_suite", "a b", "docker_engine_repository_suite is"),
+        ("docker_engine_log_max_size", "much", "docker_engine_log_max_size is"),
+    ],
+}
+
+
+@pytest.mark.parametrize("role", REFUSED)
+def test_wrong_values_are_refused_each_by_its_name(tmp_path: Path, role: str) -> None:
+    """In one play: each in a task of its own, which has to fail."""
+    tasks = []
+    for number, (name, value, _told) in enumerate(REFUSED[role]):
+        include = {"ansible.builtin.include_role": {"name": f"proven.go_service.{role}", "tasks_from": "validate"}, "vars": {name: value}}
+        mark = {"ansible.builtin.set_fact": {"refused": f"{{{{ refused | default([]) + [{number}] }}}}"}}
+        tell = {"ansible.builtin.debug": {"msg": f"{{{{ 'message {number}: ' ~ ansible_failed_result.msg }}}}"}}
+        tasks.append({"block": [include], "rescue": [mark, tell]})
+    tasks.append({"ansible.builtin.debug": {"msg": "refused {{ refused }}"}})
+    code, told = run(tmp_path, tasks)
+    assert code == 0, told
+    assert f"refused {list(range(len(REFUSED[role])))}" in told
+    for number, (name, _value, words) in enumerate(REFUSED[role]):
+        assert words in told.partition(f"message {number}: ")[2].partition("message ")[0], name
+
+
+def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
+    """Whatever the variables hold: the script calls ansible-pull with exactly these words."""
+    given = {
+        "pull_repository": "https://x/$(touch owned).git",
+        "pull_version": "a;b",
+        "pull_directory": str(tmp_path / "place"),
+        "pull_limit": "dev anna",
+        "pull_arguments": ["--vault-password-file=/etc/it's here", "--verify-commit"],
+    }
+    (tmp_path / "place/venv/bin").mkdir(parents=True)
+    program = tmp_path / "place/venv/bin/ansible-pull"
+    program.write_text('#!/bin/sh\npwd\nfor word; do printf "%s\\n" "$word"; done\n')
+    program.chmod(0o755)
+    template = {"src": f"{PROJECT}/roles/pull/templates/pull.j2", "dest": str(tmp_path / "pull"), "mode": "0700"}
+    role = {"ansible.builtin.include_vars": {"file": f"{PROJECT}/roles/pull/vars/main.yml"}}
+    defaults = {"ansible.builtin.include_vars": {"file": f"{PROJECT}/roles/pull/defaults/main.yml"}}
+    code, told = run(tmp_path, [defaults, role, {"ansible.builtin.template": template}], **given)
+    assert code == 0, told
+    words = subprocess.run([tmp_path / "pull"], capture_output=True, text=True, check=True, cwd="/").stdout.splitlines()
+    place = given["pull_directory"]
+    wanted = ["--url", given["pull_repository"], "--checkout", "a;b", "--directory", f"{place}/checkout", "--clean"]
+    wanted += ["--inventory", "inventory/fleet.yml", "--limit", "dev anna", *given["pull_arguments"], "playbooks/provision.yml"]
+    assert words == [place, *wanted], shlex.join(words)
