@@ -2,6 +2,10 @@
 
 What it was built with is in the image's own configuration: its port, its health check, its user, its base. What was asked of it beside that,
 its budgets and waivers for instance, is in the history since it was proven. What holds for the container and the host is checked anew.
+
+A way back to the previous image also brings back how its container ran: a version that fails may have come with arguments that the one before it does not
+know, or with less memory than that needs. An image that is asked for by its own tag, as one that is pinned, runs as the variables say today; so
+do, of any image, environment and secret files, whose values nothing keeps, and what is the host's: its ports, networks and volumes.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any
 from ..common.names import OCI
 from ..common.settings import BUDGETS, Settings
 from ..engine.records import health_test
+from .images import PREVIOUS
 
 # The settings that decide what an image is, or what it is held to.
 BUILT_WITH = (
@@ -40,13 +45,25 @@ BUILT_WITH = (
     "budget",
     "waivers",
 )
+# The settings that decide how its container runs beside that, whatever host it is on.
+RUN_WITH = (
+    "args",
+    "memory",
+    "cpus",
+    "pids_limit",
+    "read_only",
+    "tmpfs",
+    "cap_drop",
+    "cap_add",
+    "start_timeout",
+)
 _ADDRESS = re.compile(r"https?://(\[[^\]]+\]|[^/:\[\s]+):\d+(/\S*)")
 
 
 def built_with(settings: Settings) -> dict[str, Any]:
-    """Return what the history keeps of the settings that an image was proven with."""
+    """Return what the history keeps of the settings that an image was proven with, and ran with."""
     written = settings.as_json()
-    return {name: written[name] for name in BUILT_WITH}
+    return {name: written[name] for name in (*BUILT_WITH, *RUN_WITH)}
 
 
 def is_earlier(settings: Settings, image: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -60,6 +77,8 @@ def as_proven(settings: Settings, image: Mapping[str, Any], known: Mapping[str, 
     if not is_earlier(settings, image, known):
         return settings
     own = {**_configured(image), **known.get("with", {})}
+    if settings.image_tag != PREVIOUS:
+        own = {name: value for name, value in own.items() if name not in RUN_WITH}
     waivers = {**own.get("waivers", {}), **settings.waivers}
     return Settings.from_json({**settings.as_json(), **own, "waivers": waivers, "budget_warn_only": list(BUDGETS)})
 

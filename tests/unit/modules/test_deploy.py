@@ -97,6 +97,7 @@ def play(engine: Engine, wanted: typed.Settings, prove_only: bool = False) -> di
         "keep_lock": True,
         "prove_only": prove_only,
         "bases": [RUNTIME, RUNTIME],
+        "received": False,
         "settings": wanted,
     }
     plan = prepare.run(SimpleNamespace(check_mode=False), {**params, "lock": identity}, Progress("", ""))["plan"]
@@ -618,6 +619,9 @@ def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client
     if not knows:
         forgotten(engine, service_directory(wanted()))
     client("build", "-q", "-t", BASE, "-", stdin=f"FROM {RUNTIME}\nRUN echo renewed >/etc/renewed\n")
+    # Of how its container ran, the history alone knows.
+    if knows:
+        bad.update(args=["exec httpd --flag-of-the-bad-version"], memory="16m")
     done = play(engine, wanted(image_tag="previous", **bad))
     found = stands(engine)
     assert found["Config"]["Image"] == f"{NAME}:{TAG['running']}"
@@ -625,7 +629,7 @@ def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client
     assert get(int(publish.partition(":")[2]), "/health")[0] == 200
     base = next(check for check in done["verify"]["facts"]["checks"] if check["id"] == "config-base")
     assert (base["verdict"], base["reason"]) == ("pass", f"it was proven before, on what {BASE} was then")
-    assert play(engine, wanted(image_tag=TAG["running"], **bad))["deploy"]["action"] == "kept"
+    assert play(engine, wanted(image_tag=TAG["running"], **{**bad, **common}))["deploy"]["action"] == "kept"
 
 
 @pytest.mark.engine

@@ -261,7 +261,7 @@ def test_tags_that_cannot_be_moved_are_told_while_the_new_container_runs(
     monkeypatch.setattr(deploy_module.RunningService, "approve", lambda _self, _id, _seconds: None)
     wanted = settings(name="utest-web", publish="", stable_seconds=0)
     progress, known = Progress(stages.SWAP, UNTOUCHED), {"verify": {"facts": {"checks": [], "gaps": []}}}
-    params = {"settings": wanted, "image": "good", "earlier": False}
+    params = {"settings": wanted, "image": "good", "earlier": False, "received": False}
     with pytest.raises(EngineError) as caught:
         deploy_module.put_in_place(Tagless(), params, history.History("utest-web", {}), progress=progress, known=known)
     failure = Failure.of(caught.value, progress.stage, progress.still_runs)

@@ -189,7 +189,15 @@ class Runs:
 
     def deploy(self, image: str, prove_only: bool = False) -> dict[str, Any]:
         """Run go_service_deploy."""
-        params = {"settings": self.settings, "image": image, "bases": [RUNTIME, RUNTIME], "build": {}, "dockerfile": {}, "source_date": ""}
+        params = {
+            "settings": self.settings,
+            "image": image,
+            "bases": [RUNTIME, RUNTIME],
+            "build": {},
+            "dockerfile": {},
+            "source_date": "",
+            "received": False,
+        }
         lock = Lock(self._engine, NAME, service_directory(self.settings))
         lock.take(**RUN)
         known: dict[str, Any] = {}

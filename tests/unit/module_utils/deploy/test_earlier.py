@@ -37,18 +37,20 @@ NOW = {
 # Settings of which an image that is returned to is held to today's, or to none: they are the container's, the host's, the build's or the run's.
 TODAYS = """
     name source source_type source_version module_dir main_package version builder_image builder build_tags ldflags
-    run_tests build_args build_env build_secrets ca_certificates ca_in_image build_network build_timeout dockerignore context_limit_mb publish args env
-    secret_files volumes labels network networks restart_policy memory cpus pids_limit read_only tmpfs cap_drop
-    cap_add log_max_size log_max_file stop_timeout image_tag deploy_strategy start_timeout stable_seconds keep_images
-    lock_timeout work_dir budget_warn_only vulnerability_database report_dir
+    run_tests build_args build_env build_secrets ca_certificates ca_in_image build_network build_timeout dockerignore context_limit_mb publish env
+    secret_files volumes labels network networks restart_policy 
+    log_max_size log_max_file stop_timeout image_tag deploy_strategy stable_seconds keep_images
+    lock_timeout work_dir budget_warn_only vulnerability_database report_dir registry registry_credentials
+    registry_ca
 """.split()  # noqa: SIM905 - a list of literals would be a page long
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(typed.Settings)])
 def test_of_every_setting_it_is_said_whether_an_image_keeps_it(name: str) -> None:
-    assert (name in earlier.BUILT_WITH) != (name in TODAYS), (
-        f"{name} belongs into one of two lists: BUILT_WITH of plugins/module_utils/deploy/earlier.py where it decides what the image is or is held "
-        "to, so that an image that is returned to keeps it, or else TODAYS of this file"
+    assert [*earlier.BUILT_WITH, *earlier.RUN_WITH, *TODAYS].count(name) == 1, (
+        f"{name} belongs into one of three lists: BUILT_WITH of plugins/module_utils/deploy/earlier.py where it decides what the image is or is held "
+        "to, so that an image that is returned to keeps it; RUN_WITH where it decides how its container runs, so that a way back to the previous image keeps "
+        "it; or else TODAYS of this file"
     )
 
 
@@ -105,6 +107,15 @@ def test_what_was_asked_of_an_image_is_kept_and_no_budget_stops_it(settings: Set
         ("tzdata",),
     )
     assert set(found.budget_warn_only) == set(typed.BUDGETS)
+
+
+def test_the_previous_image_runs_as_it_ran_and_one_asked_for_by_its_tag_as_today(settings: Settings) -> None:
+    kept = earlier.built_with(settings(args=["--then"], memory="128m", read_only=False, tmpfs={"/scratch": "1m"}))
+    today = {"args": ["--now"], "memory": "16m"}
+    back = earlier.as_proven(settings(image_tag="previous", **today), image_of(settings()), {**KNOWN, "with": kept})
+    assert (back.args, back.memory, back.read_only, list(back.tmpfs)) == (("--then",), 128 << 20, False, ["/scratch"])
+    pinned = earlier.as_proven(settings(image_tag="1", **today), image_of(settings()), {**KNOWN, "with": kept})
+    assert (pinned.args, pinned.memory, pinned.read_only) == (("--now",), 16 << 20, True)
 
 
 @pytest.mark.parametrize(
