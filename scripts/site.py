@@ -32,6 +32,7 @@ PARTS = {
         "roles/pull/README.md",
         "docs/services.md",
         "docs/machines.md",
+        "docs/scale.md",
         "docs/engines.md",
         "docs/company.md",
     ],

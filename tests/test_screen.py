@@ -24,7 +24,7 @@ def test_a_run_prints_its_steps_and_a_broken_build_its_cause_once(tmp_path: Path
     try:
         first = play("build", variables, env=SCREEN).splitlines()
         steps = [
-            "See that a Docker Engine serves",
+            "Look at the machine and its services",
             "Look at the service and its source",
             "Build the image",
             "Prove the image",

@@ -55,7 +55,8 @@ _REMEDIES = (
     ),
     (
         _TEST,
-        r"executable file not found|unable to start container process|no such file or directory: unknown",
+        # Not every failure to start it: in a container that is about to end nothing can be started.
+        r"executable file not found|\bexec:? \"?[^\"\s]+\"?: (?:stat [^:]*: )?no such file or directory",
         "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
     ),
     (

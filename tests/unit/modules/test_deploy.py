@@ -629,7 +629,7 @@ def test_a_rollback_goes_by_what_the_image_was_built_with(engine: Engine, client
     assert get(int(publish.partition(":")[2]), "/health")[0] == 200
     base = next(check for check in done["verify"]["facts"]["checks"] if check["id"] == "config-base")
     assert (base["verdict"], base["reason"]) == ("pass", f"it was proven before, on what {BASE} was then")
-    assert play(engine, wanted(image_tag=TAG["running"], **{**bad, **common}))["deploy"]["action"] == "kept"
+    assert play(engine, wanted(image_tag=TAG["running"], **common, **WAYS["new"]))["deploy"]["action"] == "kept"
 
 
 @pytest.mark.engine

@@ -151,3 +151,10 @@ def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(wanted: typed.Se
     asked = replace(wanted, volumes=tuple(values), tmpfs=dict.fromkeys(values, "x"), env={"A": "b"}, publish=None, cap_add=tuple(values))
     assert remedies.refused("\n".join(evidence), asked, "otherwise")
     assert len(folded(evidence)) <= len(evidence)
+
+
+def test_a_container_that_ends_while_it_is_tested_lacks_no_command() -> None:
+    line = "health test: OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown"
+    assert "no such command" not in remedies.remedy_for([line])
+    missing = 'health test: OCI runtime exec failed: exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown'
+    assert "no such command" in remedies.remedy_for([missing])
