@@ -291,9 +291,14 @@ def test_a_signal_ends_a_deploy_before_its_swap_or_after_it(
     lock = Lock(engine, NAME, service_directory(slow))
     lock.take("t", "a test", "")
     reference = f"{NAME}:{TAG['new']}"
-    working = start_module(
-        "deploy", Path(slow.work_dir).parent, settings=slow.as_json(), image=reference, bases=[RUNTIME, RUNTIME], lock="t"
-    )
+    # One that is ignored where the tests run, as by nohup, would be ignored by the module.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        working = start_module(
+            "deploy", Path(slow.work_dir).parent, settings=slow.as_json(), image=reference, bases=[RUNTIME, RUNTIME], lock="t"
+        )
+    finally:
+        signal.signal(number, before)
     wait_until(lambda: engine.container(f"{NAME}-{moment}"))
     working.send_signal(number)
     told = result_of(working)
