@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import random
 import secrets
@@ -45,10 +46,24 @@ def machine() -> str:
     return f"{socket.gethostname()}/{uuid.getnode():x}/{boot}"
 
 
+def controller() -> tuple[int, str]:
+    """Return the number of the ansible-playbook process that this worker belongs to, and when it started; raise Failure where it has ended.
+
+    A worker is a session of its own, which outlives an ansible-playbook that is killed. The process that it is a child of from then on, mostly the first one
+    of the machine, lives on: what is held in its name would be held for ever.
+    """
+    parent = multiprocessing.parent_process()
+    pid = os.getppid() if parent is None or parent.pid is None else parent.pid
+    start = process_start(pid)
+    if os.getppid() != pid:
+        raise Failure(LOCK, "the run that this task belongs to has ended", "Run again.", UNTOUCHED)
+    return pid, start
+
+
 def controller_identity() -> str:
     """Return "machine|pid|start" of the ansible-playbook process that this worker belongs to."""
-    pid = os.getppid()
-    return f"{machine()}|{pid}|{process_start(pid)}"
+    pid, start = controller()
+    return f"{machine()}|{pid}|{start}"
 
 
 def is_dead(controller: str) -> bool:
@@ -64,7 +79,7 @@ def identity(host: str) -> dict[str, Any]:
     """Return what a lock says of this run; host: the inventory's name of the host."""
     return {
         "token": secrets.token_hex(8),
-        "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {os.getppid()}",
+        "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {controller()[0]}",
         "controller": controller_identity(),
         "host": host,
     }
@@ -80,6 +95,7 @@ def wait_for(
     deadline = time.monotonic() + timeout
     announced = ""
     while True:
+        controller()
         result = work(lock)
         held = result.get("locked")
         if not held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -42,6 +43,35 @@ def test_a_killed_controller_whose_end_nobody_asks_for_is_gone(prepare: ModuleTy
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert os.path.exists(f"/proc/{sleeper.pid}/stat")
     assert prepare.is_dead(controller)
+
+
+def test_a_worker_whose_controller_was_killed_takes_nothing_in_the_name_of_another_process(prepare: ModuleType) -> None:
+    """Ansible's workers outlive it. What they are children of then, mostly the first process of a machine, lives for ever."""
+    told, tell = multiprocessing.Pipe()
+
+    def work() -> None:
+        tell.send(prepare.identity("here")["controller"])
+        deadline = time.monotonic() + 10
+        while os.getppid() == multiprocessing.parent_process().pid and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for begin in (lambda: prepare.identity("here"), lambda: prepare.wait_for(lambda _lock: {}, {}, "web", 1, print)):
+            try:
+                begin()
+                tell.send("it went on")
+            except Failure as failure:
+                tell.send(failure.message)
+
+    def control() -> None:
+        os.setsid()
+        multiprocessing.get_context("fork").Process(target=work).start()
+        time.sleep(60)
+
+    controlling = multiprocessing.get_context("fork").Process(target=control)
+    controlling.start()
+    assert told.recv() == f"{prepare.machine()}|{controlling.pid}|{prepare.process_start(controlling.pid)}"
+    controlling.kill()
+    controlling.join()
+    assert [told.recv(), told.recv()] == ["the run that this task belongs to has ended"] * 2
 
 
 def test_a_controller_is_told_from_a_later_process_of_the_same_number(prepare: ModuleType, sleeper: subprocess.Popen) -> None:
