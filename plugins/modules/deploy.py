@@ -142,7 +142,7 @@ from ..module_utils.contract.names import FAIL
 from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
-from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier
+from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
 from ..module_utils.deploy.images import MOVING, adopt, builder_stage, own_references, promote, prune, refuse_foreign_images
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
@@ -285,6 +285,12 @@ def note(engine: Engine, past: history.History, reference: str) -> dict:
     return past.images[tag]
 
 
+def note_proven(built: dict, settings: Settings, known: dict) -> None:
+    """Note in the history that an image is proven, and what a way back to it needs."""
+    built.update(proven=True, ran=ran_with(settings), provenance=known["verify"]["provenance"])
+    built["with"] = built_with(settings)
+
+
 def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
     """Prove an image by a candidate, or judge it as it lies there where its container is to be proven in the service's place; return what is known
     of it then. What was measured is under `verify`, of an image that breaks the contract too."""
@@ -352,7 +358,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             image_alone = prove(engine, params, known)
             if params["prove_only"]:
                 if not image_alone:
-                    built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
+                    note_proven(built, settings, known)
                     past.save(engine)
                 return False
             progress.at(stages.SWAP)
@@ -364,7 +370,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                     progress.at(failure.stage, failure.still_runs)
                     raise
                 # Now, and not when its candidate was: one that fails when it comes into service first is none to return to.
-                built.update({"proven": True, "with": built_with(settings), "provenance": known["verify"]["provenance"]})
+                note_proven(built, settings, known)
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
                 built.pop("sbom", None)

@@ -61,9 +61,15 @@ _ADDRESS = re.compile(r"https?://(\[[^\]]+\]|[^/:\[\s]+):\d+(/\S*)")
 
 
 def built_with(settings: Settings) -> dict[str, Any]:
-    """Return what the history keeps of the settings that an image was proven with, and ran with."""
+    """Return what the history keeps of the settings that an image was proven with."""
     written = settings.as_json()
-    return {name: written[name] for name in (*BUILT_WITH, *RUN_WITH)}
+    return {name: written[name] for name in BUILT_WITH}
+
+
+def ran_with(settings: Settings) -> dict[str, Any]:
+    """Return what the history keeps of the settings that its container ran with."""
+    written = settings.as_json()
+    return {name: written[name] for name in RUN_WITH}
 
 
 def is_earlier(settings: Settings, image: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -76,9 +82,7 @@ def as_proven(settings: Settings, image: Mapping[str, Any], known: Mapping[str, 
     what it needed when it was proven it may need again."""
     if not is_earlier(settings, image, known):
         return settings
-    own = {**_configured(image), **known.get("with", {})}
-    if settings.image_tag != PREVIOUS:
-        own = {name: value for name, value in own.items() if name not in RUN_WITH}
+    own = {**_configured(image), **known.get("with", {}), **(known.get("ran", {}) if settings.image_tag == PREVIOUS else {})}
     waivers = {**own.get("waivers", {}), **settings.waivers}
     return Settings.from_json({**settings.as_json(), **own, "waivers": waivers, "budget_warn_only": list(BUDGETS)})
 

@@ -36,7 +36,7 @@ class History:
     """What was done for a service on an Engine.
 
     images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for. An image's id is "" until it was built;
-    only a proven one is kept to return to. Of one that was proven `with` has the settings that it was built with (deploy/earlier.py), `provenance`
+    only a proven one is kept to return to. Of one that was proven `with` has the settings that it was built with and `ran` those that its container ran with (deploy/earlier.py), `provenance`
     where it comes from, as the run that built it knew, and `turn` tells the order in which images were in service (deploy/images.py). `alone`: it was
     put in place without a candidate. `sbom`: of one that another host has built, its bill of materials there, until it is proven here. container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.

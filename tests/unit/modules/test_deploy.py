@@ -605,6 +605,7 @@ def forgotten(engine: Engine, directory: Path) -> None:
     past = history.read(engine, NAME, directory)
     for known in (past.images or {}).values():
         known.pop("with", None)
+        known.pop("ran", None)
         known.pop("turn", None)
     past.save(engine)
 

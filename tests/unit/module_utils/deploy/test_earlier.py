@@ -110,11 +110,11 @@ def test_what_was_asked_of_an_image_is_kept_and_no_budget_stops_it(settings: Set
 
 
 def test_the_previous_image_runs_as_it_ran_and_one_asked_for_by_its_tag_as_today(settings: Settings) -> None:
-    kept = earlier.built_with(settings(args=["--then"], memory="128m", read_only=False, tmpfs={"/scratch": "1m"}))
+    kept = earlier.ran_with(settings(args=["--then"], memory="128m", read_only=False, tmpfs={"/scratch": "1m"}))
     today = {"args": ["--now"], "memory": "16m"}
-    back = earlier.as_proven(settings(image_tag="previous", **today), image_of(settings()), {**KNOWN, "with": kept})
+    back = earlier.as_proven(settings(image_tag="previous", **today), image_of(settings()), {**KNOWN, "ran": kept})
     assert (back.args, back.memory, back.read_only, list(back.tmpfs)) == (("--then",), 128 << 20, False, ["/scratch"])
-    pinned = earlier.as_proven(settings(image_tag="1", **today), image_of(settings()), {**KNOWN, "with": kept})
+    pinned = earlier.as_proven(settings(image_tag="1", **today), image_of(settings()), {**KNOWN, "ran": kept})
     assert (pinned.args, pinned.memory, pinned.read_only) == (("--now",), 16 << 20, True)
 
 
