@@ -6,12 +6,12 @@ the tasks that see to it: they meet it again, and tell it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common import stages
 from ..module_utils.common.settings import Settings
-from ..module_utils.source.versions import check_builder
 from ..plugin_utils import base_images, summary
 from ..plugin_utils.description import Description, names_of_bases, of_source
 from ..plugin_utils.input import settings_of
@@ -20,16 +20,6 @@ from ..plugin_utils.stage_action import StageAction
 from ..plugin_utils.variables import SERVICE, given
 
 MODULE = "proven.go_service.look"
-NOT_LOOKED: dict[str, Any] = {
-    "changed": False,
-    "ready": False,
-    "missing": [],
-    "base_images": {},
-    "seen": {},
-    "unchanged": [],
-    "outcomes": [],
-    "record": {},
-}
 
 
 class ActionModule(StageAction):
@@ -44,18 +34,27 @@ class ActionModule(StageAction):
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what was seen."""
-        wanted = args["wanted"]
+        self._began, wanted = time.monotonic(), args["wanted"]
         services = self._templar.template(self._task_vars["__go_service_list"])
         if not isinstance(services, list) or self._templar.template(self._task_vars["__go_service_entry_point"]) != "main":
             services = None
         described = [] if services is None else list(self._descriptions(services or [{}], _choices(wanted), args["ignored"]))
         asked = [known[1].asked for known in described if known]
         looked = self._execute_module(module_name=MODULE, module_args={"services": asked}, task_vars=self._task_vars)
+        result: dict[str, Any] = {
+            "changed": False,
+            "ready": False,
+            "missing": [],
+            "base_images": {},
+            "seen": {},
+            "unchanged": [],
+            "outcomes": [],
+            "record": {},
+        }
         if looked.get("failed") or not looked["ready"]:
-            return dict(NOT_LOOKED)
+            return result
         bases = base_images.resolve(looked["images"], wanted["names"], wanted["source"], wanted["fallback"])
-        result = {**NOT_LOOKED, "ready": True, "base_images": bases, "missing": [name for name, base in bases.items() if not base["id"]]}
-        result.update(seen={}, unchanged=[], outcomes=[])
+        result.update(ready=True, base_images=bases, missing=[name for name, base in bases.items() if not base["id"]])
         compared = iter(looked["compared"])
         for number, known in enumerate(described):
             seen = next(compared) if known else None
@@ -74,7 +73,7 @@ class ActionModule(StageAction):
                 if settings.source_type != "controller" and not settings.image_tag:
                     yield None
                     continue
-                asked = {"settings": settings.as_json(), "secrets": self.secrets(), "keep_lock": False, "deploy_follows": True}
+                asked = {"settings": settings.as_json(), "secrets": self.secrets(), "deploy_follows": True}
                 bases = [names_of_bases(settings, choice) for choice in choices]
                 if settings.image_tag:
                     yield settings, Description({**asked, "base_images": bases[0]})
@@ -93,19 +92,10 @@ class ActionModule(StageAction):
             result["seen"][settings.name] = {"mark": described.mark, **seen}
             return
         try:
-            used = [result["base_images"].get(name) or {} for name in (settings.builder_image, settings.runtime_image)]
-            stand_ins = [bool(base.get("stand_in")) for base in used]
-            if plan["builder_go"]:
-                check_builder(described.project, plan["builder_go"], settings.builder_image, stand_in=stand_ins[0])
-            plan.update(
-                described.size,
-                project=described.project,
-                stand_in=any(stand_ins),
-                dockerfile=described.asked.get("dockerfile", ""),
-                lock="",
-            )
+            plan.pop("staged", None)
+            described.complete(plan, settings, result["base_images"], self._began)
             record: dict[str, Any] = {part: {} for part in ("build", "verify", "deploy", "failure", "report")}
-            record.update(settings=settings.as_json(), plan={key: value for key, value in plan.items() if key != "staged"})
+            record.update(settings=settings.as_json(), plan=plan)
             record["report"] = write(
                 {
                     "report": summary.report_document(record),

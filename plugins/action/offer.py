@@ -11,22 +11,19 @@ from typing import Any
 
 from ansible import constants as C
 
-from ..module_utils.common import stages
 from ..module_utils.common.failure import Problem
 from ..module_utils.common.settings import Settings
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Contents, Sum
 from ..plugin_utils.depot import Depot
-from ..plugin_utils.stage_action import StageAction
-from ..plugin_utils.turn import controller_identity, is_dead
+from ..plugin_utils.transfer_action import TransferAction
+from ..plugin_utils.turn import controller_identity
 
-MODULE, CLEAN = "proven.go_service.offer", "proven.go_service.receive"
+MODULE = "proven.go_service.offer"
 
 
-class ActionModule(StageAction):
+class ActionModule(TransferAction):
     """See the module's docstring."""
-
-    stage = stages.TRANSFER
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what the build host offers."""
@@ -45,11 +42,8 @@ class ActionModule(StageAction):
         return {**found, "contents": depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))}
 
     def _look(self, common: dict[str, Any]) -> dict[str, Any]:
-        place = {"remote_tmp": str(self.get_shell_option("remote_tmp", "")), "remote_user": str(self._get_remote_user() or "")}
-        found = self.module(MODULE, {**common, "mode": "look", **place})
-        ended = [path for path in found["left"] if is_dead(sent.sender(path))]
-        if ended:
-            self.module(CLEAN, {"settings": common["settings"], "secrets": common["secrets"], "mode": "clean", "paths": ended})
+        found = self.module(MODULE, {**common, "mode": "look", **self.temporary_place()})
+        self.clean(found["left"], common)
         return dict(found["offer"])
 
     def _fetch(self, common: dict[str, Any], image: str, target: Path) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from ansible import constants as C
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure
-from ..module_utils.common.settings import BUILDX, Settings
+from ..module_utils.common.settings import Settings
 from ..module_utils.image.manifest import Entry, difference
 from ..module_utils.image.transfer import write_archive
-from ..module_utils.source.versions import check_builder
 from ..plugin_utils import turn
 from ..plugin_utils.description import Description, generate, names_of_bases, of_source
 from ..plugin_utils.stage_action import StageAction
@@ -49,7 +48,6 @@ class ActionModule(StageAction):
             "settings": settings.as_json(),
             "secrets": self.secrets(),
             "base_images": bases,
-            "keep_lock": bool(self._task.args.get("keep_lock")),
             "deploy_follows": bool(self._task.args.get("deploy_follows")),
         }
         if self._task.args.get("received"):
@@ -80,11 +78,8 @@ class ActionModule(StageAction):
         if self._task.args.get("must_be_built") and plan["build"] and not unfetched:
             message = f"the image of this source is not built on this host: {'; '.join(plan['build'])}"
             raise Failure(stages.IMAGE, message, "Build it first (playbooks/build.yml, or tasks_from: build).", UNTOUCHED)
-        if root is not None:
-            plan.update(described.size)
-        if plan["builder_go"] and project:
-            stand_in = bool((base_images.get(settings.builder_image) or {}).get("stand_in"))
-            check_builder(project, plan["builder_go"], settings.builder_image, stand_in=stand_in)
+        staged = plan.pop("staged", [])
+        described.complete(plan, settings, base_images, began)
         if plan["builder"].get("reason"):
             self.tell(f"BuildKit builds the image instead of docker_image: {plan['builder']['reason']}.")
         for sentence in plan["hints"]:
@@ -98,23 +93,13 @@ class ActionModule(StageAction):
             self.tell(
                 f"{sentence}, of which the source has hidden files alone: if the rest is generated, as a web page is, generate it before the run."
             )
-        staged = plan.pop("staged", [])
-        plan.update(
-            project=project,
-            bases=bases,
-            stand_in=any(
-                (base_images.get(reference) or {}).get("stand_in") for reference in (settings.builder_image, settings.runtime_image)
-            ),
-            dockerfile=common.get("dockerfile_buildkit" if plan["builder"].get("name") == BUILDX else "dockerfile", ""),
-            lock="",
-            seconds=round(time.monotonic() - began, 2),
-        )
         outcome = {"changed": compared["changed"], "plan": plan, "diff": compared["diff"]}
-        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or self._task.args.get("keep_lock")
+        keep_lock = bool(self._task.args.get("keep_lock"))
+        todo = plan["build"] or plan["deploy"] or plan["leftovers"] or keep_lock
         if self._task.check_mode or not todo:
             return outcome
         self._progress.at(stages.STAGE)
-        after = self._stage(settings, common, root if plan["build"] else None, entries, staged)
+        after = self._stage(settings, {**common, "keep_lock": keep_lock}, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
         known = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
         known["lock"] = after["token"] if after["held"] else ""

@@ -21,15 +21,13 @@ from ..module_utils.image.pieces import Contents, choose
 from ..plugin_utils import turn
 from ..plugin_utils.depot import Depot
 from ..plugin_utils.fleet import differences
-from ..plugin_utils.stage_action import StageAction
+from ..plugin_utils.transfer_action import TransferAction
 
-MODULE = "proven.go_service.receive"
+MODULE = TransferAction.cleaner
 
 
-class ActionModule(StageAction):
+class ActionModule(TransferAction):
     """See the module's docstring."""
-
-    stage = stages.TRANSFER
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what was there, or how it came."""
@@ -56,11 +54,9 @@ class ActionModule(StageAction):
                 "One image is for all hosts of a fleet: set what an image is made of for all of them, or run playbooks/build.yml for this host.",
                 UNTOUCHED,
             )
-        place = {"remote_tmp": str(self.get_shell_option("remote_tmp", "")), "remote_user": str(self._get_remote_user() or "")}
-        found = self.module(MODULE, {**self._common, "mode": "look", **place})
-        ended = [path for path in found["left"] if turn.is_dead(sent.sender(path))]
-        if ended and not self._task.check_mode:
-            self.module(MODULE, {**self._common, "mode": "clean", "paths": ended})
+        found = self.module(MODULE, {**self._common, "mode": "look", **self.temporary_place()})
+        if not self._task.check_mode:
+            self.clean(found["left"], self._common)
         return {"changed": False, "there": found["there"], "loaded": found["loaded"], "present": found["present"]}
 
     def _send(self, settings: Settings, contents: Contents, present: int) -> dict[str, Any] | None:

@@ -143,7 +143,7 @@ from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
-from ..module_utils.deploy.images import MOVING, adopt, builder_stage, own_references, promote, prune, refuse_foreign_images
+from ..module_utils.deploy.images import MOVING, builder_stage, own_references, promote, prune, refuse_foreign_images, remember
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
@@ -332,8 +332,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         lock.ensure_held(params["lock"])
         progress.at(stages.CANDIDATE)
         ownership.examine(directory, name)
-        past = history.read(engine, name, directory)
-        adopt(engine, name, past)
+        past = remember(engine, name, directory)
         refuse_foreign(engine, name)
         refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
         built = note(engine, past, reference)

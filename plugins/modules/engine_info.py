@@ -144,59 +144,18 @@ images:
 
 import os
 import pwd
-import re
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.engine import machine
 from ..module_utils.engine.client import MISSING_LIBRARY, TIMEOUT, Engine, EngineError, EngineUnreachable
-from ..module_utils.engine.records import containerd_store
+from ..module_utils.engine.records import describe, named
 
 # Seconds between two questions while waiting.
 INTERVAL = 0.5
-# What is told of an image, as `GET /images/json` names it.
-IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
-# The proxies of the daemon, by their variables and by what `GET /info` calls them.
-PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
-
-
-def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick what users of the role need from the answers to `GET /version` and `GET /info`.
-
-    Args:
-        version: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemVersion
-        info: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
-
-    Returns:
-        `server`, as in RETURN.
-    """
-    return {
-        "version": version.get("Version", ""),
-        "api_version": version.get("ApiVersion", ""),
-        "min_api_version": version.get("MinAPIVersion", ""),
-        "storage_driver": info.get("Driver", ""),
-        "containerd_store": containerd_store(info),
-        "os": version.get("Os", ""),
-        "operating_system": info.get("OperatingSystem", ""),
-        "architecture": info.get("Architecture", ""),
-        "kernel_version": version.get("KernelVersion", ""),
-        "cgroup_version": info.get("CgroupVersion", ""),
-        "cgroup_driver": info.get("CgroupDriver", ""),
-        "cpus": info.get("NCPU", 0),
-        "memory_bytes": info.get("MemTotal", 0),
-        "rootless": "name=rootless" in (info.get("SecurityOptions") or []),
-        "live_restore": bool(info.get("LiveRestoreEnabled", False)),
-        "proxies": {name: hidden_user(info.get(key) or "") for name, key in PROXIES.items()},
-    }
-
-
-def hidden_user(proxy: str) -> str:
-    """Return an address without user and password, which newer Engines hide and older ones tell."""
-    return re.sub(r"//[^/@]*@", "//", proxy)
 
 
 def probe(docker_host: str, timeout: int) -> dict[str, Any]:
@@ -210,7 +169,7 @@ def probe(docker_host: str, timeout: int) -> dict[str, Any]:
         engine = Engine(docker_host, timeout, patience=0)
         asked = engine.address
         server = describe(engine.version(), engine.info())
-        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in engine.images()]
+        images = [named(image) for image in engine.images()]
     except EngineUnreachable as error:
         status, message, asked = error.status, str(error), error.asked
     except EngineError as error:

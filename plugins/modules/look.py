@@ -75,10 +75,6 @@ options:
         description: A deploy is to follow, so that the host port has to be free.
         type: bool
         default: false
-      keep_lock:
-        description: As of M(proven.go_service.prepare).
-        type: bool
-        default: false
 author:
   - go_service contributors (@go-service)
 """
@@ -133,36 +129,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common.secrets import reveal
 from ..module_utils.common.settings import Settings
 from ..module_utils.engine.client import Engine, EngineError
-from ..module_utils.plan.comparison import Comparison
+from ..module_utils.engine.records import named
+from ..module_utils.plan.comparison import OPTIONS, Comparison
 
-# What is told of an image, as `GET /images/json` names it.
-IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
-SERVICE = {
-    "settings": {"type": "dict", "required": True},
-    "secrets": {"type": "str", "default": "", "no_log": True},
-    "manifest": {"type": "str", "default": ""},
-    "dockerfile": {"type": "str", "default": ""},
-    "dockerfile_buildkit": {"type": "str", "default": ""},
-    "dockerignore": {"type": "str", "default": ""},
-    "base_images": {"type": "list", "elements": "str", "default": []},
-    "instead": {"type": "list", "elements": "dict", "default": []},
-    "project": {"type": "dict", "default": {}},
-    "unfetched": {"type": "str", "default": ""},
-    "deploy_follows": {"type": "bool", "default": False},
-    "keep_lock": {"type": "bool", "default": False},
-}
+SERVICE: dict[str, dict[str, Any]] = {**OPTIONS, "instead": {"type": "list", "elements": "dict", "default": []}}
 
 
 def compared(engine: Engine, asked: dict[str, Any]) -> dict[str, Any] | None:
     """Return the plan of a service and what a diff shows of it, None where it cannot be compared; asked: options of module prepare."""
     try:
         params = {**asked, "settings": reveal(Settings.from_json(asked["settings"]), asked["secrets"])}
-        comparison = Comparison(params)
-        plan = comparison.compare(engine)
+        return Comparison(params).result(engine)
     # Whatever it is: who sees to the service meets it, and tells it.
     except Exception:
         return None
-    return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": comparison.diff(plan)}
 
 
 def main() -> None:
@@ -173,7 +153,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         engine = Engine()
-        images = [{key: image.get(key) for key in IMAGE_KEYS} for image in engine.images()]
+        images = [named(image) for image in engine.images()]
     except EngineError:
         module.exit_json(changed=False, ready=False, images=[], compared=[])
     module.exit_json(changed=False, ready=True, images=images, compared=[compared(engine, asked) for asked in module.params["services"]])

@@ -59,7 +59,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.engine import machine
 from ..module_utils.engine.client import Engine, EngineError
-from ..module_utils.engine.records import limits_not_held
+from ..module_utils.engine.records import describe, limits_not_held
 
 
 def look() -> dict[str, Any]:
@@ -69,31 +69,24 @@ def look() -> dict[str, Any]:
         version, info = engine.version(), engine.info()
     except EngineError as error:
         return {"problem": str(error)}
-    options = [str(option) for option in info.get("SecurityOptions") or []]
-    local = engine.address.docker_host.startswith("unix://")
+    known, local = describe(version, info), engine.address.docker_host.startswith("unix://")
+    told = ("version", "storage_driver", "cgroup_version", "cgroup_driver", "rootless", "live_restore")
     return {
         "problem": "",
         "engine": {
-            "version": version.get("Version", ""),
+            **{key: known[key] for key in told},
             "address": engine.address.docker_host,
-            "storage_driver": info.get("Driver", ""),
             "root": info.get("DockerRootDir", ""),
-            "cgroup_version": info.get("CgroupVersion", ""),
-            "cgroup_driver": info.get("CgroupDriver", ""),
-            "rootless": "name=rootless" in options,
-            "seccomp": any(option.startswith("name=seccomp") for option in options),
-            "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+            "seccomp": any(str(option).startswith("name=seccomp") for option in info.get("SecurityOptions") or []),
         },
         # Of an Engine elsewhere nothing of this machine is true.
         "origin": machine.origin(machine.program()) if local else {},
         "record": machine.set_up()["record"] if local else {},
         "space": machine.space(str(info.get("DockerRootDir") or "")) if local else {},
         "system": {
-            "name": info.get("OperatingSystem", ""),
-            "kernel": version.get("KernelVersion", ""),
-            "architecture": info.get("Architecture", ""),
-            "cpus": info.get("NCPU", 0),
-            "memory_bytes": info.get("MemTotal", 0),
+            "name": known["operating_system"],
+            "kernel": known["kernel_version"],
+            **{key: known[key] for key in ("architecture", "cpus", "memory_bytes")},
             "init": machine.first_process() if machine.has_unit() else "",
         },
         "security_modules": machine.security_modules() if local else [],

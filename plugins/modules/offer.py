@@ -132,7 +132,7 @@ def run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; params: its options, the settings with their secret values."""
     settings, engine = params["settings"], Engine()
     if params["mode"] == "look":
-        left = sent.found(params["remote_tmp"], params["remote_user"]) if params["remote_tmp"] else []
+        left = sent.found(params["remote_tmp"], params["remote_user"])
         return {"changed": False, "offer": proven_image(engine, settings.name, service_directory(settings)), "left": left}
     if module.check_mode:
         return {"changed": False}

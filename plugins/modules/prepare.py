@@ -139,7 +139,7 @@ from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import containers_command
 from ..module_utils.common.references import digest_of
 from ..module_utils.deploy import ownership
-from ..module_utils.deploy.images import PREVIOUS, refuse_foreign_images
+from ..module_utils.deploy.images import PREVIOUS, refuse_foreign_images, remember
 from ..module_utils.deploy.judgement import refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.recovery import recover
@@ -154,7 +154,7 @@ from ..module_utils.image.manifest import (
     manifest_digest,
 )
 from ..module_utils.image.transfer import apply_archive, write_archive
-from ..module_utils.plan.comparison import LABELS_MARK, Comparison
+from ..module_utils.plan.comparison import LABELS_MARK, OPTIONS, Comparison
 from ..module_utils.source.facts import project_facts
 from ..module_utils.source.finding import find_source
 
@@ -174,7 +174,7 @@ class Preparation(Comparison):
 
     def claim(self, engine: Engine) -> None:
         """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
-        self._remember(engine)
+        self.past = remember(engine, self.name, self.directory)
         ownership.claim(self.directory, self.name)
         # Of a run that was killed while it built.
         with contextlib.suppress(FileNotFoundError):
@@ -240,19 +240,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "mode": {"type": "str", "choices": ["analyze", "compare", "stage"], "required": True},
-            "settings": {"type": "dict", "required": True},
-            "secrets": {"type": "str", "default": "", "no_log": True},
+            **OPTIONS,
             "source_root": {"type": "path", "default": ""},
-            "manifest": {"type": "str", "default": ""},
-            "dockerfile": {"type": "str", "default": ""},
-            "dockerfile_buildkit": {"type": "str", "default": ""},
-            "dockerignore": {"type": "str", "default": ""},
-            "base_images": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "str", "default": ""},
-            "unfetched": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
-            "project": {"type": "dict", "default": {}},
-            "deploy_follows": {"type": "bool", "default": False},
             "received": {"type": "bool", "default": False},
             "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
@@ -274,8 +265,7 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
         return {"changed": False, "source_root": str(root), "project": project_facts(root, settings)}
     preparation = Preparation(params)
     if params["mode"] == "compare" or module.check_mode:
-        plan = preparation.compare()
-        return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": preparation.diff(plan)}
+        return preparation.result()
     progress.at(stages.STAGE)
     engine = Engine()
     lock = Lock(engine, preparation.name, preparation.directory)

@@ -117,8 +117,7 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Problem, Progress, ending
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.settings import Settings
-from ..module_utils.deploy import history
-from ..module_utils.deploy.images import adopt, refuse_foreign_images
+from ..module_utils.deploy.images import refuse_foreign_images, remember
 from ..module_utils.deploy.judgement import refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError
@@ -150,8 +149,7 @@ def note(offer: dict[str, Any], images: dict[str, dict[str, Any]]) -> bool:
 def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str, Any]:
     """Return what of an image is on this host."""
     name = settings.name
-    past = history.read(engine, name, service_directory(settings))
-    adopt(engine, name, past)
+    past = remember(engine, name, service_directory(settings))
     tagged = engine.image(f"{name}:{offer['tag']}") or {}
     known = (past.images or {}).get(offer["tag"], {}).get("id") == offer["id"]
     loaded = engine.image(offer["id"]) is not None
@@ -196,8 +194,7 @@ def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str
             return {"changed": False, "locked": locked.as_dict()}
         try:
             refuse_foreign(engine, name)
-            past = history.read(engine, name, service_directory(settings))
-            adopt(engine, name, past)
+            past = remember(engine, name, service_directory(settings))
             refuse_foreign_images(engine, name, past, offer["tag"])
             progress.at(stages.TRANSFER)
             if engine.image(offer["id"]) is None:
@@ -223,7 +220,7 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
         return {"changed": bool(not module.check_mode and sent.remove(params["paths"]))}
     engine = Engine()
     if params["mode"] == "look":
-        left = sent.found(params["remote_tmp"], params["remote_user"]) if params["remote_tmp"] else []
+        left = sent.found(params["remote_tmp"], params["remote_user"])
         return {"changed": False, "left": left, **look(engine, params["settings"], params["offer"])}
     return {"changed": True} if module.check_mode else take(engine, params, progress)
 

@@ -143,8 +143,7 @@ class Removal:
         dockerfile = ""
         with contextlib.suppress(OSError, UnicodeError):
             dockerfile = read_own(self._directory / "context/Dockerfile")
-        past = history.read(engine, self._name, self._directory)
-        images.adopt(engine, self._name, past)
+        past = images.remember(engine, self._name, self._directory)
         for listed in engine.containers(name=self._name):
             container = engine.container(listed["Id"])
             if container and (is_ours(engine, container, self._name) or is_ended_build_step(container, self._name, dockerfile)):

@@ -92,11 +92,16 @@ def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
     return "healthy" if found == "starting" and proven.get("id") == container["Id"] else found
 
 
+def nothing(name: str) -> dict[str, str]:
+    """Return what is said of a service of which nothing runs."""
+    return {"name": name, "container": "", "image": "", "digest": "", "version": "", "state": NOTHING}
+
+
 def look(engine: Engine, name: str) -> dict[str, str]:
     """Return what runs of a service."""
     container = engine.container(name)
     if container is None:
-        return {"name": name, "container": "", "image": "", "digest": "", "version": "", "state": NOTHING}
+        return nothing(name)
     labels = ((engine.image(container["Image"]) or {}).get("Config") or {}).get("Labels") or {}
     past = history.read(engine, name, Path(os.devnull))
     return {
@@ -118,7 +123,7 @@ def main() -> None:
         "architecture": _MACHINES.get(machine, machine),
         "engine": "",
         "containerd": False,
-        "services": [{"name": name, "container": "", "image": "", "digest": "", "version": "", "state": NOTHING} for name in names],
+        "services": [nothing(name) for name in names],
     }
     try:
         engine = Engine(patience=0)

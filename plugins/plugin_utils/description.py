@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..module_utils.common.credentials import ALWAYS_DENIED
-from ..module_utils.common.settings import Settings
+from ..module_utils.common.settings import BUILDX, Settings
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import caches, dockerfile_facts
 from ..module_utils.image.ignore import check_embedded, let_back, literal
 from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import FILE, Entry, manifest_digest
 from ..module_utils.source.facts import project_facts
+from ..module_utils.source.versions import check_builder
 from .source_place import directory_on_controller
 
 # Renders a template of the role with variables.
@@ -45,6 +47,25 @@ class Description:
             if choice["base_images"] == list(bases):
                 self.asked.update(choice)
         self.asked["base_images"] = list(bases)
+
+    def complete(self, plan: dict[str, Any], settings: Settings, base_images: Mapping[str, Any], began: float) -> None:
+        """Add to a plan what the controller knows; raise SourceError where the builder's Go is too old for the source.
+
+        base_images: as `names_of_bases` takes them. began: when the look began, as time.monotonic says it.
+        """
+        builder, runtime = (base_images.get(reference) or {} for reference in (settings.builder_image, settings.runtime_image))
+        if plan["builder_go"] and self.project:
+            check_builder(self.project, plan["builder_go"], settings.builder_image, stand_in=bool(builder.get("stand_in")))
+        if self.root is not None:
+            plan.update(self.size)
+        plan.update(
+            project=self.project,
+            bases=names_of_bases(settings, base_images),
+            stand_in=bool(builder.get("stand_in") or runtime.get("stand_in")),
+            dockerfile=self.asked.get("dockerfile_buildkit" if plan["builder"].get("name") == BUILDX else "dockerfile", ""),
+            lock="",
+            seconds=round(time.monotonic() - began, 2),
+        )
 
     @property
     def mark(self) -> str:

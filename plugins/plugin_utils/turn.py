@@ -62,7 +62,10 @@ def controller() -> tuple[int, str]:
 
 def controller_identity() -> str:
     """Return "machine|pid|start" of the ansible-playbook process that this worker belongs to."""
-    pid, start = controller()
+    return _named(*controller())
+
+
+def _named(pid: int, start: str) -> str:
     return f"{machine()}|{pid}|{start}"
 
 
@@ -77,10 +80,11 @@ def is_dead(controller: str) -> bool:
 
 def identity(host: str) -> dict[str, Any]:
     """Return what a lock says of this run; host: the inventory's name of the host."""
+    pid, start = controller()
     return {
         "token": secrets.token_hex(8),
-        "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {controller()[0]}",
-        "controller": controller_identity(),
+        "owner": f"{getpass.getuser()}@{socket.gethostname()}, process {pid}",
+        "controller": _named(pid, start),
         "host": host,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
@@ -15,7 +16,7 @@ from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, L
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
-from .history import History
+from .history import History, read
 
 MOVING = LATEST, PREVIOUS = ("latest", "previous")
 
@@ -106,6 +107,13 @@ def adopt(engine: Engine, name: str, history: History) -> None:
     if history.images is None:
         found = [image for image in engine.images(dangling=False, name=name, kind=KIND_IMAGE) if is_ours(engine, image, name, history)]
         history.images = {_labels(image)[LABEL_DIGEST][:TAG_LENGTH]: {"id": image["Id"], "proven": True} for image in found}
+
+
+def remember(engine: Engine, name: str, directory: Path) -> History:
+    """Return what earlier runs of a service did, with the images that it adopts; directory: the service's on this host."""
+    past = read(engine, name, directory)
+    adopt(engine, name, past)
+    return past
 
 
 def returnable(engine: Engine, name: str, history: History) -> list[str]:

@@ -10,8 +10,7 @@ from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import containerd_store
-from . import history
-from .images import LATEST, adopt, refuse_foreign_images
+from .images import LATEST, refuse_foreign_images, remember
 
 _BUILD = "Build and prove it there first (playbooks/build.yml, or playbooks/fleet.yml without a --limit that leaves this host out)."
 
@@ -22,8 +21,7 @@ def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATES
     The result: tag (the content digest's), id, digest, version, architecture, size in bytes, layers (the digests of their tar archives), containerd
     (whether the Engine keeps images in containerd's store), and of what the runs here knew: `with` (the settings that it was built with), provenance, sbom.
     """
-    past = history.read(engine, name, directory)
-    adopt(engine, name, past)
+    past = remember(engine, name, directory)
     refuse_foreign_images(engine, name, past)
     image = engine.image(f"{name}:{wanted}")
     if image is None:

@@ -9,6 +9,55 @@ from typing import Any
 
 # The limits of a container by their variables, and what of the Engine's system record tells whether its kernel has a controller for them.
 _LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids_limit": "PidsLimit"}
+# What is told of an image, as `GET /images/json` names it.
+_IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
+# The proxies of the daemon, by their variables and by what `GET /info` calls them.
+_PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
+
+
+def named(image: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a listed image what names it: its id, its tags and its digests."""
+    return {key: image.get(key) for key in _IMAGE_KEYS}
+
+
+def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what users of the role need from the answers to `GET /version` and `GET /info`.
+
+    Args:
+        version: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemVersion
+        info: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemInfo
+
+    Returns:
+        `server`, as module engine_info documents it.
+    """
+    return {
+        "version": version.get("Version", ""),
+        "api_version": version.get("ApiVersion", ""),
+        "min_api_version": version.get("MinAPIVersion", ""),
+        "storage_driver": info.get("Driver", ""),
+        "containerd_store": containerd_store(info),
+        "os": version.get("Os", ""),
+        "operating_system": info.get("OperatingSystem", ""),
+        "architecture": info.get("Architecture", ""),
+        "kernel_version": version.get("KernelVersion", ""),
+        "cgroup_version": info.get("CgroupVersion", ""),
+        "cgroup_driver": info.get("CgroupDriver", ""),
+        "cpus": info.get("NCPU", 0),
+        "memory_bytes": info.get("MemTotal", 0),
+        "rootless": rootless(info),
+        "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+        "proxies": {name: hidden_user(info.get(key) or "") for name, key in _PROXIES.items()},
+    }
+
+
+def hidden_user(proxy: str) -> str:
+    """Return an address without user and password, which newer Engines hide and older ones tell."""
+    return re.sub(r"//[^/@]*@", "//", proxy)
+
+
+def rootless(info: Mapping[str, Any]) -> bool:
+    """Say whether an Engine runs without root."""
+    return "name=rootless" in (info.get("SecurityOptions") or [])
 
 
 def limits_not_held(info: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ..common.files import write_text
 from ..common.stages import TRANSFER
 from .address import UNIX
 from .client import Engine
+from .records import rootless
 
 _SYSTEM, _OWN = Path("/etc/docker/certs.d"), Path("~/.config/docker/certs.d")
 # Beside those of an administrator: the Engine takes all files of this kind.
@@ -24,8 +25,7 @@ class NotTrusted(Problem):
 
 def place(engine: Engine, registry: str) -> Path:
     """Return the file of the authority of a registry; registry: host and port, and what may follow."""
-    rootless = "name=rootless" in (engine.info().get("SecurityOptions") or [])
-    return (_OWN.expanduser() if rootless else _SYSTEM) / registry.partition("/")[0] / _FILE
+    return (_OWN.expanduser() if rootless(engine.info()) else _SYSTEM) / registry.partition("/")[0] / _FILE
 
 
 def trust(engine: Engine, registry: str, certificates: str) -> bool:

@@ -25,7 +25,9 @@ def sender(path: str) -> str:
 
 
 def found(remote_tmp: str, user: str) -> list[str]:
-    """Return the paths of all archives on this host; remote_tmp: Ansible's option; user: whose home directory a "~" of it is."""
+    """Return the paths of all archives on this host; remote_tmp: Ansible's option, "" for none; user: whose home directory a "~" of it is."""
+    if not remote_tmp:
+        return []
     place = remote_tmp.replace("~/", f"~{user}/", 1) if remote_tmp.startswith("~/") and user else remote_tmp
     return sorted(map(str, Path(os.path.expanduser(place)).glob(f"*/{_BEGIN}*{_END}")))
 

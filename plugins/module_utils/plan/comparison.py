@@ -14,7 +14,7 @@ from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
-from ..deploy.images import PREVIOUS, adopt, refuse_foreign_images, returnable
+from ..deploy.images import PREVIOUS, refuse_foreign_images, remember, returnable
 from ..deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere
@@ -28,6 +28,19 @@ from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
 NOT_BUILT = "the image is not built yet"
+# The options of a module that say what is compared.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "settings": {"type": "dict", "required": True},
+    "secrets": {"type": "str", "default": "", "no_log": True},
+    "manifest": {"type": "str", "default": ""},
+    "dockerfile": {"type": "str", "default": ""},
+    "dockerfile_buildkit": {"type": "str", "default": ""},
+    "dockerignore": {"type": "str", "default": ""},
+    "base_images": {"type": "list", "elements": "str", "default": []},
+    "project": {"type": "dict", "default": {}},
+    "unfetched": {"type": "str", "default": ""},
+    "deploy_follows": {"type": "bool", "default": False},
+}
 # What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
 LABELS_MARK = "# Where this image comes from.\n"
 
@@ -120,7 +133,7 @@ class Comparison:
             plan["deploy"] = [reason]
             self._compare_context(plan)
             return plan
-        self._remember(engine)
+        self.past = remember(engine, self.name, self.directory)
         version = engine.version()
         plan["engine"] = {
             "version": version["Version"],
@@ -154,6 +167,11 @@ class Comparison:
             plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
         return plan
 
+    def result(self, engine: Engine | None = None) -> dict[str, Any]:
+        """Return the result of a module that compares; engine: where one answers already."""
+        plan = self.compare(engine)
+        return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": self.diff(plan)}
+
     def _hints(self, engine: Engine, plan: dict[str, Any]) -> list[str]:
         """Return what a person is told of the Engine before something is deployed on it."""
         hints = [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]
@@ -163,11 +181,6 @@ class Comparison:
                 f"{plan['elsewhere']}."
             )
         return [hint for hint in hints if hint]
-
-    def _remember(self, engine: Engine) -> None:
-        """Read what earlier runs did."""
-        self.past = history.read(engine, self.name, self.directory)
-        adopt(engine, self.name, self.past)
 
     def _compare_context(self, plan: dict[str, Any]) -> None:
         """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""

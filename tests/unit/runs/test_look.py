@@ -88,6 +88,7 @@ def test_services_that_are_as_they_should_be_are_done_with_and_the_others_seen_t
     assert runs().returncode == 0
     written = json.loads(report.read_text())
     assert (written["verdict"], written["image"]) == (told["verdict"], told["image"])
+    assert [stage["stage"] for stage in written["timeline"]] == ["look and stage"]
 
 
 def test_one_service_that_is_as_it_should_be_is_summed_up(runs: Runs) -> None:

@@ -43,7 +43,7 @@ class Engine:
 def past(monkeypatch: pytest.MonkeyPatch) -> History:
     """Return what earlier runs did, which has nothing foreign in it."""
     history = History("web", images=PROVEN, report={"digest": DIGEST, "sbom": {"components": []}})
-    monkeypatch.setattr(subject.history, "read", lambda *_words: history)
+    monkeypatch.setattr(subject, "remember", lambda *_words: history)
     monkeypatch.setattr(subject, "refuse_foreign_images", lambda *_words: None)
     return history
 
