@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from ..common.names import failed_name, next_name, set_aside_name, temporary_names
 from ..common.settings import RECREATE, Settings
 from ..engine.client import Engine
 from .judgement import is_ours
 from .proof import NotProven, prove_service
-from .swap import revive
+from .swap import ALWAYS, STOPPED, revive
 
 
 def leftovers(engine: Engine, name: str) -> list[str]:
@@ -42,6 +43,7 @@ def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> 
         else:
             if current:
                 engine.remove(current["Id"])
+            _give_back_policy(engine, settings, aside)
             # Started first: a run that is killed between the two leaves a name that tells what to go on with.
             revive(engine, settings, aside)
             engine.rename(aside["Id"], name)
@@ -51,9 +53,19 @@ def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> 
     # Of a container that the Engine kept starting the swap stops it first.
     begun = {failed_name(name), next_name(name)}.intersection(remaining)
     if begun and current and is_ours(engine, current, name) and not (current["State"]["Running"] or current["State"].get("Dead")):
+        _give_back_policy(engine, settings, current)
         engine.start(current["Id"])
         done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
     for leftover in remaining:
         engine.remove(leftover)
         done.append(f"Removed the leftover container {leftover}.")
     return done
+
+
+def _give_back_policy(engine: Engine, settings: Settings, container: Mapping[str, Any]) -> None:
+    """Set a container's restart policy back to "always", which a swap takes away for as long as the container is set aside.
+
+    Where it was made with another one than today's variables have, the rest of the run replaces it anyhow.
+    """
+    if (settings.restart_policy, container["HostConfig"]["RestartPolicy"]["Name"]) == (ALWAYS, STOPPED):
+        engine.set_restart_policy(container["Id"], {"Name": ALWAYS})

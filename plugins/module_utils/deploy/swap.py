@@ -32,6 +32,8 @@ from .remedies import refused
 
 # How much longer than it was given a container may take to stop, in seconds.
 STOP_SLACK = 1.0
+# Restart policies: the one that is taken away from the old container while it is set aside, and the one that it has meanwhile.
+ALWAYS, STOPPED = "always", "unless-stopped"
 
 
 @dataclass
@@ -69,9 +71,9 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
         engine.rename(new_id, name)
         if old:
             # With "always" the Engine would start it again beside the new one when its daemon is restarted; stopped on purpose
-            # it stays so with "unless-stopped", which is as good for a run that is killed here and cannot set it back.
-            if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
-                engine.set_restart_policy(old["Id"], {"Name": "unless-stopped"})
+            # it stays so with "unless-stopped".
+            if old["HostConfig"]["RestartPolicy"]["Name"] == ALWAYS:
+                engine.set_restart_policy(old["Id"], {"Name": STOPPED})
             began = time.monotonic()
             engine.stop(old["Id"], settings.stop_timeout)
             if settings.network == HOST:
@@ -173,7 +175,7 @@ def _bring_back(engine: Engine, settings: Settings, old: Mapping[str, Any], new_
     found = engine.container(old["Id"])
     if found and found["Name"].lstrip("/") != name:
         engine.rename(old["Id"], name)
-    if old["HostConfig"]["RestartPolicy"]["Name"] == "always":
+    if old["HostConfig"]["RestartPolicy"]["Name"] == ALWAYS:
         engine.set_restart_policy(old["Id"], old["HostConfig"]["RestartPolicy"])
     if not old["State"]["Running"]:
         return

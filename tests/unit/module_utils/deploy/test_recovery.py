@@ -43,30 +43,37 @@ def test_a_real_swap_that_was_killed_is_finished_or_undone(
 
 @pytest.mark.parametrize(("policy", "image", "after"), VARIANTS)
 def test_whenever_a_run_is_killed_the_next_one_recovers(fast: Settings, policy: str, image: str, after: bool) -> None:
-    for number in range(calls_of(fast(), policy, image)):
-        engine, old = running_service(fast(), policy)
+    """The container that serves then is restarted by the Engine as before."""
+    settings = fast(restart_policy=policy)
+    for number in range(calls_of(settings, policy, image)):
+        engine, old = running_service(settings, policy)
         engine.at, engine.after, engine.error = number, after, Killed()
         with pytest.raises(Killed):
-            swap(engine, fast(), image)
+            swap(engine, settings, image)
         engine.at = None
-        recovery.recover(engine, fast())
-        serving(engine, old)
-        assert recovery.recover(engine, fast()) == []
+        recovery.recover(engine, settings)
+        found = serving(engine, old)
+        if found["Id"] == old:
+            assert found["HostConfig"]["RestartPolicy"]["Name"] == policy, f"call {number}"
+        assert recovery.recover(engine, settings) == []
 
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_whenever_a_recovery_is_killed_the_next_one_recovers(fast: Settings, policy: str) -> None:
-    for number, second in itertools.product(range(calls_of(fast(), policy, "bad")), range(12)):
-        engine, _old = running_service(fast(), policy)
+    settings = fast(restart_policy=policy)
+    for number, second in itertools.product(range(calls_of(settings, policy, "bad")), range(12)):
+        engine, old = running_service(settings, policy)
         engine.at, engine.error = number, Killed()
         with pytest.raises(Killed):
-            swap(engine, fast(), "bad")
+            swap(engine, settings, "bad")
         engine.calls, engine.at = 0, second
         with contextlib.suppress(Killed):
-            recovery.recover(engine, fast())
+            recovery.recover(engine, settings)
         engine.at = None
-        recovery.recover(engine, fast())
+        recovery.recover(engine, settings)
         assert state(engine) == [("utest-web", True)], f"calls {number}, {second}"
+        if old in engine.records:
+            assert engine.records[old]["HostConfig"]["RestartPolicy"]["Name"] == policy, f"calls {number}, {second}"
 
 
 def test_a_container_on_its_way_to_the_end_is_waited_for_and_started_again(fast: Settings) -> None:
