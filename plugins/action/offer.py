@@ -1,11 +1,15 @@
 """Action plugin: ask the build host of a fleet, to which the task is delegated, for the image that it has proven, once for all hosts of a run.
 
 Options: settings (dict): the role's settings; fetch (bool): bring the image as well, as an archive to the controller, or by the build host's push to the
-registry (go_service_registry) where one is named. Returns `offer`, and with fetch `digest`, of the image in the registry, or `contents` of the archive.
+registry (go_service_registry) where one is named; keep (str): a directory of the controller, where the archive is left with what is known of the image,
+whatever registry there is; kept (str): such a directory, by which no host is asked. Returns `offer`, and with fetch or keep `digest`, of the image in the
+registry, or `contents` of the archive.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,13 @@ from ..plugin_utils.turn import controller_identity
 MODULE = "proven.go_service.offer"
 
 
+def _keep(directory: Path, name: str, offer: dict[str, Any], contents: dict[str, Any], archive: Path) -> None:
+    """Leave an image's archive in a directory, with what is known of it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(archive, directory / f"{name}.tar.gz")
+    (directory / f"{name}.json").write_text(json.dumps({"offer": offer, "contents": contents}, indent=2, sort_keys=True), encoding="utf-8")
+
+
 class ActionModule(TransferAction):
     """See the module's docstring."""
 
@@ -30,16 +41,35 @@ class ActionModule(TransferAction):
         settings = Settings.from_json(args["settings"])
         common = {"settings": settings.as_json(), "secrets": self.secrets()}
         depot = Depot(C.DEFAULT_LOCAL_TMP)
+        if args.get("kept"):
+            return self._kept(Path(args["kept"]), settings.name, depot, fetch=bool(args.get("fetch")))
         offer = depot.once("offer", settings.name, lambda _path: self._look(common))
         found = {"changed": False, "offer": offer}
-        if not args.get("fetch") or self._task.check_mode:
+        if not (args.get("fetch") or args.get("keep")) or self._task.check_mode:
             return found
         image = offer["id"]
+        if args.get("keep"):
+            contents = depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))
+            _keep(Path(args["keep"]), settings.name, offer, contents, depot.file("archive", settings.name))
+            return {**found, "changed": True, "contents": contents}
         if settings.registry:
             asked = {**common, "mode": "push", "image": image, "tag": offer["tag"]}
             pushed = depot.once("push", settings.name, lambda _path: self.module(MODULE, asked))
             return {**found, "digest": pushed["digest"]}
         return {**found, "contents": depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))}
+
+    def _kept(self, directory: Path, name: str, depot: Depot, *, fetch: bool) -> dict[str, Any]:
+        """Return what was kept of an image in a directory, and with fetch lay its archive where one that a host gave would lie."""
+        record = json.loads((directory / f"{name}.json").read_text(encoding="utf-8"))
+        found = {"changed": False, "offer": record["offer"]}
+        if not fetch or self._task.check_mode:
+            return found
+
+        def lay(path: Path) -> dict[str, Any]:
+            path.symlink_to((directory / f"{name}.tar.gz").resolve())
+            return dict(record["contents"])
+
+        return {**found, "contents": depot.once("archive", name, lay)}
 
     def _look(self, common: dict[str, Any]) -> dict[str, Any]:
         found = self.module(MODULE, {**common, "mode": "look", **self.temporary_place()})

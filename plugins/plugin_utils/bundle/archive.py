@@ -1,0 +1,227 @@
+"""A bundle: one archive with all that machines without any network need, held to its checksums before anything of it is used.
+
+It is a tar archive. First comes SHA256SUMS, as sha256sum(1) writes it, with a line for each file behind it; then, where a key was given, its signature;
+then bundle.json, which says what is in it and for which machines; then the files. Nothing is compressed: what takes room is compressed already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ...module_utils.common.failure import Problem
+from ...module_utils.common.stages import TRANSFER
+
+SUMS, SIGNATURE, CONTENTS = "SHA256SUMS", "SHA256SUMS.sig", "bundle.json"
+FORMAT = 1
+_CHUNK = 1 << 20
+_LARGEST_DOCUMENT = 8 << 20
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+_UNPACKING = ".unpacking-"
+_AGAIN = "Copy it here once more, and compare its checksum with the one that `make bundle` printed; where it stays, write it anew."
+
+
+class BundleError(Problem):
+    """A bundle cannot be used. Nothing of it was, and no host was asked."""
+
+    stage = TRANSFER
+    remedy = _AGAIN
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that is as it was written. directory: where it is unpacked; fresh: whether that was done now; signed: whether its signature was
+    verified; contents: what bundle.json says.
+    """
+
+    directory: Path
+    fresh: bool
+    signed: bool
+    contents: dict[str, Any]
+
+
+def files_of(tree: Path) -> Iterator[str]:
+    """Yield the paths of all files below a directory, sorted, as they are named in a bundle."""
+    for path in sorted(tree.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path.relative_to(tree).as_posix()
+
+
+def _add(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    archive.addfile(info, content)
+
+
+def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[bytes], bytes] | None) -> str:
+    """Write what lies in a directory as a bundle, whole or not at all, and return its sha256.
+
+    contents: what bundle.json is to say beside the format; sign: returns the signature of SHA256SUMS, None where there is no key.
+    """
+    document = json.dumps({"format": FORMAT, **contents}, indent=2, sort_keys=True).encode()
+    names = [CONTENTS]
+    sums = {CONTENTS: hashlib.sha256(document).hexdigest()}
+    for name in files_of(tree):
+        names.append(name)
+        with (tree / name).open("rb") as file:
+            sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    listed = "".join(f"{sums[name]}  {name}\n" for name in names).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+    try:
+        with os.fdopen(descriptor, "wb") as out, tarfile.open(fileobj=out, mode="w") as archive:
+            _add(archive, SUMS, len(listed), io.BytesIO(listed))
+            if sign:
+                signature = sign(listed)
+                _add(archive, SIGNATURE, len(signature), io.BytesIO(signature))
+            _add(archive, CONTENTS, len(document), io.BytesIO(document))
+            for name in names[1:]:
+                with (tree / name).open("rb") as file:
+                    _add(archive, name, (tree / name).stat().st_size, file)
+        with open(temporary, "rb") as made:
+            whole = hashlib.file_digest(made, "sha256").hexdigest()
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return whole
+
+
+def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None], bool]) -> Bundle:
+    """Hold a bundle to its checksums and unpack it, where that was not done before; raise BundleError where it is not as it was written.
+
+    cache: the directory below which it is unpacked, under its checksum; verify: takes SHA256SUMS and its signature, None where there is none, raises
+    BundleError where that is not to be trusted, and returns whether a key vouches for it.
+    """
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return _open(archive, path, cache, verify)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.exists():
+            raise BundleError(f"there is no bundle {path} on the controller", "Correct bundle_archive, or write it: make bundle.") from error
+        raise
+    except (tarfile.TarError, EOFError) as error:
+        raise BundleError(f"the bundle {path} is damaged, truncated or none: {error}") from error
+
+
+def _document(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, name: str) -> bytes:
+    """Return the content of the member that is to come next."""
+    if member is None or member.name != name or not member.isreg() or member.size > _LARGEST_DOCUMENT:
+        raise BundleError(f"{path} is no bundle: it does not begin with {SUMS} and {CONTENTS}", "Name one that `make bundle` wrote (bundle_archive).")
+    content = archive.extractfile(member)
+    return content.read() if content else b""
+
+
+def _listed(sums: bytes, path: Path) -> dict[str, str]:
+    """Return name -> checksum of what a bundle says that it holds."""
+    found: dict[str, str] = {}
+    for line in sums.decode("utf-8", "replace").splitlines():
+        match = _LINE.fullmatch(line)
+        if not match or match[2] in found or not _stays(match[2]):
+            raise BundleError(f"the bundle {path} is damaged or forged: {SUMS} has the line {line[:200]!r}")
+        found[match[2]] = match[1]
+    return found
+
+
+def _stays(name: str) -> bool:
+    """Say whether a name, joined to a directory, stays in it."""
+    return name == os.path.normpath(name) and not name.startswith(("/", "../")) and name not in ("", ".", "..") and "\0" not in name
+
+
+def _open(archive: tarfile.TarFile, path: Path, cache: Path, verify: Callable[[bytes, bytes | None], bool]) -> Bundle:
+    sums = _document(archive, archive.next(), path, SUMS)
+    member = archive.next()
+    signature = None
+    if member is not None and member.name == SIGNATURE:
+        signature = _document(archive, member, path, SIGNATURE)
+        member = archive.next()
+    expected = _listed(sums, path)
+    signed = verify(sums, signature)
+    directory = cache / hashlib.sha256(sums).hexdigest()
+    there = directory.is_dir()
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unpacked = None if there else Path(tempfile.mkdtemp(dir=cache, prefix=_UNPACKING))
+    try:
+        contents = _held(archive, member, path, expected, unpacked)
+        if unpacked:
+            # Another run may have been first.
+            with contextlib.suppress(FileExistsError):
+                _rename(unpacked, directory)
+    finally:
+        if unpacked:
+            shutil.rmtree(unpacked, ignore_errors=True)
+    return Bundle(directory, not there, signed, contents)
+
+
+def _rename(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        # rename(2): the other directory is not empty.
+        if target.is_dir():
+            raise FileExistsError from error
+        raise
+
+
+def _held(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, expected: dict[str, str], unpacked: Path | None) -> dict[str, Any]:
+    """Hold every file to its checksum, and write it below `unpacked`; return what bundle.json says."""
+    missing = dict(expected)
+    contents: dict[str, Any] = {}
+    if member is None or member.name != CONTENTS or CONTENTS not in expected:
+        _document(archive, member, path, CONTENTS)
+    while member is not None:
+        if not _stays(member.name) or not member.isreg():
+            raise BundleError(f"the bundle {path} is forged: {member.name!r} is no file that stays within it", "Use none of it, and write it anew.")
+        wanted = missing.pop(member.name, None)
+        if wanted is None:
+            raise BundleError(f"the bundle {path} is damaged or forged: {SUMS} does not name {member.name!r}, or it is there twice")
+        found = _copied(archive, member, unpacked)
+        if found != wanted:
+            raise BundleError(f"the bundle {path} is damaged: {member.name} has the checksum {found[:12]} instead of {wanted[:12]}")
+        if member.name == CONTENTS:
+            contents = _understood(_document(archive, member, path, CONTENTS), path)
+        member = archive.next()
+    if missing:
+        lacks = ", ".join(list(missing)[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise BundleError(f"the bundle {path} is truncated or damaged: it ends without {lacks}")
+    return contents
+
+
+def _understood(document: bytes, path: Path) -> dict[str, Any]:
+    contents = json.loads(document)
+    if contents.get("format") != FORMAT:
+        raise BundleError(
+            f"the bundle {path} has the format {contents.get('format')}, and this version of the project reads {FORMAT}",
+            "Use the version of the project that the bundle holds itself (project/), or write it anew.",
+        )
+    return dict(contents)
+
+
+def _copied(archive: tarfile.TarFile, member: tarfile.TarInfo, unpacked: Path | None) -> str:
+    """Return the sha256 of a member's content, as far as it is there, and write it where it is to be unpacked."""
+    digest = hashlib.sha256()
+    content = archive.extractfile(member)
+    with contextlib.ExitStack() as stack:
+        out = None
+        if unpacked:
+            target = unpacked / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            out = stack.enter_context(target.open("xb"))
+        for block in iter(lambda: content.read(_CHUNK) if content else b"", b""):
+            digest.update(block)
+            if out:
+                out.write(block)
+    return digest.hexdigest()
