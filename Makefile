@@ -11,6 +11,8 @@
 #   make fleet   one host builds, three receive its image by an archive and by a registry; runs that fail and that are killed. A quarter of an hour, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make provision   the scenario of that name: bare machines made ready by SSH as an ordinary user, Docker's repository, ansible-pull; a quarter of an hour
+#   make bundle  one archive with all that machines without a network need, for playbooks/provision.yml -e bundle_archive=...   (ARGS="..." is passed on)
+#   make offline   the scenario of that name: machines without any network made ready by such an archive; a quarter of an hour
 #   make scenarios SCENARIOS=lifecycle   some of the Molecule scenarios alone
 #   make against REVISION=main~1   the plays of this checkout against those of an earlier commit, interleaved in one run
 #   make bench   measures the role against the same work done by hand, about twenty minutes, and writes docs/benchmarks.md   (ARGS="...")
@@ -24,7 +26,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines fleet soak provision scenarios bench against matrix docs release site clean
+.PHONY: help build new test test-all lint sanity mutants unit long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -106,7 +108,7 @@ new: $(READY)
 
 test: lint unit scenarios
 
-test-all: test long sanity scan engines provision fleet mutants crash soak
+test-all: test long sanity scan engines provision offline fleet mutants crash soak
 
 lint: $(READY)
 	"$(BIN)"/ruff check .
@@ -158,6 +160,12 @@ soak: $(READY)
 provision: $(READY)
 	$(MAKE) scenarios SCENARIOS=provision
 
+bundle: $(READY)
+	"$(BIN)"/ansible-playbook playbooks/bundle.yml $(ARGS)
+
+offline: $(READY)
+	$(MAKE) scenarios SCENARIOS=offline
+
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 # The longest one waits for most of its time, so the others run beside it, once all images of machines are there; what it printed follows theirs.
 scenarios: $(READY)
@@ -202,6 +210,6 @@ release: $(READY)
 	"$(BIN)"/python scripts/release.py build "$(TAG)"
 
 clean:
-	-for scenario in default alternative lifecycle contract provision; do "$(BIN)"/molecule destroy -s $$scenario; done
+	-for scenario in default alternative lifecycle contract provision offline; do "$(BIN)"/molecule destroy -s $$scenario; done
 	-"$(BIN)"/python -m bench clean
 	rm -rf $(VENV) .cache .ansible reports

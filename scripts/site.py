@@ -30,6 +30,7 @@ PARTS = {
         "roles/base_images/README.md",
         "roles/docker_engine/README.md",
         "roles/pull/README.md",
+        "roles/bundle/README.md",
         "docs/services.md",
         "docs/machines.md",
         "docs/scale.md",

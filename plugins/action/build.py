@@ -8,12 +8,13 @@ no other host.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from ..module_utils.common.failure import Failure
+from ..module_utils.common.failure import UNTOUCHED, Failure
 from ..module_utils.common.secrets import mask
 from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import BUILD
@@ -79,7 +80,8 @@ class ActionModule(StageAction):
             return
         known = {name: build[name] for name in ("settings", "project", "builder_image")}
         try:
-            given = self.module(MODULES, {**known, "state": "present", "secrets": self.secrets()})
+            with self._brought(settings.build_modules) as archive:
+                given = self.module(MODULES, {**known, "state": "present", "secrets": self.secrets(), "archive": archive})
             if given["code"]:
                 raise explain("", DOWNLOAD, given["printed"], build["project"])
             yield given["access"]
@@ -88,3 +90,23 @@ class ActionModule(StageAction):
                 self.module(MODULES, {**known, "state": "absent"})
             raise
         self.module(MODULES, {**known, "state": "absent"})
+
+    @contextlib.contextmanager
+    def _brought(self, modules: str) -> Iterator[str]:
+        """Bring an archive of modules to the host as long as the block runs; yield its path there, "" for none. modules: its path here."""
+        if not modules:
+            yield ""
+            return
+        source = os.path.expanduser(modules)
+        if not os.path.isfile(source):
+            raise Failure(
+                BUILD, f"there is no archive of modules {source} on the controller", "Correct go_service_build_modules.", UNTOUCHED
+            )
+        temporary = self._make_tmp_path()
+        try:
+            archive = self._transfer_file(source, self._connection._shell.join_path(temporary, "modules.tar"))
+            # Fails where one user without rights becomes another, and the host has no acl.
+            self._fixup_perms2((temporary, archive))
+            yield archive
+        finally:
+            self._remove_tmp_path(temporary)

@@ -2,7 +2,7 @@
 
 Options: settings (dict): the role's settings; fetch (bool): bring the image as well, as an archive to the controller, or by the build host's push to the
 registry (go_service_registry) where one is named; keep (str): a directory of the controller, where the archive is left with what is known of the image,
-whatever registry there is; kept (str): such a directory, by which no host is asked. Returns `offer`, and with fetch or keep `digest`, of the image in the
+whatever registry there is, beside it (modules/) the Go modules of its source, downloaded by builder_image (str); kept (str): such a directory, by which no host is asked. Returns `offer`, and with fetch or keep `digest`, of the image in the
 registry, or `contents` of the archive.
 """
 
@@ -24,6 +24,7 @@ from ..plugin_utils.transfer_action import TransferAction
 from ..plugin_utils.turn import controller_identity
 
 MODULE = "proven.go_service.offer"
+MODULES = "proven.go_service.private_modules"
 
 
 def _keep(directory: Path, name: str, offer: dict[str, Any], contents: dict[str, Any], archive: Path) -> None:
@@ -51,6 +52,9 @@ class ActionModule(TransferAction):
         if args.get("keep"):
             contents = depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))
             _keep(Path(args["keep"]), settings.name, offer, contents, depot.file("archive", settings.name))
+            modules = Path(args["keep"]).with_name("modules") / f"{settings.name}.tar"
+            asked = {"state": "kept", "builder_image": args["builder_image"], "archive": str(modules)}
+            self.module(MODULES, {**common, **asked})
             return {**found, "changed": True, "contents": contents}
         if settings.registry:
             asked = {**common, "mode": "push", "image": image, "tag": offer["tag"]}

@@ -18,9 +18,9 @@ attributes:
   idempotent: {support: full, description: What is there already stays.}
 options:
   state:
-    description: V(present) before a build, V(absent) after it.
+    description: V(present) before a build, V(absent) after it; V(kept) downloads them to O(archive), for hosts that are reached by no network.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, kept]
     required: true
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -31,13 +31,17 @@ options:
     type: str
     default: ""
   project:
-    description: The Go facts of the source, as M(proven.go_service.prepare) returns them.
+    description: The Go facts of the source, as M(proven.go_service.prepare) returns them. Not needed with O(state=kept).
     type: dict
-    required: true
+    default: {}
   builder_image:
     description: The image that compiles, by the name that it has on the host.
     type: str
     required: true
+  archive:
+    description: Archive of the modules on this host, which V(present) takes instead of a download, and which V(kept) writes.
+    type: path
+    default: ""
 author:
   - go_service contributors (@go-service)
 """
@@ -69,6 +73,7 @@ printed:
 
 import contextlib
 import os
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -76,7 +81,7 @@ from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.common.failure import UNTOUCHED, Progress, ending
+from ..module_utils.common.failure import UNTOUCHED, Problem, Progress, ending
 from ..module_utils.common.files import write_text
 from ..module_utils.common.names import KIND_CANDIDATE, LABEL_KIND, LABEL_NAME, candidate_name, service_directory
 from ..module_utils.common.secrets import mask, secret_values
@@ -89,19 +94,21 @@ from ..module_utils.deploy.proxies import of_builds
 from ..module_utils.engine import errand
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ..module_utils.image import module_access
-from ..module_utils.image.module_access import ARCHIVE, CACHE, DOWNLOAD, FETCH, PLACE
+from ..module_utils.image.module_access import ARCHIVE, CACHE, DOWNLOAD, FETCH, KEY, PLACE, key_of
+from ..module_utils.source.facts import project_facts
 
+_LINES = 20
 _DOWNLOADED = f"{CACHE}/cache/download"
-_KEY = "comment"
 
 
-def key_of(archive: Path) -> str:
-    """Return what an archive of modules was made for, "" where there is none that can be read."""
-    try:
-        with tarfile.open(archive) as opened:
-            return opened.pax_headers.get(_KEY, "")
-    except (OSError, tarfile.TarError):
-        return ""
+class OtherModules(Problem):
+    """Modules that were brought are of another source."""
+
+    stage = BUILD
+    remedy = (
+        "Write the bundle anew where the service was built of this very source (make bundle), or vendor its modules (go mod vendor), or take "
+        "go_service_build_modules out where the build can download them."
+    )
 
 
 def repack(stream: IO[bytes], target: Path, key: str) -> None:
@@ -113,7 +120,7 @@ def repack(stream: IO[bytes], target: Path, key: str) -> None:
     try:
         with (
             os.fdopen(descriptor, "wb") as out,
-            tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers={_KEY: key}) as made,
+            tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers={KEY: key}) as made,
             tarfile.open(fileobj=stream, mode="r|*") as found,
         ):
             for entry in found:
@@ -158,11 +165,11 @@ def errand_of(settings: Settings, project: dict[str, Any], builder_image: str, f
 def download(settings: Settings, asked: errand.Errand, target: Path, key: str) -> tuple[int, list[str]]:
     """Download the modules of a source to an archive, in a container; return its exit code and what it printed."""
 
-    def keep(stream: IO[bytes]) -> None:
+    def write(stream: IO[bytes]) -> None:
         repack(stream, target, key)
 
     try:
-        code, printed = errand.run(Engine(), candidate_name(settings.name), asked, _DOWNLOADED, keep)
+        code, printed = errand.run(Engine(), candidate_name(settings.name), asked, _DOWNLOADED, write)
     except EngineUnreachable:
         raise
     except EngineError as error:
@@ -170,7 +177,29 @@ def download(settings: Settings, asked: errand.Errand, target: Path, key: str) -
     return code, printed
 
 
-def present(settings: Settings, project: dict[str, Any], builder_image: str) -> dict[str, Any]:
+def brought(archive: Path, kept: Path, key: str) -> None:
+    """Take an archive of modules that came from the controller; raise OtherModules where it is of another source."""
+    if key_of(archive) != key:
+        raise OtherModules("the modules of go_service_build_modules were taken for another go.mod or go.sum than this source has")
+    shutil.copyfile(archive, kept)
+
+
+def keep(settings: Settings, builder_image: str, target: Path) -> dict[str, Any]:
+    """Download the modules of the source that is staged here to an archive, where its build needs any."""
+    context = service_directory(settings) / "context"
+    project = project_facts(context, settings)
+    if project["vendored"] or not project["has_requirements"]:
+        return {"access": "", "code": 0, "printed": []}
+    files = dict(module_access.module_files(context))
+    key = module_access.modules_key(files, project["module_dir"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    code, printed = download(settings, errand_of(settings, project, builder_image, files), target, key)
+    if code:
+        raise Problem("the modules of the service could not be downloaded", "See that its build can download them here.", printed[-_LINES:])
+    return {"access": "", "code": 0, "printed": []}
+
+
+def present(settings: Settings, project: dict[str, Any], builder_image: str, archive: str = "") -> dict[str, Any]:
     """Let the build read its modules; return what the module says of it."""
     directory = service_directory(settings)
     if module_access.way(settings, project) != FETCH:
@@ -181,7 +210,9 @@ def present(settings: Settings, project: dict[str, Any], builder_image: str) -> 
     key = module_access.modules_key(files, project["module_dir"])
     code = 0
     printed: list[str] = []
-    if key_of(kept) != key:
+    if settings.build_modules:
+        brought(Path(archive), kept, key)
+    elif key_of(kept) != key:
         code, printed = download(settings, errand_of(settings, project, builder_image, files), kept, key)
     if code == 0:
         os.replace(kept, context / ARCHIVE)
@@ -201,10 +232,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "required": True},
+            "state": {"type": "str", "choices": ["present", "absent", "kept"], "required": True},
             "settings": {"type": "dict", "required": True},
             "secrets": {"type": "str", "default": "", "no_log": True},
-            "project": {"type": "dict", "required": True},
+            "project": {"type": "dict", "default": {}},
+            "archive": {"type": "path", "default": ""},
             "builder_image": {"type": "str", "required": True},
         },
     )
@@ -215,7 +247,10 @@ def main() -> None:
         absent(Settings.from_json(module.params["settings"]))
         module.exit_json(changed=False, **result)
     with ending(module, Progress(BUILD, UNTOUCHED), {}) as params, working(params["settings"].name):
-        result = present(params["settings"], params["project"], params["builder_image"])
+        if params["state"] == "kept":
+            result = keep(params["settings"], params["builder_image"], Path(params["archive"]))
+        else:
+            result = present(params["settings"], params["project"], params["builder_image"], params["archive"])
     module.exit_json(changed=False, **result)
 
 

@@ -569,6 +569,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_args": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_env": _mapping_of(_ENV_NAME, _text, secret=True),
     "build_secrets": _build_secrets,
+    "build_modules": _text,
     "ca_certificates": _certificates,
     "ca_in_image": _boolean,
     "build_network": _matching(_NETWORK, 'write "default", "host", "none" or a network\'s name'),

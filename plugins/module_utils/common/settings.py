@@ -118,6 +118,7 @@ class Settings:
     build_args: Mapping[str, str]
     build_env: Mapping[str, str]
     build_secrets: Mapping[str, Mapping[str, str]]
+    build_modules: str
     ca_certificates: str
     ca_in_image: bool
     build_network: str

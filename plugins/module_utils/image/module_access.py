@@ -14,6 +14,7 @@ import os
 import posixpath
 import re
 import shlex
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ CACHE = "/go-service-modules"
 # What BuildKit knows the program by, and the archive of modules in the context.
 SECRET_ID = "go-service-access"
 ARCHIVE = "go-service-modules.tar"
+# Where an archive of modules says what it was made for.
+KEY = "comment"
 DOWNLOAD = "go mod download"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
 _DEFAULT_USER = "git"
@@ -92,8 +95,15 @@ def trust(certificates: str, bundle: str = CA_BUNDLE, *, kept: bool = False) -> 
 
 
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
-    """Return how modules reach a build that needs credentials for them, "" where none do; project: the Go facts of the source."""
-    if not settings.build_secrets or project["vendored"] or not project["has_requirements"]:
+    """Return how modules reach a build that needs credentials for them or has them in an archive, "" where it downloads them itself or needs none.
+
+    project: the Go facts of the source.
+    """
+    if project["vendored"] or not project["has_requirements"]:
+        return ""
+    if settings.build_modules:
+        return FETCH
+    if not settings.build_secrets:
         return ""
     return MOUNT if settings.builder == BUILDX else FETCH
 
@@ -233,6 +243,15 @@ def module_files(context: Path) -> Iterator[tuple[str, bytes]]:
             path = Path(directory, name)
             if name in _MODULE_FILES and path.is_file() and not path.is_symlink():
                 yield path.relative_to(context).as_posix(), path.read_bytes()
+
+
+def key_of(archive: Path) -> str:
+    """Return what an archive of modules was made for, "" where there is none that can be read."""
+    try:
+        with tarfile.open(archive) as opened:
+            return opened.pax_headers.get(KEY, "")
+    except (OSError, tarfile.TarError):
+        return ""
 
 
 def modules_key(files: Mapping[str, bytes], module_dir: str) -> str:

@@ -111,7 +111,9 @@ def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None],
             return _open(archive, path, cache, verify)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.exists():
-            raise BundleError(f"there is no bundle {path} on the controller", "Correct bundle_archive, or write it: make bundle.") from error
+            raise BundleError(
+                f"there is no bundle {path} on the controller", "Correct bundle_archive, or write it: make bundle."
+            ) from error
         raise
     except (tarfile.TarError, EOFError) as error:
         raise BundleError(f"the bundle {path} is damaged, truncated or none: {error}") from error
@@ -120,7 +122,9 @@ def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None],
 def _document(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, name: str) -> bytes:
     """Return the content of the member that is to come next."""
     if member is None or member.name != name or not member.isreg() or member.size > _LARGEST_DOCUMENT:
-        raise BundleError(f"{path} is no bundle: it does not begin with {SUMS} and {CONTENTS}", "Name one that `make bundle` wrote (bundle_archive).")
+        raise BundleError(
+            f"{path} is no bundle: it does not begin with {SUMS} and {CONTENTS}", "Name one that `make bundle` wrote (bundle_archive)."
+        )
     content = archive.extractfile(member)
     return content.read() if content else b""
 
@@ -176,7 +180,9 @@ def _rename(source: Path, target: Path) -> None:
         raise
 
 
-def _held(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, expected: dict[str, str], unpacked: Path | None) -> dict[str, Any]:
+def _held(
+    archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, expected: dict[str, str], unpacked: Path | None
+) -> dict[str, Any]:
     """Hold every file to its checksum, and write it below `unpacked`; return what bundle.json says."""
     missing = dict(expected)
     contents: dict[str, Any] = {}
@@ -184,7 +190,9 @@ def _held(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, 
         _document(archive, member, path, CONTENTS)
     while member is not None:
         if not _stays(member.name) or not member.isreg():
-            raise BundleError(f"the bundle {path} is forged: {member.name!r} is no file that stays within it", "Use none of it, and write it anew.")
+            raise BundleError(
+                f"the bundle {path} is forged: {member.name!r} is no file that stays within it", "Use none of it, and write it anew."
+            )
         wanted = missing.pop(member.name, None)
         if wanted is None:
             raise BundleError(f"the bundle {path} is damaged or forged: {SUMS} does not name {member.name!r}, or it is there twice")

@@ -21,7 +21,9 @@ def problems(contents: Mapping[str, Any], target: Mapping[str, Any]) -> list[str
     needs_packages = target["status"] in _NEEDS_PACKAGES
     if needs_packages and target["release"] not in contents["releases"]:
         there = ", ".join(contents["releases"]) or "none"
-        found.append(f"it has packages for {there}, and the machine, which lacks an Engine or what speaks to one, is {target['name']} ({target['release']})")
+        found.append(
+            f"it has packages for {there}, and the machine, which lacks an Engine or what speaks to one, is {target['name']} ({target['release']})"
+        )
     found += [
         f"it has no base image {' or '.join(names)}, but {', '.join(contents['base_images']) or 'none'}"
         for names in target["images"]

@@ -7,6 +7,7 @@ decides nothing, and no machine lacks a dependency. What a machine has already i
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -25,7 +26,8 @@ def sources(release: str, mirror: str, security_mirror: str) -> str:
     """Return the sources.list of a release, with the indexes of packages alone."""
     options = f"[signed-by={_KEYS} target=Packages]"
     suites = [(mirror, release), (mirror, f"{release}-updates"), (security_mirror, _SECURITY.format(suite=release))]
-    return "".join(f"deb {options} {address} {suite} main\n" for address, suite in suites)
+    # Of a mirror on this machine's own disk apt would only note where its files are.
+    return "".join(f"deb {options} {re.sub('^file:', 'copy:', address)} {suite} main\n" for address, suite in suites)
 
 
 def apt_options(root: Path) -> list[str]:

@@ -17,9 +17,13 @@ def _ssh_keygen(arguments: list[str], content: bytes) -> subprocess.CompletedPro
     try:
         return subprocess.run(["ssh-keygen", "-Y", *arguments], input=content, capture_output=True, check=False, timeout=_SECONDS)
     except FileNotFoundError as error:
-        raise BundleError("ssh-keygen is missing on the controller, which signs and verifies bundles", "Install OpenSSH's client there.") from error
+        raise BundleError(
+            "ssh-keygen is missing on the controller, which signs and verifies bundles", "Install OpenSSH's client there."
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise BundleError("ssh-keygen did not end: it waits for a passphrase or a token", "Add the key to an agent (ssh-add), and run again.") from error
+        raise BundleError(
+            "ssh-keygen did not end: it waits for a passphrase or a token", "Add the key to an agent (ssh-add), and run again."
+        ) from error
 
 
 def sign(content: bytes, key: str) -> bytes:

@@ -118,3 +118,64 @@ def test_what_the_engine_says_is_told_as_what_the_download_printed(service: Call
     monkeypatch.setattr(private_modules, "Engine", lambda: None)
     made = private_modules.present(service(), PROJECT, "golang")
     assert made == {"access": "", "code": -1, "printed": ["creating the container: network nowhere not found"]}
+
+
+def packed(path: Path, key: str) -> Path:
+    """Write an archive of modules that was made for something."""
+    private_modules.repack(cache(1), path, key)
+    return path
+
+
+def test_modules_that_are_brought_are_taken_and_nothing_is_downloaded(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the builder is, and without credentials."""
+    monkeypatch.setattr(private_modules.errand, "run", lambda *_all: pytest.fail("downloaded"))
+    (tmp_path / "api/context").mkdir(parents=True)
+    (tmp_path / "api/context/go.mod").write_text("module a")
+    key = private_modules.module_access.modules_key({"go.mod": b"module a"}, ".")
+    archive = packed(tmp_path / "brought.tar", key)
+    for builder in ("docker_image", "buildx"):
+        wanted = settings(name="api", work_dir=str(tmp_path), build_modules="/srv/api.tar", builder=builder)
+        assert private_modules.present(wanted, PROJECT, "golang", str(archive)) == {"access": "", "code": 0, "printed": []}
+        assert (tmp_path / "api/context" / ARCHIVE).read_bytes() == archive.read_bytes()
+        private_modules.absent(wanted)
+
+
+def test_modules_of_another_source_are_refused(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "api/context").mkdir(parents=True)
+    (tmp_path / "api/context/go.mod").write_text("module a\n\nrequire b v1.0.0\n")
+    wanted = settings(name="api", work_dir=str(tmp_path), build_modules="/srv/api.tar")
+    key = private_modules.module_access.modules_key({"go.mod": b"module a"}, ".")
+    for archive in (packed(tmp_path / "brought.tar", key), tmp_path / "none.tar"):
+        with pytest.raises(private_modules.OtherModules, match=r"for another go\.mod or go\.sum") as error:
+            private_modules.present(wanted, PROJECT, "golang", str(archive))
+        assert "make bundle" in error.value.remedy and not (tmp_path / "api/context" / ARCHIVE).exists()
+
+
+def test_modules_are_kept_for_other_hosts_where_the_source_needs_any(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[int, list[str]]] = [(1, ["no such host"]), (0, [])]
+
+    def run(_engine: None, _name: str, _errand: Any, _directory: str, keep: Callable[[Any], None]) -> tuple[int, list[str]]:
+        if said[0][0] == 0:
+            keep(cache(1))
+        return said.pop(0)
+
+    monkeypatch.setattr(private_modules.errand, "run", run)
+    monkeypatch.setattr(private_modules, "Engine", lambda: None)
+    context, target = tmp_path / "api/context", tmp_path / "kept/api.tar"
+    context.mkdir(parents=True)
+    wanted = settings(name="api", work_dir=str(tmp_path))
+    (context / "main.go").write_text("package main\n\nfunc main() {}\n")
+    (context / "go.mod").write_text("module a\n\ngo 1.22\n")
+    private_modules.keep(wanted, "golang", target)
+    assert not target.exists() and len(said) == 2
+    (context / "go.mod").write_text("module a\n\ngo 1.22\n\nrequire b.org/b v1.0.0\n")
+    with pytest.raises(private_modules.Problem, match="could not be downloaded") as error:
+        private_modules.keep(wanted, "golang", target)
+    assert error.value.evidence == ["no such host"]
+    private_modules.keep(wanted, "golang", target)
+    key = private_modules.module_access.modules_key({"go.mod": (context / "go.mod").read_bytes()}, ".")
+    assert private_modules.key_of(target) == key

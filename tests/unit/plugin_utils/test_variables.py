@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
         {"git.example.com": {"user": "ci", "token": "t0ken"}},
         {"git.example.com": "t0ken"},
     ),
+    "build_modules": ("/srv/api.tar", "/srv/api.tar", ["/srv/api.tar"]),
     "ca_certificates": (
         "# a company's\n-----BEGIN CERTIFICATE-----\r\nMAA=\r\n-----END CERTIFICATE-----",
         "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
@@ -598,6 +599,7 @@ def test_a_boolean_is_taken_in_each_of_its_words(value: Any, taken: bool) -> Non
 
 # Variables that may be "", and what that becomes.
 EMPTY = {
+    "build_modules": "",
     "ca_certificates": "",
     "version": "",
     "module_dir": "",

@@ -16,7 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.proven.go_service.plugins.module_utils.common import secrets, settings
 from ansible_collections.proven.go_service.plugins.plugin_utils import units, variables
 
-ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "receive", "publish", "remove"]
+ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "receive", "keep", "publish", "remove"]
 # Those of playbooks/fleet.yml, which look at hosts and not at a service.
 OF_A_FLEET = ["fleet_look", "fleet_say", "fleet_seen"]
 # Type of the specs -> type of the setting; and the types of settings that are read further.

@@ -196,6 +196,8 @@ def test_a_build_that_downloads_nothing_needs_no_credential(
     given = settings(builder=builder, build_secrets={"git.example.com": {"token": "x" * 8}})
     assert module_access.way(given, {**project, **facts}) == wanted
     assert module_access.way(settings(builder=builder), {**project, **facts}) == ""
+    # Those that are in an archive reach every builder in the same way.
+    assert module_access.way(settings(builder=builder, build_modules="/srv/api.tar"), {**project, **facts}) == (FETCH if wanted else "")
 
 
 @pytest.mark.parametrize("builder", ["docker_image", "buildx"])

@@ -1,0 +1,32 @@
+"""Runs of `provision.yml` on the scenario's machines, and bundles that were tampered with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", "."))
+SCRATCH = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "."))
+BUNDLE = SCRATCH / "bundle.tar"
+
+
+def provision(machine: str, *, succeeds: bool = True, **variables: Any) -> str:
+    """Provision one machine once more and return what the run printed, in one line; fail with it where it does not end as said."""
+    command = [shutil.which("ansible-playbook") or "ansible-playbook", "-i", str(SCRATCH / "inventory"), "--limit", machine]
+    for name, value in variables.items():
+        command += ["-e", json.dumps({name: value})]
+    env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOG_PATH": ""}
+    done = subprocess.run([*command, str(PROJECT / "playbooks/provision.yml")], env=env, capture_output=True, text=True, check=False)
+    told = done.stdout + done.stderr
+    assert (done.returncode == 0) == succeeds, told[-6000:]
+    return re.sub(r"\s+", " ", told)
+
+
+def changed(told: str) -> int:
+    """Return how many tasks of a run changed something."""
+    return sum(int(number) for number in re.findall(r": ok=\d+ changed=(\d+)", told))

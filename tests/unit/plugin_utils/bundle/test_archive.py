@@ -1,0 +1,195 @@
+"""A bundle that is not as it was written is refused, whatever was done to it, and nothing of it is left."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.plugin_utils.bundle import archive
+
+FILES = {"base-images/a.tar": b"an image" * 9000, "packages/trixie.tar": b"packages", "services/api.json": b"{}"}
+CONTENTS = {"machine": "x86_64", "releases": ["trixie"]}
+Members = list[tuple[tarfile.TarInfo, bytes]]
+
+
+def unsigned(_sums: bytes, _signature: bytes | None) -> bool:
+    return False
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Return a bundle."""
+    for name, content in FILES.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    archive.write(tmp_path / "tree", tmp_path / "bundle.tar", CONTENTS, None)
+    return tmp_path / "bundle.tar"
+
+
+def left(tmp_path: Path) -> list[str]:
+    """Return what is unpacked, or was begun to be."""
+    return sorted(path.name for path in (tmp_path / "cache").glob("*")) if (tmp_path / "cache").exists() else []
+
+
+def members(path: Path) -> Members:
+    with tarfile.open(path) as opened:
+        return [(info, opened.extractfile(info).read()) for info in opened]  # type: ignore[union-attr]
+
+
+def rewritten(path: Path, changed: Members) -> None:
+    with tarfile.open(path, "w") as target:
+        for info, content in changed:
+            target.addfile(info, io.BytesIO(content))
+
+
+def test_what_was_written_is_unpacked_once(bundle: Path, tmp_path: Path) -> None:
+    opened = archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert opened.fresh and not opened.signed and opened.contents == {**CONTENTS, "format": archive.FORMAT}
+    assert {name: (opened.directory / name).read_bytes() for name in FILES} == FILES
+    before = (opened.directory / "services/api.json").stat().st_ino
+    again = archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert not again.fresh and again.directory == opened.directory
+    assert (again.directory / "services/api.json").stat().st_ino == before and len(left(tmp_path)) == 1
+
+
+def test_the_checksum_that_is_told_is_that_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    told = archive.write(tmp_path / "tree", tmp_path / "b.tar", CONTENTS, None)
+    assert told == hashlib.sha256((tmp_path / "b.tar").read_bytes()).hexdigest()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "tree"]
+
+
+def test_where_it_cannot_be_signed_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
+    before = bundle.read_bytes()
+
+    def refuse(_sums: bytes) -> bytes:
+        raise archive.BundleError("no key")
+
+    with pytest.raises(archive.BundleError):
+        archive.write(tmp_path / "tree", bundle, CONTENTS, refuse)
+    assert bundle.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle.tar", "tree"]
+
+
+@pytest.mark.parametrize("there_already", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.6, 0.9, 0.97])
+def test_a_truncated_one_is_refused(bundle: Path, tmp_path: Path, share: float, there_already: bool) -> None:
+    if there_already:
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    # What stands behind the last file is the end of the archive and its padding.
+    last = members(bundle)[-1][0]
+    end = last.offset_data + last.size
+    bundle.write_bytes(bundle.read_bytes()[: int(end * share)])
+    with pytest.raises(archive.BundleError):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert len(left(tmp_path)) == there_already
+
+
+@pytest.mark.parametrize("number", range(len(FILES) + 2))
+def test_one_that_ends_between_two_files_is_refused(bundle: Path, tmp_path: Path, number: int) -> None:
+    rewritten(bundle, members(bundle)[:number])
+    with pytest.raises(archive.BundleError):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", range(len(FILES) + 2))
+def test_a_byte_that_changed_anywhere_is_refused(bundle: Path, tmp_path: Path, number: int) -> None:
+    info, content = members(bundle)[number]
+    whole = bytearray(bundle.read_bytes())
+    whole[info.offset_data + len(content) // 2] ^= 1
+    bundle.write_bytes(whole)
+    with pytest.raises(archive.BundleError):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", range(1, len(FILES) + 2))
+def test_a_header_that_changed_is_refused(bundle: Path, tmp_path: Path, number: int) -> None:
+    whole = bytearray(bundle.read_bytes())
+    whole[members(bundle)[number][0].offset] ^= 1
+    bundle.write_bytes(whole)
+    with pytest.raises(archive.BundleError):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+
+
+def named(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> Callable[[Members], Members]:
+    """Return what adds a member that is listed with its right checksum."""
+
+    def add(found: Members) -> Members:
+        info = tarfile.TarInfo(name)
+        content = b"" if link or kind != tarfile.REGTYPE else b"evil"
+        info.type, info.linkname, info.size = kind, link, len(content)
+        sums = found[0][1] + f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+        first = tarfile.TarInfo(archive.SUMS)
+        first.size = len(sums)
+        return [(first, sums), *found[1:], (info, content)]
+
+    return add
+
+
+FORGED: dict[str, Callable[[Members], Members]] = {
+    "a way out": named("../evil"),
+    "a way out on the way": named("services/../../evil"),
+    "an absolute path": named("/tmp/evil"),
+    "a link": named("services/link", tarfile.SYMTYPE, "/etc"),
+    "a hard link": named("services/link", tarfile.LNKTYPE, "services/api.json"),
+    "a device": named("services/device", tarfile.CHRTYPE),
+    "a directory": named("services/more", tarfile.DIRTYPE),
+    "a file twice": lambda found: [*found, found[-1]],
+    "a file that is not listed": lambda found: [*found, *named("services/evil")(found)[-1:]],
+    "the list not first": lambda found: [*found[1:], found[0]],
+    "no list": lambda found: found[1:],
+    "no contents": lambda found: [found[0], *found[2:]],
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_a_forged_one_is_refused(bundle: Path, tmp_path: Path, how: str) -> None:
+    rewritten(bundle, FORGED[how](members(bundle)))
+    with pytest.raises(archive.BundleError):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+    assert not (tmp_path / "evil").exists() and not Path("/tmp/evil").exists()
+
+
+def test_the_error_of_a_damaged_one_says_which_file_and_what_to_do(bundle: Path, tmp_path: Path) -> None:
+    found = members(bundle)
+    found[-1] = (found[-1][0], b"[]")
+    rewritten(bundle, found)
+    with pytest.raises(
+        archive.BundleError, match=r"bundle\.tar is damaged: services/api\.json has the checksum \w{12} instead of \w{12}"
+    ) as error:
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert "Copy it here once more" in error.value.remedy
+
+
+def test_one_that_is_not_there_and_one_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(archive.BundleError, match="there is no bundle") as error:
+        archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
+    assert "bundle_archive" in error.value.remedy
+    (tmp_path / "b.tar").write_text("a text")
+    with pytest.raises(archive.BundleError, match="damaged, truncated or none"):
+        archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
+
+
+def test_one_of_another_format_names_the_version_to_use(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "FORMAT", archive.FORMAT + 1)
+    with pytest.raises(archive.BundleError, match="has the format 1, and this version of the project reads 2"):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+
+
+def test_what_is_not_to_be_trusted_is_not_unpacked(bundle: Path, tmp_path: Path) -> None:
+    def refuse(_sums: bytes, _signature: bytes | None) -> bool:
+        raise archive.BundleError("wrong key")
+
+    with pytest.raises(archive.BundleError, match="wrong key"):
+        archive.open_bundle(bundle, tmp_path / "cache", refuse)
+    assert left(tmp_path) == []

@@ -1,0 +1,70 @@
+"""A bundle's signature: of the key that is asked for, of these checksums, and for bundles."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.proven.go_service.plugins.plugin_utils.bundle import signature
+from ansible_collections.proven.go_service.plugins.plugin_utils.bundle.archive import BundleError
+
+pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen signs")
+SUMS = b"0" * 64 + b"  bundle.json\n"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    return made(tmp_path / "key")
+
+
+def made(path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "someone with blanks", "-f", str(path)], check=True)
+    return path
+
+
+def public(key: Path) -> str:
+    return key.with_suffix(".pub").read_text()
+
+
+def test_the_key_vouches_for_what_it_signed(key: Path, tmp_path: Path) -> None:
+    signed = signature.sign(SUMS, str(key))
+    assert signature.verify(SUMS, signed, public(key))
+    other = made(tmp_path / "other")
+    # One of several.
+    assert signature.verify(SUMS, signed, f"# ours\n{public(other)}\n{public(key)}")
+
+
+def test_without_a_key_nobody_vouches(key: Path) -> None:
+    assert signature.verify(SUMS, None, "") is False
+    assert signature.verify(SUMS, signature.sign(SUMS, str(key)), "\n") is False
+
+
+def test_another_key_other_checksums_and_another_purpose_are_refused(key: Path, tmp_path: Path) -> None:
+    signed, other = signature.sign(SUMS, str(key)), made(tmp_path / "other")
+    for sums, found, asked in (
+        (SUMS, signed, public(other)),
+        (SUMS.replace(b"0", b"1"), signed, public(key)),
+        (SUMS, b"no signature", public(key)),
+        (SUMS, signed, "no key"),
+    ):
+        with pytest.raises(BundleError, match="is not one of bundle_public_key"):
+            signature.verify(sums, found, asked)
+    mail = subprocess.run(
+        ["ssh-keygen", "-Y", "sign", "-q", "-f", str(key), "-n", "email"], input=SUMS, capture_output=True, check=True
+    ).stdout
+    with pytest.raises(BundleError, match="is not one of bundle_public_key"):
+        signature.verify(SUMS, mail, public(key))
+
+
+def test_a_bundle_without_a_signature_is_refused_where_one_is_asked_for(key: Path) -> None:
+    with pytest.raises(BundleError, match="has no signature") as error:
+        signature.verify(SUMS, None, public(key))
+    assert "bundle_key" in error.value.remedy
+
+
+def test_a_key_that_cannot_sign_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"cannot be signed with .*none") as error:
+        signature.sign(SUMS, str(tmp_path / "none"))
+    assert "bundle_key" in error.value.remedy
