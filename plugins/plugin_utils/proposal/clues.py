@@ -105,6 +105,9 @@ _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
+# The name that stands for a value: a constant, a variable.
+_NAMED = re.compile(r"\A\s*(?:const\s+|var\s+)?(\w+)(?:\s+string)?\s*:?=\s*\S+\s*\Z")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
 
 _HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|Method\w*|Add|Register\w*|Pattern|Mount)\b|\bcase\b|==")
@@ -199,6 +202,7 @@ class _Text:
         self._starts = [0]
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
+        self._taking: dict[str, str] | None = None
 
     def number(self, position: int) -> int:
         """Return the line of a position, from 1."""
@@ -208,6 +212,19 @@ class _Text:
         """Return a line, with the one before it where the call goes on from there."""
         line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
         return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
+
+    def taking(self, number: int) -> str:
+        """Return the line that gives a flag or a variable the value of this line as its default: this one, or one that calls the value by its name."""
+        line = self.around(number)
+        named = _NAMED.match(self.lines[number - 1])
+        if not named or _FLAG.search(line) or _ENV_NAME.search(line):
+            return line
+        if self._taking is None:
+            takers = [taker for taker in map(self.around, range(1, len(self.lines) + 1)) if _FLAG.search(taker) or _ENV_NAME.search(taker)]
+            self._taking = {
+                word: taker for taker in reversed(takers) for word in _WORD.findall(re.sub(_STRING, "", taker.partition("(")[2]))
+            }
+        return self._taking.get(named[1], line)
 
     def enclosing(self, number: int) -> str:
         """Return the lines that open the blocks a line lies in, by their indentation; without that of the function, whose name says little."""
@@ -270,7 +287,8 @@ def _ports(text: _Text) -> Iterator[Clue]:
             weight = 0
         elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
             weight = min(weight, FAINT)
-        flag, env = _FLAG.search(line), _ENV_NAME.search(line)
+        taking = text.taking(number)
+        flag, env = _FLAG.search(taking), _ENV_NAME.search(taking)
         clue = replace(
             text.clue(port, position, weight), host=host, flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else ""
         )

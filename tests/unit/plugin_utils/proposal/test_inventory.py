@@ -142,3 +142,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="is not overwritten"):
         inventory.write_new(path, "other")
     assert path.read_text() == "mine"
+
+
+def test_what_hears_itself_alone_and_cannot_be_told_otherwise_is_left_to_the_user(tmp_path: Path) -> None:
+    def points(main: str, place: str) -> str:
+        return " ".join(inventory.open_points(service.look_at(go_trees.write(tmp_path / place, {"go.mod": MOD, "main.go": main}))))
+
+    fixed = FULL.replace('addr := flag.String("addr", "localhost:9001", "")', 'addr := "localhost:9001"')
+    assert "it listens to localhost alone (main.go:" in points(fixed, "fixed")
+    assert "alone" not in points(FULL, "told") + points(fixed.replace("localhost", ""), "all")
