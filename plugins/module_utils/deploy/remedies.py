@@ -60,6 +60,12 @@ _REMEDIES = (
         "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
     ),
     (
+        _ANY,
+        r"(?m:^log: .*\bexec: \"[^\"\n]+\": (?:executable file not found|(?:stat [^:\n]*: )?no such file or directory))|(?m:^log: .*\bfork/exec [^:\n]+: no such file or directory)",
+        "The service runs another program, which its image does not have. Where Alpine has a package of it, go_service_packages installs it; otherwise have the service do "
+        "without, by go_service_args, go_service_env or its configuration.",
+    ),
+    (
         _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
