@@ -23,7 +23,10 @@ SURE, LIKELY, POSSIBLE, FAINT = 4, 3, 2, 1
 
 @dataclass(frozen=True)
 class Clue:
-    """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value."""
+    """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value.
+
+    host: where it listens; apart: flag and env change that alone, and not the port with it.
+    """
 
     value: str
     file: str
@@ -32,6 +35,12 @@ class Clue:
     host: str = ""
     flag: str = ""
     env: str = ""
+    apart: bool = False
+
+    @property
+    def everywhere(self) -> str:
+        """What flag or env are given, so that it listens to all addresses."""
+        return "0.0.0.0" if self.apart else f":{self.value}"
 
     @property
     def place(self) -> str:
@@ -103,6 +112,12 @@ _CALLING_FILE = re.compile(
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
 # A block for something else than the service's own pages: an option that is on, a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
+# The address beside a port that has a variable of its own: its name, and not that of another program's address.
+_OWN_HOST = re.compile(r"(?i)host|addr|listen|bind|\bip")
+_STORE_HOST = re.compile(r"(?i)db|\bpg|cache|queue|broker|allowed|trusted|cors|origin|remote|target|peer")
+_LOOPBACK_ALONE = re.compile(r'"(localhost|127\.0\.0\.1)"')
+# How far from the port.
+_LINES_BESIDE = 3
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
 # The name that stands for a value: a constant, a variable.
@@ -292,6 +307,8 @@ def _ports(text: _Text) -> Iterator[Clue]:
         clue = replace(
             text.clue(port, position, weight), host=host, flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else ""
         )
+        if weight >= LIKELY and not host:
+            clue = _with_host_beside(text, clue)
         if weight and weight > seen.get((number, port), replace(clue, weight=0)).weight:
             seen[number, port] = clue
 
@@ -310,6 +327,18 @@ def _ports(text: _Text) -> Iterator[Clue]:
     for match in _PORT_FUNCTION.finditer(text.code):
         found(match.start(1), "", match[1], POSSIBLE)
     yield from (seen[key] for key in sorted(seen))
+
+
+def _with_host_beside(text: _Text, clue: Clue) -> Clue:
+    """Return a port with the address that the lines around it have for it, where that is the machine's own and a flag or a variable changes it."""
+    around = range(max(clue.line - _LINES_BESIDE, 1), min(clue.line + _LINES_BESIDE, len(text.lines)) + 1)
+    for number in sorted(around, key=lambda number: abs(number - clue.line)):
+        line = text.lines[number - 1]
+        host = _LOOPBACK_ALONE.search(line)
+        flag, env = _FLAG.search(line), _ENV_NAME.search(line)
+        if host and (flag or env) and _OWN_HOST.search(line) and not (_STORE_HOST.search(line) or _OTHERS.search(line)):
+            return replace(clue, host=host[1], flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else "", apart=True)
+    return clue
 
 
 def _handlers(text: _Text) -> Iterator[Clue]:

@@ -151,7 +151,7 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
         lines += [
             f"# By itself it listens to {_comment(port.host)} alone ({_comment(port.place)}), which nothing outside of its container reaches.",
             "go_service_env:",
-            f'  {port.env}: ":{port.value}"',
+            f'  {port.env}: "{port.everywhere}"',
         ]
     elif port and _hears_itself_alone(service):
         lines += [

@@ -335,7 +335,7 @@ def listening_argument(service: Service) -> str:
     port = service.port
     if not port or port.host not in LOOPBACK or not port.flag:
         return ""
-    return f"{'-' if len(port.flag) == 1 else '--'}{port.flag}=:{port.value}"
+    return f"{'-' if len(port.flag) == 1 else '--'}{port.flag}={port.everywhere}"
 
 
 def reason_for(service: Service) -> str:
