@@ -66,6 +66,12 @@ _REMEDIES = (
         "without, by go_service_args, go_service_env or its configuration.",
     ),
     (
+        _ANY,
+        r"(?m:^log: .*\b(?:listen|bind)\b.*(?:cannot assign requested address|address family not supported))",
+        "The service listens on an address that its container does not have: one of the host's, or one of IPv6, which a network of the Engine has only where it was made so. Have it "
+        "listen on 0.0.0.0 alone, by go_service_args, go_service_env or its configuration.",
+    ),
+    (
         _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
