@@ -128,9 +128,10 @@ mutants: $(READY) $(MUTANTS)/bin/cosmic-ray
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	$(MUTANTS)/bin/python scripts/mutants.py --sample $(SAMPLE) $(ARGS)
 
+# Two processes: what needs the Engine waits for most of its time.
 unit: $(READY) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	"$(BIN)"/python -m pytest tests --durations=15 $(ARGS)
+	"$(BIN)"/python -m pytest tests --numprocesses 2 --dist loadgroup --durations=15 $(ARGS)
 
 long: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

@@ -120,8 +120,9 @@ class ByHand(Contestant):
         build = ["build", *options, "--tag", self.name, str(self.source)]
         return timed(lambda: docker(*build, log=log, **self.environment))
 
-    def first(self) -> dict[str, float]:
+    def first(self, mark: str) -> dict[str, float]:
         """Build without any cache."""
+        del mark
         return {"build-first": self.build("--no-cache")}
 
     def nothing(self) -> dict[str, float]:
@@ -183,6 +184,11 @@ class Expert(Script):
     dockerfile = "Dockerfile.buildkit.j2"
     environment: ClassVar[dict[str, str]] = {"DOCKER_BUILDKIT": "1"}
 
+    def first(self, mark: str) -> dict[str, float]:
+        """Build without any cache, that of cache mounts too."""
+        engine.forget_caches("/", engine.EXPERT)
+        return super().first(mark)
+
     def change(self) -> dict[str, float]:
         """Build, which is measured by itself, and let the script do the whole with another edit."""
         build = self.build()
@@ -203,6 +209,7 @@ class Role(Contestant):
         super().__init__(bases, files, name)
         self.user = "app"
         self.mark = "none"
+        self.build_env: dict[str, str] = {}
         self.checkout = checkout
 
     @property
@@ -219,7 +226,7 @@ class Role(Contestant):
             "go_service_user": self.user,
             "go_service_builder": self.builder,
             # Read by nobody; it stands above what services have in common, so that none finds in the cache what another one has compiled.
-            "go_service_build_env": {"GO_BENCH": self.mark},
+            "go_service_build_env": {"GO_BENCH": self.mark, **self.build_env},
             "go_service_work_dir": str(WORK / "state"),
             "go_service_report_dir": str(WORK / "reports"),
         }
@@ -232,6 +239,10 @@ class Role(Contestant):
         """Run the main job."""
         return run("playbooks/build.yml", self.log(what), self.variables, checkout=self.checkout)
 
+    def remove(self) -> None:
+        """Take the service away, and all that the role keeps of it."""
+        run("playbooks/remove.yml", self.log("remove"), self.variables, checkout=self.checkout)
+
     def first(self, mark: str = "first") -> dict[str, float]:
         """Take everything away that an earlier build left, and build, prove and run the service.
 
@@ -241,7 +252,7 @@ class Role(Contestant):
         Raises:
             BenchError: a command of the build came from a cache all the same.
         """
-        run("playbooks/remove.yml", self.log("remove"), self.variables, checkout=self.checkout)
+        self.remove()
         self.user, self.mark = f"app-{mark}", f"{self.name}-{mark}"
         play = self.play("first")
         cached = [
@@ -310,6 +321,11 @@ class RoleBuildKit(Role):
 
     key = "role-buildx"
     builder = "buildx"
+
+    def remove(self) -> None:
+        """Take the caches away as well, which services of a host share."""
+        super().remove()
+        engine.forget_caches("/var/cache/go-service/")
 
 
 class Several:

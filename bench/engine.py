@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from docker import APIClient
+
 from bench.plays import ROOT, BenchError
 
 # Every container and image that the benchmark makes has a name that begins so.
@@ -27,6 +29,8 @@ WORK = ROOT / ".cache/bench"
 LOGS = WORK / "logs"
 # The classic builder for all, as the role's default builder is: BuildKit would compare builders, not ways of working.
 CLASSIC = {"DOCKER_BUILDKIT": "0", "DOCKER_CLI_HINTS": "false"}
+# How the command ends by which the expert's builds are known.
+EXPERT = "-o /out/service ."
 _LAYER = re.compile(r"---> ([0-9a-f]{12})\b")
 
 
@@ -136,6 +140,18 @@ def alone() -> Iterator[None]:
         yield
 
 
+def forget_caches(directory: str, command_of: str = "") -> None:
+    """Take away what BuildKit keeps of the directories that begin so, from one build to the next; command_of: how the command ends that has it mounted."""
+    client = APIClient()
+    try:
+        for cache in client.df()["BuildCache"] or []:
+            told = cache.get("Description", "")
+            if cache["Type"] == "exec.cachemount" and told.startswith(f"cached mount {directory}") and told.endswith(command_of):
+                client.prune_builds(filters={"id": cache["ID"]}, all=True)
+    finally:
+        client.close()
+
+
 def layers(log: str) -> list[str]:
     """Return the ids of the images that a build left as its steps, newest first, from what the classic builder printed."""
     return list(dict.fromkeys(reversed(_LAYER.findall(log))))
@@ -153,6 +169,7 @@ def clean() -> None:
     for image in docker("image", "ls", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter", "label=go-service.name").split():
         if inspect("image", image)["Config"]["Labels"]["go-service.name"].startswith(PREFIX):
             docker("rmi", image, check=False)
+    forget_caches("/", EXPERT)
     # Builder stages of a plain Dockerfile carry no mark. The logs tell them; an image with a tag, such as a base, is never touched.
     there = {image[7:19] for image in docker("image", "ls", "--all", "--quiet", "--no-trunc").split()}
     logs = sorted(LOGS.glob("*.log"), key=lambda log: log.stat().st_mtime)

@@ -21,6 +21,7 @@ CONTESTANTS = {
 SIZES = (30, 500, 4500)
 HOSTS = (1, 2, 4)
 SERVICES = (1, 2, 5, 10)
+MODULES = (0, 30, 100)
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,29 @@ GOALS = (
         4.0,
         why="The play holds image and container to the contract, has the candidate stay healthy for a second, and writes a report and a bill of materials. "
         "The script does none of that.",
+    ),
+    Goal(
+        "first image build, builder buildx, against BuildKit with cache mounts",
+        ("build-first", "role-buildx"),
+        ("build-first", "expert"),
+        "ratio",
+        1.05,
+    ),
+    Goal(
+        "image build after adding a third-party module to 100, classic builder, against that after an edit",
+        ("modules-add-role", "100"),
+        ("modules-edit-role", "100"),
+        "ratio",
+        1.2,
+        why="To the classic builder the list of modules stands above all of them: a new line in it has them all fetched and compiled again. "
+        "The builder buildx keeps them in caches that it mounts.",
+    ),
+    Goal(
+        "image build after adding a third-party module to 100, builder buildx, against that after an edit",
+        ("modules-add-role-buildx", "100"),
+        ("modules-edit-role-buildx", "100"),
+        "ratio",
+        1.2,
     ),
     Goal("Engine events about the service in a play that changes nothing", ("touched", "role"), None, "value", 0.0, "events"),
     Goal("nothing changed: 4,500 files above 30 files", ("files-nothing", "4500"), ("files-nothing", "30"), "difference", 1.0, "s"),

@@ -13,14 +13,14 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from bench import engine, services
-from bench.contestants import Bases, ByHand, Contestant, Expert, Ping, Role, RoleBuildKit, Script, Several
+from bench import engine, modules, services
+from bench.contestants import Bases, ByHand, Expert, Ping, Role, RoleBuildKit, Script, Several
 from bench.engine import LOGS, WORK, docker
-from bench.figures import HOSTS, SERVICES, SIZES, Samples, add, add_profile, rotated
+from bench.figures import HOSTS, MODULES, SERVICES, SIZES, Samples, add, add_profile, rotated
 from bench.plays import ROOT, BenchError, run
 
 SCENARIO = "bench"
-PARTS = ("main", "files", "services", "hosts")
+PARTS = ("main", "files", "modules", "services", "hosts")
 
 
 def say(text: str) -> None:
@@ -59,6 +59,8 @@ class Measurement:
                 self.main()
             if "files" in self.parts:
                 self.by_files()
+            if "modules" in self.parts:
+                self.by_modules()
             if "services" in self.parts:
                 self.by_services()
             if "hosts" in self.parts:
@@ -90,7 +92,7 @@ class Measurement:
     def main(self) -> None:
         """The contestants side by side: in each round the same step of each, one after the other."""
         hand, script, role, ping = ByHand(self.bases), Script(self.bases), Role(self.bases), Ping()
-        contestants: list[Contestant] = [hand, script, role]
+        contestants: list[ByHand | Role] = [hand, script, role]
         if engine.has_buildkit():
             contestants += [Expert(self.bases), RoleBuildKit(self.bases)]
         else:
@@ -102,8 +104,8 @@ class Measurement:
             for contestant in contestants:
                 contestant.write()
                 contestant.edit(f"{turn}.0")
-            for each in rotated([hand, role], turn):
-                self.keep(each.key, each.first() if each is hand else each.first(str(turn)), f"{title}, first build")
+            for each in rotated([each for each in contestants if each is not script], turn):
+                self.keep(each.key, each.first(str(turn)), f"{title}, first build")
             for each in rotated(contestants, turn):
                 each.edit(f"{turn}.1")
                 self.keep(each.key, each.change(), f"{title}, edit")
@@ -137,6 +139,27 @@ class Measurement:
                 values = role.nothing()
                 figures = {"files-nothing": values["whole-nothing"], "files-look": values["build-nothing"]}
                 self.keep(str(role.files), figures, f"by files, nothing changed {turn + 1}")
+
+    def by_modules(self) -> None:
+        """The role, by each builder, with services of more and more third-party modules. The last build of a round has one module more."""
+        with modules.proxy() as address:
+            for kind in [Role, RoleBuildKit] if engine.has_buildkit() else [Role]:
+                for count in MODULES:
+                    role = kind(self.bases, name=f"modules-{kind.key}-{count}")
+                    role.build_env = {"GOPROXY": address, "GOSUMDB": "off"}
+                    role.write()
+                    role.edit("0")
+                    services.require(role.source, count)
+                    first = role.first(str(count))["build-first"]
+                    self.keep(str(count), {f"modules-first-{kind.key}": first}, "by modules, first build")
+                    for turn in range(self.growth_rounds):
+                        role.edit(f"{turn}.1")
+                        edited = role.change()["build-edit"]
+                        services.require(role.source, count + turn + 1)
+                        added = role.change()["build-edit"]
+                        figures = {f"modules-edit-{kind.key}": edited, f"modules-add-{kind.key}": added}
+                        self.keep(str(count), figures, f"by modules, round {turn + 1}")
+                    role.remove()
 
     def by_services(self) -> None:
         """The role with more and more services of one host."""

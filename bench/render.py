@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from bench.figures import CONTESTANTS, GOALS, HOSTS, ROWS, SERVICES, SIZES, Samples, Spread, Verdict, judge
+from bench.figures import CONTESTANTS, GOALS, HOSTS, MODULES, ROWS, SERVICES, SIZES, Samples, Spread, Verdict, judge
 from bench.plays import BenchError
 
 FIGURES, PAGE, PICTURE = "benchmarks.json", "benchmarks.md", "benchmarks.svg"
@@ -94,7 +94,7 @@ def goals_table(verdicts: Sequence[Verdict]) -> str:
 def growth_table(samples: Samples, rows: Mapping[str, tuple[str, str]], columns: Sequence[int], unit: str) -> str:
     """Return a table of how figures grow; rows: what -> (title, unit of the value)."""
     lines = [[title, *(spread(samples.get(what, {}).get(str(column)), kind) for column in columns)] for what, (title, kind) in rows.items()]
-    return table(["", *(f"{column:,} {unit}{'s' if column > 1 else ''}" for column in columns)], lines)
+    return table(["", *(f"{column:,} {unit}{'s' if column != 1 else ''}" for column in columns)], lines)
 
 
 def profile_table(profile: Sequence[tuple[str, Sequence[float]]]) -> str:
@@ -175,6 +175,15 @@ def page(figures: Mapping[str, Any]) -> str:
         "services-nothing": ("whole play, nothing changed", "s"),
         "services-edit": ("whole play after an edit of the last one", "s"),
     }
+    by_modules = {
+        f"modules-{step}-{who}": (f"{CONTESTANTS[who]}: {title}", "s")
+        for who in ("role", "role-buildx")
+        for step, title in {
+            "first": "first image build",
+            "edit": "image build after an edit",
+            "add": "image build after adding one module",
+        }.items()
+    }
     by_hosts = {"hosts-edit": ("whole play after an edit", "s"), "hosts-nothing": ("whole play, nothing changed", "s")}
     return (
         environment()
@@ -187,6 +196,7 @@ def page(figures: Mapping[str, Any]) -> str:
             reasons=[verdict.goal for verdict in verdicts if not verdict.held and verdict.reached is not None],
             sizes=SIZES,
             files=growth_table(samples, by_files, SIZES, "file"),
+            modules=growth_table(samples, by_modules, MODULES, "module"),
             services=growth_table(samples, by_services, SERVICES, "service"),
             hosts=growth_table(samples, by_hosts, HOSTS, "host"),
             profiles={who: profile_table(profile) for who, profile in figures["profiles"].items()},

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from bench import modules
+
 SMALLEST = 30
 MODULE = "example.org/bench"
 AREAS = ("accounts", "baskets", "catalogue", "deliveries", "events", "invoices", "orders", "reviews", "stock")
@@ -317,6 +319,15 @@ def edit(root: Path, version: str) -> None:
 def add_import(root: Path) -> None:
     """Add a file that imports a package of the standard library which the service did not import before."""
     (root / "page.go").write_text(ADDED, encoding="utf-8")
+
+
+def require(root: Path, count: int) -> None:
+    """Have the service use so many third-party modules, and no others."""
+    wanted, sums = modules.requirements(count)
+    (root / "go.mod").write_text(GO_MOD + wanted, encoding="utf-8")
+    (root / "go.sum").write_text(sums, encoding="utf-8")
+    used = "".join(f'\t_ "{modules.path(number)}"\n' for number in range(count))
+    (root / "uses.go").write_text(f"package main\n\nimport (\n{used})\n", encoding="utf-8")
 
 
 def add_rare(root: Path, package: str) -> None:

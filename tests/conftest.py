@@ -17,6 +17,15 @@ from plays import BUILDER, RUNTIME
 BASES = {"golang:1.27-alpine3.24": "alpine:3.24", BUILDER: RUNTIME}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what needs the Engine, or runs plays, in one group: it stays in one process, one after the other, while another process runs the rest."""
+    alone = Path(__file__).parent / "unit"
+    for item in items:
+        needs = item.get_closest_marker("engine") or {"engine", "builder_image"}.intersection(getattr(item, "fixturenames", ()))
+        if needs or alone not in item.path.parents or alone / "runs" in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 @pytest.fixture(scope="session")
 def builder_image() -> str:
     """Return the builder image of this machine."""

@@ -144,6 +144,7 @@ from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, p
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
 from ..module_utils.deploy.images import MOVING, builder_stage, own_references, promote, prune, refuse_foreign_images, remember
+from ..module_utils.deploy.kept import kept_for_speed
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
@@ -271,6 +272,9 @@ def put_in_place(
     }
     known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"], past, back=params["earlier"])
     known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], past)
+    with contextlib.suppress(EngineError):
+        # What is told of the disk is worth no failure of a service that runs.
+        known["verify"]["facts"]["kept_for_speed"] = kept_for_speed(engine, settings.name, params["bases"][0])
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 

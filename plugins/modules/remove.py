@@ -80,6 +80,7 @@ from ..module_utils.deploy import history, images, ownership, secret_files
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
+from ..module_utils.engine.records import mounted_at
 
 
 def owned_paths(directory: Path, record: ownership.Record) -> list[Path]:
@@ -196,11 +197,11 @@ class Removal:
         """Remove what BuildKit keeps for the builds of the service, and what it keeps for all if this was the last one."""
         others = [image for image in engine.images(kind="image") if (image.get("Labels") or {}).get(LABEL_NAME) != self._name]
         ours = [caches_directory(self._name), *([] if others else [caches_directory()])]
-        for cache, description in engine.build_caches().items():
-            if description.startswith(tuple(f"cached mount {directory}" for directory in ours)):
+        for cache in engine.build_caches():
+            if mounted_at(cache, *ours):
                 self.removed["caches"] = True
                 if not check_mode:
-                    engine.remove_build_cache(cache)
+                    engine.remove_build_cache(cache["ID"])
 
     def from_disk(self) -> None:
         """Remove what the role keeps in the service's directory."""

@@ -30,6 +30,22 @@ SECRETS = "/run/secrets"
 # Where Alpine and Debian have the certificates of all authorities in one file, and where the role adds to them.
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OWN_CA = "/usr/local/share/ca-certificates/go-service.crt"
+# Names, as patterns, of what a source and its build have of their own, and an image has no use for.
+LEFTOVERS = (
+    "go.mod",
+    "go.sum",
+    "go.work",
+    "*.go",
+    "Dockerfile",
+    "Dockerfile.*",
+    ".dockerignore",
+    ".gitignore",
+    "docker-compose*.yml",
+    "docker-compose*.yaml",
+    "compose.yml",
+    "compose.yaml",
+    "APKINDEX.*.tar.gz",
+)
 
 
 def absolute(workdir: str, path: str) -> str:

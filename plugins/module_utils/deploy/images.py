@@ -28,7 +28,7 @@ def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _steps(engine: Engine, image: Mapping[str, Any]) -> list[str]:
     """Return the instructions of an image, the last one first, without the quotes that one builder writes and the other leaves out."""
-    return [step.replace('"', "") for step in engine.history(image["Id"])]
+    return [(step.get("CreatedBy") or "").replace('"', "") for step in engine.history(image["Id"])]
 
 
 def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: History) -> bool:

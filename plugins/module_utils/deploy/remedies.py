@@ -60,6 +60,18 @@ _REMEDIES = (
         "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
     ),
     (
+        _ANY,
+        r"(?m:^log: .*\bexec: \"[^\"\n]+\": (?:executable file not found|(?:stat [^:\n]*: )?no such file or directory))|(?m:^log: .*\bfork/exec [^:\n]+: no such file or directory)",
+        "The service runs another program, which its image does not have. Where Alpine has a package of it, go_service_packages installs it; otherwise have the service do "
+        "without, by go_service_args, go_service_env or its configuration.",
+    ),
+    (
+        _ANY,
+        r"(?m:^log: .*\b(?:listen|bind)\b.*(?:cannot assign requested address|address family not supported))",
+        "The service listens on an address that its container does not have: one of the host's, or one of IPv6, which a network of the Engine has only where it was made so. Have it "
+        "listen on 0.0.0.0 alone, by go_service_args, go_service_env or its configuration.",
+    ),
+    (
         _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "

@@ -473,22 +473,21 @@ class Engine:
             raise
         return True
 
-    def build_caches(self) -> dict[str, str]:
-        """Return the directories that BuildKit keeps from one build to the next, by their ids, as it describes them: `cached mount <path> from <command>`."""
+    def build_caches(self) -> list[dict[str, Any]]:
+        """Return the Engine's records of the directories that BuildKit keeps from one build to the next."""
         # Without `type`, which Engines before API 1.42 do not know, all that is on the disk is counted.
         found = self._ask("what builds keep", lambda: self._send("GET", "/system/df", params={"type": "build-cache"}).json())
         caches = found.get("BuildCache") or []
-        return {cache["ID"]: cache.get("Description", "") for cache in caches if cache.get("Type") == "exec.cachemount"}
+        return [cache for cache in caches if cache.get("Type") == "exec.cachemount"]
 
     def remove_build_cache(self, cache: str) -> None:
         """Remove one of them; one that a build uses stays."""
         wanted = {"all": "1", "filters": json.dumps({"id": {cache: True}})}
         self._ask("removing what builds keep", lambda: self._send("POST", "/build/prune", params=wanted))
 
-    def history(self, reference: str) -> list[str]:
-        """Return the instructions that an image was made by, the last one first."""
-        steps = self._ask(f"history of {reference}", lambda: self._client.history(reference))
-        return [step.get("CreatedBy") or "" for step in steps]
+    def history(self, reference: str) -> list[dict[str, Any]]:
+        """Return the steps that an image was made by, the last one first, as the Engine has them: `CreatedBy`, the instruction, and `Size` in bytes."""
+        return self._ask(f"history of {reference}", lambda: self._client.history(reference))
 
     def volumes(self, label: str, value: str) -> list[dict[str, Any]]:
         """Return the volumes that carry a label."""

@@ -78,6 +78,11 @@ def remapped(info: Mapping[str, Any]) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found and any("name=userns" in option for option in options) else None
 
 
+def mounted_at(cache: Mapping[str, Any], *directories: str) -> bool:
+    """Say whether a directory that BuildKit keeps was mounted below one of these, each of which ends in a slash."""
+    return (cache.get("Description") or "").startswith(tuple(f"cached mount {directory}" for directory in directories))
+
+
 def parse_time(text: str) -> float:
     """Return the seconds since 1970 of a time as the Engine writes it (RFC 3339 with nanoseconds)."""
     match = re.match(r"\A(.*?)(\.[0-9]+)?(Z|[+-][0-9:]+)\Z", text)

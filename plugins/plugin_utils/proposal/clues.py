@@ -23,7 +23,10 @@ SURE, LIKELY, POSSIBLE, FAINT = 4, 3, 2, 1
 
 @dataclass(frozen=True)
 class Clue:
-    """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value."""
+    """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value.
+
+    host: where it listens; apart: flag and env change that alone, and not the port with it.
+    """
 
     value: str
     file: str
@@ -32,6 +35,12 @@ class Clue:
     host: str = ""
     flag: str = ""
     env: str = ""
+    apart: bool = False
+
+    @property
+    def everywhere(self) -> str:
+        """What flag or env are given, so that it listens to all addresses."""
+        return "0.0.0.0" if self.apart else f":{self.value}"
 
     @property
     def place(self) -> str:
@@ -103,8 +112,17 @@ _CALLING_FILE = re.compile(
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
 # A block for something else than the service's own pages: an option that is on, a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
+# The address beside a port that has a variable of its own: its name, and not that of another program's address.
+_OWN_HOST = re.compile(r"(?i)host|addr|listen|bind|\bip")
+_STORE_HOST = re.compile(r"(?i)db|\bpg|cache|queue|broker|allowed|trusted|cors|origin|remote|target|peer")
+_LOOPBACK_ALONE = re.compile(r'"(localhost|127\.0\.0\.1)"')
+# How far from the port.
+_LINES_BESIDE = 3
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
+# The name that stands for a value: a constant, a variable.
+_NAMED = re.compile(r"\A\s*(?:const\s+|var\s+)?(\w+)(?:\s+string)?\s*:?=\s*\S+\s*\Z")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
 
 _HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|Method\w*|Add|Register\w*|Pattern|Mount)\b|\bcase\b|==")
@@ -199,6 +217,7 @@ class _Text:
         self._starts = [0]
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
+        self._taking: dict[str, str] | None = None
 
     def number(self, position: int) -> int:
         """Return the line of a position, from 1."""
@@ -208,6 +227,19 @@ class _Text:
         """Return a line, with the one before it where the call goes on from there."""
         line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
         return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
+
+    def taking(self, number: int) -> str:
+        """Return the line that gives a flag or a variable the value of this line as its default: this one, or one that calls the value by its name."""
+        line = self.around(number)
+        named = _NAMED.match(self.lines[number - 1])
+        if not named or _FLAG.search(line) or _ENV_NAME.search(line):
+            return line
+        if self._taking is None:
+            takers = [taker for taker in map(self.around, range(1, len(self.lines) + 1)) if _FLAG.search(taker) or _ENV_NAME.search(taker)]
+            self._taking = {
+                word: taker for taker in reversed(takers) for word in _WORD.findall(re.sub(_STRING, "", taker.partition("(")[2]))
+            }
+        return self._taking.get(named[1], line)
 
     def enclosing(self, number: int) -> str:
         """Return the lines that open the blocks a line lies in, by their indentation; without that of the function, whose name says little."""
@@ -270,10 +302,13 @@ def _ports(text: _Text) -> Iterator[Clue]:
             weight = 0
         elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
             weight = min(weight, FAINT)
-        flag, env = _FLAG.search(line), _ENV_NAME.search(line)
+        taking = text.taking(number)
+        flag, env = _FLAG.search(taking), _ENV_NAME.search(taking)
         clue = replace(
             text.clue(port, position, weight), host=host, flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else ""
         )
+        if weight >= LIKELY and not host:
+            clue = _with_host_beside(text, clue)
         if weight and weight > seen.get((number, port), replace(clue, weight=0)).weight:
             seen[number, port] = clue
 
@@ -292,6 +327,18 @@ def _ports(text: _Text) -> Iterator[Clue]:
     for match in _PORT_FUNCTION.finditer(text.code):
         found(match.start(1), "", match[1], POSSIBLE)
     yield from (seen[key] for key in sorted(seen))
+
+
+def _with_host_beside(text: _Text, clue: Clue) -> Clue:
+    """Return a port with the address that the lines around it have for it, where that is the machine's own and a flag or a variable changes it."""
+    around = range(max(clue.line - _LINES_BESIDE, 1), min(clue.line + _LINES_BESIDE, len(text.lines)) + 1)
+    for number in sorted(around, key=lambda number: abs(number - clue.line)):
+        line = text.lines[number - 1]
+        host = _LOOPBACK_ALONE.search(line)
+        flag, env = _FLAG.search(line), _ENV_NAME.search(line)
+        if host and (flag or env) and _OWN_HOST.search(line) and not (_STORE_HOST.search(line) or _OTHERS.search(line)):
+            return replace(clue, host=host[1], flag=flag[1] if flag else "", env=(env[1] or env[2] or "") if env else "", apart=True)
+    return clue
 
 
 def _handlers(text: _Text) -> Iterator[Clue]:

@@ -68,11 +68,21 @@ def open_points(service: Service) -> list[str]:
     names = ", ".join(dict.fromkeys([*(f"--{clue.value}" for clue in service.wanted_flags), *(clue.value for clue in service.wanted_env)]))
     if names:
         points.append(f"The program seems to insist on {one_line(names)}: give values (go_service_args, go_service_env).")
+    if _hears_itself_alone(service) and service.port:
+        points.append(
+            f"By itself it listens to {one_line(service.port.host)} alone ({one_line(service.port.place)}): let it listen to all addresses (go_service_args, go_service_env)."
+        )
     if service.absent:
         points.append(
             f"It reads {one_line(_listed(service.absent))}, which the source does not have: bring it by a volume (go_service_volumes)."
         )
     return points
+
+
+def _hears_itself_alone(service: Service) -> bool:
+    """Say whether it listens to its own machine alone, and no argument or variable was found that changes it."""
+    port = service.port
+    return bool(port and port.host in LOOPBACK and not port.env and not listening_argument(service))
 
 
 def guesses(service: Service) -> dict[str, str]:
@@ -141,9 +151,9 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
         lines += [
             f"# By itself it listens to {_comment(port.host)} alone ({_comment(port.place)}), which nothing outside of its container reaches.",
             "go_service_env:",
-            f'  {port.env}: ":{port.value}"',
+            f'  {port.env}: "{port.everywhere}"',
         ]
-    elif port and port.host in LOOPBACK:
+    elif port and _hears_itself_alone(service):
         lines += [
             f"# Look at this: by itself it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Give it an argument or",
             "# a variable by which it listens to all addresses (go_service_args, go_service_env); where it has none, change the source there.",

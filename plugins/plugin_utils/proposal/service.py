@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ...module_utils.common.places import LEFTOVERS
 from ...module_utils.common.text import count
 from ...module_utils.source.constraints import BuildContext
 from ...module_utils.source.errors import SourceError
@@ -261,7 +262,7 @@ def _find_beside(service: Service, project: GoProject, clues: Iterable[Clues]) -
     for part in clues:
         for clue in part.opened:
             places = _matches(service.root, bases, clue.value)
-            for src, dest in places:
+            for src, dest in _without_leftovers(service.root, places):
                 if src not in embedded:
                     found.setdefault(dest, Beside(src, dest, clue))
             if (
@@ -272,11 +273,32 @@ def _find_beside(service: Service, project: GoProject, clues: Iterable[Clues]) -
             ):
                 service.absent.append(clue)
         for clue in part.named:
-            for src, dest in _matches(service.root, bases, clue.value):
+            for src, dest in _without_leftovers(service.root, _matches(service.root, bases, clue.value)):
                 if src not in embedded and (service.root / src).is_file():
                     found.setdefault(dest, Beside(src, dest, clue))
     service.beside = [beside for dest, beside in sorted(found.items()) if not any(above in found for above in _above(dest))]
     service.absent = list({clue.value: clue for clue in service.absent if clue.value not in found}.values())
+
+
+def _without_leftovers(root: Path, places: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """Yield those of (path in the source, what the program calls it) that an image may have: the contract takes no Go files, go.mod and the like.
+
+    Of a directory that holds such a file it is what else is in it.
+    """
+    for src, dest in places:
+        absolute = root / src
+        if absolute.is_symlink() or _is_leftover(posixpath.basename(src)):
+            continue
+        if not absolute.is_dir() or not any(_is_leftover(name) for _, _, names in os.walk(absolute) for name in names):
+            yield src, dest
+            continue
+        names = sorted(entry.name for entry in absolute.iterdir())
+        yield from _without_leftovers(root, ((f"{src}/{name}", f"{dest}/{name}") for name in names))
+
+
+def _is_leftover(name: str) -> bool:
+    """Say whether a file of this name belongs to a source or its build alone."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFTOVERS)
 
 
 def _above(path: str) -> Iterable[str]:
@@ -313,7 +335,7 @@ def listening_argument(service: Service) -> str:
     port = service.port
     if not port or port.host not in LOOPBACK or not port.flag:
         return ""
-    return f"{'-' if len(port.flag) == 1 else '--'}{port.flag}=:{port.value}"
+    return f"{'-' if len(port.flag) == 1 else '--'}{port.flag}={port.everywhere}"
 
 
 def reason_for(service: Service) -> str:

@@ -20,14 +20,14 @@ from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, W
 from .trend import continued
 
 # Raised in its first part when a program that reads reports has to change, in its second when something is added.
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
 # Documents beside a report, by their sections in it: <service>.sbom.json.
 BESIDE = ("sbom", "provenance")
 JUNIT_SUFFIX = ".junit.xml"
-_SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile")
+_SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile", "kept_for_speed")
 # What a run that found nothing to do takes over from the report before.
-_KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "checks", "gaps")
+_KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "kept_for_speed", "checks", "gaps")
 WORDS = {
     PASS: "Passed",
     WARN: "Passed with warnings",

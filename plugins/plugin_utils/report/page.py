@@ -97,10 +97,19 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "stages": stages,
         "total": seconds(total) if stages else "",
         "size": megabytes(image["size"]) if image else "",
+        "kept": _kept(document.get("kept_for_speed")),
         "judged": len(document["checks"]) - document["counts"][SKIP],
         "rules": RULES,
         "trend": trend.view(document),
     }
+
+
+def _kept(kept: Mapping[str, int] | None) -> str:
+    """Tell what is kept for the next build, "" where nothing is known of it."""
+    if not kept:
+        return ""
+    shared = f", of which {megabytes(kept['shared_bytes'])} serve other services of the host as well" if kept["shared_bytes"] else ""
+    return f"{megabytes(kept['bytes'])}{shared}"
 
 
 def index_view(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:

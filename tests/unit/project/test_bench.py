@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from plays import PROJECT
 
 sys.path.append(str(PROJECT))
 
-from bench import engine, figures, plays, render, services
+from bench import engine, figures, modules, plays, render, services
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -318,3 +320,27 @@ def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
 def test_without_figures_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(plays.BenchError, match="make bench"):
         render.write(tmp_path)
+
+
+def test_modules_have_the_hashes_that_go_computes(tmp_path: Path, go_binary: Path) -> None:
+    """The go command takes the modules from the proxy's files, and holds them to the sums."""
+    proxy = tmp_path / "proxy"
+    for number, what in itertools.product(range(2), ("list", "v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip")):
+        file = proxy / modules.path(number) / "@v" / what
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(modules.answer(f"/{modules.path(number)}/@v/{what}"))
+    services.write(tmp_path / "service", services.SMALLEST)
+    services.require(tmp_path / "service", 2)
+    environment = {
+        **os.environ,
+        "GOPROXY": proxy.as_uri(),
+        "GOSUMDB": "off",
+        "GOMODCACHE": str(tmp_path / "modules"),
+        "GOCACHE": str(tmp_path / "cache"),
+        "GOFLAGS": "-modcacherw",
+    }
+    verified = subprocess.run(
+        [go_binary, "mod", "verify"], cwd=tmp_path / "service", env=environment, capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stdout.strip()) == (0, "all modules verified"), verified.stderr
+    assert modules.answer("/elsewhere.example/m001/@v/list") is None

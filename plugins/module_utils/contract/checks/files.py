@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable
 
 from ...common import credentials
-from ...common.places import CA_BUNDLE, OWN_CA, below
+from ...common.places import CA_BUNDLE, LEFTOVERS, OWN_CA, below
 from ...common.text import count, listed
 from ..evidence import image_archive
 from ..evidence.image_archive import FileEntry
@@ -38,21 +38,6 @@ _CERTIFICATES = (
     "/usr/share/ca-certificates/",
     "/etc/ssl1.1/",
     "/etc/pki/tls/certs/",
-)
-_LEFTOVER_FILES = (
-    "go.mod",
-    "go.sum",
-    "go.work",
-    "*.go",
-    "Dockerfile",
-    "Dockerfile.*",
-    ".dockerignore",
-    ".gitignore",
-    "docker-compose*.yml",
-    "docker-compose*.yaml",
-    "compose.yml",
-    "compose.yaml",
-    "APKINDEX.*.tar.gz",
 )
 _LEFTOVER_DIRECTORIES = ("/root/.cache", "/root/go", "/go", "/usr/local/go", "/src", "/var/cache/apk", "/var/cache/apt")
 
@@ -132,7 +117,8 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
     "files-leftovers",
     "Build leftovers",
     severity="medium",
-    remedy="Copy nothing but the binary into the final stage; use `apk add --no-cache`.",
+    remedy="Copy nothing but the binary into the final stage; use `apk add --no-cache`. Where go_service_files brings it, name what the service reads, and not "
+    "the directory that holds both.",
     rules=("CIS 4.3", "Dockle DKL-LI-0003", "trivy AVD-DS-0025"),
 )
 @needs_layers
@@ -146,7 +132,7 @@ def files_leftovers(evidence: Evidence, _expected: Expected) -> Outcome:
         inside = next((folder for folder in _LEFTOVER_DIRECTORIES if entry.path.startswith(folder + "/")), "")
         if inside:
             found.append(inside)
-        elif entry.type != image_archive.DIRECTORY and matches(posixpath.basename(entry.path), _LEFTOVER_FILES):
+        elif entry.type != image_archive.DIRECTORY and matches(posixpath.basename(entry.path), LEFTOVERS):
             found.append(entry.path)
     unique = list(dict.fromkeys(found))
     if unique:

@@ -51,9 +51,9 @@ class Store:
         own = [*steps, f"LABEL go-service.kind=builder go-service.name={name}", "FROM golang"]
         return self.add(own, {"go-service.kind": "builder", "go-service.name": name})
 
-    def history(self, identity: str) -> list[str]:
-        """Return an image's instructions."""
-        return self.made[identity]["steps"]
+    def history(self, identity: str) -> list[dict[str, Any]]:
+        """Return the steps of an image."""
+        return [{"CreatedBy": step, "Size": 0} for step in self.made[identity]["steps"]]
 
     def image(self, reference: str) -> dict[str, Any] | None:
         """Return an image's record."""

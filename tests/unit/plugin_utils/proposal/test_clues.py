@@ -140,6 +140,42 @@ def test_a_port_comes_with_what_changes_it() -> None:
     assert (env.host, env.flag, env.env) == ("127.0.0.1", "", "APP_ADDR")
 
 
+@pytest.mark.parametrize(
+    ("lines", "flag", "env"),
+    [
+        (['\tconst defaultAddr = "localhost:9001"', '\tflag.String("http", defaultAddr, "where it serves")'], "http", ""),
+        (['\tvar where string = "localhost:9001"', "\tfs.StringVar(", '\t\t&cfg.addr, "listen", where, "")'], "listen", ""),
+        (['\tfs.StringVar(&cfg.addr, "listen", where, "")', '\twhere := "localhost:9001"'], "listen", ""),
+        (['\tconst fallback = "localhost:9001"', '\taddr := getEnv("APP_ADDR", fallback)'], "", "APP_ADDR"),
+        # Of another value, and of one whose name is another's part or stands in a text.
+        (['\tconst defaultAddr = "localhost:9001"', '\tflag.String("name", defaultName, "not defaultAddr")'], "", ""),
+        (['\tconst addr = "localhost:9001"', '\tflag.String("other", addrOther, "")'], "", ""),
+    ],
+)
+def test_a_port_that_is_called_by_a_name_comes_with_what_changes_it(lines: list[str], flag: str, env: str) -> None:
+    (found,) = find(*lines).ports
+    assert (found.value, found.host, found.flag, found.env) == ("9001", "localhost", flag, env)
+
+
+@pytest.mark.parametrize(
+    ("line", "flag", "env"),
+    [
+        ('\tListenIPv4 string `yaml:"listen_ipv4" default:"127.0.0.1" env:"APP_LISTEN_IPV4"`', "", "APP_LISTEN_IPV4"),
+        ('\thost := flag.String("host", "localhost", "where to listen")', "host", ""),
+        ('\tbind := getEnv("BIND", "127.0.0.1")', "", "BIND"),
+        # Nothing changes it, it is another program's, or it is no address of the machine's own.
+        ('\thost := "localhost"', "", ""),
+        ('\tdbHost := getEnv("DB_HOST", "localhost")', "", ""),
+        ('\tredis := getEnv("REDIS_HOST", "localhost")', "", ""),
+        ('\thost := flag.String("host", "0.0.0.0", "where to listen")', "", ""),
+    ],
+)
+def test_the_address_beside_a_port_is_found_with_what_changes_it(line: str, flag: str, env: str) -> None:
+    found = find('\tPort int `default:"9001"`', line).ports[0]
+    assert (found.value, found.flag, found.env, found.everywhere) == ("9001", flag, env, "0.0.0.0" if flag or env else ":9001")
+    assert find('\tPort int `default:"9001"`', *[""] * 9, line).ports[0].host == ""
+
+
 def test_it_is_known_whether_it_reads_port() -> None:
     for line in ('\tp := os.Getenv("PORT")', '\tp, ok := os.LookupEnv("PORT")', '\tp := getEnv("PORT", "80")', '\tPort int `env:"PORT"`'):
         assert [clue.line for clue in find(line).reads_port] == [4]

@@ -142,3 +142,24 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="is not overwritten"):
         inventory.write_new(path, "other")
     assert path.read_text() == "mine"
+
+
+def test_what_hears_itself_alone_and_cannot_be_told_otherwise_is_left_to_the_user(tmp_path: Path) -> None:
+    def points(main: str, place: str) -> str:
+        return " ".join(inventory.open_points(service.look_at(go_trees.write(tmp_path / place, {"go.mod": MOD, "main.go": main}))))
+
+    fixed = FULL.replace('addr := flag.String("addr", "localhost:9001", "")', 'addr := "localhost:9001"')
+    assert "it listens to localhost alone (main.go:" in points(fixed, "fixed")
+    assert "alone" not in points(FULL, "told") + points(fixed.replace("localhost", ""), "all")
+
+
+def test_an_address_apart_from_its_port_is_given_alone(tmp_path: Path) -> None:
+    """What is proposed is what the program takes: the address without a port."""
+    ports = 'addr := flag.Int("port", 9001, "")\n\thost := '
+    for place, host, name, given in (
+        ("flag", 'flag.String("host", "127.0.0.1", "")', "go_service_args", ["--host=0.0.0.0"]),
+        ("env", 'getEnv("APP_HOST", "127.0.0.1")', "go_service_env", {"APP_HOST": "0.0.0.0"}),
+    ):
+        main = FULL.replace('addr := flag.String("addr", "localhost:9001", "")', ports + host)
+        _text, variables = propose(tmp_path / place, {"main.go": main})
+        assert (variables["go_service_port"], variables[name]) == (9001, given)

@@ -164,6 +164,31 @@ def test_what_is_embedded_or_reached_by_a_link_is_no_file_beside(tmp_path: Path)
     assert service.look_at(root).beside == []
 
 
+def test_what_the_contract_takes_for_a_leftover_of_the_build_is_not_proposed(tmp_path: Path) -> None:
+    """Of a directory that holds such a file it is what else is in it."""
+    reads = (
+        'os.ReadFile(filepath.Join(dir, "go.mod"))',
+        'template.ParseGlob("views/*.html")',
+        'http.Dir("assets")',
+        'name := "compose.yml"',
+    )
+    tree = {
+        "go.mod": MOD,
+        "main.go": program(*(f"\t{line}" for line in reads), '\thttp.ListenAndServe(":9001", nil)'),
+        "compose.yml": "",
+        "views/views.go": "package views\n",
+        "views/page.html": "",
+        "views/mail/mail.go": "package mail\n",
+        "views/mail/mail.html": "",
+        "views/parts/head.html": "",
+        "assets/site.css": "",
+    }
+    found = look(tmp_path, tree)
+    assert [one.src for one in found.beside] == ["assets", "views/mail/mail.html", "views/page.html", "views/parts"]
+    assert [one.dest for one in found.beside] == [one.src for one in found.beside]
+    assert found.absent == []
+
+
 def test_patterns_at_the_top_name_the_files(tmp_path: Path) -> None:
     found = look(
         tmp_path,
