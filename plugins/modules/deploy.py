@@ -144,8 +144,8 @@ from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, p
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
 from ..module_utils.deploy.images import MOVING, builder_stage, own_references, promote, prune, refuse_foreign_images, remember
-from ..module_utils.deploy.kept import kept_for_speed
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
+from ..module_utils.deploy.kept import kept_for_speed
 from ..module_utils.deploy.lock import Lock, working
 from ..module_utils.deploy.proof import NotProven, how_it_ended, prove_service, silent_ports
 from ..module_utils.deploy.swap import Swap, swap
