@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from offline_tools import BUNDLE, PROJECT, SCRATCH, changed, provision
 
 
-def state(machine) -> str:
-    """Return what a run could change: packages, images, and containers with when they were started."""
-    return machine.run(
-        "dpkg-query --show; docker images --all --no-trunc; docker ps --quiet --no-trunc | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}'; ls -A /srv"
-    )
-
-
-def test_a_second_run_changes_nothing_and_unpacks_nothing(machine, machine_name: str) -> None:
-    before, unpacked = state(machine), {path: path.stat().st_mtime for path in (SCRATCH / "bundles").iterdir()}
+def test_a_second_run_changes_nothing_and_unpacks_nothing(machine_name: str, nothing_changes) -> None:
+    unpacked = {path: path.stat().st_mtime for path in (SCRATCH / "bundles").iterdir()}
     assert len(unpacked) == 1
     assert changed(provision(machine_name)) == 0
-    assert state(machine) == before and {path: path.stat().st_mtime for path in (SCRATCH / "bundles").iterdir()} == unpacked
+    assert {path: path.stat().st_mtime for path in (SCRATCH / "bundles").iterdir()} == unpacked
 
 
 def truncated(path: Path) -> None:
@@ -48,26 +42,24 @@ def unsigned(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "says"), [(truncated, "is truncated or damaged"), (damaged, "is damaged"), (unsigned, "the bundle has no signature")]
+    ("how", "says"), [(truncated, "is (truncated|damaged)"), (damaged, "is damaged: "), (unsigned, "the bundle has no signature")]
 )
 def test_one_that_is_not_as_it_was_written_is_refused(
-    machine, machine_name: str, tmp_path: Path, how: Callable[[Path], None], says: str
+    machine_name: str, nothing_changes, tmp_path: Path, how: Callable[[Path], None], says: str
 ) -> None:
     shutil.copyfile(BUNDLE, tmp_path / "bundle.tar")
     how(tmp_path / "bundle.tar")
-    before = state(machine)
     told = provision(machine_name, succeeds=False, bundle_archive=str(tmp_path / "bundle.tar"), bundle_cache_dir=str(tmp_path / "cache"))
-    assert says in told or "is damaged" in told, told[-3000:]
+    assert re.search(says, told), told[-3000:]
     assert "What still runs: Nothing that ran before was touched." in told and "What to do:" in told
-    assert changed(told) == 0 and state(machine) == before
+    assert changed(told) == 0
     assert not list((tmp_path / "cache").glob("*"))
 
 
-def test_a_base_image_that_is_not_in_it_is_missed_before_anything_changes(machine, machine_name: str) -> None:
-    before = state(machine)
+def test_a_base_image_that_is_not_in_it_is_missed_before_anything_changes(machine_name: str, nothing_changes) -> None:
     told = provision(machine_name, succeeds=False, base_images_runtime="alpine:2.7", base_images_fallback="none")
     assert "does not do for" in told and "it has no base image alpine:2.7" in told
-    assert changed(told) == 0 and state(machine) == before
+    assert changed(told) == 0
 
 
 def test_a_controller_is_set_up_by_it(tmp_path: Path) -> None:
