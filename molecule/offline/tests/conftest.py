@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 _STATE = (
-    "dpkg-query --show; docker images --all --no-trunc --quiet; ls -A /srv; "
+    "dpkg-query --show; docker images --all --no-trunc --quiet | sort; ls -A /srv; "
     "docker ps --quiet --no-trunc | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}'"
 )
 
