@@ -57,6 +57,8 @@ def test_an_edit_of_the_repository_reaches_the_machine_by_itself(machine, depot,
 
 
 def test_a_run_without_an_edit_changes_nothing(machine) -> None:
+    # The run that brought the edit goes on for a while, and a start would only wait for its end.
+    machine.run("systemctl start go-service-pull.service")
     before = machine.run("docker inspect --format '{{.Id}} {{.State.StartedAt}}' canary")
     machine.run("systemctl start go-service-pull.service")
     assert machine.run("docker inspect --format '{{.Id}} {{.State.StartedAt}}' canary") == before
