@@ -17,8 +17,12 @@ from plays import BUILDER, RUNTIME
 BASES = {"golang:1.27-alpine3.24": "alpine:3.24", BUILDER: RUNTIME}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have what needs the Engine, or runs plays, in one group: it stays in one process, one after the other, while another process runs the rest."""
+    """Have what needs the Engine, or runs plays, in one group: it stays in one process, one after the other, while another process runs the rest.
+
+    First of all: xdist reads the groups when the same hook comes to it.
+    """
     alone = Path(__file__).parent / "unit"
     for item in items:
         needs = item.get_closest_marker("engine") or {"engine", "builder_image"}.intersection(getattr(item, "fixturenames", ()))
