@@ -19,15 +19,15 @@ BASES = {"golang:1.27-alpine3.24": "alpine:3.24", BUILDER: RUNTIME}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have what needs the Engine, or runs plays, in one group: it stays in one process, one after the other, while another process runs the rest.
+    """Mark what needs this machine's Engine, or runs plays on it: `make unit` runs that one after the other, and the rest beside it.
 
-    First of all: xdist reads the groups when the same hook comes to it.
+    First of all: pytest selects by marks when the same hook comes to it.
     """
-    alone = Path(__file__).parent / "unit"
+    unit = Path(__file__).parent / "unit"
     for item in items:
         needs = item.get_closest_marker("engine") or {"engine", "builder_image"}.intersection(getattr(item, "fixturenames", ()))
-        if needs or alone not in item.path.parents or alone / "runs" in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("engine"))
+        if needs or unit not in item.path.parents or unit / "runs" in item.path.parents:
+            item.add_marker(pytest.mark.host)
 
 
 @pytest.fixture(scope="session")
