@@ -46,6 +46,12 @@ from ..module_utils.common.text import spelled
 STEPS: dict[str, dict[str, str | None]] = {
     "docker_engine": {"machine": "Look at the machine", "": "See that a Docker Engine serves"},
     "base_images": {"names": None, "": "See that the base images are there"},
+    "bundle": {
+        "write": "Write the bundle",
+        "packages": "Fetch Debian's packages",
+        "controller": "Take what a controller needs",
+        "": "Hold the bundle to its checksums",
+    },
     "pull": {"": "See whether the machine brings itself up to date"},
     "go_service": {
         "machine": "Look at the machine and its services",
@@ -57,6 +63,7 @@ STEPS: dict[str, dict[str, str | None]] = {
         "stages/build": "Build the image",
         "stages/deploy": "Prove the image and put it in the service's place",
         "stages/report": "Write the report",
+        "keep": "Keep the image of the service",
         "remove": "Remove the service",
         "publish": "Publish the image",
         "": None,

@@ -19,6 +19,8 @@ def package(directory: Path, name: str, **fields: str) -> Path:
     """Build a package."""
     control = {"Package": name, "Version": "1:2~x", "Architecture": "all", "Maintainer": "x <x@example.com>", "Description": "x", **fields}
     (directory / name / "DEBIAN").mkdir(parents=True)
+    # Whatever the umask of the tests before is.
+    (directory / name / "DEBIAN").chmod(0o755)
     (directory / name / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
     subprocess.run(["dpkg-deb", "--build", str(directory / name), str(directory / f"{name}.deb")], check=True, capture_output=True)
     shutil.rmtree(directory / name)
