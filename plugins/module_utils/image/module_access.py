@@ -99,12 +99,11 @@ def way(settings: Settings, project: Mapping[str, Any]) -> str:
 
     project: the Go facts of the source.
     """
-    if project["vendored"] or not project["has_requirements"]:
+    brought = bool(settings.build_modules)
+    if not (brought or settings.build_secrets) or project["vendored"] or not project["has_requirements"]:
         return ""
-    if settings.build_modules:
+    if brought:
         return FETCH
-    if not settings.build_secrets:
-        return ""
     return MOUNT if settings.builder == BUILDX else FETCH
 
 
