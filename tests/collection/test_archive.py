@@ -43,7 +43,7 @@ LITTER = (
     "reports/localhost/cat-server.json",
     "tests/output/x",
 )
-ROLES = ("base_images", "docker_engine", "go_service", "pull")
+ROLES = ("base_images", "bundle", "docker_engine", "go_service", "pull")
 
 
 def files(archive: Path) -> set[str]:
