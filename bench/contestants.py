@@ -19,6 +19,8 @@ from bench.plays import ROOT, BenchError, Play, run
 HERE = Path(__file__).parent
 # How long a container may take until its health check passes: by hand that is one interval of 30 s on Engines before 25.
 PATIENCE = 120.0
+# What is in no version of an earlier run: BuildKit keeps its steps.
+RUN = f"{time.time_ns():x}"
 POLL = 0.1
 # Files of the role whose tasks are measured one by one.
 BUILD_TASKS = "go_service/tasks/stages/build.yml"
@@ -71,8 +73,8 @@ class Contestant:
         services.write(self.source, self.files)
 
     def edit(self, version: str) -> None:
-        """Change one line of the source; no two contestants have the same, lest one finds what another has built."""
-        self.version = f"{self.name}-{version}"
+        """Change one line of the source; no two contestants have the same, and no two runs, lest one finds what another has built."""
+        self.version = f"{self.name}-{RUN}-{version}"
         services.edit(self.source, self.version)
 
     def check(self) -> None:

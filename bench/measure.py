@@ -150,7 +150,7 @@ class Measurement:
                     role.write()
                     role.edit("0")
                     services.require(role.source, count)
-                    first = role.first(str(count))["build-first"]
+                    first = role.first(f"{kind.key}-{count}")["build-first"]
                     self.keep(str(count), {f"modules-first-{kind.key}": first}, "by modules, first build")
                     for turn in range(self.growth_rounds):
                         role.edit(f"{turn}.1")
