@@ -80,7 +80,7 @@ class ActionModule(StageAction):
             return
         known = {name: build[name] for name in ("settings", "project", "builder_image")}
         try:
-            with self._brought(settings.build_modules) as archive:
+            with self._bundled(settings.build_modules) as archive:
                 given = self.module(MODULES, {**known, "state": "present", "secrets": self.secrets(), "archive": archive})
             if given["code"]:
                 raise explain("", DOWNLOAD, given["printed"], build["project"])
@@ -91,22 +91,13 @@ class ActionModule(StageAction):
             raise
         self.module(MODULES, {**known, "state": "absent"})
 
-    @contextlib.contextmanager
-    def _brought(self, modules: str) -> Iterator[str]:
-        """Bring an archive of modules to the host as long as the block runs; yield its path there, "" for none. modules: its path here."""
+    def _bundled(self, modules: str) -> contextlib.AbstractContextManager[str]:
+        """Return what brings an archive of modules to the host, and gives its path there, "" for none. modules: its path here."""
         if not modules:
-            yield ""
-            return
+            return contextlib.nullcontext("")
         source = os.path.expanduser(modules)
         if not os.path.isfile(source):
             raise Failure(
                 BUILD, f"there is no archive of modules {source} on the controller", "Correct go_service_build_modules.", UNTOUCHED
             )
-        temporary = self._make_tmp_path()
-        try:
-            archive = self._transfer_file(source, self._connection._shell.join_path(temporary, "modules.tar"))
-            # Fails where one user without rights becomes another, and the host has no acl.
-            self._fixup_perms2((temporary, archive))
-            yield archive
-        finally:
-            self._remove_tmp_path(temporary)
+        return self.brought(source, "modules.tar")

@@ -6,6 +6,7 @@ that the target lacks. Peak memory does not grow with the size of the source: fi
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -111,18 +112,14 @@ class ActionModule(StageAction):
         """Send what the target lacks, waiting for the lock where another run has it."""
         archive = ""
         delete: list[str] = []
-        temporary = None
-        try:
+        with contextlib.ExitStack() as held:
             send: list[Entry] = []
             if root is not None:
                 send, delete = difference(entries, staged)
             if root is not None and (send or delete):
                 with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as packed:
                     write_archive(root, send, Path(packed.name))
-                    temporary = self._make_tmp_path()
-                    archive = self._transfer_file(packed.name, self._connection._shell.join_path(temporary, "context.tar.gz"))
-                # Fails where one user without rights becomes another, and the host has no acl.
-                self._fixup_perms2((temporary, archive))
+                    archive = held.enter_context(self.brought(packed.name, "context.tar.gz"))
             result = turn.wait_for(
                 lambda lock: {**self._module(mode="stage", lock=lock, archive=archive, delete=delete, **common), "token": lock["token"]},
                 turn.identity(self.host()),
@@ -134,6 +131,3 @@ class ActionModule(StageAction):
             for sentence in result["recovered"]:
                 self.tell(sentence)
             return result
-        finally:
-            if temporary:
-                self._remove_tmp_path(temporary)

@@ -6,6 +6,7 @@ empty to look alone. Returns `there`: whether the image is on the host already; 
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,21 +63,15 @@ class ActionModule(TransferAction):
     def _send(self, settings: Settings, contents: Contents, present: int) -> dict[str, Any] | None:
         """Send the archive without the lowest layers, which the host has, and have it taken over; None where it lacks one of them."""
         pieces = Depot(C.DEFAULT_LOCAL_TMP).file("archive", settings.name)
-        temporary = self._make_tmp_path()
-        try:
+        with contextlib.ExitStack() as held:
             with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as chosen:
                 if present:
                     sum_, source = choose(pieces, contents, present, Path(chosen.name)), chosen.name
                 else:
                     sum_, source = contents.whole, str(pieces)
-                name = sent.file_name(turn.controller_identity())
-                archive = self._transfer_file(source, self._connection._shell.join_path(temporary, name))
-            # Fails where one user without rights becomes another, and the host has no acl.
-            self._fixup_perms2((temporary, archive))
+                archive = held.enter_context(self.brought(source, sent.file_name(turn.controller_identity())))
             asked = {"archive": archive, "sum": {**sum_.as_json(), "whole": not present}}
             return self._taken(settings, "archive", sum_.size, **asked)
-        finally:
-            self._remove_tmp_path(temporary)
 
     def _taken(self, settings: Settings, way: str, size: int, **asked: Any) -> dict[str, Any] | None:
         """Have the image taken over, waiting for the lock where another run has it; None where the host lacks a layer that was left out."""

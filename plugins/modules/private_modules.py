@@ -188,7 +188,7 @@ def keep(settings: Settings, builder_image: str, target: Path) -> dict[str, Any]
     """Download the modules of the source that is staged here to an archive, where its build needs any."""
     context = service_directory(settings) / "context"
     project = project_facts(context, settings)
-    if project["vendored"] or not project["has_requirements"]:
+    if not module_access.needs_modules(project):
         return {"access": "", "code": 0, "printed": []}
     files = dict(module_access.module_files(context))
     key = module_access.modules_key(files, project["module_dir"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -97,6 +98,18 @@ class StageAction(ActionBase):
         """Tell a person something while the work goes on."""
         # It may name files of the source, and who holds a lock.
         self._display.display(f"[{self.host()}]: {visible(sentence)}")
+
+    @contextlib.contextmanager
+    def brought(self, source: str, name: str) -> Iterator[str]:
+        """Bring a file of the controller to the host as long as the block runs, and yield its path there; name: of the file there."""
+        temporary = self._make_tmp_path()
+        try:
+            path = self._transfer_file(source, self._connection._shell.join_path(temporary, name))
+            # Fails where one user without rights becomes another, and the host has no acl.
+            self._fixup_perms2((temporary, path))
+            yield path
+        finally:
+            self._remove_tmp_path(temporary)
 
     def module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Run a module on the target and return its result; raise Failure where it failed."""

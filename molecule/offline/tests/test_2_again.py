@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from offline_tools import BUNDLE, SCRATCH, changed, provision
+from provision_tools import SCRATCH, changed, provision
+
+BUNDLE = SCRATCH / "bundle.tar"
 
 
 def test_a_second_run_changes_nothing_and_unpacks_nothing(machine_name: str, nothing_changes) -> None:

@@ -1,4 +1,4 @@
-"""Runs of `provision.yml` on the scenario's machines as Molecule itself makes them: by SSH, as the user dev."""
+"""Runs of `provision.yml` on the machines of a scenario as Molecule itself makes them; the scenario offline has them too."""
 
 from __future__ import annotations
 

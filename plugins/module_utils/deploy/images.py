@@ -26,9 +26,19 @@ def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
     return (image.get("Config") or image).get("Labels") or {}
 
 
+def instruction(step: Mapping[str, Any]) -> str:
+    """Return the instruction of a step of an image, without the quotes that one builder writes and the other leaves out."""
+    return (step.get("CreatedBy") or "").replace('"', "")
+
+
+def labels_builder(made_by: str) -> bool:
+    """Say whether an instruction is the one by which a builder stage is known: below it lies what services share."""
+    return "LABEL" in made_by and f"{LABEL_KIND}={KIND_BUILDER}" in made_by
+
+
 def _steps(engine: Engine, image: Mapping[str, Any]) -> list[str]:
-    """Return the instructions of an image, the last one first, without the quotes that one builder writes and the other leaves out."""
-    return [(step.get("CreatedBy") or "").replace('"', "") for step in engine.history(image["Id"])]
+    """Return the instructions of an image, the last one first."""
+    return [instruction(step) for step in engine.history(image["Id"])]
 
 
 def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: History) -> bool:
@@ -57,7 +67,7 @@ _BEFORE_THE_SOURCE = re.compile(
 def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
     """Say whether an image without a name is what a build of this service left of its builder stage, whole or broken off."""
     steps = _steps(engine, image)
-    began = [number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_BUILDER}" in step]
+    began = [number for number, step in enumerate(steps) if labels_builder(step)]
     if len(began) != 1 or f"{LABEL_NAME}={name} " not in steps[began[0]] + " ":
         return False
     own = steps[: began[0]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
 
-from ..common.names import KIND_BUILDER, LABEL_KIND, caches_directory
+from ..common.names import caches_directory
 from ..engine.client import Engine
 from ..engine.records import mounted_at
-from .images import builder_stage
+from .images import builder_stage, instruction, labels_builder
 
 
 def kept_for_speed(engine: Engine, name: str, builder_image: str) -> dict[str, int]:
@@ -30,11 +30,6 @@ def _of_builder_stage(engine: Engine, name: str, builder_image: str) -> tuple[in
     stage, base = builder_stage(engine, name), engine.image(builder_image)
     if not stage or not base:
         return 0, 0
-    own = 0
-    steps: list[dict[str, Any]] = engine.history(stage["Id"])
-    for step in steps:
-        said = (step.get("CreatedBy") or "").replace('"', "")
-        if "LABEL" in said and f"{LABEL_KIND}={KIND_BUILDER}" in said:
-            break
-        own += step.get("Size") or 0
+    above = itertools.takewhile(lambda step: not labels_builder(instruction(step)), engine.history(stage["Id"]))
+    own = sum(step.get("Size") or 0 for step in above)
     return own, max(stage["Size"] - base["Size"] - own, 0)

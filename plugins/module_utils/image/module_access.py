@@ -94,15 +94,19 @@ def trust(certificates: str, bundle: str = CA_BUNDLE, *, kept: bool = False) -> 
     return f"{written}{bundle}"
 
 
+def needs_modules(project: Mapping[str, Any]) -> bool:
+    """Say whether a build needs modules that the source does not hold; project: the Go facts of the source."""
+    return bool(project["has_requirements"] and not project["vendored"])
+
+
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
     """Return how modules reach a build that needs credentials for them or has them in an archive, "" where it downloads them itself or needs none.
 
     project: the Go facts of the source.
     """
-    brought = bool(settings.build_modules)
-    if not (brought or settings.build_secrets) or project["vendored"] or not project["has_requirements"]:
+    if not (settings.build_modules or settings.build_secrets) or not needs_modules(project):
         return ""
-    if brought:
+    if settings.build_modules:
         return FETCH
     return MOUNT if settings.builder == BUILDX else FETCH
 
