@@ -21,7 +21,7 @@ from ..module_utils.common.stages import BUILD
 from ..module_utils.common.text import visible
 from ..module_utils.image.module_access import DOWNLOAD, way
 from ..plugin_utils.build_log import explain, steps
-from ..plugin_utils.stage_action import StageAction
+from ..plugin_utils.stage_action import DEPLOY, StageAction
 from ..plugin_utils.variables import BUILDERS
 
 MODULES = "proven.go_service.private_modules"
@@ -31,6 +31,7 @@ class ActionModule(StageAction):
     """See the documentation of the module of the same name."""
 
     stage = BUILD
+    next_module = DEPLOY
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return how the build went; raise Failure where it failed."""

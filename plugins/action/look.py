@@ -16,7 +16,7 @@ from ..plugin_utils import base_images, summary
 from ..plugin_utils.description import Description, names_of_bases, of_source
 from ..plugin_utils.input import settings_of
 from ..plugin_utils.report.writing import write
-from ..plugin_utils.stage_action import StageAction
+from ..plugin_utils.stage_action import PREPARE, StageAction
 from ..plugin_utils.variables import SERVICE, given
 
 MODULE = "proven.go_service.look"
@@ -26,6 +26,7 @@ class ActionModule(StageAction):
     """See the module's documentation. Options: wanted, the fact base_images_wanted; ignored: the lists of the .dockerignore template."""
 
     stage = stages.LOOK
+    next_module = PREPARE
 
     def service(self, args: Mapping[str, Any]) -> str:
         """Return what a failure is about: this is done for no service alone."""

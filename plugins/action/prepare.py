@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,7 @@ from ..module_utils.image.manifest import Entry, difference
 from ..module_utils.image.transfer import write_archive
 from ..plugin_utils import turn
 from ..plugin_utils.description import Description, generate, names_of_bases, of_source
-from ..plugin_utils.stage_action import StageAction
-
-MODULE = "proven.go_service.prepare"
+from ..plugin_utils.stage_action import DEPLOY, PREPARE, StageAction
 
 
 class ActionModule(StageAction):
@@ -42,7 +41,7 @@ class ActionModule(StageAction):
         return self._prepare(Settings.from_json(args["settings"]), args.get("base_images") or {}, args["ignored"])
 
     def _module(self, **args: Any) -> dict[str, Any]:
-        return self.module(MODULE, args)
+        return self.module(PREPARE, args)
 
     def _describe(self, settings: Settings, bases: list[str], ignored: dict[str, Any], unfetched: str) -> Description:
         asked: dict[str, Any] = {
@@ -100,6 +99,9 @@ class ActionModule(StageAction):
         if self._task.check_mode or not todo:
             return outcome
         self._progress.at(stages.STAGE)
+        self.next_module = DEPLOY
+        if plan["build"]:
+            self.next_module = import_module(f"..plugin_utils.builders.{plan['builder']['name']}", __package__).MODULE
         after = self._stage(settings, {**common, "keep_lock": keep_lock}, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
         known = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
