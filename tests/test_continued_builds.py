@@ -97,6 +97,7 @@ def words(variables: dict[str, Any]) -> str:
     return get(int(variables["go_service_publish"].rpartition(":")[2]), "/")[1]
 
 
+@pytest.mark.long
 def test_edits_one_upon_another(source: Source, variables: dict[str, Any]) -> None:
     """Of a package, of a file that goes, of one that does not compile, and of a variable; then the same source from nothing."""
     source.write("p5/more.go", 'package p5\n\nfunc init() { word += "-and-more" }\n')

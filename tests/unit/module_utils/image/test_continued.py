@@ -65,7 +65,7 @@ def test_builds_and_their_bytes_are_counted() -> None:
     "changed",
     [
         {"run_tests": True},
-        {"build_secrets": {"example.com": {"token": "x"}}, "build_env": {"GOPRIVATE": "example.com"}},
+        {"build_secrets": {"example.com": {"token": "x"}}, "project": {"has_requirements": True}},
         {"project": {"profiled": True}},
         {"project": {"files": [{"src": "a", "dest": "/a", "mode": "0644", "kind": "file", "owner": "root"}]}},
     ],
@@ -82,7 +82,7 @@ def test_what_could_carry_something_over_never_goes_on(basis: Callable[..., dict
         {"build_env": {"GOAMD64": "v2"}},
         {"build_args": {"A": "1"}},
         {"ldflags": "-X main.a=b"},
-        {"ca_certificates": ["-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"]},
+        {"ca_certificates": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
         {"project": {"vendored": True}},
         {"project": {"module_dir": "below"}},
     ],
