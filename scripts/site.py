@@ -36,12 +36,13 @@ PARTS = {
         "docs/scale.md",
         "docs/engines.md",
         "docs/company.md",
+        "docs/tools.md",
     ],
     "Know": ["docs/checks.md", "docs/failures.md", "docs/security.md", "docs/provenance.md", "docs/benchmarks.md", "docs/decisions.md"],
     "Change": ["CONTRIBUTING.md", "docs/map.md", "molecule/README.md", "SECURITY.md", "CHANGELOG.md"],
 }
-# Of two pages with one heading, what the menu calls them.
-TITLES = {"README.md": "In English", "README.ja.md": "日本語"}
+# Of two pages with one heading, what the site calls one of them.
+TITLES = {"README.ja.md": "go_service (日本語)", "SECURITY.md": "Report a security hole"}
 # ](target) and ](target "title") of Markdown.
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=[)\s])")
 CONFIGURATION = """\
@@ -51,11 +52,17 @@ html_theme = "furo"
 html_title = "go_service"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 myst_heading_anchors = 4
 # What GitHub takes for a link and Sphinx does not is looked at once the pages are there; labels of Ansible's own documents are not in reach.
 suppress_warnings = ["myst.xref_missing", "myst.header", "misc.highlighting_failure", "ref.ref"]
 exclude_patterns = []
 antsibull_ext_color_scheme = "default"
+
+
+def setup(app):
+    # What a browser takes for its choice of characters, and a reader that speaks for its voice.
+    app.connect("html-page-context", lambda app, page, template, context, tree: context.update(language="ja") if page.endswith(".ja") else None)
 """
 
 
@@ -81,10 +88,9 @@ def linked(text: str, page: str) -> str:
     return _LINK.sub(target, text)
 
 
-def _entry(page: str) -> str:
-    """Return a page as an entry of the menu."""
-    name = page.removesuffix(".md")
-    return f"{TITLES[page]} <{name}>" if page in TITLES else name
+def titled(text: str, page: str) -> str:
+    """Return a page's text with the heading that the site's menu, search and browser's tab have for it."""
+    return re.sub("^# .*$", f"# {TITLES[page]}", text, count=1, flags=re.M) if page in TITLES else text
 
 
 def collect() -> None:
@@ -93,19 +99,16 @@ def collect() -> None:
     for page in pages():
         to = SOURCE / page
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(linked((ROOT / page).read_text(encoding="utf-8"), page), encoding="utf-8")
+        to.write_text(titled(linked((ROOT / page).read_text(encoding="utf-8"), page), page), encoding="utf-8")
     for picture in (ROOT / "docs").glob("*.svg"):
         shutil.copy(picture, SOURCE / "docs" / picture.name)
     (SOURCE / "conf.py").write_text(CONFIGURATION)
-    trees = "".join(
-        f"```{{toctree}}\n:caption: {part}\n:maxdepth: 1\n:hidden:\n\n"
-        + "\n".join(page.removesuffix(".md") for page in found)
-        + "\n```\n\n"
-        for part, found in PARTS.items()
+    parts = {part: [page.removesuffix(".md") for page in found] for part, found in PARTS.items()}
+    parts["Reference"] = ["All modules, roles and plugins <reference/index>"]
+    trees = "".join(f"```{{toctree}}\n:caption: {part}\n:maxdepth: 1\n\n" + "\n".join(found) + "\n```\n\n" for part, found in parts.items())
+    (SOURCE / "index.md").write_text(
+        f"# go_service\n\n[Read in English](README.md) · [日本語で読む](README.ja.md)\n\n{trees}", encoding="utf-8"
     )
-    reference = "```{toctree}\n:caption: Reference\n:maxdepth: 1\n:hidden:\n\nreference/index\n```\n\n"
-    start = "- [Read in English](README.md)\n- [日本語で読む](README.ja.md)\n- [All modules, roles and plugins](reference/index)\n"
-    (SOURCE / "index.md").write_text(f"# go_service\n\n{start}\n{trees}{reference}", encoding="utf-8")
 
 
 def write_reference(bin_directory: Path) -> None:

@@ -10,7 +10,8 @@ version_added: 1.0.0
 description:
   - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
     or play is a step of its own.
-  - On a terminal the step at work is shown with the time that passes. Elsewhere a step of more than 30 seconds is told every 30 seconds.
+  - On a terminal the step at work is shown with the time that passes. Elsewhere, and below ansible-runner (AWX, ansible-navigator), which keeps
+    what is printed, a step of more than 30 seconds is told every 30 seconds.
   - What comes from elsewhere, such as messages, differences and names, is printed with control characters spelled out, so that it cannot command the
     terminal.
   - A failure is printed once. One that a C(rescue) handles is not printed, unless the host failed in the end and nothing else said why.
@@ -21,7 +22,7 @@ extends_documentation_fragment:
   - default_callback
   - result_format_callback
 requirements:
-  - Set as C(stdout_callback) in the configuration.
+  - Set as C(stdout_callback) in the configuration; for ansible-runner in the environment, as E(ANSIBLE_STDOUT_CALLBACK).
 """
 
 import functools
@@ -154,9 +155,17 @@ def is_rescued(task: Any) -> bool:
     return False
 
 
+def is_terminal(out: TextIO) -> bool:
+    """Return whether what is written is shown on a terminal and gone with it.
+
+    ansible-runner, below AWX and ansible-navigator, gives a run a terminal too, and keeps all that is written to it as lines.
+    """
+    return out.isatty() and "AWX_ISOLATED_DATA_DIR" not in os.environ
+
+
 def folded(text: str) -> list[str]:
     """Return the lines of a long sentence: as wide as the terminal, or whole where there is none."""
-    if not sys.stdout.isatty():
+    if not is_terminal(sys.stdout):
         return [text]
     return textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - 1), break_on_hyphens=False)
 
@@ -166,7 +175,7 @@ class Alive:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._terminal = out.isatty() and os.environ.get("TERM") != "dumb"
+        self._terminal = is_terminal(out) and os.environ.get("TERM") != "dumb"
         self._interval = TERMINAL if self._terminal else LOG
         self._turn = threading.Lock()
         self._title = ""

@@ -217,12 +217,13 @@ def test_no_host_is_said(tmp_path: Path) -> None:
     assert "No host of the inventory is meant by this play." in printed
 
 
-def terminal(directory: Path, tasks: list[dict[str, Any]], width: int) -> tuple[str, list[str]]:
-    """Run a play on a terminal; return all that was written to it, and the lines that stand on it in the end."""
+def terminal(directory: Path, tasks: list[dict[str, Any]], width: int, **more: str) -> tuple[str, list[str]]:
+    """Run a play on a terminal; return all that was written to it, and the lines that stand on it in the end. more: of the environment."""
     line, env = arrange(directory, tasks)
     outer, inner = pty.openpty()
     subprocess.run(["stty", "cols", str(width), "rows", "40"], stdin=inner, check=True)
-    with subprocess.Popen(line, env={**env, "TERM": "xterm", "COLUMNS": str(width)}, stdin=inner, stdout=inner, stderr=inner) as running:
+    env |= {"TERM": "xterm", "COLUMNS": str(width), **more}
+    with subprocess.Popen(line, env=env, stdin=inner, stdout=inner, stderr=inner) as running:
         os.close(inner)
         written = b""
         while True:
@@ -253,6 +254,14 @@ def test_on_a_terminal_the_step_at_work_is_alive_and_leaves_no_trace(tmp_path: P
     assert not any("…" in line for line in lines), lines
     assert all(len(line) <= max(width, 72) for line in lines if line.startswith("well"))
     assert any(line.startswith("Command  ") for line in lines)
+
+
+def test_a_terminal_whose_output_is_kept_gets_whole_lines_and_no_commands(tmp_path: Path) -> None:
+    """ansible-runner (AWX, ansible-navigator) runs a play on a terminal of its own, and keeps what comes as the lines of a log."""
+    text, lines = terminal(tmp_path, [command(SLOW), say("well " * 40)], 40, AWX_ISOLATED_DATA_DIR=str(tmp_path))
+    assert "\033[K" not in text
+    assert "…" not in text
+    assert ("well " * 40).strip() in [line.strip() for line in lines]
 
 
 def test_in_a_log_a_long_step_is_told_while_it_lasts(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

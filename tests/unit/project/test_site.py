@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def test_every_document_for_users_is_a_page() -> None:
     documents = {str(path.relative_to(PROJECT)) for folder in ("docs", "roles", "examples") for path in (PROJECT / folder).rglob("*.md")}
     assert documents - set(site.pages()) == set(), "give each a place in PARTS of scripts/site.py"
     assert [page for page in site.pages() if not (PROJECT / page).exists()] == []
+
+
+def test_no_two_pages_have_one_heading() -> None:
+    texts = {page: site.titled((PROJECT / page).read_text(encoding="utf-8"), page) for page in site.pages()}
+    headings = {page: re.search("^# (.*)$", text, re.M)[1] for page, text in texts.items()}
+    assert sorted(set(headings.values())) == sorted(headings.values()), "give one of them another in TITLES of scripts/site.py"
+    assert {page: headings[page] for page in site.TITLES} == site.TITLES
 
 
 @pytest.mark.parametrize(
