@@ -46,6 +46,20 @@ TITLES = {"README.ja.md": "go_service (日本語)", "SECURITY.md": "Report a sec
 # ](target) and ](target "title") of Markdown.
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=[)\s])")
 CONFIGURATION = """\
+from sphinx import search
+from sphinx.search.en import SearchEnglish
+from sphinx.search.ja import DefaultSplitter
+
+
+class BothLanguages(SearchEnglish):
+    # Japanese has no blanks between its words: a sentence would be one word of the index, which nobody looks for.
+    def split(self, text):
+        words = super().split(text)
+        return [part for word in words for part in (word.isascii() and [word] or DefaultSplitter({}).split(word))]
+
+
+search.languages["both"] = BothLanguages
+html_search_language = "both"
 project = "go_service"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 html_theme = "furo"

@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - default_callback
   - result_format_callback
 requirements:
-  - Set as C(stdout_callback) in the configuration; for ansible-runner in the environment, as E(ANSIBLE_STDOUT_CALLBACK).
+  - Set as C(stdout_callback) in the configuration; for ansible-runner in the environment, as C(ANSIBLE_STDOUT_CALLBACK).
 """
 
 import functools
