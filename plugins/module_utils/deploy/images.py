@@ -56,6 +56,25 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
     return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
 
 
+# What the classic builder does of the image itself between the label that says whose it is and the one by which it is ours.
+_UNFINISHED = re.compile(
+    r"/bin/sh -c #\(nop\) +(?:ENV PORT=|WORKDIR |EXPOSE |STOPSIGNAL |USER |HEALTHCHECK |ENTRYPOINT |COPY |LABEL org\.opencontainers\.image\.version=).*"
+    r"|/bin/sh -c mkdir -p .* && chown .*",
+    re.S,
+)
+
+
+def is_unfinished(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
+    """Say whether an image without a name is what a build of this service that was broken off left of the image, or containerd's store of each build."""
+    labels = _labels(image)
+    named = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+    if named or (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or labels.get(LABEL_DIGEST):
+        return False
+    steps = _steps(engine, image)
+    began = next((number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_IMAGE}" in step), None)
+    return began is not None and f"{LABEL_NAME}={name} " in steps[began] and all(map(_UNFINISHED.fullmatch, steps[:began]))
+
+
 # What the classic builder has done of a stage that was broken off before the whole source came, where modules cannot be downloaded for instance: the
 # role's own compiling and downloading, and files that are copied to where modules lie.
 _BEFORE_THE_SOURCE = re.compile(
@@ -205,7 +224,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
     nameless = [
         image
         for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
-        if image["Id"] not in protected and is_ours(engine, image, name, history)
+        if image["Id"] not in protected and (is_ours(engine, image, name, history) or is_unfinished(engine, image, name))
     ]
     # The newest builder stage holds the compiled packages that make the next build fast.
     removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]
