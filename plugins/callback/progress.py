@@ -44,15 +44,15 @@ from ..module_utils.common.text import spelled
 
 # What a step is called, by the role and by the first part of the file of its tasks that matches. None: it prints no line of its own.
 STEPS: dict[str, dict[str, str | None]] = {
-    "docker_engine": {"machine": "Look at the machine", "": "See that a Docker Engine serves"},
-    "base_images": {"names": None, "": "See that the base images are there"},
+    "docker_engine": {"machine": "Look at the machine", "": "Make sure that a Docker Engine runs"},
+    "base_images": {"names": None, "": "Make sure that the base images are there"},
     "bundle": {
         "write": "Write the bundle",
         "packages": "Fetch Debian's packages",
-        "controller": "Take what a controller needs",
-        "": "Hold the bundle to its checksums",
+        "controller": "Add what a controller needs",
+        "": "Verify the checksums of the bundle",
     },
-    "pull": {"": "See whether the machine brings itself up to date"},
+    "pull": {"": "See whether the machine keeps itself up to date"},
     "go_service": {
         "machine": "Look at the machine and its services",
         "stages/begin": "Check the variables",
@@ -63,7 +63,7 @@ STEPS: dict[str, dict[str, str | None]] = {
         "stages/build": "Build the image",
         "stages/deploy": "Prove the image and put it in the service's place",
         "stages/report": "Write the report",
-        "keep": "Keep the image of the service",
+        "keep": "Save the image of the service",
         "remove": "Remove the service",
         "publish": "Publish the image",
         "": None,

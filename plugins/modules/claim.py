@@ -35,7 +35,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make room for the source
+- name: Prepare the directory of the source
   proven.go_service.claim:
     settings: "{{ __go_service_record.settings }}"
     tree: source

@@ -79,7 +79,7 @@ def test_an_engine_that_others_have_set_up_keeps_its_settings(machine, machine_n
     finally:
         machine.run("mv /root/kept.json /etc/docker/go-service.json")
     assert changed(told) == 0
-    assert "was not set up by this role, and keeps its settings. Not as asked: registry-mirrors" in told
+    assert "was not set up by this role, and keeps its settings. Not as asked for: registry-mirrors" in told
     assert "which was there already" in told
     assert machine.run("cat /etc/docker/daemon.json") == before
 
