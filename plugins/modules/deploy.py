@@ -92,7 +92,7 @@ verify:
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
     demands: {description: "What was demanded by budgets and waivers, as one word.", type: str}
     checked_at: {description: "When, RFC 3339.", type: str}
-    start_seconds: {description: "From the Engine's start record to the end of the first passing health test.", type: float}
+    start_seconds: {description: "From the Engine's start record to the end of the first passing health check.", type: float}
     seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
     sbom: {description: "Bill of materials in CycloneDX JSON.", type: dict}
@@ -106,7 +106,7 @@ deploy:
     action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be, V(proven) where it was proven again.", type: str}
     container_id: {description: "The service's container.", type: str}
     old_id: {description: "The container that was replaced.", type: str}
-    outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
+    outage_seconds: {description: "From the order to stop the old container to the first passing health check of the new one.", type: float}
     ended:
       description: How the container that was there before ended, where the Engine had restarted it, and its last log lines.
       type: list

@@ -239,7 +239,7 @@ class Settings:
         return ("wget", "--no-verbose", "--tries=1", "--spider", *insecure, *headers, address)
 
     def try_command(self, *options: str) -> str:
-        """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
+        """Return the command by which a person on the host asks the service as its health check does, "" where there is none; options: of curl."""
         if self.health_command:
             return shlex.join(("docker", "exec", self.name, *self.health_command))
         if not self.url:

@@ -59,7 +59,7 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
                 passed = True
                 return proven, found
             except NotProven as failure:
-                # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
+                # An Engine whose daemon is restarted may take the candidate along, or end its health checks.
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
                     again = False
                     continue

@@ -57,7 +57,7 @@ def _health_times(container: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def is_watched(container: Mapping[str, Any]) -> bool:
-    """Say whether the Engine still runs the health tests of a running container.
+    """Say whether the Engine still runs the health checks of a running container.
 
     Engine 20.10 does not, once its daemon was restarted while containers went on (live-restore): the last state stands for ever.
     """
@@ -116,7 +116,7 @@ def unproven(engine: Engine, container: Mapping[str, Any], proven: Mapping[str, 
     if test and health(container).get("Status") == "starting":
         _interval, timeout = _health_times(container)
         if engine.run_in(container["Id"], test, timeout)[0]:
-            return "the container is starting, and does not pass its health test yet"
+            return "the container is starting, and does not pass its health check yet"
     return restarted(container, proven)
 
 

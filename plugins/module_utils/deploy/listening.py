@@ -131,7 +131,7 @@ class Ears:
         return "" if self.now is None else "measured: it was not seen listening on any port"
 
     def diagnosis(self, container: Mapping[str, Any], tests: str, near: bool = True) -> tuple[str, str]:
-        """Return (what is wrong with where a running container listens, what to do), ("", "") for nothing; tests: what its health tests printed.
+        """Return (what is wrong with where a running container listens, what to do), ("", "") for nothing; tests: what its health checks printed.
 
         near: whether this machine reaches the container's own addresses, and not those of another one.
         """
@@ -177,7 +177,7 @@ class Ears:
 
 
 def _deaf(host: str, port: int, here: list[str], tried: str) -> tuple[str, str]:
-    """Return what is wrong where a port is listened on, but a health test was refused there. tried: the address that it asked, "" if not known."""
+    """Return what is wrong where a port is listened on, but a health check was refused there. tried: the address that it asked, "" if not known."""
     family = "IPv6" if ":" in tried else "IPv4"
     if "::" in here or tried in here or (family == "IPv4" and tried and "0.0.0.0" in here):
         return (

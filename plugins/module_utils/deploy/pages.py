@@ -23,9 +23,9 @@ _NO_PAGE = re.compile(r"HTTP/\d\S* 40[0-5]\b|\bERROR 40[0-5]\b")
 
 
 def page_instead(engine: Engine, container: Mapping[str, Any], tests: str) -> str:
-    """Return a path at which a running service answers its own health test well, "" where none is found, or the path is not what is wrong.
+    """Return a path at which a running service answers its own health check well, "" where none is found, or the path is not what is wrong.
 
-    tests: what its health tests printed. The service is asked by the very command of its health check, with another path.
+    tests: what its health checks printed. The service is asked by the very command of its health check, with another path.
     """
     command = health_test(container) or [""]
     asked = urlsplit(command[-1])

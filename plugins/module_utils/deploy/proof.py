@@ -1,4 +1,4 @@
-"""How a container is proven: by the Engine's own health test, or by running that test."""
+"""How a container is proven: by the Engine's own health check, or by running that test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LINE_HELD = 0.3
 LOG_LINES = 20
 # How many are read for these: a service that says the same again and again must not hide what it said before.
 LOG_LINES_READ = 2000
-# What the Engine says where a health test met a container that had ended: no reason, but what came of it.
+# What the Engine says where a health check met a container that had ended: no reason, but what came of it.
 _ENDED = re.compile(r"cannot exec in a (?:stopped|deleted)|container \S+ is not running", re.I)
 
 
@@ -40,14 +40,14 @@ class NotProven(Problem):
 
 
 class Unwatched(NotProven):
-    """The Engine has ended its health tests of a container, which says nothing about the container."""
+    """The Engine has ended its health checks of a container, which says nothing about the container."""
 
 
 @dataclass
 class Proof:
     """A container that is proven.
 
-    start_seconds: from the Engine's start record to the end of the first passing health test; healthy_at: when that was noticed, monotonic.
+    start_seconds: from the Engine's start record to the end of the first passing health check; healthy_at: when that was noticed, monotonic.
     """
 
     container_id: str
@@ -56,12 +56,12 @@ class Proof:
 
 
 def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
-    """Return what a container's last health tests printed, and the last lines of its log."""
+    """Return what a container's last health checks printed, and the last lines of its log."""
     lines = []
     for entry in [entry for entry in health(container).get("Log") or [] if not _ENDED.search(entry["Output"])][-3:]:
-        lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
+        lines.append(f"health check: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
-        lines.append(f"health test: {last_test}")
+        lines.append(f"health check: {last_test}")
     return lines + [f"log: {line}" for line in last_said(folded(engine.logs(container["Id"], LOG_LINES_READ)), LOG_LINES)]
 
 
@@ -135,21 +135,21 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
         elif proof is not None:
             raise _not_healthy(engine, container, ears, f"it became healthy, but was {status} again within {stable:g} s")
         elif status != "unhealthy" and not is_watched(container):
-            raise Unwatched("the Engine has ended its health tests of it", "Run again.", last_words(engine, container))
+            raise Unwatched("the Engine has ended its health checks of it", "Run again.", last_words(engine, container))
         elif status == "unhealthy" or time.monotonic() > deadline:
             raise _not_healthy(engine, container, ears, f"it did not become healthy within {seconds:g} s (go_service_start_timeout)")
         time.sleep(POLL)
 
 
 def start_seconds(container: Mapping[str, Any]) -> float:
-    """Return the seconds from the start of a container to the end of its first passing health test, both as the Engine recorded them."""
+    """Return the seconds from the start of a container to the end of its first passing health check, both as the Engine recorded them."""
     started = parse_time(container["State"]["StartedAt"])
     passed = [parse_time(entry["End"]) for entry in health(container).get("Log") or [] if entry["ExitCode"] == 0]
     return round(min(passed) - started, 3)
 
 
 def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> None:
-    """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
+    """Run a container's own health check in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
 
     This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take; restarts: how often the
     Engine had restarted the container before.
@@ -177,8 +177,8 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
             if now - passed_at >= stable:
                 return
         elif passed_at is not None or now > deadline:
-            when = f"it passed its health test once, but failed it again within {stable:g} s"
-            never = f"it did not pass its health test within {seconds:g} s (go_service_start_timeout)"
+            when = f"it passed its health check once, but failed it again within {stable:g} s"
+            never = f"it did not pass its health check within {seconds:g} s (go_service_start_timeout)"
             last_test = f"exit {code}: {output or '(no output)'}"
             raise _not_healthy(engine, container, ears, never if passed_at is None else when, last_test)
         time.sleep(POLL if passed_at is None else min(stable, 0.5))
@@ -245,7 +245,7 @@ def prove_service(engine: Engine, container_id: str, settings: Settings, *, rest
     """Prove the service's own container, on the host too; raise NotProven otherwise.
 
     restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for. Where the
-    Engine publishes its port elsewhere, its own health test is the proof, and that the Engine started it at all: it does not without the port.
+    Engine publishes its port elsewhere, its own health check is the proof, and that the Engine started it at all: it does not without the port.
     """
     stable = max(settings.stable_seconds, longer)
     prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)

@@ -1,4 +1,4 @@
-"""What to do about a service that failed: by what the Engine refused, by what its health tests printed, and last by the words of its log."""
+"""What to do about a service that failed: by what the Engine refused, by what its health checks printed, and last by the words of its log."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..common.secrets import SECRET
 from ..common.settings import Settings
 from ..engine.records import remapped
 
-# What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
-# to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
+# What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health checks, its log), and what
+# to do about it. "Connection refused" means the service itself in the words of a health check alone: its log tells of others.
 _TEST, _ANY = "test", "any"
 PIDS = (
-    "Raise go_service_pids_limit: a Go program has a thread for each processor and more, and a health test two or three processes of its own. Otherwise see "
+    "Raise go_service_pids_limit: a Go program has a thread for each processor and more, and a health check two or three processes of its own. Otherwise see "
     "what of the service starts so many."
 )
 _REMEDIES = (

@@ -38,7 +38,7 @@ ALWAYS, STOPPED = "always", "unless-stopped"
 
 @dataclass
 class Swap:
-    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health test of the new one."""
+    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health check of the new one."""
 
     action: str
     container_id: str

@@ -430,10 +430,10 @@ class Engine:
             return demultiplex(self._send("POST", "/exec/{}/start", execution["Id"], **how).content)
 
         try:
-            execution = self._ask(f"health test in {name}", lambda: self._client.exec_create(name, command))
+            execution = self._ask(f"health check in {name}", lambda: self._client.exec_create(name, command))
             # Not again where the Engine goes away: the command may have run.
-            output = self._ask(f"health test in {name}", lambda: _within(timeout, start), patience=0)
-            code = self._ask("health test", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
+            output = self._ask(f"health check in {name}", lambda: _within(timeout, start), patience=0)
+            code = self._ask("health check", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
         except TimeoutError:
             return -1, f"no answer within {timeout:g} s"
         except EngineError as error:

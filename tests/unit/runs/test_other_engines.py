@@ -30,7 +30,7 @@ Run = Callable[..., str]
 
 
 def image(other: Other) -> None:
-    """Make the service's image in an Engine: a user of its own, a health test, and what the role ends an image with."""
+    """Make the service's image in an Engine: a user of its own, a health check, and what the role ends an image with."""
     own = f"""FROM {RUNTIME}
     RUN mkdir -p /srv && echo ok >/srv/health && adduser -D -H -s /sbin/nologin -u 10001 app
     USER app

@@ -106,7 +106,7 @@ def image_layers(evidence: Evidence, expected: Expected) -> Outcome:
     remedy="Find out what the service does before it listens, and do it later or beside it; or raise go_service_budget.start_seconds.",
 )
 def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
-    """From the container's start to the end of its first passing health test, both as the Engine recorded them.
+    """From the container's start to the end of its first passing health check, both as the Engine recorded them.
     Limit: go_service_budget.start_seconds."""
     if expected.start_seconds is None:
         return skipped("no start was measured")

@@ -24,10 +24,10 @@ REMEDIES = {
     "exec /usr/local/bin/api: exec format error": "GOARCH",
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
     "/bin/sh: wget: not found": "BusyBox",
-    "health test: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
-    "health test: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
-    'health test: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
-    "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "health check: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
+    "health check: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
+    'health check: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
+    "health check: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
     "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
     "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
     "log: memory usage: 5 %": "Read the log lines",
@@ -160,7 +160,7 @@ def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(wanted: typed.Se
 
 
 def test_a_container_that_ends_while_it_is_tested_lacks_no_command() -> None:
-    line = "health test: OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown"
+    line = "health check: OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown"
     assert "no such command" not in remedies.remedy_for([line])
-    missing = 'health test: OCI runtime exec failed: exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown'
+    missing = 'health check: OCI runtime exec failed: exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown'
     assert "no such command" in remedies.remedy_for([missing])
