@@ -389,6 +389,6 @@ def test_an_image_that_was_not_held_to_the_contract_is_not_published(fleet: Flee
     fleet.play("--limit", BUILDER, "-e", "go_services_entry_point=build", playbook="build")
     (built,) = set(fleet.docker(BUILDER, "image", "ls", "--format", "{{.Tag}}", NAME).split()) - set(before)
     told = " ".join(fleet.play("--limit", BUILDER, "-e", f"go_service_image_tag={built}", playbook="publish", succeeds=False).split())
-    assert f"the image {NAME}:{built} was not held to the contract on this host, or did not keep it" in told
+    assert f"the image {NAME}:{built} was not checked against the contract on this host, or did not pass it" in told
     with pytest.raises(urllib.error.HTTPError):
         ask(registry, f"/manifests/{built}")

@@ -1,8 +1,8 @@
-"""What of a service's directory on the host the role made, and how it knows: by a record that it wrote there itself.
+"""Which parts of a service's directory on the host the role made, and how it knows that: by a record that it wrote there itself.
 
-A directory's name proves nothing. The record names the trees that the role made in the directory (`context`, `source`); it is written
-before the first of them. What an earlier version of the role left without a record is adopted where its content proves where it comes
-from. What the role did on the Engine is no part of it (deploy/history.py).
+A directory's name proves nothing. The record names the directory trees that the role made there (`context`, `source`); it is written
+before the first of them. A directory that an earlier version of the role left without a record is adopted if its content proves its
+origin. What the role did on the Engine is recorded elsewhere (deploy/history.py).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def examine(directory: Path, name: str) -> Record:
         if mounted:
             raise Failure(
                 DIRECTORY,
-                f"{mounted[0]} is a mount: what is in it is not this role's, and it is in a tree whose files come and go with the source",
+                f"{mounted[0]} is a mount point: its content does not belong to this role, and it is in a tree in which the role adds and removes files",
                 f"Unmount it (umount {mounted[0]}), or choose another go_service_work_dir. It was not touched.",
                 UNTOUCHED,
             )
@@ -145,13 +145,13 @@ def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"the user with the number {number}"
+        return f"the user with the id {number}"
 
 
 def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
-    """Raise Failure where somebody else could put a link in the role's way; path: the service's directory, or the one it is in.
+    """Raise Failure if somebody else could replace the role's files by links; path: the service's directory, or the one above it.
 
-    The directory above may be a link, which is its user's choice, and may be open to all as /tmp is.
+    The directory above may be a link, which is the user's own choice, and everybody may write to it if it has the sticky bit, like /tmp.
     """
     try:
         found = path.stat() if may_be_roots else path.lstat()
@@ -166,7 +166,7 @@ def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
         raise Failure(
             DIRECTORY,
             f"{path} belongs to {_user(found.st_uid)}, while this run works as {_user(own)}",
-            f"Run as {_user(found.st_uid)} (become_user), give the directory away (chown -R {_user(own)} {path}), "
+            f"Run as {_user(found.st_uid)} (become_user), change the owner of the directory (chown -R {_user(own)} {path}), "
             "or choose another go_service_work_dir. It was not touched.",
             UNTOUCHED,
         )
@@ -176,6 +176,6 @@ def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
         raise Failure(
             DIRECTORY,
             f"{path} can be written to by others (mode {stat.S_IMODE(found.st_mode):04o})",
-            f"Look what is in it, then close it (chmod go-w {path}), or choose another go_service_work_dir. It was not touched.",
+            f"Check its content, then take that right away (chmod go-w {path}), or choose another go_service_work_dir. It was not touched.",
             UNTOUCHED,
         )

@@ -195,7 +195,7 @@ def test_what_an_engine_elsewhere_publishes(bare: Other, run: Callable[[Other], 
             assert answer.stdout.strip() == "ok", answer.stderr
             untouched(bare, deploy, **asked)
             inside = deploy(**asked, args=["exec httpd -f -p 127.0.0.1:8080 -h /srv"], succeeds=False)
-            assert "it listens on its own loopback address alone" in " ".join(inside.split())
+            assert "it listens only on its own loopback address" in " ".join(inside.split())
         finally:
             here.kill()
 
