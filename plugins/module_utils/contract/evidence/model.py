@@ -1,4 +1,4 @@
-"""The evidence: what is known of an image and of a container made from it."""
+"""The evidence: what is known about an image and a container made from it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image; renewed: these are known by the image alone,
-    since the base's name has another image today, or none."""
+    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image; renewed: these are known only from the image,
+    since the base's name refers to another image today, or to none."""
 
     reference: str
     found: bool = False
@@ -180,7 +180,7 @@ class Evidence:
 
     @property
     def executable(self) -> BinaryFacts:
-        """The service's executable, for checks that are asked only where there is one (`needs_binary`)."""
+        """The service's executable, for checks that run only if there is one (`needs_binary`)."""
         if self.binary is None:
             raise AssertionError("a check without needs_binary asks for the executable")
         return self.binary
@@ -194,7 +194,7 @@ class Evidence:
 
     @property
     def host_config(self) -> dict[str, Any]:
-        """What the container was created with on the host's side; empty without a container."""
+        """The HostConfig with which the container was created; empty without a container."""
         return (self.container or {}).get("HostConfig") or {}
 
     @property
