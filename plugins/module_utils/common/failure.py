@@ -87,7 +87,10 @@ class Failure(Exception):
             return cls(stage, _words(error), _remedy(error), still_runs)
         if isinstance(error, (tarfile.TarError, EOFError, zlib.error)):
             return cls(
-                stage, f"an archive cannot be read: {error}", "Run again; if it fails again, look for errors of the host's disk.", still_runs
+                stage,
+                f"an archive cannot be read: {error}",
+                "Run again; if it fails again, look for errors of the host's disk.",
+                still_runs,
             )
         said = "".join(traceback.format_exception_only(type(error), error)).strip()
         remedy = "This is an error in the role itself. Run again with -vvv, which shows where it is, and tell the role's authors."
@@ -176,7 +179,9 @@ def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterato
             yield params
     except (Exception, Interrupted) as error:
         if isinstance(error, Interrupted):
-            error = Problem(f"the run was ended by the signal {error.name}", "Run again: the next run first finishes or undoes what this run had begun.")
+            error = Problem(
+                f"the run was ended by the signal {error.name}", "Run again: the next run first finishes or undoes what this run had begun."
+            )
         result = failed(error, str(module.params["settings"].get("name")), progress, module._verbosity, secrets)
         del result["failed"]
         module.fail_json(**{**result, **known})

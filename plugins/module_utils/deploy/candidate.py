@@ -117,9 +117,7 @@ def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | Non
         return failure.remedy
     if any(_LOCKED.search(line) for line in failure.evidence):
         return f"The running container has {shared} open, and the service locks its data. {_RECREATE}"
-    return (
-        f"{failure.remedy} The running container has {shared} mounted too. If the service locks its data: {_RECREATE}"
-    )
+    return f"{failure.remedy} The running container has {shared} mounted too. If the service locks its data: {_RECREATE}"
 
 
 def drop_candidate(engine: Engine, settings: Settings) -> None:

@@ -145,7 +145,10 @@ class Ears:
         here = sorted(address for address, held in self.now if held == port)
         if not self.now:
             if self.ever:
-                return f"it listens on no port any more; it did on {told(self.ever)}", "Find out from its log lines why it has closed its port."
+                return (
+                    f"it listens on no port any more; it did on {told(self.ever)}",
+                    "Find out from its log lines why it has closed its port.",
+                )
             return (
                 "it never listened on any port",
                 "Find out from its log lines for what it waits before it listens (a database, a host name, a file); go_service_network, go_service_env and "

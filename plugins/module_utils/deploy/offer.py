@@ -32,7 +32,9 @@ def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATES
     tag = digest[:TAG_LENGTH]
     known = (past.images or {}).get(tag) or {}
     if not tag or known.get("id") != image["Id"] or not known.get("proven"):
-        raise Failure(IMAGE, f"the image {name}:{wanted} was not checked against the contract on this host, or did not pass it", _BUILD, UNTOUCHED)
+        raise Failure(
+            IMAGE, f"the image {name}:{wanted} was not checked against the contract on this host, or did not pass it", _BUILD, UNTOUCHED
+        )
     if f"{name}:{tag}" not in (image.get("RepoTags") or []):
         # Somebody removed its tag; its content digest still identifies it.
         engine.tag(image["Id"], name, tag)

@@ -77,7 +77,9 @@ def _check_datagrams(engine: Engine, settings: Settings, published: Publication,
             return
         others = list(dict.fromkeys(engine.publishers(endpoint.port, beside=settings.name).values()))
         holder = f"the container {', '.join(others)}" if others else "another process"
-        message = f"the host port {endpoint}/{UDP} cannot be used: {error.strerror}; {holder} has it, or the address is not one of this host's"
+        message = (
+            f"the host port {endpoint}/{UDP} cannot be used: {error.strerror}; {holder} has it, or the address is not one of this host's"
+        )
         raise Failure(PORT, message, "Stop it, or choose another port in go_service_publish_more.", UNTOUCHED) from error
 
 

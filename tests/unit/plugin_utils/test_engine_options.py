@@ -35,7 +35,7 @@ REFUSED = {
     "a proxy that nobody knows": ({"proxies": {"ftp_proxy": "http://p:1"}}, "it knows http_proxy, https_proxy, no_proxy"),
     "a proxy without a scheme": ({"proxies": {"http_proxy": "proxy:3128"}}, "docker_engine_proxies.http_proxy is no address"),
     "a proxy with a line after it": ({"proxies": {"https_proxy": "http://proxy:3128\nX=1"}}, "docker_engine_proxies.https_proxy"),
-    "no list of hosts": ({"proxies": {"no_proxy": "a b"}}, "docker_engine_proxies.no_proxy"),
+    "not a list of hosts": ({"proxies": {"no_proxy": "a b"}}, "docker_engine_proxies.no_proxy"),
     "two that say the same": ({"live_restore": False, "daemon_options": {"live-restore": True}}, "both say live-restore"),
     "two that say the same of logs": (
         {"log_max_size": "1m", "daemon_options": {"log-opts": {"max-size": "2m"}}},

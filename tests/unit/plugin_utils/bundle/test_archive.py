@@ -175,7 +175,7 @@ def test_one_that_is_not_there_and_one_that_is_none(tmp_path: Path) -> None:
         archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
     assert "bundle_archive" in error.value.remedy
     (tmp_path / "b.tar").write_text("a text")
-    with pytest.raises(archive.BundleError, match="damaged, truncated or none"):
+    with pytest.raises(archive.BundleError, match="damaged, truncated, or not a bundle"):
         archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
 
 
