@@ -83,7 +83,7 @@ _COLOURS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "change
 
 
 def step_of(role: str, path: str, name: str) -> str | None:
-    """Return the step that a task belongs to: a sentence of this collection's role, else the task's name; None where it has no line.
+    """Return the step that a task belongs to: a sentence of this collection's role, else the task's name; None if it has no line.
 
     role: the role's full name, empty outside of roles; path: of the file of the task; name: of the task.
     """

@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
 
 
 def unfit(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
-    """Return why a host cannot run the build host's images, "" where it can; both as the module `running` returns them."""
+    """Return why a host cannot run the build host's images, "" if it can; both as the module `running` returns them."""
     if host["architecture"] != builder["architecture"]:
         return f"it needs images for {host['architecture']}, and the build host makes them for {builder['architecture']}"
     if host["engine"] and builder["engine"] and host["containerd"] != builder["containerd"]:

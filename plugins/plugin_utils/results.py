@@ -7,7 +7,7 @@ from typing import Any
 
 
 def why(result: Mapping[str, Any]) -> str:
-    """Return why a module failed, "" where it does not say.
+    """Return why a module failed, "" if it does not say.
 
     One that ended in an exception of its own has no `msg` as an action gets it (ansible-core 2.19 and newer): the exception says it.
     """

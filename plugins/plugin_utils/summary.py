@@ -82,12 +82,12 @@ def failure_text(record: Mapping[str, Any]) -> str:
 
 
 def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the bill of materials of the image, {} where none is known."""
+    """Return the bill of materials of the image, {} if none is known."""
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
 
 
 def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the image comes from, {} where that is not known."""
+    """Return where the image comes from, {} if that is not known."""
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("provenance") or {})
 
 

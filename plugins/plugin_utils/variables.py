@@ -284,7 +284,7 @@ def _volume(value: Any) -> str:
 
 
 def _own_labels(names: Iterable[str], of: str) -> None:
-    """Raise Rejected where labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
+    """Raise Rejected if labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
     own = [name for name in names if name.startswith(LABELS) or (of == "images" and name in OWN_LABELS)]
     if own:
         raise Rejected(*(f"has the name {name!r}, which this role gives to its {of} itself" for name in own))

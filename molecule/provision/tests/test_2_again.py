@@ -90,7 +90,7 @@ def test_another_source_installs_nothing_over_an_engine_that_serves(machine, mac
         words = "docker_engine_version is 99.0.0, and Engine 26.1.5"
     else:
         given = {"docker_engine_source": "docker"}
-        words = "docker_engine_source is docker, and the Engine that serves is of docker.io"
+        words = "docker_engine_source is docker, but the running Engine comes from docker.io"
     told = provision(machine_name, **given)
     assert changed(told) == 0
     assert words in told

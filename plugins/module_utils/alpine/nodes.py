@@ -41,7 +41,7 @@ class Disk(Protocol):
     """Where files are read."""
 
     def read(self, path: str) -> Node | None:
-        """Return what an absolute path is, None where there is nothing; a symbolic link is not followed."""
+        """Return what an absolute path is, None if there is nothing; a symbolic link is not followed."""
 
 
 class Unreadable(Problem):
@@ -69,7 +69,7 @@ class QcowDisk:
             ) from error
 
     def read(self, path: str) -> Node | None:
-        """Return what an absolute path is, None where there is nothing; a symbolic link is not followed."""
+        """Return what an absolute path is, None if there is nothing; a symbolic link is not followed."""
         folder, name = posixpath.split(path)
         found = self._root.root
         for part in [part for part in (*folder.split("/"), name) if part]:

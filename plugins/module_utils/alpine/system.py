@@ -96,13 +96,13 @@ def system(disk: Disk) -> dict[str, Node]:
 
 
 def release(nodes: Mapping[str, Node]) -> str:
-    """Return which Alpine it says it is, such as 3.23.6; "" where it does not."""
+    """Return which Alpine it says it is, such as 3.23.6; "" if it does not."""
     return nodes[RELEASE].text.strip() if RELEASE in nodes else ""
 
 
 def problems(nodes: Mapping[str, Node]) -> list[str]:
     """Return how a system differs from what its package database says: each file, its checksum, mode and owner, nothing missing and nothing left
-    over. Paths are absolute. [] where it is as it should be."""
+    over. Paths are absolute. [] if it is as it should be."""
     if DATABASE not in nodes:
         return [f"{DATABASE} is missing"]
     packages = apk.parse(nodes[DATABASE].text)

@@ -96,7 +96,7 @@ def open_source_file(root: str | Path, path: str | Path) -> BinaryIO:
 
 
 def read_rest(stream: BinaryIO, path: str | Path, have: int = 0) -> bytes:
-    """Read an open file of a source to its end; raise Refused where it has more than LARGEST_TEXT bytes. have: bytes read before."""
+    """Read an open file of a source to its end; raise Refused if it has more than LARGEST_TEXT bytes. have: bytes read before."""
     parts = []
     while part := stream.read(CHUNK):
         have += len(part)

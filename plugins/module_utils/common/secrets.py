@@ -75,7 +75,7 @@ _ROUNDS = 100_000
 
 
 def credentials(address: str) -> str:
-    """Return what stands for a user and a password in a URL, "" where there is no password or token: the user of SSH is none."""
+    """Return what stands for a user and a password in a URL, "" if there is no password or token: the user of SSH is none."""
     found = _CREDENTIALS.match(address)
     return found[2] if found and (":" in found[2] or found[1] in ("http://", "https://")) else ""
 
@@ -92,13 +92,13 @@ def conceal(settings: Settings) -> Settings:
 
 
 def pack(values: Values) -> str:
-    """Return secret values as one opaque word, "" where there are none."""
+    """Return secret values as one opaque word, "" if there are none."""
     held = {kind: dict(values[kind]) for kind in SECRET if values.get(kind)}
     return base64.b64encode(json.dumps(held).encode()).decode() if held else ""
 
 
 def reveal(settings: Settings, packed: str) -> Settings:
-    """Return concealed settings with the values that `pack` packed back in their places; raise ValueError where a value is missing."""
+    """Return concealed settings with the values that `pack` packed back in their places; raise ValueError if a value is missing."""
     held = json.loads(base64.b64decode(packed)) if packed else {}
     missing = [f"go_service_{kind}.{name}" for kind in SECRET for name in getattr(settings, kind) if name not in held.get(kind, {})]
     if missing:

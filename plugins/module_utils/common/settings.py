@@ -210,7 +210,7 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """The address at which the service answers on its host, "" where it publishes no port."""
+        """The address at which the service answers on its host, "" if it publishes no port."""
         return f"{self.health_scheme}://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
 
     @property
@@ -239,7 +239,7 @@ class Settings:
         return ("wget", "--no-verbose", "--tries=1", "--spider", *insecure, *headers, address)
 
     def try_command(self, *options: str) -> str:
-        """Return the command by which a person on the host asks the service as its health check does, "" where there is none; options: of curl."""
+        """Return the command by which a person on the host asks the service as its health check does, "" if there is none; options: of curl."""
         if self.health_command:
             return shlex.join(("docker", "exec", self.name, *self.health_command))
         if not self.url:

@@ -105,7 +105,7 @@ def is_rfc3339(text: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the known name that was probably meant, as the end of a sentence, "" where none is close."""
+    """Return the known name that was probably meant, as the end of a sentence, "" if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
 

@@ -41,7 +41,7 @@ class History:
     put in place without a candidate. `sbom`: of one that another host has built, its bill of materials there, until it is proven here. container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
     returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
-    one that was killed would come back to where that began. "" where no such run is on its way.
+    one that was killed would come back to where that began. "" if no such run is on its way.
     """
 
     service: str

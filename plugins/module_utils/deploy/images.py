@@ -99,7 +99,7 @@ def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_foreign_images(engine: Engine, name: str, history: History, *tags: str) -> None:
-    """Raise Failure where a tag that a run needs is held by an image that the role did not make."""
+    """Raise Failure if a tag that a run needs is held by an image that the role did not make."""
     for tag in dict.fromkeys((*tags, *MOVING)):
         image = engine.image(f"{name}:{tag}")
         if image and not is_ours(engine, image, name, history):

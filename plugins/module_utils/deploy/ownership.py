@@ -39,7 +39,7 @@ class Record:
 
 
 def examine(directory: Path, name: str) -> Record:
-    """Return the record of a service's directory, an empty one where there is none yet; raise Failure where the role did not make it."""
+    """Return the record of a service's directory, an empty one where there is none yet; raise Failure if the role did not make it."""
     _refuse_unsafe(directory.parent, may_be_roots=True)
     if not os.path.lexists(directory):
         return Record(name, [])
@@ -69,7 +69,7 @@ def examine(directory: Path, name: str) -> Record:
 
 
 def _mounts_in(tree: Path) -> list[str]:
-    """Return where something is mounted at a tree or below it, also another directory of the same file system; none where the system does not tell."""
+    """Return where something is mounted at a tree or below it, also another directory of the same file system; none if the system does not tell."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     except OSError:
@@ -91,7 +91,7 @@ def has_our_names(directory: Path) -> bool:
 
 
 def claim(directory: Path, name: str, tree: str = "") -> Record:
-    """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure where it is foreign."""
+    """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure if it is foreign."""
     known = examine(directory, name)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Once more, as it is now: somebody else may have been first.
@@ -104,7 +104,7 @@ def claim(directory: Path, name: str, tree: str = "") -> Record:
 
 
 def _read(directory: Path, name: str) -> Record | None:
-    """Return the record that lies in a directory, None where there is none that can be read, or it is another service's."""
+    """Return the record that lies in a directory, None if there is none that can be read, or it is another service's."""
     try:
         found = json.loads(read_own(directory / RECORD))
         record = Record(found["service"], found["trees"])
@@ -114,7 +114,7 @@ def _read(directory: Path, name: str) -> Record | None:
 
 
 def _adopted(directory: Path, name: str, present: list[str]) -> Record:
-    """Return the record of a directory that an earlier version made, or of an empty one; raise Failure where neither can be shown."""
+    """Return the record of a directory that an earlier version made, or of an empty one; raise Failure if neither can be shown."""
     if not present:
         return Record(name, [])
     context = directory / "context"

@@ -25,7 +25,7 @@ _ROOTLESS = "rootlesskit"
 
 
 def elsewhere(engine: Engine, proc: str = "/proc") -> str:
-    """Return why what the Engine publishes cannot be seen on this machine, "" where it can, or where nothing speaks against it.
+    """Return why what the Engine publishes cannot be seen on this machine, "" if it can, or where nothing speaks against it.
 
     proc: where the kernel tells of processes. Where this user may not look at the Engine's, it is taken for one of this machine.
     """
@@ -43,7 +43,7 @@ def elsewhere(engine: Engine, proc: str = "/proc") -> str:
 
 
 def _peer(address: Address) -> int | None:
-    """Return the number of the process that made the socket, 0 for one of another process namespace, None where it is not known."""
+    """Return the number of the process that made the socket, 0 for one of another process namespace, None if it is not known."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         connection.connect("/" + address.docker_host[len(UNIX) :].lstrip("/"))
@@ -67,7 +67,7 @@ def _own(name: str) -> bool:
 
 
 def _holder(port: int, proc: str) -> int | None:
-    """Return the number of the process that listens on a TCP port here, None where it is not known."""
+    """Return the number of the process that listens on a TCP port here, None if it is not known."""
     inodes = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ def _holder(port: int, proc: str) -> int | None:
 
 
 def _behind(pid: int | None, proc: str, what: str) -> str:
-    """Return why the process that serves an Engine's address has another network than this one, "" where it has the same or does not tell."""
+    """Return why the process that serves an Engine's address has another network than this one, "" if it has the same or does not tell."""
     if pid is None:
         return ""
     if pid == 0:

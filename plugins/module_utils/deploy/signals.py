@@ -15,7 +15,7 @@ _READ_ALL, _SIZE = 3, 10
 
 
 def signal_name(number: int) -> str:
-    """Return a signal's name: "SIGKILL"; "" where there is no such signal."""
+    """Return a signal's name: "SIGKILL"; "" if there is no such signal."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -82,7 +82,7 @@ class Repository:
         return answer
 
     def digest(self, reference: str) -> str:
-        """Return the digest of what a tag or a digest names, "" where there is none."""
+        """Return the digest of what a tag or a digest names, "" if there is none."""
         accept = {"Accept": f"{MANIFEST}, {INDEX}, {_DOCKER}"}
         answer = self._ask("HEAD", f"/manifests/{reference}", 200, 404, headers=accept)
         return str(answer.headers.get("Docker-Content-Digest") or "") if answer.status_code == 200 else ""

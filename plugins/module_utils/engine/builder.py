@@ -26,7 +26,7 @@ _LOOKED = re.compile(r"(docker|container)file", re.I)
 
 
 def refusal(engine: Engine) -> str:
-    """Return the Engine's words where it does not offer the classic builder, "" where it does.
+    """Return the Engine's words where it does not offer the classic builder, "" if it does.
 
     No version and no header tells it: `Builder-Version` of `/_ping` is what the Engine recommends, "2" on Linux since 23, where the classic builder
     is still there. So the Engine is asked to build, as docker_image asks it, from an empty context: the classic builder ends at once, for
@@ -47,7 +47,7 @@ def has_buildx() -> bool:
 
 
 def own_store() -> str:
-    """Return the driver of the builder that buildx would use, "" where that is the Engine's own builder, or not known."""
+    """Return the driver of the builder that buildx would use, "" if that is the Engine's own builder, or not known."""
     try:
         done = subprocess.run(
             ["docker", "buildx", "inspect"], capture_output=True, check=False, timeout=_SECONDS, encoding="utf-8", errors="replace"
@@ -59,7 +59,7 @@ def own_store() -> str:
 
 
 def file_of_stage(context: Path, dockerfile: str, path: str, network: str, seconds: float) -> bytes:
-    """Return a file that the last stage of a Dockerfile holds, made by BuildKit, b"" where that fails or takes longer than `seconds`.
+    """Return a file that the last stage of a Dockerfile holds, made by BuildKit, b"" if that fails or takes longer than `seconds`.
 
     No image comes of it. What BuildKit has done before for the same steps it takes from its cache.
 
@@ -87,7 +87,7 @@ def file_of_stage(context: Path, dockerfile: str, path: str, network: str, secon
 
 
 def choose(engine: Engine, wanted: str) -> dict[str, Any]:
-    """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure where neither can build.
+    """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure if neither can build.
 
     :param wanted: go_service_builder.
     """

@@ -72,7 +72,7 @@ class Missing(EngineError):
 class EngineUnreachable(EngineError):
     """No Engine answers at all, or what speaks to it is missing.
 
-    status: as in the module engine_info; asked: the address, None where none could be found out.
+    status: as in the module engine_info; asked: the address, None if none could be found out.
     """
 
     stage = ENGINE
@@ -192,7 +192,7 @@ class Engine:
         return self._ask("info", self._client.info)
 
     def image(self, reference: str) -> dict[str, Any] | None:
-        """Return an image's record, None where there is no such image."""
+        """Return an image's record, None if there is no such image."""
         try:
             return self._ask(f"image {reference}", lambda: self._client.inspect_image(reference))
         except Missing:
@@ -248,7 +248,7 @@ class Engine:
         return {kept: str(found.get(kept) or found.get(kept.title()) or "") for kept in ("username", "password")} if found else {}
 
     def container(self, name: str) -> dict[str, Any] | None:
-        """Return a container's record by name or id, None where there is none.
+        """Return a container's record by name or id, None if there is none.
 
         The Engine takes the first digits of an id as well: a service called "cafe" is not the container whose id begins so.
         """
@@ -271,7 +271,7 @@ class Engine:
         return self._read(f"files of {name}", "/containers/{}/export", name, read)
 
     def read_path(self, name: str, path: str, read: Callable[[IO[bytes]], T]) -> T:
-        """Have a path of a container, running or not and with what is mounted there, read as an archive; raise Missing where it is not there."""
+        """Have a path of a container, running or not and with what is mounted there, read as an archive; raise Missing if it is not there."""
         return self._read(f"{path} of {name}", "/containers/{}/archive", name, read, {"path": path})
 
     def write_path(self, name: str, path: str, archive: bytes) -> None:
@@ -342,7 +342,7 @@ class Engine:
         return made
 
     def _made_already(self, name: str, asked: Mapping[str, Any]) -> str:
-        """Return the id of a container that a request made whose answer was lost, "" where there is none: the request that followed is refused."""
+        """Return the id of a container that a request made whose answer was lost, "" if there is none: the request that followed is refused."""
         with contextlib.suppress(EngineError):
             found = self.container(name) or {"State": {}, "Config": {}}
             labels = (found["Config"].get("Labels") or {}).items()
@@ -392,7 +392,7 @@ class Engine:
             time.sleep(POLL)
 
     def logs(self, name: str, lines: int = 20) -> list[str]:
-        """Return the last log lines of a container, both streams, empty where it is gone."""
+        """Return the last log lines of a container, both streams, empty if it is gone."""
         params = {"stdout": 1, "stderr": 1, "tail": lines}
         try:
             raw = self._ask(f"logs of {name}", lambda: self._send("GET", "/containers/{}/logs", name, params=params).content)
@@ -462,7 +462,7 @@ class Engine:
         self._ask(f"tagging {reference}", lambda: self._client.tag(reference, repository, tag))
 
     def remove_image(self, reference: str) -> bool:
-        """Remove an image or one of its tags; return False where a container or another image still needs it."""
+        """Remove an image or one of its tags; return False if a container or another image still needs it."""
         try:
             self._ask(f"removing the image {reference}", lambda: self._client.remove_image(reference))
         except Missing:
@@ -529,7 +529,7 @@ def demultiplex(raw: bytes) -> bytes:
 
 
 def _last_words(what: str, printed: str) -> str:
-    """Return what the Engine said while it worked, a line each; raise EngineError where it ended in an error."""
+    """Return what the Engine said while it worked, a line each; raise EngineError if it ended in an error."""
     said = []
     for line in filter(None, map(str.strip, printed.splitlines())):
         words = json.loads(line)

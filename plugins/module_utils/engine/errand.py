@@ -71,7 +71,7 @@ class Errand:
 
 def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callable[[IO[bytes]], None]) -> tuple[int, list[str]]:
     """Run a container and return its exit code and the last lines that it printed; where it ended well, `keep` is given the archive of one of its
-    directories. Raise EngineError where the Engine refuses, or where it takes too long.
+    directories. Raise EngineError if the Engine refuses, or where it takes too long.
     """
     with short_lived(engine, name, errand.body) as made:
         engine.write_path(made, "/", packed({**errand.files, f"{directory}/": b""}))
@@ -88,7 +88,7 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
 
 @contextlib.contextmanager
 def short_lived(engine: Engine, name: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Make a container, give its id, and remove it, by its name, since its id is not known where the Engine's answer was lost; raise EngineError where
+    """Make a container, give its id, and remove it, by its name, since its id is not known where the Engine's answer was lost; raise EngineError if
     the Engine does not remove it, asked twice.
     """
     engine.remove(name)
@@ -102,7 +102,7 @@ def short_lived(engine: Engine, name: str, body: Mapping[str, Any]) -> Iterator[
 
 
 def wait(engine: Engine, container: str, seconds: float) -> int | None:
-    """Wait for the end of a container that was started, and return its exit code: -1 for one that is gone, None where it still runs."""
+    """Wait for the end of a container that was started, and return its exit code: -1 for one that is gone, None if it still runs."""
     deadline = time.monotonic() + seconds
     while True:
         state = (engine.container(container) or {}).get("State") or {}

@@ -31,7 +31,7 @@ _LIMIT = 20
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object of a file; {} where there is none, None where it cannot be read or holds anything else."""
+    """Return the JSON object of a file; {} if there is none, None if it cannot be read or holds anything else."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -48,7 +48,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
 def set_up() -> dict[str, Any]:
     """Return what the role docker_engine needs to know of the machine's own daemon.
 
-    `record`: what it has brought up itself, {} where it has not; `settings`: what daemon.json holds, {} for none, None where it cannot be read.
+    `record`: what it has brought up itself, {} if it has not; `settings`: what daemon.json holds, {} for none, None if it cannot be read.
     """
     return {"record": read_object(RECORD) or {}, "settings": read_object(SETTINGS)}
 
@@ -74,7 +74,7 @@ def _asked(*command: str) -> str:
 
 
 def origin(path: str) -> dict[str, str]:
-    """Return whose a program is: `program`, `package`, `package_version` and `source`, in words; empty where nothing is known of it.
+    """Return whose a program is: `program`, `package`, `package_version` and `source`, in words; empty if nothing is known of it.
 
     What an earlier layout of directories had elsewhere (/bin for /usr/bin) is looked for in both places.
     """

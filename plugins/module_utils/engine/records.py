@@ -71,7 +71,7 @@ def containerd_store(info: Mapping[str, Any]) -> bool:
 
 
 def remapped(info: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the numbers of the host that an Engine gives user and group 0 of its containers (userns-remap), None where it has the host's own or
+    """Return the numbers of the host that an Engine gives user and group 0 of its containers (userns-remap), None if it has the host's own or
     does not tell. It names its directory after them."""
     options = info.get("SecurityOptions") or ()
     found = re.search(r"/(\d+)\.(\d+)\Z", str(info.get("DockerRootDir") or ""))
@@ -93,12 +93,12 @@ def parse_time(text: str) -> float:
 
 
 def health(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the health record of an inspected container, empty where it has no health check."""
+    """Return the health record of an inspected container, empty if it has no health check."""
     return (container.get("State") or {}).get("Health") or {}
 
 
 def health_test(image: Mapping[str, Any]) -> list[str] | None:
-    """Return the command that an image's health check runs, None where it has none."""
+    """Return the command that an image's health check runs, None if it has none."""
     test = ((image.get("Config") or {}).get("Healthcheck") or {}).get("Test") or []
     if len(test) < 2 or test[0] == "NONE":
         return None

@@ -37,7 +37,7 @@ def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
 
 
 def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise ContextError where go.mod, the main package or an embedded file is kept out of the build."""
+    """Raise ContextError if go.mod, the main package or an embedded file is kept out of the build."""
     module = os.path.normpath(os.path.join(project["module_dir"], "go.mod"))
     main = os.path.normpath(os.path.join(project["module_dir"], project["main_package"], "*.go"))
     files = [entry.path for entry in entries if entry.kind != DIRECTORY]
@@ -53,7 +53,7 @@ def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignor
 
 
 def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any], leftovers: Leftovers) -> None:
-    """Raise ContextError where the build does not see what go_service_files asks for, or where that cannot be copied as it is; note what of
+    """Raise ContextError if the build does not see what go_service_files asks for, or where that cannot be copied as it is; note what of
     it is kept out by a pattern."""
     seen = {entry.path for entry in entries}
     for asked in project.get("files", ()):
@@ -82,7 +82,7 @@ def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]
 
 
 def needed_at_top(root: Path, settings: Settings, project: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return the names at the top of a source of which a build needs something; None where that is not known, as with tests, which may read anything."""
+    """Return the names at the top of a source of which a build needs something; None if that is not known, as with tests, which may read anything."""
     if settings.run_tests or "packages" not in project:
         return None
     paths = [*project["packages"], *project["embedded_files"], *project["local_modules"], project["module_dir"], project["work_dir"] or ""]

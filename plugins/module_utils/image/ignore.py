@@ -173,7 +173,7 @@ def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
 
 
 def check_embedded(project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise SourceError where the .dockerignore leaves out what looks like a credential, and the build needs it."""
+    """Raise SourceError if the .dockerignore leaves out what looks like a credential, and the build needs it."""
     missing = [path for path in let_back(project, dockerignore) if any(map(is_named_so, path.split("/")))]
     if missing:
         raise SourceError(

@@ -38,7 +38,7 @@ class Leftovers:
     """What is left out of one source, and why. found: reason -> paths, as far as the source was looked at; thinned: the directories above them."""
 
     def __init__(self, root: Path, settings: Settings, project: Mapping[str, Any]) -> None:
-        """Raise ContextError where the source's own .dockerignore cannot be understood."""
+        """Raise ContextError if the source's own .dockerignore cannot be understood."""
         self._root = os.path.realpath(root)
         self._tests = settings.run_tests
         self._user = IgnoreRules(["**", *settings.dockerignore])
@@ -140,7 +140,7 @@ class Leftovers:
 
 
 def _own_rules(root: Path) -> IgnoreRules | None:
-    """Return the rules of the .dockerignore file that a source has, None where it has none."""
+    """Return the rules of the .dockerignore file that a source has, None if it has none."""
     path = root / ".dockerignore"
     if not path.is_file():
         return None

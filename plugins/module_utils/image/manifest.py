@@ -81,7 +81,7 @@ def walk(root: Path, rules: IgnoreRules | None = None, leftovers: Filter | None 
 
 
 def _with_content(root: str, entry: Entry) -> Entry:
-    """Return the entry of a file with its digest; raise ContextError where it has not the size it was found with."""
+    """Return the entry of a file with its digest; raise ContextError if it has not the size it was found with."""
     digest, size = hashlib.sha256(), 0
     try:
         with open_beneath(root, entry.path) as stream:
@@ -201,7 +201,7 @@ def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: st
 def check_size(entries: Sequence[Entry], limit_mb: float, root: Path, needed: Container[str] | None = None) -> int:
     """Return the bytes of a context; raise ContextError above the limit, naming what is largest (MB = 1,000,000 bytes).
 
-    needed: the names at the top of the source of which the build needs something, None where that is not known.
+    needed: the names at the top of the source of which the build needs something, None if that is not known.
     """
     total = sum(entry.size for entry in entries)
     if total <= limit_mb * 1_000_000:

@@ -100,7 +100,7 @@ def needs_modules(project: Mapping[str, Any]) -> bool:
 
 
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
-    """Return how modules reach a build that needs credentials for them or has them in an archive, "" where it downloads them itself or needs none.
+    """Return how modules reach a build that needs credentials for them or has them in an archive, "" if it downloads them itself or needs none.
 
     project: the Go facts of the source.
     """
@@ -249,7 +249,7 @@ def module_files(context: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def key_of(archive: Path) -> str:
-    """Return what an archive of modules was made for, "" where there is none that can be read."""
+    """Return what an archive of modules was made for, "" if there is none that can be read."""
     try:
         with tarfile.open(archive) as opened:
             return opened.pax_headers.get(KEY, "")

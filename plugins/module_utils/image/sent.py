@@ -16,7 +16,7 @@ def file_name(controller: str) -> str:
 
 
 def sender(path: str) -> str:
-    """Return the process that an archive belongs to, "" where its name tells none."""
+    """Return the process that an archive belongs to, "" if its name tells none."""
     name = os.path.basename(path)
     word = name[len(_BEGIN) : -len(_END)]
     with contextlib.suppress(ValueError):

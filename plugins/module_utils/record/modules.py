@@ -58,8 +58,8 @@ done 2>/dev/null"""
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """license: SPDX id or expression, "" where no file tells. sum: its hash in go.sum, "" where that is not known. requires: paths of the modules that it
-    requires for itself, None where that is not known."""
+    """license: SPDX id or expression, "" if no file tells. sum: its hash in go.sum, "" if that is not known. requires: paths of the modules that it
+    requires for itself, None if that is not known."""
 
     license: str = ""
     sum: str = ""
@@ -100,7 +100,7 @@ def direct(go_mod: str) -> tuple[str, ...]:
 
 
 def of_document(document: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what an earlier bill of materials says of modules, {} where it is not of just these, or does not know them."""
+    """Return what an earlier bill of materials says of modules, {} if it is not of just these, or does not know them."""
     components = {item["bom-ref"]: item for item in document.get("components") or () if _is_module(item)}
     keys = {reference: f"{item['name']}@{item['version']}" for reference, item in components.items()}
     needs = {edge["ref"]: edge["dependsOn"] for edge in document.get("dependencies") or () if edge["ref"] in keys}
@@ -156,7 +156,7 @@ def _vendored(context: Path, directory: str) -> Iterator[str]:
 
 
 def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], modules: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what the module cache in the image of a builder's stage says of modules, {} where it cannot be read.
+    """Return what the module cache in the image of a builder's stage says of modules, {} if it cannot be read.
 
     name: the service's. stage: the record of that image. modules: keys.
     """
@@ -186,7 +186,7 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
 
 
 def of_build_cache(context: Path, network: str, modules: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what the module cache in BuildKit's own cache says of modules, {} where it cannot be read.
+    """Return what the module cache in BuildKit's own cache says of modules, {} if it cannot be read.
 
     context: what an image was just built from, with its Dockerfile. network: the build's. modules: keys.
     """
@@ -245,7 +245,7 @@ def gather(
 ) -> dict[str, ModuleFacts]:
     """Put together what is known of the modules in an executable, by their keys; of the service's own under MAIN.
 
-    :param source: the staged source that it was built from, and its module in there; None where another one is staged.
+    :param source: the staged source that it was built from, and its module in there; None if another one is staged.
     :param before: the bill of materials of the run before, {} for none.
     :param builder_stage: asks the builder's stage about modules, wherever that is.
     """

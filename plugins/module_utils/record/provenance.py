@@ -51,7 +51,7 @@ def statement(evidence: Evidence, settings: Settings, *, builder: Mapping[str, s
 
     :param settings: that it was built with, secret values in their places.
     :param builder: {"reference": ..., "digest": ..., "stand_in_for": ...} of the image that built it; the last is "" for one that is no stand-in.
-    :param built_by: what the role built it with, such as `docker_image`; "" where that was another run.
+    :param built_by: what the role built it with, such as `docker_image`; "" if that was another run.
     """
     image = evidence.image
     labels = image.labels

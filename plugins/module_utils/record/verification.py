@@ -88,9 +88,9 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
 def judged(
     engine: Engine, params: Mapping[str, Any], found: Evidence, start_seconds: float | None, *, candidate: bool = True, began: float
 ) -> dict[str, Any]:
-    """Hold evidence to the contract; raise ContractBroken where it breaks it.
+    """Hold evidence to the contract; raise ContractBroken if it breaks it.
 
-    :param start_seconds: how long the container took until healthy, None where none was started.
+    :param start_seconds: how long the container took until healthy, None if none was started.
     :param candidate: whether that was a candidate.
     :param began: since when it is worked on, monotonic.
     :returns: what the module deploy returns under `verify`.
@@ -155,7 +155,7 @@ def _without_secrets(binary: BinaryFacts | None, settings: Settings) -> BinaryFa
 
 
 def _base_of(engine: Engine, reference: str) -> str:
-    """Return the base that an image says it is made from, "" where it says none: an image that is returned to may have had another."""
+    """Return the base that an image says it is made from, "" if it says none: an image that is returned to may have had another."""
     labels = ((engine.image(reference) or {}).get("Config") or {}).get("Labels") or {}
     return labels.get(OCI + "base.name", "")
 
@@ -172,7 +172,7 @@ def _builder(engine: Engine, reference: str, settings: Settings) -> dict[str, st
 
 
 def _provenance(params: Mapping[str, Any], found: Evidence, builder: Mapping[str, str]) -> dict[str, Any]:
-    """Return where an image comes from, {} where nobody knows any more: only the run that builds it sees what it is built with."""
+    """Return where an image comes from, {} if nobody knows any more: only the run that builds it sees what it is built with."""
     if params["provenance_before"] and not params["build"]:
         return dict(params["provenance_before"])
     if params["earlier"] or params["received"]:

@@ -35,7 +35,7 @@ def is_address(source: str) -> bool:
 
 
 def shown_address(address: str) -> str:
-    """Return scheme, host, port and path of a repository's address, "" where it is not understood for sure.
+    """Return scheme, host, port and path of a repository's address, "" if it is not understood for sure.
 
     A password with a slash, a hash or a question mark in it cuts an address at the wrong place: the rest of it then has what no address of
     ours has, an "@" or a port that is no number, and nothing is shown.

@@ -15,7 +15,7 @@ FILE, DIRECTORY = "file", "directory"
 
 
 def read_files(root: Path, settings: Settings) -> list[dict[str, str]]:
-    """Return what go_service_files asks for: {"src", "dest": absolute, "owner", "kind", and "mode" where one is asked for}; raise SourceError where a source has no such thing."""
+    """Return what go_service_files asks for: {"src", "dest": absolute, "owner", "kind", and "mode" where one is asked for}; raise SourceError if a source has no such thing."""
     found = []
     for asked in settings.files:
         kind = _kind(root, asked.src)
@@ -31,7 +31,7 @@ def read_files(root: Path, settings: Settings) -> list[dict[str, str]]:
 
 
 def _kind(root: Path, src: str) -> str:
-    """Say what a path of the source is; raise SourceError where the image cannot have it."""
+    """Say what a path of the source is; raise SourceError if the image cannot have it."""
     parts = src.split("/")
     for depth in range(1, len(parts) + 1):
         part = "/".join(parts[:depth])

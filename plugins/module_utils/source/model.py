@@ -13,7 +13,7 @@ class LocalModule:
     https://go.dev/ref/mod#go-mod-file-replace, #go-work-file-use
 
     said: the directive, as "go.mod replaces example.com/x by ../x".
-    path: what its packages are imported by, "" where a workspace uses a directory without a go.mod.
+    path: what its packages are imported by, "" if a workspace uses a directory without a go.mod.
     directory: relative to the root of the source, "" for the root itself, "../x" or absolute if it lies outside.
     used: a workspace uses it, so that cmd/go wants to see it even where it is vendored.
     """

@@ -159,7 +159,7 @@ class _Git:
 
 
 def _date(commit: bytes) -> str:
-    """Return the date of a commit by RFC 3339, "" where it has none."""
+    """Return the date of a commit by RFC 3339, "" if it has none."""
     found = _COMMITTER.search(commit.partition(b"\n\n")[0])
     if not found:
         return ""

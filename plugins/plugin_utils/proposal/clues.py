@@ -52,7 +52,7 @@ class Clue:
 class Clues:
     """What a Go file says. Each part is in the order of the file.
 
-    serves: how surely it serves HTTP, 0 where nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers to.
+    serves: how surely it serves HTTP, 0 if nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers to.
     health: those of them that are called like a health check. opened: relative paths that it reads; absent files are known only to who has the source.
     named: further texts that look like the name of a file. wanted_env, wanted_flags: what it does not start without; POSSIBLE where it returns an error.
     """

@@ -53,7 +53,7 @@ def is_beside(path: Path) -> bool:
 
 
 def unwritable(directory: Path) -> str:
-    """Return why no file can be made in a directory, which may have to be made first; "" where it can."""
+    """Return why no file can be made in a directory, which may have to be made first; "" if it can."""
     there = next((place for place in (directory, *directory.parents) if os.path.lexists(place)), Path("/"))
     if not there.is_dir():
         return f"{there} is not a directory"
@@ -188,7 +188,7 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands(service: str, ask: str, failed: bool) -> list[dict[str, str]]:
-    """The commands to try the service with, on its host; ask: the one that asks the service, "" where nothing on the host can."""
+    """The commands to try the service with, on its host; ask: the one that asks the service, "" if nothing on the host can."""
     name = shlex.quote(service)
     found = []
     if ask:

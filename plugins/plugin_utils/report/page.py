@@ -105,7 +105,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(kept: Mapping[str, int] | None) -> str:
-    """Tell what is kept for the next build, "" where nothing is known of it."""
+    """Tell what is kept for the next build, "" if nothing is known of it."""
     if not kept:
         return ""
     shared = f", of which {megabytes(kept['shared_bytes'])} serve other services of the host as well" if kept["shared_bytes"] else ""

@@ -26,7 +26,7 @@ def continued(previous: Mapping[str, Any] | None, document: Mapping[str, Any]) -
     """Return the history of a report: that of the one before, with the image of this one, the newest last.
 
     Another run of the same image brings its newer figures in. An entry is {"digest", "generated_at": of the first report on it, "verdict",
-    "cached": whether the build had a cache, None where it was not measured, "figures": amounts by the id of their check}.
+    "cached": whether the build had a cache, None if it was not measured, "figures": amounts by the id of their check}.
     """
     entries = [entry for entry in (previous or {}).get("history") or () if _is_entry(entry)]
     image = document["image"]
@@ -101,7 +101,7 @@ def _without_build(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _figure(entry: Mapping[str, Any], name: str, units: Mapping[str, str]) -> str:
-    """Return a figure of an image for a reader, "" where it was not measured."""
+    """Return a figure of an image for a reader, "" if it was not measured."""
     return _shown(entry["figures"][name], name, units) if name in entry["figures"] else ""
 
 

@@ -413,7 +413,7 @@ def test_a_further_port_that_nothing_listens_on_is_a_warning(settings: Callable[
         assert not done.get("failed"), done["msg"]
         assert (done["deploy"]["action"], done["deploy"]["silent"]) == ("created", [str(silent)])
         (warning,) = done["warnings"]
-        assert f"go_service_publish_more has {silent}, and nothing listens on that port" in warning
+        assert f"go_service_publish_more has {silent}, but nothing listens on that port" in warning
         here.settings = replace(here.settings, publish_more=(loud,))
         assert here.bring_up()["warnings"] == []
 

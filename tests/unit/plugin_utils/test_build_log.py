@@ -75,7 +75,7 @@ REMEDIES = {
     "package example.com/app\n\timports example.com/app/db: build constraints exclude all Go files in /src/db": "No file of /src/db",
     "/go/pkg/mod/example.org/hsm@v1.1.1/slot.go:8:2: undefined: C_Initialize": "comes from another module",
     "/go/pkg/mod/example.org/rpc@v1.81.1/handler.go:271:18: undefined: http2.TrailerPrefix": "older than the builder's Go",
-    "./main.go:4:18: undefined: pkcs11.SessionHandle": "If the package pkcs11 has that name",
+    "./main.go:4:18: undefined: pkcs11.SessionHandle": "If the package pkcs11 does define that name",
     "net/http: /usr/local/go/pkg/tool/linux_amd64/compile: signal: killed": "GOMAXPROCS",
     "main.go:7:12: pattern static/*: no matching files found": "go:embed",
     "package example.com/x: C source files not allowed when not using cgo or SWIG: x.c": "cgo",

@@ -55,7 +55,7 @@ def memory_in_use(stats: dict[str, Any]) -> int | None:
 
 
 def _read(path: str) -> str:
-    """Return what the kernel has there, "" where it has nothing."""
+    """Return what the kernel has there, "" if it has nothing."""
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
         return stream.read()
     return ""

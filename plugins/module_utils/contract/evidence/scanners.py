@@ -238,7 +238,7 @@ def scan(image: str, binary: IO[bytes] | None = None, paths: tuple[str, ...] | N
     """Scan an image of the local Engine.
 
     :param image: reference or id.
-    :param binary: content of the service's executable, None where it cannot be read.
+    :param binary: content of the service's executable, None if it cannot be read.
     :param paths: of the scanners; None looks for them on the host.
     :param database: a directory on the host, or an address, of the Go vulnerability database; "" for Go's own.
     :returns: None without a scanner.

@@ -92,7 +92,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
     "on another address": (
         "exec httpd -f -p 127.0.0.2:8080 -h /srv",
         {},
-        ["it listens on 8080 (127.0.0.2), and the health check asks localhost"],
+        ["it listens on 8080 (127.0.0.2), but the health check connects to localhost"],
         ["Set go_service_health_host to 127.0.0.2"],
         ["Nothing listens"],
     ),
@@ -120,7 +120,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
     "by TLS": (
         "exec nc -lk -p 8080 -e nc {gateway} {tls}",
         {},
-        ["it speaks TLS on port 8080, where the health check asks by plain HTTP"],
+        ["it speaks TLS on port 8080, where the health check uses plain HTTP"],
         ["plain HTTP on go_service_port"],
         ["go_service_health_path"],
     ),
