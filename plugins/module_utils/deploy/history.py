@@ -1,11 +1,11 @@
 """What the runs of a service did on an Engine: which images they built and proved, which container, and what they measured of it.
 
-It lies where the images and the container do, in the labels of an empty volume of the Engine: all who use the Engine have the same
-history, whichever user they are, as they have the same lock. A volume's labels cannot be changed, so that each save makes a new volume
-and takes the older ones away. What an earlier version of the role left in the service's directory is taken over.
+It is stored where the images and the container are, in the labels of an empty volume of the Engine: so all users of the Engine share one
+history, as they share one lock. A volume's labels cannot be changed, so each save makes a new volume
+and removes the older ones. A history that an earlier version of the role left in the service's directory is taken over.
 
-Where somebody removes the volume (`docker volume prune` of an Engine before 23 does), nothing is lost but knowledge: images are
-recognised by their own history (deploy/images.py), and the next run proves the service anew.
+If somebody removes the volume (`docker volume prune` of an Engine before 23 does), only knowledge is lost: the role recognises its images
+by the images' own history (deploy/images.py), and the next run proves the service anew.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..common.files import read_own
 from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_WRITTEN
 from ..engine.client import Engine
 
-# What an earlier version called the parts of a report.
+# The names that an earlier version gave to the parts of a report.
 _RENAMED = {"bill": "sbom", "terms": "demands"}
-# What anything that is no history ends in.
+# The exceptions that reading anything but a history raises.
 _UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, zlib.error)
 
 
@@ -51,7 +51,7 @@ class History:
     returning: str = ""
 
     def save(self, engine: Engine) -> None:
-        """Write the history, and remove what an earlier save wrote."""
+        """Write the history, and remove the volumes of earlier saves."""
         earlier = engine.volumes(LABEL_HISTORY, self.service)
         name = f"{self.service}-history-{secrets.token_hex(8)}"
         engine.create_volume(
@@ -90,7 +90,7 @@ def _parse(name: str, labels: Mapping[str, str]) -> History:
 
 
 def _whole(history: History) -> History:
-    """Return a history whose parts are of the kinds that they should be; raise TypeError otherwise."""
+    """Return a history if its parts have the right types; raise TypeError otherwise."""
     images = history.images if history.images is not None else {}
     if not isinstance(images, dict) or not isinstance(history.container, dict):
         raise TypeError("no history")
