@@ -7,7 +7,8 @@
 #   make long    the tests that are too long for make test, which goes another way to the same end; with those of an upgrade
 #   make scan    trivy, syft and govulncheck on what the role builds, and a module of known vulnerability; builds the scanners at its first time, a quarter of an hour
 #   make crash   each operation is ended in every way before and after each call to the Engine, and each call goes wrong in every way
-#   make engines  the role on Engines of other kinds, each a second daemon, on machines that are half ready, and with private modules; some minutes, as root
+#   make engines  the role on Engines of other kinds and on machines that are half ready, with private modules, and the scenario of that name: a service's life
+#                on seven Engines; writes README.md's table. Half an hour, as root
 #   make fleet   one host builds, three receive its image by an archive and by a registry; runs that fail and that are killed. A quarter of an hour, as root
 #   make soak    many edits of one service in a row with faults strewn in, an hour   (EDITS=200)
 #   make provision   the scenario of that name: bare machines made ready by SSH as an ordinary user, Docker's repository, ansible-pull; a quarter of an hour
@@ -22,11 +23,12 @@
 #   make docs    writes the generated parts of the documents anew
 #   make release TAG=v1.2.0   holds the tag to the tree, and builds archive, bill of materials, notes and checksums in .cache/release
 #   make site    the documents as a site in .cache/site, to be read without a network, each link checked
+#   make recording   records the terminal that README.md shows, docs/recording.svg
 #   make clean   removes what these commands made in this checkout, and the test machines
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site clean
+.PHONY: help build new test test-all lint sanity mutants unit unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site recording clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -39,6 +41,7 @@ MUTANTS ?= $(VENV)/mutants
 MANIFESTS := $(VENV)/manifests/bin/kubernetes-validate
 GALAXY := $(VENV)/galaxy-importer/.ready
 SITE := $(VENV)/site/bin/sphinx-build
+RECORDER := $(VENV)/recording/bin/termtosvg
 EDITS ?= 200
 # Without what a make that runs it leaves in the environment.
 PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$(BIN)"/python -m pytest tests
@@ -160,6 +163,8 @@ scan: $(READY)
 engines: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
+	$(MAKE) scenarios SCENARIOS=engines
+	"$(BIN)"/python scripts/engines.py
 
 fleet: $(READY) $(MANIFESTS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
@@ -217,11 +222,20 @@ $(SITE): requirements-site.txt | $(READY)
 site: $(READY) $(SITE)
 	$(VENV)/site/bin/python scripts/site.py "$(BIN)"
 
+$(RECORDER): requirements-recording.txt | $(READY)
+	"$(BIN)"/python -m venv --clear $(VENV)/recording
+	$(VENV)/recording/bin/pip install --quiet --disable-pip-version-check --requirement requirements-recording.txt
+	@touch $@
+
+recording: $(READY) $(RECORDER)
+	"$(BIN)"/ansible-playbook tests/machine.yml
+	$(RECORDER) docs/recording.svg --command scripts/recording.sh --screen-geometry 100x28 --max-frame-duration 1500 --loop-delay 3000 --template window_frame
+
 release: $(READY)
 	@test -n "$(TAG)" || { echo 'Name the tag: make release TAG=v1.2.0'; exit 1; }
 	"$(BIN)"/python scripts/release.py build "$(TAG)"
 
 clean:
-	-for scenario in default alternative lifecycle contract provision offline; do "$(BIN)"/molecule destroy -s $$scenario; done
+	-for scenario in default alternative lifecycle contract provision offline engines; do "$(BIN)"/molecule destroy -s $$scenario; done
 	-"$(BIN)"/python -m bench clean
 	rm -rf $(VENV) .cache .ansible reports

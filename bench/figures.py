@@ -20,6 +20,8 @@ CONTESTANTS = {
 }
 SIZES = (30, 500, 4500)
 HOSTS = (1, 2, 4)
+# Runs of fleet.yml, and the batches in which they deploy to all hosts but the one that builds (go_service_fleet_serial).
+FLEETS: dict[str, tuple[str | int, ...]] = {"hosts-fleet": (1, "100%"), "hosts-fleet-at-once": ("100%",)}
 SERVICES = (1, 2, 5, 10)
 MODULES = (0, 30, 100)
 
@@ -175,6 +177,15 @@ GOALS = (
         "ratio",
         1.2,
     ),
+    Goal(
+        "fleet.yml after an edit, all others at once: 4 hosts against 1",
+        ("hosts-fleet-at-once", "4"),
+        ("hosts-fleet-at-once", "1"),
+        "ratio",
+        1.6,
+        why="The others begin when the first host has proven the image, and prove it in their own place: that is a second deploy after the first one. All machines "
+        "of this measurement share the processors of one.",
+    ),
     Goal("Engine events about the service in a play that changes nothing", ("touched", "role"), None, "value", 0.0, "events"),
     Goal("nothing changed: 4,500 files above 30 files", ("files-nothing", "4500"), ("files-nothing", "30"), "difference", 1.0, "s"),
     Goal("start -> healthy, as the Engine recorded it", ("start-healthy", "role"), None, "value", 0.6, "s"),
@@ -219,6 +230,19 @@ def judge(goal: Goal, samples: Samples) -> Verdict:
     other = statistics.median(others) if others else None
     rounds = [compare(goal.how, value, base) for value, base in zip(values, others or [None] * len(values))]
     return Verdict(goal, compare(goal.how, statistics.median(values), other), (min(rounds), max(rounds)))
+
+
+def part_of(what: str) -> str:
+    """Return the part of the benchmark that measures something."""
+    part = what.partition("-")[0]
+    return part if part in ("files", "modules", "services", "hosts") else "main"
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a whole measurement with those of a later one, of some parts, in their place; `later` says when each of these was measured."""
+    samples = {what: values for what, values in old["samples"].items() if part_of(what) not in new["parts"]}
+    later = {part: {"began": new["began"], "project": new["machine"]["project"]} for part in new["parts"]}
+    return {**old, "samples": {**samples, **new["samples"]}, "later": {**old.get("later", {}), **later}}
 
 
 def add(samples: Samples, who: str, values: Mapping[str, float]) -> None:

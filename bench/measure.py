@@ -16,7 +16,7 @@ from typing import Any
 from bench import engine, modules, services
 from bench.contestants import Bases, ByHand, Expert, Ping, Role, RoleBuildKit, Script, Several
 from bench.engine import LOGS, WORK, docker
-from bench.figures import HOSTS, MODULES, SERVICES, SIZES, Samples, add, add_profile, rotated
+from bench.figures import FLEETS, HOSTS, MODULES, SERVICES, SIZES, Samples, add, add_profile, rotated
 from bench.plays import ROOT, BenchError, run
 
 SCENARIO = "bench"
@@ -175,17 +175,19 @@ class Measurement:
                 self.keep(str(count), {"services-edit": several.change(count, f"{turn}.{count}")}, f"by services, edit {turn + 1}")
 
     def by_hosts(self) -> None:
-        """The role on more and more machines at once, each a systemd container with an Engine of its own."""
+        """The role on more and more machines at once, each a systemd container with an Engine of its own: each builds for itself, and one builds for all."""
         role = Role(self.bases, name="hosts")
         role.write()
         role.edit("0")
         with machines(max(HOSTS)) as inventory:
 
-            def play(hosts: int, what: str) -> float:
+            def play(hosts: int, what: str, playbook: str = "build", serial: Sequence[str | int] = ()) -> float:
                 log = role.log(f"{what}-{hosts}")
                 variables = {**role.variables, "go_service_publish": "", "go_service_work_dir": "/root/.local/state/go_service"}
+                if serial:
+                    variables["go_service_fleet_serial"] = serial
                 limit = ",".join(names(hosts))
-                return run("playbooks/build.yml", log, variables, inventory=inventory, limit=limit, forks=hosts).seconds
+                return run(f"playbooks/{playbook}.yml", log, variables, inventory=inventory, limit=limit, forks=hosts).seconds
 
             say(f"Building on {max(HOSTS)} hosts for the first time")
             say(f"by hosts, first: {play(max(HOSTS), 'first'):.1f} s")
@@ -194,6 +196,10 @@ class Measurement:
                     role.edit(f"{turn}.{hosts}")
                     self.keep(str(hosts), {"hosts-edit": play(hosts, "edit")}, f"by hosts, edit {turn + 1}")
                     self.keep(str(hosts), {"hosts-nothing": play(hosts, "nothing")}, f"by hosts, nothing changed {turn + 1}")
+                for hosts in rotated(HOSTS, turn):
+                    for what, serial in FLEETS.items():
+                        role.edit(f"{turn}.{hosts}.{what}")
+                        self.keep(str(hosts), {what: play(hosts, what, "fleet", serial)}, f"by hosts, built once {turn + 1}")
 
 
 def memory(values: dict[str, float]) -> dict[str, float]:

@@ -44,6 +44,7 @@ class ActionModule(StageAction):
                 "project": {"type": "dict", "default": {}},
                 "settings": {"type": "dict", "required": True},
                 "builder_image": {"type": "str", "required": True},
+                "standing": {"type": "dict", "default": {}},
             }
         )
         builder = import_module(f"..plugin_utils.builders.{build['builder']}", __package__)
@@ -57,7 +58,7 @@ class ActionModule(StageAction):
         seconds = round(time.monotonic() - began, 1)
         if self._task.check_mode:
             # A context that a check has not staged is no failure.
-            return {"changed": bool(result.get("changed") or result.get("failed")), "build": {}}
+            return {"changed": bool(result.get("changed") or result.get("failed")), "build": {}, "stage": {}}
         failure = builder.failure(result, build["project"])
         if failure:
             raise failure
@@ -70,6 +71,7 @@ class ActionModule(StageAction):
                 "cached": builder.was_cached(printed),
                 "steps": visible(mask(steps(printed), self.hidden())),
             },
+            "stage": {"id": builder.stage(printed), **build["standing"]},
             "image_id": result["image"].get("Id", ""),
         }
 

@@ -42,6 +42,10 @@ options:
     description: The image in which the service is compiled, with the name that it has on the host.
     type: str
     required: true
+  standing:
+    description: What the next build has to have in common with this one to go on from its builder stage, as M(proven.go_service.prepare) returns it.
+    type: dict
+    default: {}
 author:
   - go_service contributors (@go-service)
 """
@@ -65,6 +69,10 @@ build:
     seconds: {description: How long it took., type: float}
     cached: {description: Whether it used the cache of an earlier build., type: bool}
     steps: {description: "The steps of the classic builder, each with C(instruction) and C(cached).", type: list, elements: dict}
+stage:
+  description: The option C(standing) with the C(id) of the build's builder stage; the C(id) is empty where the builder keeps none.
+  type: dict
+  returned: success
 image_id:
   description: Id of the image.
   type: str

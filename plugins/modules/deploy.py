@@ -49,6 +49,10 @@ options:
     description: How the build of this run went, C(seconds), C(cached) and C(builder); empty if nothing was built.
     type: dict
     default: {}
+  stage:
+    description: What the next build needs to go on from the builder stage of this run's build, as M(proven.go_service.build) returns it.
+    type: dict
+    default: {}
   dockerfile:
     description: What the controller's linters find in the Dockerfile, from the action plugin of the same name; empty for a rollback to an earlier image.
     type: dict
@@ -289,6 +293,12 @@ def note(engine: Engine, past: history.History, reference: str) -> dict:
     return past.images[tag]
 
 
+def note_stage(engine: Engine, stage: dict[str, str]) -> dict[str, str]:
+    """Return what the history keeps of the builder stage of this run's build, {} where the next build cannot go on from it."""
+    image = engine.image(stage["id"]) if stage.get("id") and stage.get("standing") else None
+    return {**stage, "id": image["Id"]} if image else {}
+
+
 def note_proven(built: dict, settings: Settings, known: dict) -> None:
     """Record in the history that an image is proven, and what a rollback to it needs."""
     built.update(proven=True, ran=ran_with(settings), provenance=known["verify"]["provenance"])
@@ -342,6 +352,8 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         built = note(engine, past, reference)
         # For a later run that finds this one killed: the new container is not checked against the contract before it is in its place.
         built["alone"] = settings.deploy_strategy == RECREATE
+        if params["build"]:
+            past.stage = note_stage(engine, params["stage"])
         past.save(engine)
         image = engine.image(reference) or {"Id": ""}
         params = {
@@ -396,6 +408,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "bases": {"type": "list", "elements": "str", "required": True},
             "build": {"type": "dict", "default": {}},
+            "stage": {"type": "dict", "default": {}},
             "dockerfile": {"type": "dict", "default": {}},
             "source_date": {"type": "str", "default": ""},
             "received": {"type": "bool", "default": False},

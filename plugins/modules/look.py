@@ -53,6 +53,10 @@ options:
         description: Content of the .dockerignore file.
         type: str
         default: ""
+      continued:
+        description: What decides whether a build may go on from the last one, as in M(proven.go_service.prepare).
+        type: dict
+        default: {}
       base_images:
         description: The references of the builder and the runtime base, in this order.
         type: list

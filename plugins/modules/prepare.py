@@ -55,6 +55,10 @@ options:
     description: Content of the .dockerignore file.
     type: str
     default: ""
+  continued:
+    description: What decides whether a build by the classic builder may go on from the builder stage of the last one. Empty where it never may.
+    type: dict
+    default: {}
   base_images:
     description: The references of the builder and the runtime base, in this order.
     type: list
@@ -115,6 +119,7 @@ plan:
     stage: {description: "Reasons to stage the context.", type: list, elements: str}
     build: {description: "Reasons to build the image.", type: list, elements: str}
     builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty if nothing is built.", type: dict}
+    standing: {description: "What the next build must have in common with this one to go on from its build stage; empty if it cannot.", type: dict}
     deploy: {description: "Reasons to deploy.", type: list, elements: str}
     hints: {description: "Messages about the Engine before something is deployed on it.", type: list, elements: str}
     elsewhere: {description: "Why the Engine's published ports cannot be reached from where the module runs; empty if they can.", type: str}

@@ -13,6 +13,7 @@ from typing import Any
 from ..module_utils.common.credentials import ALWAYS_DENIED
 from ..module_utils.common.settings import BUILDX, Settings
 from ..module_utils.image.context import read_context
+from ..module_utils.image.continued import basis
 from ..module_utils.image.dockerfile import caches, dockerfile_facts
 from ..module_utils.image.ignore import check_embedded, let_back, literal
 from ..module_utils.image.leftovers import Leftovers
@@ -114,8 +115,10 @@ def of_source(
 
 def generate(
     settings: Settings, project: Mapping[str, Any], bases: Sequence[str], ignored: Mapping[str, Any], render: Render
-) -> dict[str, str]:
-    """Return the generated files: the Dockerfile from which the digest is computed, the same with caches for BuildKit, and .dockerignore."""
+) -> dict[str, Any]:
+    """Return the generated files: the Dockerfile from which the digest is computed, the same with caches for BuildKit, and .dockerignore; and, under
+    `continued`, what decides whether a build may go on from the last one."""
+    facts = dockerfile_facts(project, settings)
     variables = {
         "settings": settings.as_json(),
         "builder_image": bases[0],
@@ -124,7 +127,7 @@ def generate(
         "caches": {},
         "always_denied": ALWAYS_DENIED,
         **ignored,
-        **dockerfile_facts(project, settings),
+        **facts,
     }
     dockerignore = render("dockerignore.j2", variables)
     kept_out = let_back(project, dockerignore)
@@ -136,4 +139,5 @@ def generate(
         "dockerfile": render("Dockerfile.j2", variables),
         "dockerfile_buildkit": render("Dockerfile.j2", cached),
         "dockerignore": dockerignore,
+        "continued": basis(project, facts, settings),
     }

@@ -42,6 +42,7 @@ GO_FACTS = {
     "has_requirements": False,
     "local_modules": [],
     "profiled": False,
+    "packages": [""],
     "std_packages": ["fmt", "net/http"],
     "module_packages": [],
     "embedded_files": [],
@@ -114,7 +115,7 @@ def project() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, str]]:
+def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, Any]]:
     """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
     loader = DataLoader()
     templar = Templar(loader=loader)
@@ -123,7 +124,7 @@ def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, str]]
     lists = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests")}
 
-    def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
+    def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         wanted = settings(**changes)
         bases = [wanted.builder_image, wanted.runtime_image]
         return load("plugin_utils.description").generate(wanted, {**GO_FACTS, **(project or {})}, bases, ignored, action.render)

@@ -1,4 +1,4 @@
-"""Runs of `provision.yml` on the machines of a scenario as Molecule itself makes them; the scenario offline has them too."""
+"""Runs of the project's playbooks on the machines of a scenario as Molecule itself makes them; the scenarios offline and engines have them too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ SCRATCH = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "."))
 
 
 def provision(machine: str, *arguments: str, succeeds: bool = True, **variables: Any) -> str:
-    """Provision one machine once more and return what the run printed; fail with it where it does not end as said.
+    """Provision one machine once more; as `run`."""
+    return run("provision", machine, *arguments, succeeds=succeeds, **variables)
+
+
+def run(playbook: str, machine: str, *arguments: str, succeeds: bool = True, **variables: Any) -> str:
+    """Run a playbook of the project on one machine and return what it printed; fail with it where it does not end as said.
 
     variables: of the roles, over those of the inventory.
     """
@@ -29,7 +34,7 @@ def provision(machine: str, *arguments: str, succeeds: bool = True, **variables:
         "ANSIBLE_LOG_PATH": "",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
     }
-    done = subprocess.run([*command, str(PROJECT / "playbooks/provision.yml")], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(PROJECT / f"playbooks/{playbook}.yml")], env=env, capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     assert (done.returncode == 0) == succeeds, told[-6000:]
     return re.sub(r"\s+", " ", told)

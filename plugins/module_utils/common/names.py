@@ -21,6 +21,7 @@ LABEL_IMAGES = "go-service.images"
 LABEL_PROVEN = "go-service.proven"
 LABEL_REPORT = "go-service.report"
 LABEL_RETURNING = "go-service.returning"
+LABEL_STAGE = "go-service.stage"
 LABEL_WRITTEN = "go-service.written"
 LABEL_SECRETS = "go-service.secrets"
 # Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md

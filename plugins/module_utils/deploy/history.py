@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.files import read_own
-from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_WRITTEN
+from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_STAGE, LABEL_WRITTEN
 from ..engine.client import Engine
 
 # The names that an earlier version gave to the parts of a report.
@@ -42,6 +42,7 @@ class History:
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
     returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
     one that was killed would come back to where that began. "" if no such run is on its way.
+    stage: the build stage of the last build, {"id", and what image/continued.py keeps about it}, empty if the next build cannot go on from it.
     """
 
     service: str
@@ -49,6 +50,7 @@ class History:
     container: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     returning: str = ""
+    stage: dict[str, str] = field(default_factory=dict)
 
     def save(self, engine: Engine) -> None:
         """Write the history, and remove the volumes of earlier saves."""
@@ -62,6 +64,7 @@ class History:
                 LABEL_PROVEN: json.dumps(self.container),
                 LABEL_REPORT: base64.b64encode(zlib.compress(json.dumps(self.report).encode())).decode(),
                 LABEL_RETURNING: self.returning,
+                LABEL_STAGE: json.dumps(self.stage),
                 LABEL_WRITTEN: str(time.time_ns()),
             },
         )
@@ -86,13 +89,14 @@ def read(engine: Engine, name: str, directory: Path) -> History:
 def _parse(name: str, labels: Mapping[str, str]) -> History:
     report = zlib.decompress(base64.b64decode(labels[LABEL_REPORT]))
     images, container = json.loads(labels[LABEL_IMAGES]), json.loads(labels[LABEL_PROVEN])
-    return _whole(History(name, images, container, _report(report), labels.get(LABEL_RETURNING, "")))
+    stage = json.loads(labels.get(LABEL_STAGE, "{}"))
+    return _whole(History(name, images, container, _report(report), labels.get(LABEL_RETURNING, ""), stage))
 
 
 def _whole(history: History) -> History:
     """Return a history if its parts have the right types; raise TypeError otherwise."""
     images = history.images if history.images is not None else {}
-    if not isinstance(images, dict) or not isinstance(history.container, dict):
+    if not all(isinstance(part, dict) for part in (images, history.container, history.stage)):
         raise TypeError("no history")
     if not all(isinstance(entry, dict) and isinstance(entry.get("id"), str) and "proven" in entry for entry in images.values()):
         raise TypeError("no history of images")

@@ -16,6 +16,7 @@ from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, L
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
+from ..image.continued import in_order
 from .history import History, read
 
 MOVING = LATEST, PREVIOUS = ("latest", "previous")
@@ -71,13 +72,10 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     if len(began) != 1 or f"{LABEL_NAME}={name} " not in steps[began[0]] + " ":
         return False
     own = steps[: began[0]]
-    # The whole source; single files of it may have been copied to its top before.
-    copied = [step for step in own if re.search(r"\bCOPY (?:dir:\w+ in|\.) /src/ *\Z", step)]
-    linked = [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step]
-    if not copied and own and all(map(_BEFORE_THE_SOURCE.fullmatch, own)):
+    if own and all(map(_BEFORE_THE_SOURCE.fullmatch, own)):
         return True
-    # An image that somebody built FROM it ends with another instruction, or has one of these a second time.
-    return len(copied) == 1 and len(linked) < 2 and own[0] in (*copied, *linked)
+    # An image that somebody built FROM it ends with another instruction, or has one of its steps a second time.
+    return in_order(own, [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step])
 
 
 def _builder_stages(engine: Engine, name: str) -> list[dict[str, Any]]:

@@ -42,6 +42,9 @@ T = TypeVar("T")
 
 # The oldest Engine the role speaks to is 20.10.
 OLDEST_API = (1, 41)
+# What Podman's service says that it is, and what the role misses there (docs/engines.md).
+PODMAN = "Podman Engine"
+PODMAN_LACKS = "its builds leave the health check out of the image, and without it no new version can be proven"
 # How long a call may wait for its answer, and how long it waits for an Engine that went away, in seconds.
 TIMEOUT = 60
 PATIENCE = 60.0
@@ -114,6 +117,7 @@ class Engine:
         try:
             tls = _tls(asked) if asked.tls else False
             client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
+            told = self._call(client.version)
         # Beside its own errors the SDK lets through those of requests, of ssl and of reading its configuration.
         except Exception as error:
             chain = list(_chain(error))
@@ -123,6 +127,13 @@ class Engine:
             oldest = ".".join(map(str, OLDEST_API))
             raise EngineUnreachable(
                 f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
+                asked=asked,
+            )
+        podman = next((part["Version"] for part in told.get("Components") or () if part["Name"] == PODMAN), "")
+        if podman:
+            raise EngineUnreachable(
+                f"at {where} Podman {podman} answers in the place of a Docker Engine: {PODMAN_LACKS}. "
+                "Name the socket of a Docker Engine (DOCKER_HOST, or docker context use), or install one on a host without Podman's socket",
                 asked=asked,
             )
         return client

@@ -24,6 +24,12 @@ def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
     return asked if build["network"] == "default" else {**asked, "network": build["network"]}
 
 
+def stage(printed: str) -> str:
+    """Return "": BuildKit keeps the builder stage in its cache, where it has no name."""
+    del printed
+    return ""
+
+
 def log(result: Mapping[str, Any]) -> str:
     """Return the builder's output from the module's result: the plain progress goes to stderr."""
     return str(result.get("stdout") or "") + str(result.get("stderr") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..build_log import STEP, explain, steps
 from ..results import why
 
 MODULE = "community.docker.docker_image"
+_SECOND_FROM = re.compile(r"^Step (?!1/)\d+/\d+ : FROM ", re.M)
+_STEP_ID = re.compile(r"^ ---> ([0-9a-f]{12})$", re.M)
 
 
 def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,8 +31,17 @@ def log(result: Mapping[str, Any]) -> str:
 
 
 def was_cached(printed: str) -> bool:
-    """Say whether a build could use the cache of an earlier one: a step that runs Go came from the cache."""
-    return any(step["cached"] and step["instruction"].startswith("RUN go ") for step in steps(printed))
+    """Say whether a build could use an earlier one: a step that runs Go came from the cache, or it went on from the build stage of the last build."""
+    return any(
+        (step["cached"] and step["instruction"].startswith("RUN go ")) or step["instruction"].startswith("FROM sha256:")
+        for step in steps(printed)
+    )
+
+
+def stage(printed: str) -> str:
+    """Return the short id of the build stage of a build, "" if it is not known: the last step before the second FROM."""
+    first = _SECOND_FROM.split(printed)[0] if _SECOND_FROM.search(printed) else ""
+    return next(iter(reversed(_STEP_ID.findall(first))), "")
 
 
 def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:

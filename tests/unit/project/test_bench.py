@@ -108,6 +108,21 @@ def test_writing_a_service_leaves_nothing_of_the_one_before(tmp_path: Path) -> N
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 30
 
 
+def test_figures_of_one_part_take_the_place_of_its_own_alone() -> None:
+    """All of them, also those that are not measured any more; the page says when that was."""
+    later = sample_figures() | {
+        "began": "2026-02-03T04:05:06Z",
+        "parts": ["files"],
+        "samples": {"files-nothing": {"30": [7.0]}},
+    }
+    whole = figures.merged(sample_figures(), later)
+    assert {what: values for what, values in whole["samples"].items() if what.startswith("files-")} == later["samples"]
+    assert whole["samples"]["hosts-edit"] == sample_figures()["samples"]["hosts-edit"]
+    assert whole["samples"]["build-edit"] == sample_figures()["samples"]["build-edit"]
+    assert "The part *files* was measured again on 2026-02-03, at 04:05 UTC" in render.page(whole)
+    assert "measured again" not in render.page(sample_figures())
+
+
 def test_the_spread_of_values() -> None:
     assert figures.Spread.of([3.0, 1.0, 10.0, 2.0]) == figures.Spread(1.0, 2.5, 10.0, 4)
 

@@ -18,7 +18,7 @@ def headings(text: str) -> list[int]:
 
 def tables(text: str) -> list[list[tuple[str, ...]]]:
     """Return of each table the columns of each row; what is written as code stands for a column that has it."""
-    found = re.findall(r"(?:^\|.*\n)+", re.sub(r"<!-- BEGIN MATRIX.*?END MATRIX -->", "", text, flags=re.S), re.M)
+    found = re.findall(r"(?:^\|.*\n)+", re.sub(r"<!-- BEGIN (MATRIX|ENGINES).*?END \1 -->", "", text, flags=re.S), re.M)
     rows = [[line.strip("|").split(" | ") for line in table.splitlines()] for table in found]
     return [[tuple(",".join(re.findall(r"`[^`]+`", cell)) for cell in row) for row in table] for table in rows]
 

@@ -1,0 +1,143 @@
+"""A build that goes on from the last one's builder stage makes what a build from nothing makes, and loses nothing where it goes wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import free_port, get, left_on_engine, play
+
+SERVICE = "utest-continued"
+PACKAGES = 12
+MAIN = """package main
+
+import (
+	"net/http"
+	"os"
+	"strings"
+
+{imports}
+)
+
+func main() {{
+	http.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {{ w.Write([]byte("ok")) }})
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {{ w.Write([]byte(strings.Join([]string{{{calls}}}, " "))) }})
+	http.ListenAndServe(":"+os.Getenv("PORT"), nil)
+}}
+"""
+
+
+class Source:
+    """A service of many packages, each of which says a word."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        names = [f"p{number}" for number in range(PACKAGES)]
+        imports = "\n".join(f'\t"example.com/many/{name}"' for name in names)
+        self.write("go.mod", "module example.com/many\n\ngo 1.24\n")
+        self.write("main.go", MAIN.format(imports=imports, calls=", ".join(f"{name}.Word()" for name in names)))
+        for name in names:
+            self.say(name, name)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def say(self, name: str, word: str) -> None:
+        """Have a package say another word."""
+        self.write(f"{name}/word.go", f'package {name}\n\nvar word = "{word}"\n\nfunc Word() string {{ return word }}\n')
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Return the source of the service."""
+    return Source(tmp_path / "source")
+
+
+@pytest.fixture
+def variables(tmp_path: Path, source: Source) -> Iterator[dict[str, Any]]:
+    """Return the variables of the service, which is gone after the test."""
+    made = {
+        "go_service_name": SERVICE,
+        "go_service_source": str(source.root),
+        "go_service_publish": f"127.0.0.1:{free_port()}",
+        "go_service_work_dir": str(tmp_path / "work"),
+        "go_service_report_dir": str(tmp_path / "reports"),
+        "go_service_stable_seconds": 0,
+    }
+    yield made
+    play("remove", made)
+
+
+def report(variables: dict[str, Any]) -> dict[str, Any]:
+    """Return the last report."""
+    return json.loads((Path(variables["go_service_report_dir"]) / f"localhost/{SERVICE}.json").read_text())
+
+
+def made(variables: dict[str, Any]) -> tuple[str, str]:
+    """Return the tag of the image, which is the digest of the source, and the digest of the binary."""
+    found = report(variables)
+    return found["image"]["reference"], found["binary"]["sha256"]
+
+
+def went_on(variables: dict[str, Any]) -> bool:
+    """Say whether the last build went on from the one before, by what it was built from."""
+    text = (Path(variables["go_service_work_dir"]) / SERVICE / "context/Dockerfile").read_text()
+    return bool(re.search(r"^FROM sha256:[0-9a-f]{64} AS build$", text, re.M))
+
+
+def words(variables: dict[str, Any]) -> str:
+    """Return what the service says."""
+    return get(int(variables["go_service_publish"].rpartition(":")[2]), "/")[1]
+
+
+@pytest.mark.long
+def test_edits_one_upon_another(source: Source, variables: dict[str, Any]) -> None:
+    """Of a package, of a file that goes, of one that does not compile, and of a variable; then the same source from nothing."""
+    source.write("p5/more.go", 'package p5\n\nfunc init() { word += "-and-more" }\n')
+    play("build", variables)
+    assert not went_on(variables) and "p5-and-more" in words(variables)
+
+    source.say("p3", "edited")
+    told = play("build", variables)
+    assert went_on(variables) and "p2 edited p4" in words(variables)
+    assert "on the cache" in told
+
+    source.write("p4/word.go", "package p4\n\nfunc Word( {\n")
+    told = play("build", variables, succeeds=False)
+    assert "p4/word.go:3" in told and "p2 edited p4" in words(variables)
+
+    source.say("p4", "mended")
+    (source.root / "p5/more.go").unlink()
+    play("build", variables)
+    assert went_on(variables) and "edited mended p5 p6" in words(variables)
+
+    changed = {**variables, "go_service_build_env": {"GOAMD64": "v2"}}
+    play("build", changed)
+    assert not went_on(variables) and report(variables)["binary"]["settings"]["GOAMD64"] == "v2"
+
+    source.say("p6", "last")
+    play("build", changed)
+    assert went_on(variables)
+    continued = made(variables)
+
+    assert "changed=0" in play("build", changed)
+    play("remove", changed)
+    assert left_on_engine(SERVICE) == []
+    play("build", changed)
+    assert not went_on(variables) and made(variables) == continued
+
+
+def test_a_stage_that_is_gone_costs_time_alone(source: Source, variables: dict[str, Any]) -> None:
+    """Somebody pruned the Engine: the next build begins from the builder image."""
+    play("build", variables)
+    subprocess.run(["docker", "image", "prune", "--force", "--filter", f"label=go-service.name={SERVICE}"], check=True, capture_output=True)
+    source.say("p1", "anew")
+    play("build", variables)
+    assert not went_on(variables) and "p0 anew p2" in words(variables)
