@@ -261,7 +261,7 @@ def test_another_architecture_is_told_before_anything_starts(fleet: Fleet) -> No
     }
     told = " ".join(fleet.play(succeeds=False).split())
     del fleet.own["f4"]
-    assert "f4 cannot be part of this fleet: it needs images for 386, and the build host makes them for amd64" in told
+    assert "f4 cannot be part of this fleet: it needs images for 386, but the build host makes them for amd64" in told
     assert fleet.containers() == before and "Build the image" not in told
 
 

@@ -1,4 +1,4 @@
-"""Which image stands for which wanted base image.
+"""Which image is used for which wanted base image.
 
 Comparing image references (default registry, default tag, digests) is a program, not a template.
 """

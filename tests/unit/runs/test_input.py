@@ -182,7 +182,7 @@ PROBLEMS = [
     "go_service_env has 'C' with a value (not shown) that is a list",
     "go_service_volumes has the item 'data', which",
     "go_service_volumes has the item 'data:data', which",
-    "go_service_memory cannot be worked out: 'nowhere' is undefined.",
+    "go_service_memory cannot be evaluated: 'nowhere' is undefined.",
     "go_service_budget has no budget named 'image'",
     "go_service_budget has 'image_mb' with the value 'small'",
     "go_service_waivers has 'files-setuid' with the value ''",
