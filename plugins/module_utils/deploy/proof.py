@@ -21,7 +21,7 @@ from .judgement import is_watched
 from .limits import refused_processes
 from .listening import Ears, any_certificate
 from .pages import page_instead
-from .place import elsewhere
+from .place import elsewhere, reaches_containers
 from .remedies import PIDS, remedy_for
 from .signals import who_ended
 
@@ -97,7 +97,7 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
             f"it was refused {count(refusals, 'process or thread', 'processes or threads')} by its limit of {limit} (go_service_pids_limit)"
         )
         return NotProven(f"{message}: {found}", PIDS, evidence)
-    found, remedy = ears.diagnosis(container, "\n".join(tests), near=not elsewhere(engine))
+    found, remedy = ears.diagnosis(container, "\n".join(tests), near=reaches_containers(engine))
     if not found:
         page = page_instead(engine, container, "\n".join(tests))
         if page:
@@ -220,7 +220,7 @@ def _holds_the_line(address: str, port: int, timeout: float) -> str:
 def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
-    if elsewhere(engine):
+    if not reaches_containers(engine):
         ears = Ears(engine)
         ears.listen(container or {}, ask=True)
         here = [address for address, port in ears.now or () if port == settings.port]

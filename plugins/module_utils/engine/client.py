@@ -44,7 +44,7 @@ T = TypeVar("T")
 OLDEST_API = (1, 41)
 # What Podman's service says that it is, and what the role misses there (docs/engines.md).
 PODMAN = "Podman Engine"
-PODMAN_LACKS = "its builds leave the health check out of the image, and without it no new version can be proven"
+PODMAN_LACKS = "an image that is built by it shows no health check, without which no new version can be proven"
 # How long a call may wait for its answer, and how long it waits for an Engine that is away, in seconds.
 TIMEOUT = 60
 PATIENCE = 60.0
@@ -103,6 +103,7 @@ class Engine:
             raise EngineUnreachable(str(error)) from error
         self.calls = self.interruptions = 0
         self._patience = patience
+        self._version: dict[str, Any] = {}
         self._client = self._connect(timeout)
 
     def _connect(self, timeout: float) -> docker.APIClient:
@@ -117,7 +118,7 @@ class Engine:
         try:
             tls = _tls(asked) if asked.tls else False
             client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
-            told = self._call(client.version)
+            self._version = self._call(client.version)
         # Besides its own errors, the SDK also raises those of requests, of ssl and of reading its configuration.
         except Exception as error:
             chain = list(_chain(error))
@@ -129,7 +130,7 @@ class Engine:
                 f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
                 asked=asked,
             )
-        podman = next((part["Version"] for part in told.get("Components") or () if part["Name"] == PODMAN), "")
+        podman = next((part["Version"] for part in self._version.get("Components") or () if part["Name"] == PODMAN), "")
         if podman:
             raise EngineUnreachable(
                 f"at {where} Podman {podman} answers in the place of a Docker Engine: {PODMAN_LACKS}. "
@@ -195,8 +196,8 @@ class Engine:
         return self._ask(what, call)
 
     def version(self) -> dict[str, Any]:
-        """Return the Engine's version record."""
-        return self._ask("version", self._client.version)
+        """Return the Engine's version record, as it was when the connection was made."""
+        return self._version
 
     def info(self) -> dict[str, Any]:
         """Return the Engine's system record."""

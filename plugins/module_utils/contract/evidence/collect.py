@@ -188,7 +188,8 @@ def observe(engine: Engine, evidence: Evidence, container_id: str) -> Evidence:
     process = memory = None
     if state.get("Running"):
         process = read_process(state.get("Pid") or 0, container["Id"])
-        memory = memory_in_use(engine.stats(container_id))
+        # Without the controller the Engine counts what all that it runs uses together.
+        memory = None if "memory" in engine.limits_not_held else memory_in_use(engine.stats(container_id))
     return replace(evidence, container=container, process=process, memory=memory)
 
 
