@@ -90,7 +90,7 @@ RETURN = r"""
 verify:
   description: What was measured.
   type: dict
-  returned: success, and every failure after the candidate was held to the contract
+  returned: success, and every failure after the candidate was checked against the contract
   contains:
     digest: {description: "Content digest of the image.", type: str}
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}

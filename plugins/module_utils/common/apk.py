@@ -24,7 +24,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class Installed:
-    """One package. fields: the first value of each letter, such as V, the version. owned: absolute path -> what is said of it. block: its text."""
+    """One package. fields: the first value of each letter, such as V, the version. owned: absolute path -> its entry. block: its text."""
 
     name: str
     version: str

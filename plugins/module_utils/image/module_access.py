@@ -57,7 +57,7 @@ asked() {{
   git_config "credential.$1.helper" "!f() {{ test \\"\\$1\\" != get || cat $2; }}; f"
 }}
 """
-# The official golang:alpine has no git. What a proxy gives go gets without it. Of a repository that its path names go does not say what git said of it.
+# The official golang:alpine has no git, which go does not need for modules from a proxy. For a repository that the module's path names, go hides git's message.
 _END = r"""export GIT_CONFIG_COUNT=$git_configs GIT_TERMINAL_PROMPT=0
 try() {
   "$@" 2>$place/said
