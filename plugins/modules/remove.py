@@ -68,6 +68,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -154,7 +155,7 @@ class Removal:
             elif container and container["Config"]["Labels"].get(LABEL_KIND) == KIND_SERVICE:
                 self.stays.append(f"The container {container['Name'].lstrip('/')} stays: it has labels of {self._name}, but not its name.")
         by_buildkit = False
-        for image in engine.images(name=self._name):
+        for image in self._images(engine):
             by_buildkit = by_buildkit or "buildkit" in str((engine.image(image["Id"]) or {}).get("Comment"))
             given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
             shown = given[0] if given else image["Id"][7:19]
@@ -184,6 +185,13 @@ class Removal:
             self.removed["history"] = True
             if not check_mode:
                 engine.remove_volume(volume)
+
+    def _images(self, engine: Engine) -> Iterator[dict]:
+        """Yield the images with the service's label, each once, also those that show only when others are gone: containerd's store keeps what they stand on."""
+        seen: set[str] = set()
+        while fresh := [image for image in engine.images(name=self._name) if image["Id"] not in seen]:
+            seen.update(image["Id"] for image in fresh)
+            yield from fresh
 
     def _remove_image(self, engine: Engine, image: dict, references: list[str], check_mode: bool) -> None:
         for reference in references:
