@@ -28,7 +28,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all lint sanity mutants unit unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site recording clean
+.PHONY: help build new test test-all images lint sanity mutants unit unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site recording clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -111,7 +111,16 @@ new: $(READY)
 	@test -n "$(SERVICE)" || { echo 'Name the directory of the source: make new SERVICE=~/src/price-api'; exit 1; }
 	"$(BIN)"/ansible-playbook playbooks/new.yml -e '{"go_service_source": "$(SERVICE)"}' -e '{"new_command": "make build ARGS=\"-i {}\""}' $(ARGS)
 
-test: lint unit scenarios
+# The linters work on one processor; meanwhile the images of the machines that the scenarios need are made.
+test: $(READY)
+	$(MAKE) --no-print-directory --jobs 2 --keep-going lint images
+	$(MAKE) --no-print-directory unit scenarios
+
+images: $(READY)
+	@mkdir -p .cache
+	@{ "$(BIN)"/ansible-playbook tests/machine.yml && MOLECULE_PROJECT_DIRECTORY="$(CURDIR)" "$(BIN)"/ansible-playbook molecule/testbed/images.yml \
+	  -e '{"molecule_yml": {"platforms": [{"image": "go-service-test/vm-debian12-engine"}, {"image": "go-service-test/vm-debian13-engine"}]}}'; \
+	} >.cache/images.log 2>&1 || { cat .cache/images.log; exit 1; }
 
 test-all: test long sanity scan engines provision offline fleet mutants crash soak
 

@@ -36,7 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("revision", nargs="?", default="", help="of `against`: the earlier commit")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {','.join(PARTS)} (all)")
-    parser.add_argument("--replace", action="store_true", help="with --only: put the figures in the place of theirs in docs/, if the machine is the same")
+    parser.add_argument(
+        "--replace", action="store_true", help="with --only: put the figures in the place of theirs in docs/, if the machine is the same"
+    )
     given = parser.parse_args()
     given.only = given.only.split(",")
     unknown = sorted(set(given.only) - set(PARTS))
@@ -67,7 +69,9 @@ def measure(rounds: int, parts: list[str], replace: bool) -> Path:
             before = json.loads((directory / render.FIGURES).read_text(encoding="utf-8"))
             differs = [name for name in SAME if before["machine"][name] != figures["machine"][name]]
             if differs:
-                raise BenchError(f"docs/ has figures of another machine ({', '.join(differs)}). These are left in {DRAFTS.relative_to(ROOT)}.")
+                raise BenchError(
+                    f"docs/ has figures of another machine ({', '.join(differs)}). These are left in {DRAFTS.relative_to(ROOT)}."
+                )
             figures = merged(before, figures)
         (directory / render.FIGURES).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     render.write(directory)

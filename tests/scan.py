@@ -288,7 +288,7 @@ def test_a_service_with_a_module_of_known_vulnerability_is_not_deployed(old: dic
     database = {"go_service_vulnerability_database": str(scanners.go_database())}
     found = proven(old, tmp_path, "govulncheck", succeeds=False, **database)
     assert found["check"]["verdict"] == "fail"
-    assert "GO-2022-1059 in golang.org/x/text v0.3.7, mended in v0.3.8" in found["check"]["reason"]
+    assert "GO-2022-1059 in golang.org/x/text v0.3.7, fixed in v0.3.8" in found["check"]["reason"]
     running = [
         "docker",
         "ps",

@@ -38,7 +38,7 @@ func main() {
 	http.ListenAndServe(":"+os.Getenv("PORT"), nil)
 }
 """
-# Of ten edits: what is wrong with one, as (what it does first, what its health test is answered), and the words that tell it.
+# Of ten edits: what is wrong with one, as (what it does first, what its health check is answered), and the words that tell it.
 FAULTS = {
     3: ("undefined()", 200, "undefined: undefined"),
     5: ("os.Exit(3)", 200, "exited with code 3"),

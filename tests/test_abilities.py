@@ -205,7 +205,7 @@ def test_the_first_error_of_a_service_that_wants_a_directory_leads_there(deploy:
     asked = {"args": ["-needs", "files"]}
     told = deploy(**asked, succeeds=False)
     assert "open files: no such file or directory" in told
-    assert "an empty directory for the service's user go_service_directories makes" in " ".join(told.split())
+    assert "go_service_directories makes an empty directory for the service's user" in " ".join(told.split())
     assert "contract  kept" in deploy(**asked, workdir="/app", directories=["files"], memory="64m", cpus=0.1)
     assert of_file(port, "read", "/app/files")[1] == ""
 

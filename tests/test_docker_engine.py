@@ -92,7 +92,7 @@ def test_an_engine_that_is_only_stopped_is_started(machine: Machine) -> None:
 def test_nothing_is_installed_over_another_package(machine: Machine, package: str, remedy: str) -> None:
     done = machine(WITHOUT_DAEMON + OF_ANOTHER % {"package": package})
     assert done.returncode
-    assert f"its docker command (/usr/bin/docker) is of the package {package}, which docker.io would replace" in told(done)
+    assert f"its docker command (/usr/bin/docker) comes from the package {package}, which docker.io would replace" in told(done)
     assert remedy in told(done)
     assert "Install the packages" not in done.stdout
 
@@ -108,7 +108,7 @@ def test_settings_that_no_daemon_can_read_are_told_in_its_own_words(machine: Mac
 def test_settings_that_the_daemon_refuses_are_told_in_its_own_words(machine: Machine) -> None:
     done = machine('echo \'{"storage-driver": "nonsense"}\' >/etc/docker/daemon.json', start_timeout=5)
     assert done.returncode
-    assert "nonsense" in told(done).partition("Its last words")[2]
+    assert "nonsense" in told(done).partition("The last lines of its log")[2]
 
 
 def test_the_parser_of_apparmor_comes_with_the_engine(machine: Machine) -> None:

@@ -261,7 +261,7 @@ def test_another_architecture_is_told_before_anything_starts(fleet: Fleet) -> No
     }
     told = " ".join(fleet.play(succeeds=False).split())
     del fleet.own["f4"]
-    assert "f4 cannot be part of this fleet: it needs images for 386, and the build host makes them for amd64" in told
+    assert "f4 cannot be part of this fleet: it needs images for 386, but the build host makes them for amd64" in told
     assert fleet.containers() == before and "Build the image" not in told
 
 
@@ -275,7 +275,7 @@ def test_a_host_that_asks_for_another_image_is_told(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "task",
-    ["Fetch the image from the build host", "Bring the image here", "Look at the service and stage", "Prove the image by a candidate"],
+    ["Fetch the image from the build host", "Bring the image here", "Look at the service and stage", "Prove the image with a candidate"],
 )
 def test_a_run_that_is_killed_is_gone_on_with(fleet: Fleet, task: str) -> None:
     """Whatever it was at; nothing of its archives is left."""
@@ -389,6 +389,6 @@ def test_an_image_that_was_not_held_to_the_contract_is_not_published(fleet: Flee
     fleet.play("--limit", BUILDER, "-e", "go_services_entry_point=build", playbook="build")
     (built,) = set(fleet.docker(BUILDER, "image", "ls", "--format", "{{.Tag}}", NAME).split()) - set(before)
     told = " ".join(fleet.play("--limit", BUILDER, "-e", f"go_service_image_tag={built}", playbook="publish", succeeds=False).split())
-    assert f"the image {NAME}:{built} was not held to the contract on this host, or did not keep it" in told
+    assert f"the image {NAME}:{built} was not checked against the contract on this host, or did not pass it" in told
     with pytest.raises(urllib.error.HTTPError):
         ask(registry, f"/manifests/{built}")

@@ -10,11 +10,11 @@ version_added: 1.0.0
 description:
   - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
     or play is a step of its own.
-  - On a terminal the step at work is shown with the time that passes. Elsewhere, and below ansible-runner (AWX, ansible-navigator), which keeps
-    what is printed, a step of more than 30 seconds is told every 30 seconds.
-  - What comes from elsewhere, such as messages, differences and names, is printed with control characters spelled out, so that it cannot command the
+  - On a terminal the current step is shown with the time that passes. Elsewhere a line is printed every 30 seconds for a step that takes longer than that;
+    ansible-runner (AWX, ansible-navigator) counts as elsewhere, since it keeps what is printed.
+  - Text from elsewhere, such as messages, differences and names, is printed with control characters shown as escapes, so that it cannot control the
     terminal.
-  - A failure is printed once. One that a C(rescue) handles is not printed, unless the host failed in the end and nothing else said why.
+  - A failure is printed once. A failure that a C(rescue) handles is not printed, unless the host fails in the end and nothing else says why.
   - With C(-v) and more the output is that of P(ansible.builtin.default#callback).
 author:
   - The authors of proven.go_service
@@ -43,17 +43,17 @@ from ansible.utils.fqcn import add_internal_fqcns
 
 from ..module_utils.common.text import spelled
 
-# What a step is called, by the role and by the first part of the file of its tasks that matches. None: it prints no line of its own.
+# The name of a step, by the role and by the first beginning of its task's file that matches. None: it prints no line.
 STEPS: dict[str, dict[str, str | None]] = {
-    "docker_engine": {"machine": "Look at the machine", "": "See that a Docker Engine serves"},
-    "base_images": {"names": None, "": "See that the base images are there"},
+    "docker_engine": {"machine": "Look at the machine", "": "Make sure that a Docker Engine runs"},
+    "base_images": {"names": None, "": "Make sure that the base images are there"},
     "bundle": {
         "write": "Write the bundle",
         "packages": "Fetch Debian's packages",
-        "controller": "Take what a controller needs",
-        "": "Hold the bundle to its checksums",
+        "controller": "Add what a controller needs",
+        "": "Verify the checksums of the bundle",
     },
-    "pull": {"": "See whether the machine brings itself up to date"},
+    "pull": {"": "See whether the machine keeps itself up to date"},
     "go_service": {
         "machine": "Look at the machine and its services",
         "stages/begin": "Check the variables",
@@ -64,7 +64,7 @@ STEPS: dict[str, dict[str, str | None]] = {
         "stages/build": "Build the image",
         "stages/deploy": "Prove the image and put it in the service's place",
         "stages/report": "Write the report",
-        "keep": "Keep the image of the service",
+        "keep": "Save the image of the service",
         "remove": "Remove the service",
         "publish": "Publish the image",
         "": None,
@@ -78,13 +78,13 @@ _LAST_LINES = 20
 # The actions whose message was written for the reader.
 SPEAKING = add_internal_fqcns(("fail", "assert"))
 DEBUG = add_internal_fqcns(("debug",))
-# What a result of debug holds beside a message and a variable.
+# The keys in a result of debug that are neither a message nor a variable.
 _NOT_SHOWN = frozenset({"changed", "failed", "skipped", "censored", "warnings", "deprecations", "exception"})
 _COLOURS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "changed": C.COLOR_CHANGED}
 
 
 def step_of(role: str, path: str, name: str) -> str | None:
-    """Return the step that a task belongs to: a sentence of this collection's role, else the task's name; None where it has no line.
+    """Return the step to which a task belongs: a sentence for a role of this collection, else the task's name; None if it has no line.
 
     role: the role's full name, empty outside of roles; path: of the file of the task; name: of the task.
     """
@@ -119,14 +119,14 @@ def told(result: Mapping[str, Any]) -> list[str]:
         return [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
     shown = {name: value for name, value in result.items() if name not in _NOT_SHOWN and not name.startswith(("_", "ansible_"))}
     if len(shown) > 1:
-        # What the loop is at, unless that is what was asked for.
+        # The current item of the loop, unless it is the only value.
         shown.pop(str(result.get("ansible_loop_var")), None)
     texts = [f"{name}: {json.dumps(value, indent=2, ensure_ascii=False, default=str)}" for name, value in shown.items()]
     return "\n".join(texts).splitlines()
 
 
 def failures(result: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines that say why a task failed, of each item that did where it is a loop."""
+    """Yield the lines that say why a task failed; for a loop, those of each item that failed."""
     items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
     for item in items:
         yield f"{item.get('_ansible_item_label', item.get('item', ''))}:"
@@ -144,8 +144,8 @@ def _first_path(part: Any) -> str:
 
 def is_rescued(task: Any) -> bool:
     """Return whether a failure of the task is handled: it is in a block, however deep, that has a rescue."""
-    # Where several services are seen to, one that fails has failed, though the next one goes on.
-    # Of tasks that were imported the block holds the blocks, and the import stands between them and it.
+    # If one of several services fails, that is a failure, although the next service is still processed.
+    # For imported tasks, the block contains further blocks, with the import between them.
     below, parent = {task._uuid}, task._parent
     while parent is not None:
         if getattr(parent, "rescue", None) and any(part._uuid in below for part in parent.block):
@@ -156,22 +156,22 @@ def is_rescued(task: Any) -> bool:
 
 
 def is_terminal(out: TextIO) -> bool:
-    """Return whether what is written is shown on a terminal and gone with it.
+    """Return whether a person reads the output on a terminal.
 
-    ansible-runner, below AWX and ansible-navigator, gives a run a terminal too, and keeps all that is written to it as lines.
+    ansible-runner, which AWX and ansible-navigator use, also gives a run a terminal, but stores what is written to it as the lines of a log.
     """
     return out.isatty() and "AWX_ISOLATED_DATA_DIR" not in os.environ
 
 
 def folded(text: str) -> list[str]:
-    """Return the lines of a long sentence: as wide as the terminal, or whole where there is none."""
+    """Return the lines of a long sentence: as wide as the terminal, or on one line if there is no terminal."""
     if not is_terminal(sys.stdout):
         return [text]
     return textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - 1), break_on_hyphens=False)
 
 
 class Alive:
-    """Says that a step is still at work, from a thread of its own: in place on a terminal, by lines in a log."""
+    """Shows that a step is still at work, from a separate thread: in place on a terminal, with lines in a log."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -184,7 +184,7 @@ class Alive:
         self._thread: threading.Thread | None = None
 
     def begin(self, title: str, began: float) -> None:
-        """Tell of a step from now on."""
+        """Show a step from now on."""
         with self._turn:
             self._title, self._began = spelled(title), began
         if self._thread is None:
@@ -192,7 +192,7 @@ class Alive:
             self._thread.start()
 
     def end(self) -> None:
-        """Tell no more of the step, and leave no trace of it on the terminal."""
+        """Stop showing the step, and leave no trace of it on the terminal."""
         with self._turn:
             if self._title and self._terminal:
                 self._write("\r\033[K")
@@ -211,18 +211,18 @@ class Alive:
                     continue
                 if self._terminal:
                     width = shutil.get_terminal_size().columns - 1
-                    # The cursor goes back to the beginning: what anybody else prints takes the place of this.
+                    # The cursor goes back to the beginning of the line, so that other output overwrites this text.
                     self._write(f"\r\033[K{f'{self._title} … {seconds:.0f} s'[:width]}\r")
                 else:
                     self._write(f"{self._title} … {seconds:.0f} s\n")
 
     def _write(self, text: str) -> None:
-        # Not by the file object: a worker that Ansible forks at this moment would inherit its lock, held for ever.
+        # Not through the file object: a worker that Ansible forks at this moment would inherit its lock, which would then be held for ever.
         os.write(self._out.fileno(), text.encode(self._out.encoding or "utf-8", "replace"))
 
 
 def unless_verbose(event: Callable[..., None]) -> Callable[..., None]:
-    """Have Ansible's own callback take an event where `-v` asks for its output."""
+    """Let Ansible's own callback handle an event if `-v` asks for its output."""
 
     @functools.wraps(event)
     def either(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
@@ -255,7 +255,7 @@ class CallbackModule(Default):
         self._began = self._run_began = time.monotonic()
         self._notes: dict[str, list[str]] = {}
         self._hosts: list[str] = []
-        # Failures of the step at work, told below its line; and those that a rescue handles.
+        # Failures of the current step, printed below its line; and those that a rescue handles.
         self._waiting: list[str] = []
         self._held: dict[str, list[str]] = {}
         self._told: set[str] = set()
@@ -263,7 +263,7 @@ class CallbackModule(Default):
     # ------------------------------------------------------------------------------------------------------------- steps
 
     def _print(self, text: str, color: str | None = None, stderr: bool = False) -> None:
-        """Print what may hold foreign text: the only way from here to the terminal. `color` is put around it here, and is no part of it."""
+        """Print text that may come from elsewhere: only this method writes to the terminal. `color` is added around the text here."""
         self._display.display(spelled(text), color=color, stderr=stderr)
 
     def _say(self, text: str, color: str | None = None) -> None:
@@ -331,7 +331,7 @@ class CallbackModule(Default):
                 self._tell(host, lines)
 
     def _tell(self, host: str, lines: list[str]) -> None:
-        """Print a message that is for a person: whole where it has lines, folded where it is one long one."""
+        """Print a message for a person: unchanged if it has several lines, folded if it is one long line."""
         if len(lines) > 1:
             self._end_step()
             self._say("\n" + self._of_host(host, lines))

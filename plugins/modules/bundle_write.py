@@ -8,12 +8,12 @@ DOCUMENTATION = r"""
 module: bundle_write
 short_description: Write a bundle, or fetch the packages that go into one
 description:
-  - With O(release), fetches Debian's packages of a release with all that they depend on into the tree.
-  - Without it, writes what lies in the tree as one archive with checksums, and with a signature where a key is given.
+  - With O(release), fetches Debian's packages of a release with all their dependencies into the tree.
+  - Without it, writes the files in the tree as one archive with checksums, and with a signature if a key is given.
 attributes:
-  check_mode: {support: none, description: It is not meant for a check.}
+  check_mode: {support: none, description: It is not meant for check mode.}
   diff_mode: {support: none, description: A bundle has no lines.}
-  idempotent: {support: none, description: What it fetches and writes is of the day.}
+  idempotent: {support: none, description: It fetches and writes what is current on that day.}
 options:
   tree:
     description: Directory of the controller that holds what goes into the bundle.
@@ -29,7 +29,7 @@ options:
     elements: str
     default: []
   optional:
-    description: Names of packages that come as well where the release has them.
+    description: Names of packages that are also fetched if the release has them.
     type: list
     elements: str
     default: []
@@ -46,11 +46,11 @@ options:
     type: str
     default: ""
   key:
-    description: Path of a private key of OpenSSH that signs, or of the public one whose private key an agent has; empty signs nothing.
+    description: Path of a private key of OpenSSH with which to sign, or of a public key whose private key an SSH agent has; empty makes no signature.
     type: str
     default: ""
   machine:
-    description: What the bundle is for, as uname -m names it.
+    description: The kind of machine for which the bundle is, as uname -m names it.
     type: str
     default: ""
   base_images:

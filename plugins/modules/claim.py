@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: make the directory of a Go service on a host, or refuse one that is not the role's."""
+"""Ansible module: make the directory of a Go service on a host, or refuse a directory that the role did not make."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: claim
 short_description: Make the directory of a Go service on a host
 description:
-  - Makes the service's directory where it is missing, and notes that the role makes a tree in it, before another module fills that tree.
-  - Fails, and touches nothing, where the directory or the tree is somebody else's.
+  - Makes the service's directory if it is missing, and records that the role makes a directory tree in it, before another module fills that tree.
+  - Fails, and touches nothing, if the role did not make the directory or the tree.
 attributes:
   check_mode:
     support: full
@@ -19,7 +19,7 @@ attributes:
     description: The directory is the role's own.
   idempotent:
     support: full
-    description: A directory that is the role's stays as it is.
+    description: A directory that the role has made is not changed.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -35,7 +35,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make room for the source
+- name: Prepare the directory of the source
   proven.go_service.claim:
     settings: "{{ __go_service_record.settings }}"
     tree: source
@@ -47,7 +47,7 @@ directory:
   type: str
   returned: success
 failure:
-  description: What the role did not make and cannot pass by, what to do.
+  description: What is in the way that the role did not make, and what to do.
   type: dict
   returned: failure
 """

@@ -1,21 +1,21 @@
 #!/usr/bin/python
-"""Ansible module: prove an image by a candidate container, and replace the service's container by a container of it."""
+"""Ansible module: prove an image with a candidate container, and replace the service's container by a container of that image."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: deploy
-short_description: Prove an image, and replace a service's container by a container of it
+short_description: Prove an image, and replace a service's container by a container of that image
 description:
   - Starts a candidate container with the service's final hardening, environment, volumes and arguments, but no host port, and waits until its
     own health check passes and stays so. The service's own container is not touched.
-  - Holds the image and the candidate to the contract, the checks of docs/checks.md. A check that fails, and is not waived, fails the module.
-  - Then sets the old container aside, starts the new one under the service's name and port, proves it by the image's own health check, and
-    holds it to the contract's checks of the running service. Where that fails, the very same old container runs again before the module fails.
-  - With the strategy V(recreate) no candidate is started. The image is held to the contract as it lies there, the old container is stopped and set aside, and
-    the new one is proven and held to all of the contract in its place.
-  - Afterwards moves the tags V(latest) and V(previous) and removes images beyond those kept.
+  - Checks the image and the candidate against the contract, the checks of docs/checks.md. A check that fails and is not waived fails the module.
+  - Then sets the old container aside, starts the new one under the service's name and port, proves it with the image's own health check, and makes
+    the contract's checks of the running service. If that fails, the very same old container runs again before the module fails.
+  - With the strategy V(recreate) no candidate is started. First the checks that need only the image are made, then the old container is stopped and set aside,
+    and the new one is proven in its place, with all checks of the contract.
+  - Afterwards moves the tags V(latest) and V(previous) and removes the images beyond those that are kept.
   - The service's lock is given back in any case.
 attributes:
   check_mode:
@@ -26,7 +26,7 @@ attributes:
     description: M(proven.go_service.prepare) shows the reasons.
   idempotent:
     support: full
-    description: A container that is as it should be is not touched.
+    description: A container that needs no change is not touched.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -46,7 +46,7 @@ options:
     elements: str
     required: true
   build:
-    description: How the build of this run went, C(seconds), C(cached) and C(builder); empty where nothing was built.
+    description: How the build of this run went, C(seconds), C(cached) and C(builder); empty if nothing was built.
     type: dict
     default: {}
   stage:
@@ -54,11 +54,11 @@ options:
     type: dict
     default: {}
   dockerfile:
-    description: What the controller's linters find in the Dockerfile, by the action plugin of the same name; empty where an earlier image is returned to.
+    description: What the controller's linters find in the Dockerfile, from the action plugin of the same name; empty for a rollback to an earlier image.
     type: dict
     default: {}
   source_date:
-    description: Date of the source's revision, RFC 3339; empty where it is not known.
+    description: Date of the source's revision, RFC 3339; empty if it is not known.
     type: str
     default: ""
   received:
@@ -90,17 +90,17 @@ RETURN = r"""
 verify:
   description: What was measured.
   type: dict
-  returned: success, and every failure after the candidate was held to the contract
+  returned: success, and every failure after the candidate was checked against the contract
   contains:
     digest: {description: "Content digest of the image.", type: str}
     verdict: {description: "V(pass), V(warn) or V(fail).", type: str}
-    demands: {description: "What was demanded by budgets and waivers, as one word.", type: str}
+    demands: {description: "A fingerprint of the budgets and waivers with which it was judged.", type: str}
     checked_at: {description: "When, RFC 3339.", type: str}
-    start_seconds: {description: "From the Engine's start record to the end of the first passing health test.", type: float}
+    start_seconds: {description: "From the Engine's start record to the end of the first passing health check.", type: float}
     seconds: {description: "How long it took.", type: float}
     facts: {description: "Engine, image, binary, and the checks one by one, as docs/report.schema.json describes them.", type: dict}
     sbom: {description: "Bill of materials in CycloneDX JSON.", type: dict}
-    provenance: {description: "In-toto statement of where the image comes from; empty where that is not known any more.", type: dict}
+    provenance: {description: "In-toto statement of where the image comes from; empty if that is not known any more.", type: dict}
 deploy:
   description: What was done.
   type: dict
@@ -110,12 +110,12 @@ deploy:
     action: {description: "V(created), V(replaced), or V(kept) where the container was as it should be, V(proven) where it was proven again.", type: str}
     container_id: {description: "The service's container.", type: str}
     old_id: {description: "The container that was replaced.", type: str}
-    outage_seconds: {description: "From the order to stop the old container to the first passing health test of the new one.", type: float}
+    outage_seconds: {description: "From the order to stop the old container to the first passing health check of the new one.", type: float}
     ended:
-      description: How the container that was there before ended, where the Engine had restarted it, and its last log lines.
+      description: How the container that was there before ended, if the Engine had restarted it, and its last log lines.
       type: list
       elements: str
-    silent: {description: "What of go_service_publish_more leads to ports that nothing listens on.", type: list, elements: str}
+    silent: {description: "Entries of go_service_publish_more whose port in the container nothing listens on.", type: list, elements: str}
     seconds: {description: "How long it took.", type: float}
     promoted: {description: "Whether V(latest) moved.", type: bool}
     pruned: {description: "Images that were removed.", type: list, elements: str}
@@ -159,13 +159,13 @@ from ..module_utils.record.facts import with_checks
 from ..module_utils.record.modules import ModuleFacts, of_build_cache, of_builder_stage
 from ..module_utils.record.verification import ContractBroken, examine, judged, verify
 
-# How many log lines of a container that was restarted are told.
+# How many log lines of a restarted container are reported.
 SHOWN_LINES = 5
 
 
 class RunningService:
-    """The service's own container, held to what only it can show: to the checks that a candidate, without a host port, cannot, or to all of them
-    where there was no candidate. verified: what is known of image and container, as the result has it under `verify`.
+    """Judges the service's own container: by the checks that a candidate (without a host port) cannot pass, or by all checks if there was no
+    candidate. verified: what is known about image and container, as the result has it under `verify`.
     """
 
     def __init__(self, engine: Engine, params: dict, verified: dict, image_alone: Evidence | None) -> None:
@@ -178,12 +178,12 @@ class RunningService:
         self.verified = verified
 
     def accept(self, container_id: str, start_seconds: float) -> None:
-        """Approve a new container whose candidate, if any, has lasted; raise NotProven or Failure otherwise."""
+        """Approve a new container if its candidate, if any, still runs; raise NotProven or Failure otherwise."""
         self.approve(container_id, start_seconds)
         self._watch.check()
 
     def approve(self, container_id: str, start_seconds: float | None = None) -> None:
-        """Hold a container to the contract; raise NotProven or ContractBroken where it breaks it. start_seconds: how long it took until healthy."""
+        """Check a container against the contract; raise NotProven or ContractBroken if it breaks it. start_seconds: how long it took until healthy."""
         if self._image_alone:
             found = observe(self._engine, self._image_alone, container_id)
             try:
@@ -200,26 +200,26 @@ class RunningService:
 
 
 def leave_in_place(engine: Engine, settings: Settings, body: dict, image_id: str, past: history.History) -> Swap | None:
-    """Return what becomes of the service's container where it is as it should be, None where it has to be replaced."""
+    """Return what becomes of the service's container if it is as it should be, None if it must be replaced."""
     found = refuse_foreign(engine, settings.name)
     if not found or shortcomings(engine, found, body, image_id):
         return None
     action = "kept"
     if unproven(engine, found, past.container):
         try:
-            # One that the Engine did restart has to run for as long as the Engine itself asks of a start.
+            # If the Engine has restarted it, it must run for the time after which the Engine itself regards a start as successful.
             longer = SETTLED - runs_for(found) if restarted(found, past.container) else 0
             prove_service(engine, found["Id"], settings, restarts=found["RestartCount"], longer=longer)
         except NotProven:
             return None
         action = "proven"
-    # Also of one that is kept: a run that was killed may have put it in its place before it could note it.
+    # Also for a container that is kept: a killed run may have put it in place before it could record that.
     past.container = {"id": found["Id"], "restarts": found["RestartCount"]}
     return Swap(action, found["Id"], "", 0.0)
 
 
 def _told(ended: NotProven, settings: Settings) -> list[str]:
-    """Return how the container that was there before ended, and its last words, fit to be shown."""
+    """Return how the container that was there before ended, and its last lines, in a form that can be shown."""
     said = last_said([line[len("log: ") :] for line in ended.evidence if line.startswith("log: ")], SHOWN_LINES)
     return visible(mask([ended.message, *(f"log: {line}" for line in said)], secret_values(vars(settings))))
 
@@ -227,7 +227,7 @@ def _told(ended: NotProven, settings: Settings) -> list[str]:
 def put_in_place(
     engine: Engine, params: dict, past: history.History, *, progress: Progress, known: dict, image_alone: Evidence | None = None
 ) -> None:
-    """Deploy an image; put what was done under `deploy`, and the results of the running service's checks to those of the image.
+    """Deploy an image; put what was done under `deploy`, and add the results of the running service's checks to those of the image.
 
     image_alone: evidence of an image that was not proven by a candidate.
     """
@@ -277,13 +277,13 @@ def put_in_place(
     known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"], past, back=params["earlier"])
     known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], past)
     with contextlib.suppress(EngineError):
-        # What is told of the disk is worth no failure of a service that runs.
+        # An error in the figures about the disk must not fail the deploy of a service that runs.
         known["verify"]["facts"]["kept_for_speed"] = kept_for_speed(engine, settings.name, params["bases"][0])
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
 def note(engine: Engine, past: history.History, reference: str) -> dict:
-    """Note in the history which image a run is about to prove, and return what is noted; an image under a tag of somebody else's is not kept there."""
+    """Record in the history which image a run is about to prove, and return that entry; an image under a tag that somebody else gave is not recorded."""
     tag = reference.rpartition(":")[2]
     image = engine.image(reference)
     if past.images is None or image is None or reference not in own_references(reference.rpartition(":")[0], image) or tag in MOVING:
@@ -300,14 +300,14 @@ def note_stage(engine: Engine, stage: dict[str, str]) -> dict[str, str]:
 
 
 def note_proven(built: dict, settings: Settings, known: dict) -> None:
-    """Note in the history that an image is proven, and what a way back to it needs."""
+    """Record in the history that an image is proven, and what a rollback to it needs."""
     built.update(proven=True, ran=ran_with(settings), provenance=known["verify"]["provenance"])
     built["with"] = built_with(settings)
 
 
 def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
-    """Prove an image by a candidate, or judge it as it lies there where its container is to be proven in the service's place; return what is known
-    of it then. What was measured is under `verify`, of an image that breaks the contract too."""
+    """Prove an image with a candidate; or, if its container will be proven in the service's place, judge only the image. Return what is then known about
+    it. What was measured is under `verify`, also for an image that breaks the contract."""
     try:
         if params["settings"].deploy_strategy == RECREATE:
             return judge_alone(engine, params, known)
@@ -319,7 +319,7 @@ def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
 
 
 def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
-    """Hold an image to the contract as it lies there, before its container is proven in the service's place; return what is known of it."""
+    """Make the checks that need only the image, before its container is proven in the service's place; return what is known about it."""
     began = time.monotonic()
     found = examine(engine, params)
     known["verify"] = judged(engine, params, found, None, began=began)
@@ -329,10 +329,10 @@ def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
 
 
 def modules_in_builder(engine: Engine, params: dict, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
-    """Return what the builder's stage of a service says of Go modules, {} where there is none."""
+    """Return what the build stage of a service says about Go modules, {} if there is no such stage."""
     settings = params["settings"]
     if BUILDX in (params["build"].get("builder"), settings.builder):
-        # For an image that is returned to another source may be staged.
+        # For a rollback, another source may be staged.
         return {} if params["earlier"] else of_build_cache(service_directory(settings) / "context", settings.build_network, wanted)
     stage = builder_stage(engine, settings.name)
     return of_builder_stage(engine, settings.name, stage, wanted) if stage else {}
@@ -350,7 +350,7 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         refuse_foreign(engine, name)
         refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
         built = note(engine, past, reference)
-        # For a run that finds this one killed in the midst: nothing holds the new container to the contract before it is in its place.
+        # For a later run that finds this one killed: the new container is not checked against the contract before it is in its place.
         built["alone"] = settings.deploy_strategy == RECREATE
         if params["build"]:
             past.stage = note_stage(engine, params["stage"])
@@ -362,10 +362,10 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
             "earlier": not params["received"] and is_earlier(settings, image, built),
             "settings": settings if params["received"] else as_proven(settings, image, built),
             "provenance_before": built.get("provenance") or {},
-            # What came from another host has its own beside it until it is proven here.
+            # An image from another host keeps the documents of that host until it is proven here.
             "sbom_before": built.get("sbom") or past.report.get("sbom") or {},
         }
-        # Judged twice, in its own place as well, an image has the same modules.
+        # Also if an image is judged a second time in the service's place, its modules are the same.
         params["modules_in_builder"] = functools.lru_cache(functools.partial(modules_in_builder, engine, dict(params)))
         settings = params["settings"]
         try:
@@ -381,10 +381,10 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
                 try:
                     put_in_place(engine, params, past, progress=progress, known=known, image_alone=image_alone)
                 except Failure as failure:
-                    # Whatever goes wrong from here on, this is what is told, or what is told of what runs.
+                    # Whatever goes wrong from here on, the failure says this about what runs.
                     progress.at(failure.stage, failure.still_runs)
                     raise
-                # Now, and not when its candidate was: one that fails when it comes into service first is none to return to.
+                # Only now, and not already when its candidate was proven: an image that fails when it first comes into service is not one to roll back to.
                 note_proven(built, settings, known)
                 # For the report of a run that finds nothing to do.
                 past.report = known["verify"]
@@ -432,8 +432,8 @@ def main() -> None:
                 lock.release(module.params["lock"])
     for published in known.get("deploy", {}).get("silent", ()):
         module.warn(
-            f"go_service_publish_more has {published}, and nothing listens on that port of {settings.name} yet: "
-            "correct it, or see that the service opens the port."
+            f"go_service_publish_more has {published}, but nothing listens on that port of {settings.name} yet: "
+            "correct it, or make the service open the port."
         )
     module.exit_json(changed=changed, **known)
 

@@ -7,14 +7,14 @@ DOCUMENTATION = r"""
 module: engine_info
 short_description: Tell whether a Docker Engine answers, and which one
 description:
-  - Asks the Engine for its version and its properties, and says in one word what came of it.
+  - Asks the Engine for its version and its properties, and returns the result as one word.
   - An Engine that is not there is an answer, not a failure, so that a role can decide what to do about it.
   - The Docker client is not used; a client without an Engine is therefore not mistaken for one.
 options:
   docker_host:
     description:
       - Address of the Engine, such as V(unix:///var/run/docker.sock), V(tcp://192.0.2.10:2376) or V(ssh://dev@192.0.2.10).
-      - Without it the address is found as the docker command finds it. E(DOCKER_HOST) names it, or else E(DOCKER_CONTEXT) or C(currentContext)
+      - Without it the address is found as by the docker command. E(DOCKER_HOST) names it, or else E(DOCKER_CONTEXT) or C(currentContext)
         in C(config.json) of E(DOCKER_CONFIG) or C(~/.docker) names a context that does. Otherwise it is V(unix:///var/run/docker.sock).
     type: str
   timeout:
@@ -36,11 +36,11 @@ attributes:
     support: full
     description: Changes nothing.
 notes:
-  - An address of the form C(tcp://) is spoken to by TLS where E(DOCKER_TLS_VERIFY) is set, or, without asking the Engine for proof, E(DOCKER_TLS). The
+  - For an address of the form C(tcp://), TLS is used if E(DOCKER_TLS_VERIFY) is set, or, without verifying the Engine's certificate, E(DOCKER_TLS). The
     certificates are C(ca.pem), C(cert.pem) and C(key.pem) in E(DOCKER_CERT_PATH), or beside C(config.json). E(DOCKER_TLS_HOSTNAME) is the name
-    to look for in the Engine's certificate where its address has another. A context brings its own certificates.
-  - An address of the form C(ssh://) is spoken to by the program C(ssh), with the keys and the known hosts of the user. The Docker SDK wants
-    paramiko beside it.
+    to look for in the Engine's certificate if that is not the name in its address. A context has its own certificates.
+  - For an address of the form C(ssh://), the program C(ssh) is used, with the keys and the known hosts of the user. The Docker SDK also needs
+    paramiko for that.
 requirements:
   - Docker SDK for Python, 5.0.3 or newer (its absence is reported as RV(library=false))
 author:
@@ -70,23 +70,23 @@ status:
   description:
     - V(ready), an Engine answers.
     - V(absent), nobody listens at the address.
-    - V(denied), the socket is there, and this user may not use it.
-    - V(no_library), somebody may listen, and the Python that runs modules lacks the Docker SDK to find out.
-    - V(silent), somebody listens at the socket and does not answer, as systemd does for an engine that does not start.
-    - V(unusable), what answers is no Engine that can be worked with, nothing answers at a network address, or the chosen context cannot be read.
+    - V(denied), the socket is there, but this user may not use it.
+    - V(no_library), an Engine may be there, but the Python that runs modules lacks the Docker SDK to find out.
+    - V(silent), something listens at the socket, but does not answer, as systemd does for an Engine that does not start.
+    - V(unusable), what answers is not a usable Engine, nothing answers at a network address, or the chosen context cannot be read.
   type: str
   returned: always
 message:
-  description: The reason in words, empty where an Engine answers.
+  description: The reason in words, empty if an Engine answers.
   type: str
   returned: always
 docker_host:
-  description: The address asked, empty where none could be found out.
+  description: The address asked, empty if none could be found out.
   type: str
   returned: always
 connection:
   description:
-    - Options that lead the modules of community.docker to the same Engine, whatever their environment says; those modules know no contexts.
+    - Options with which the modules of community.docker use the same Engine, whatever their environment says; those modules do not support contexts.
     - O(community.docker.docker_image#module:docker_host), O(community.docker.docker_image#module:tls) and
       O(community.docker.docker_image#module:validate_certs), and those of the certificates where there are any.
   type: dict
@@ -101,15 +101,15 @@ python:
   type: str
   returned: always
 library:
-  description: Whether that interpreter has the Docker SDK, which brings requests, that community.docker's modules need.
+  description: Whether that interpreter has the Docker SDK, and with it the library requests, which community.docker's modules need.
   type: bool
   returned: always
 system_python:
-  description: Whether that interpreter is the distribution's, so that the distribution's packages serve it.
+  description: Whether that interpreter is the distribution's, so that the distribution's packages of Python libraries work for it.
   type: bool
   returned: always
 server:
-  description: The Engine, empty where none answers.
+  description: The Engine, empty if none answers.
   type: dict
   returned: always
   contains:
@@ -127,16 +127,16 @@ server:
     cpus: {description: "Number of processors.", type: int}
     memory_bytes: {description: "Memory of the host.", type: int}
     rootless: {description: "Whether it runs without root.", type: bool}
-    live_restore: {description: "Whether containers outlive the daemon.", type: bool}
+    live_restore: {description: "Whether containers keep running while the daemon is stopped.", type: bool}
     proxies: {description: "V(http_proxy), V(https_proxy) and V(no_proxy) of the daemon, without passwords.", type: dict}
 set_up:
   description:
-    - What is set up on the machine itself. V(record) is what the role docker_engine has brought up there, empty where it has not; V(settings) is what
-      C(/etc/docker/daemon.json) holds, empty where there is none, null where it holds no JSON object or this user may not read it.
+    - What is set up on the machine itself. V(record) is what the role docker_engine has installed there, empty if it has not; V(settings) is the content of
+      C(/etc/docker/daemon.json), empty if there is no such file, null if it holds no JSON object or this user may not read it.
   type: dict
   returned: always
 images:
-  description: The images it has, each with C(Id), C(RepoTags) and C(RepoDigests) as the Engine lists them; empty where none answers.
+  description: The images it has, each with C(Id), C(RepoTags) and C(RepoDigests) as the Engine lists them; empty if none answers.
   type: list
   elements: dict
   returned: always
@@ -185,7 +185,7 @@ def probe(docker_host: str, timeout: int) -> dict[str, Any]:
 
 
 def user_name() -> str:
-    """Return the name of the user the module runs as, or the number of one without a name."""
+    """Return the name of the user as whom the module runs, or the id if the user has no name."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name
@@ -208,7 +208,7 @@ def main() -> None:
     result = probe(docker_host, timeout)
     while result["status"] not in ("ready", "no_library", "denied") and time.monotonic() < deadline:
         time.sleep(INTERVAL)
-        # A daemon that hangs must not hold the last question longer than there is time for.
+        # If the daemon hangs, the last question must not take longer than the remaining time.
         result = probe(docker_host, max(1, min(timeout, int(deadline - time.monotonic()))))
     module.exit_json(
         changed=False,

@@ -6,12 +6,12 @@ DOCUMENTATION = r"""
 module: fetch
 short_description: Fetch the source of a Go service from git
 description:
-  - Runs M(ansible.builtin.git) on the host for O(settings), and says of a failed fetch what git said and what to do.
-  - The address is that of the variable C(go_service_source). A password or token in it reaches git alone, and stays nowhere.
+  - Runs M(ansible.builtin.git) on the host for O(settings); if the fetch fails, the message quotes git and says what to do.
+  - The address is that of the variable C(go_service_source). A password or token in it is given only to git, and is stored nowhere.
 attributes:
   check_mode: {support: full, description: "Asks the repository, and changes nothing on the host."}
   diff_mode: {support: full, description: As M(ansible.builtin.git).}
-  idempotent: {support: full, description: A version that is there already is no change.}
+  idempotent: {support: full, description: A version that is already there is not fetched again.}
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.

@@ -9,8 +9,8 @@ module: look
 short_description: Look at a host's Engine, its images and several services at once
 description:
   - Compares what services should be with what is on the host, as M(proven.go_service.prepare) does for one of them.
-  - An Engine that does not answer, and a service that cannot be compared, are no failure - they are left to what sees to them one after the other.
-  - Run by the action plugin of the same name, which describes the services on the controller and writes the report of those that are as they should be;
+  - An Engine that does not answer, and a service that cannot be compared, are no failure - they are left to the tasks that deal with them one by one.
+  - Run by the action plugin of the same name, which describes the services on the controller and writes the reports of those that need no change;
     not meant to be called alone.
 attributes:
   check_mode:
@@ -97,21 +97,21 @@ ready:
   type: bool
   returned: always
 missing:
-  description: Wanted base images that are not on the host, nor what may stand in for them.
+  description: Wanted base images that are not on the host, and whose stand-ins are not there either.
   type: list
   elements: str
   returned: always
 base_images:
-  description: What to build on, as the fact base_images_resolved of the role base_images says it.
+  description: The images to build on, in the form of the fact base_images_resolved of the role base_images.
   type: dict
   returned: always
 unchanged:
-  description: Numbers of the services that are as they should be.
+  description: Numbers of the services that need no change.
   type: list
   elements: int
   returned: always
 outcomes:
-  description: What became of them, rows of the table of services.
+  description: Their results, as rows of the table of services.
   type: list
   elements: dict
   returned: always
@@ -120,7 +120,7 @@ record:
   type: dict
   returned: always
 seen:
-  description: Of every other service that could be compared, what M(proven.go_service.prepare) returns for it, by its name.
+  description: For every other service that could be compared, what M(proven.go_service.prepare) returns for it, by its name.
   type: dict
   returned: always
 """
@@ -140,11 +140,11 @@ SERVICE: dict[str, dict[str, Any]] = {**OPTIONS, "instead": {"type": "list", "el
 
 
 def compared(engine: Engine, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the plan of a service and what a diff shows of it, None where it cannot be compared; asked: options of module prepare."""
+    """Return the plan of a service and its diff, None if the service cannot be compared; asked: options of module prepare."""
     try:
         params = {**asked, "settings": reveal(Settings.from_json(asked["settings"]), asked["secrets"])}
         return Comparison(params).result(engine)
-    # Whatever it is: who sees to the service meets it, and tells it.
+    # Whatever the cause is: the task that deals with the service meets it again, and reports it.
     except Exception:
         return None
 

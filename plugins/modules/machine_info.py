@@ -7,9 +7,9 @@ DOCUMENTATION = r"""
 module: machine_info
 short_description: Tell what a machine has for containers
 description:
-  - Asks the Engine, and looks at the machine that it runs on; whose program it is, where its data is and how much room is there, control groups, security
-    modules of the kernel, and what the Engine cannot do there in its own words.
-  - Run it with the rights of root, which alone may look into the Engine's directory.
+  - Asks the Engine, and looks at the machine that it runs on; which package its program comes from, where its data is and how much space is free there,
+    control groups, security modules of the kernel, and the Engine's own warnings about what it cannot do there.
+  - Run it as root, since only root may look into the Engine's directory.
 attributes:
   check_mode:
     support: full
@@ -42,15 +42,15 @@ machine:
   type: dict
   returned: always
   contains:
-    problem: {description: "Why no Engine could be asked, empty where one answered; then there is nothing else.", type: str}
+    problem: {description: "Why no Engine could be asked, empty if one answered; then there is nothing else.", type: str}
     engine: {description: "C(version), C(storage_driver), C(root), C(cgroup_version), C(cgroup_driver), C(rootless), C(seccomp), C(live_restore).", type: dict}
     origin: {description: "C(program), C(package), C(package_version), C(source) of the daemon that answers.", type: dict}
-    record: {description: "What the role docker_engine has brought up there, empty where it has not.", type: dict}
+    record: {description: "What the role docker_engine has installed there, empty if it has not.", type: dict}
     space: {description: "C(free_bytes) and C(size_bytes) where the Engine keeps its data.", type: dict}
     system: {description: "C(name), C(kernel), C(architecture), C(cpus), C(memory_bytes), C(init).", type: dict}
     security_modules: {description: "Modules of the kernel that confine programs.", type: list}
     limits_not_held: {description: "Limits of a container that the Engine cannot hold, by their variables.", type: list}
-    warnings: {description: "What the Engine misses there, in its own words.", type: list}
+    warnings: {description: "The Engine's own warnings about what it lacks there.", type: list}
 """
 
 from typing import Any
@@ -79,7 +79,7 @@ def look() -> dict[str, Any]:
             "root": info.get("DockerRootDir", ""),
             "seccomp": any(str(option).startswith("name=seccomp") for option in info.get("SecurityOptions") or []),
         },
-        # Of an Engine elsewhere nothing of this machine is true.
+        # For an Engine on another machine, nothing that is found here is true.
         "origin": machine.origin(machine.program()) if local else {},
         "record": machine.set_up()["record"] if local else {},
         "space": machine.space(str(info.get("DockerRootDir") or "")) if local else {},

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: offer
 short_description: Give a proven image of a Go service to other hosts
 description:
-  - Says which image of a service is in service on this host and was held to the contract here, writes it as an archive, or pushes it to a registry.
+  - Says which image of a service is in service on this host and has passed the contract here, writes it as an archive, or pushes it to a registry.
   - Run by the action plugin of the same name, delegated to the build host of a fleet; not meant to be called alone.
 attributes:
   check_mode:
@@ -51,7 +51,7 @@ options:
     type: str
     default: ""
   remote_user:
-    description: The user whose home directory that one is in.
+    description: The user in whose home directory that directory is.
     type: str
     default: ""
 author:
@@ -68,7 +68,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 offer:
-  description: The image, and what is known of it, as C(deploy/offer.py) describes it.
+  description: The image, and what is known about it, as C(deploy/offer.py) describes it.
   type: dict
   returned: O(mode=look)
 left:
@@ -77,7 +77,7 @@ left:
   elements: str
   returned: O(mode=look)
 contents:
-  description: Where in the archive what lies, as C(image/pieces.py) describes it.
+  description: The positions of the parts in the archive, as C(image/pieces.py) describes them.
   type: dict
   returned: O(mode=pack)
 digest:
@@ -108,7 +108,7 @@ from ..module_utils.image.pieces import NoImage, split
 
 
 def pack(engine: Engine, image: str, archive: Path) -> dict[str, Any]:
-    """Write an image as an archive in pieces, for the user who made its directory alone, and return what lies where."""
+    """Write an image as an archive in pieces, readable only for the user who made its directory, and return the positions of the pieces."""
     try:
         with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
 
@@ -122,7 +122,7 @@ def pack(engine: Engine, image: str, archive: Path) -> dict[str, Any]:
     except (NoImage, tarfile.TarError) as error:
         raise Problem(f"the Engine's archive of the image cannot be read: {error}", "Run again.") from error
     if os.geteuid() == 0:
-        # It is fetched by the user that Ansible connects as.
+        # The user as whom Ansible connects fetches it.
         owner = archive.parent.stat()
         os.chown(archive, owner.st_uid, owner.st_gid)
     return dict(contents.as_json())

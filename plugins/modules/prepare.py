@@ -9,7 +9,7 @@ module: prepare
 short_description: Look at a Go service on a host, and stage its source
 description:
   - Compares what a service should be (source, base images, container) with what is on the host, and says what a run has to do.
-  - With O(mode=stage) it takes the service's lock, finishes or undoes what a killed run left behind, and brings the build context in line.
+  - With O(mode=stage) it takes the service's lock, finishes or undoes what a killed run left behind, and makes the build context equal to the source.
   - Run by the action plugin of the same name, which describes a source on the controller and sends what differs; not meant to be called alone.
 attributes:
   check_mode:
@@ -36,7 +36,7 @@ options:
     type: str
     default: ""
   source_root:
-    description: Directory of the source where it is on the host; empty where it is on the controller.
+    description: Directory of the source if it is on the host; empty if it is on the controller.
     type: path
     default: ""
   manifest:
@@ -44,7 +44,7 @@ options:
     type: str
     default: ""
   dockerfile:
-    description: Content of the Dockerfile. Empty where no source is needed, because an image is named.
+    description: Content of the Dockerfile. Empty if no source is needed, because an image is named.
     type: str
     default: ""
   dockerfile_buildkit:
@@ -69,7 +69,7 @@ options:
     type: str
     default: ""
   unfetched:
-    description: Why a check cannot see the source, so that it is not known what a run would build; empty if it can.
+    description: Why check mode cannot see the source, so that it is not known what a run would build; empty if it can.
     type: str
     default: ""
   delete:
@@ -114,15 +114,15 @@ plan:
   type: dict
   returned: success
   contains:
-    digest: {description: "The content digest, 64 hex digits; empty where a base image is missing.", type: str}
+    digest: {description: "The content digest, 64 hex digits; empty if a base image is missing.", type: str}
     image: {description: "Reference of the image to run.", type: str}
     stage: {description: "Reasons to stage the context.", type: list, elements: str}
     build: {description: "Reasons to build the image.", type: list, elements: str}
-    builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty where nothing is built.", type: dict}
-    standing: {description: "What the next build has to have in common with this one to go on from its builder stage; empty where it cannot.", type: dict}
+    builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty if nothing is built.", type: dict}
+    standing: {description: "What the next build must have in common with this one to go on from its build stage; empty if it cannot.", type: dict}
     deploy: {description: "Reasons to deploy.", type: list, elements: str}
-    hints: {description: "What is told of the Engine before something is deployed on it.", type: list, elements: str}
-    elsewhere: {description: "Why what the Engine publishes cannot be seen from where the module runs; empty where it can.", type: str}
+    hints: {description: "Messages about the Engine before something is deployed on it.", type: list, elements: str}
+    elsewhere: {description: "Why the Engine's published ports cannot be reached from where the module runs; empty if they can.", type: str}
     leftovers: {description: "Containers that an ended run left behind.", type: list, elements: str}
     engine:
       description: The Engine's C(version), C(api_version), C(architecture) and C(connection), as M(proven.go_service.engine_info) returns it.
@@ -165,7 +165,7 @@ from ..module_utils.source.finding import find_source
 
 
 class Preparation(Comparison):
-    """A comparison, and what brings the staged context in line with it."""
+    """A comparison, and the work that makes the staged context equal to it."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         """params: of the module; its settings with their secret values."""
@@ -178,10 +178,10 @@ class Preparation(Comparison):
         super().__init__(params, entries, leftovers.told())
 
     def claim(self, engine: Engine) -> None:
-        """Make the service's directory the role's, and know which images are; raise Failure where something foreign is in the way."""
+        """Make the service's directory and record it, and find out which images the role made; raise Failure if something of others is in the way."""
         self.past = remember(engine, self.name, self.directory)
         ownership.claim(self.directory, self.name)
-        # Of a run that was killed while it built.
+        # Left by a run that was killed during its build.
         with contextlib.suppress(FileNotFoundError):
             (self.directory / ownership.ACCESS).unlink()
         refuse_foreign_images(engine, self.name, self.past)
@@ -194,14 +194,14 @@ class Preparation(Comparison):
         self.past.save(engine)
 
     def note_return(self, engine: Engine, plan: dict[str, Any]) -> None:
-        """Note in the history which image this run goes back to, before the tag that names it moves."""
+        """Record in the history to which image this run rolls back, before the tag that names it moves."""
         tag = plan["image"].rpartition(":")[2]
         if self.past.returning != tag:
             self.past.returning = tag
             self.past.save(engine)
 
     def stage(self) -> bool:
-        """Bring the staged context in line with the source and return whether it changed; raise ContextError where it is not afterwards."""
+        """Make the staged context equal to the source and return whether it changed; raise ContextError if it is not equal afterwards."""
         ownership.claim(self.directory, self.name, "context")
         self.context.mkdir(mode=0o700, exist_ok=True)
         before = manifest_digest(self.staged()), self._generated_differences()
@@ -230,11 +230,11 @@ class Preparation(Comparison):
 
 
 def base_image_missing(plan: dict[str, Any], still_runs: str) -> Failure:
-    """Return the error of a run whose image cannot be built, because what it is built on is not there."""
+    """Return the error of a run whose image cannot be built, because a base image is missing."""
     return Failure(
         stages.BASE,
         "; ".join(plan["build"]),
-        "Bring it there (role base_images does, by pulling, loading or assembling it), or correct go_service_builder_image and "
+        "Get it onto the host (the role base_images pulls, loads or assembles it), or correct go_service_builder_image and "
         "go_service_runtime_image.",
         still_runs,
     )

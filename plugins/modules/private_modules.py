@@ -8,17 +8,17 @@ DOCUMENTATION = r"""
 module: private_modules
 short_description: Let a build read private Go modules
 description:
-  - For BuildKit it writes the program by which the step that downloads modules reads them, for as long as the build takes.
+  - For BuildKit it writes, for the duration of the build, the script with which the step that downloads modules reads them.
   - For the classic builder, which cannot mount a secret, it downloads the modules in a container of the builder image, and puts them into the build context.
-    They are kept for the next build, and downloaded again only where C(go.mod) or C(go.sum) changed.
+    They are kept for the next build, and downloaded again only if C(go.mod) or C(go.sum) changed.
   - Run by M(proven.go_service.build); not meant to be called alone.
 attributes:
   check_mode: {support: none, description: It is not run in check mode.}
-  diff_mode: {support: none, description: What it writes is a secret or large.}
-  idempotent: {support: full, description: What is there already stays.}
+  diff_mode: {support: none, description: What it writes is secret or large.}
+  idempotent: {support: full, description: Existing modules are kept.}
 options:
   state:
-    description: V(present) before a build, V(absent) after it; V(kept) downloads them to O(archive), for hosts that are reached by no network.
+    description: V(present) before a build, V(absent) after it; V(kept) downloads them to O(archive), for hosts without a network.
     type: str
     choices: [present, absent, kept]
     required: true
@@ -35,7 +35,7 @@ options:
     type: dict
     default: {}
   builder_image:
-    description: The image that compiles, by the name that it has on the host.
+    description: The image in which the service is compiled, with the name that it has on the host.
     type: str
     required: true
   archive:
@@ -57,11 +57,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 access:
-  description: Path of the program by which the build reads the modules; empty where they are in the context.
+  description: Path of the script with which the build reads the modules; empty if they are in the build context.
   type: str
   returned: success
 code:
-  description: How the download ended, 0 where it went well or none was needed.
+  description: Exit code of the download, 0 if it succeeded or none was needed.
   type: int
   returned: success
 printed:
@@ -102,19 +102,19 @@ _DOWNLOADED = f"{CACHE}/cache/download"
 
 
 class OtherModules(Problem):
-    """Modules that were brought are of another source."""
+    """The archive of modules was made for another source."""
 
     stage = BUILD
     remedy = (
-        "Write the bundle anew where the service was built of this very source (make bundle), or vendor its modules (go mod vendor), or take "
-        "go_service_build_modules out where the build can download them."
+        "Write the bundle anew on a machine where the service was built from this very source (make bundle), or vendor its modules (go mod vendor), or "
+        "remove go_service_build_modules if the build can download them."
     )
 
 
 def repack(stream: IO[bytes], target: Path, key: str) -> None:
-    """Write the modules of a module cache to an archive that is the same each time, so that a builder finds its layer again.
+    """Write the modules of a module cache to a reproducible archive, so that a builder finds its cached layer again.
 
-    stream: the archive of the cache's `download` directory; locks and what the checksum database said stay out.
+    stream: the archive of the cache's `download` directory; locks and records of the checksum database are left out.
     """
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".staging-")
     try:
@@ -138,7 +138,7 @@ def repack(stream: IO[bytes], target: Path, key: str) -> None:
 
 
 def errand_of(settings: Settings, project: dict[str, Any], builder_image: str, files: dict[str, bytes]) -> errand.Errand:
-    """Return what a container has to do to download the modules of a source; files: those by which modules are chosen, by their paths in the source."""
+    """Return the job of a container that downloads the modules of a source; files: those that determine the modules, by their paths in the source."""
     environment = {
         **of_builds(),
         **settings.build_args,
@@ -178,14 +178,14 @@ def download(settings: Settings, asked: errand.Errand, target: Path, key: str) -
 
 
 def brought(archive: Path, kept: Path, key: str) -> None:
-    """Take an archive of modules that came from the controller; raise OtherModules where it is of another source."""
+    """Use an archive of modules that came from the controller; raise OtherModules if it was made for another source."""
     if key_of(archive) != key:
-        raise OtherModules("the modules of go_service_build_modules were taken for another go.mod or go.sum than this source has")
+        raise OtherModules("the modules of go_service_build_modules were made for another go.mod or go.sum than this source has")
     shutil.copyfile(archive, kept)
 
 
 def keep(settings: Settings, builder_image: str, target: Path) -> dict[str, Any]:
-    """Download the modules of the source that is staged here to an archive, where its build needs any."""
+    """Download the modules of the source that is staged here to an archive, if its build needs any."""
     context = service_directory(settings) / "context"
     project = project_facts(context, settings)
     if not module_access.needs_modules(project):
@@ -195,12 +195,14 @@ def keep(settings: Settings, builder_image: str, target: Path) -> dict[str, Any]
     target.parent.mkdir(parents=True, exist_ok=True)
     code, printed = download(settings, errand_of(settings, project, builder_image, files), target, key)
     if code:
-        raise Problem("the modules of the service could not be downloaded", "See that its build can download them here.", printed[-_LINES:])
+        raise Problem(
+            "the modules of the service could not be downloaded", "Make sure that its build can download them here.", printed[-_LINES:]
+        )
     return {"access": "", "code": 0, "printed": []}
 
 
 def present(settings: Settings, project: dict[str, Any], builder_image: str, archive: str = "") -> dict[str, Any]:
-    """Let the build read its modules; return what the module says of it."""
+    """Let the build read its modules; return the module's result."""
     directory = service_directory(settings)
     if module_access.way(settings, project) != FETCH:
         write_text(directory / ACCESS, module_access.program(settings.build_secrets), 0o600)
@@ -220,7 +222,7 @@ def present(settings: Settings, project: dict[str, Any], builder_image: str, arc
 
 
 def absent(settings: Settings) -> None:
-    """Take away what a build alone needs; modules that were downloaded are kept for the next one."""
+    """Remove what only a build needs; downloaded modules are kept for the next build."""
     directory = service_directory(settings)
     with contextlib.suppress(FileNotFoundError):
         (directory / ACCESS).unlink()
@@ -243,7 +245,7 @@ def main() -> None:
     os.umask(0o077)
     result = {"access": "", "code": 0, "printed": []}
     if module.params["state"] == "absent":
-        # No secret comes with it.
+        # The module gets no secret values in this state.
         absent(Settings.from_json(module.params["settings"]))
         module.exit_json(changed=False, **result)
     with ending(module, Progress(BUILD, UNTOUCHED), {}) as params, working(params["settings"].name):

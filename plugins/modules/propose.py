@@ -4,12 +4,12 @@
 DOCUMENTATION = r"""
 ---
 module: propose
-short_description: Look at the source of a Go service and write the inventory that it proposes
+short_description: Look at the source of a Go service and write a proposed inventory
 description:
   - Reads a directory on the controller and writes an inventory for the role go_service, with the main package, the port, the path of the health check, the
-    files beside the binary and what the program insists on, as far as the source tells them.
-  - What is written is a guess, says so, and names the place in the source that it comes from.
-  - Nothing of the source is run, no host is asked, and a file that is there is never overwritten.
+    files beside the binary and the settings that the program requires, as far as the source shows them.
+  - Each value that is a guess says so, and names the place in the source from which it comes.
+  - No code of the source is run, no host is contacted, and an existing file is never overwritten.
 attributes:
   check_mode:
     support: full
@@ -19,10 +19,10 @@ attributes:
     description: The inventory.
   idempotent:
     support: none
-    description: It fails where the file is there, so that nobody's inventory is lost.
+    description: It fails if the file exists, so that no inventory is lost.
 options:
   source:
-    description: Directory of the source. A relative one is looked for as O(ignore:go_service_source) is.
+    description: Directory of the source. A relative path is looked for in the same places as O(ignore:go_service_source).
     type: str
     required: true
   name:
@@ -30,11 +30,11 @@ options:
     type: str
     default: ""
   dest:
-    description: The file to write. Without one it is C(inventory/<name>.yml) in the directory that the command is called in.
+    description: The file to write. The default is C(inventory/<name>.yml) in the current directory.
     type: str
     default: ""
   command:
-    description: What runs the main job, told to the user, with V({}) where the inventory stands.
+    description: The command that runs the main job, for the user to read, with V({}) as the place of the inventory.
     type: str
     default: ansible-playbook -i {} proven.go_service.build
 author:
@@ -57,16 +57,16 @@ name:
   type: str
   returned: success
 guesses:
-  description: What was guessed, and where it comes from, by what it is (V(port), V(health)).
+  description: The guesses and where they come from, by their names (V(port), V(health)).
   type: dict
   returned: success
 open_points:
-  description: What is left to decide before the first run, a sentence each.
+  description: What is left to decide before the first run, one sentence for each point.
   type: list
   elements: str
   returned: success
 command:
-  description: What runs the main job with this inventory.
+  description: The command that runs the main job with this inventory.
   type: str
   returned: success
 summary:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: publish
 short_description: Publish a proven image of a Go service, its bill of materials and its provenance
 description:
-  - Pushes the image that is in service on a host, or the one of go_service_image_tag, to go_service_registry. An image that did not keep the contract on
+  - Pushes the image that is in service on a host, or the one of go_service_image_tag, to go_service_registry. An image that did not pass the contract on
     this host is refused.
   - Puts its bill of materials (CycloneDX) and its provenance (in-toto) beside it, as OCI artifacts that refer to the image by its digest.
 attributes:
@@ -48,7 +48,7 @@ published:
   contains:
     reference: {description: "The image by its digest; in check mode by its tag.", type: str}
     tags: {description: "Tags that it has there.", type: list, elements: str}
-    documents: {description: "Digests of the documents beside it, by V(sbom) and V(provenance); what is not known is missing.", type: dict}
+    documents: {description: "Digests of the documents beside it, by V(sbom) and V(provenance); a document that does not exist is left out.", type: dict}
 failure:
   description: Where it failed (C(stage)), what happened (C(message)), what runs now (C(still_runs)), what to do (C(remedy)).
   type: dict
@@ -69,7 +69,7 @@ from ..module_utils.engine import artifacts
 from ..module_utils.engine.client import Engine
 from ..module_utils.engine.transfer import push, repository
 
-# The documents of an image: media type, and what they are called as files.
+# The documents of an image: media type and file name.
 DOCUMENTS = {
     "sbom": ("application/vnd.cyclonedx+json", "sbom.cdx.json"),
     "provenance": ("application/vnd.in-toto+json", "provenance.intoto.json"),
@@ -77,7 +77,7 @@ DOCUMENTS = {
 
 
 def with_subject(statement: dict[str, Any], there: str, digest: str) -> dict[str, Any]:
-    """Return a statement that names the image by its digest in the registry too: on a host it is known by its id."""
+    """Return a statement that names the image also by its digest in the registry; on a host it is known by its id."""
     algorithm, _colon, value = digest.partition(":")
     return {**statement, "subject": [{"name": there, "digest": {algorithm: value}}, *statement["subject"]]}
 

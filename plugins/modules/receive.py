@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: receive
 short_description: Receive an image of a Go service that another host has built
 description:
-  - Says whether an image is on this host, and which of its layers are; takes it over from an archive or from a registry.
-  - What comes is held to its checksum before anything changes, and the image to its id. It is proven by M(proven.go_service.deploy) afterwards, as any other.
+  - Says whether an image is on this host, and which of its layers are; takes the image over from an archive or from a registry.
+  - Before anything changes, the checksum of the archive and the id of the image are verified. M(proven.go_service.deploy) proves the image afterwards, like
+    any other.
   - Run by the action plugin of the same name, which sends the archive; not meant to be called alone.
 attributes:
   check_mode:
@@ -40,15 +41,15 @@ options:
     type: dict
     default: {}
   archive:
-    description: Path of the archive on this host; empty where the image comes from the registry, or is there already.
+    description: Path of the archive on this host; empty if the image comes from the registry, or is already there.
     type: path
     default: ""
   sum:
-    description: What the archive has to be, C(size) in bytes and C(sha256).
+    description: The expected C(size) in bytes and C(sha256) of the archive.
     type: dict
     default: {}
   digest:
-    description: Digest of the image in the registry; empty where it comes by the archive.
+    description: Digest of the image in the registry; empty if it comes as an archive.
     type: str
     default: ""
   paths:
@@ -61,7 +62,7 @@ options:
     type: str
     default: ""
   remote_user:
-    description: The user whose home directory that one is in.
+    description: The user in whose home directory that directory is.
     type: str
     default: ""
   lock:
@@ -89,7 +90,7 @@ loaded:
   type: bool
   returned: O(mode=look)
 present:
-  description: How many of its layers, from the lowest one, need not be sent.
+  description: How many of its layers, counted from the lowest one, need not be sent.
   type: int
   returned: O(mode=look)
 left:
@@ -126,28 +127,30 @@ from ..module_utils.engine.transfer import OtherImage, pull
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Sum, present_layers
 
-# What the Engine says of a layer that an archive does not have.
+# What the Engine says about a layer that an archive does not contain.
 _MISSING = "no such file or directory"
 
 
 class Damaged(Problem):
-    """What came is not what was sent."""
+    """What arrived is not what was sent."""
 
     stage = stages.TRANSFER
-    remedy = "Run again; where it stays, look for errors of the disks and of the network between controller and host. Nothing was loaded."
+    remedy = (
+        "Run again; if it happens again, look for errors of the disks and of the network between controller and host. Nothing was loaded."
+    )
 
 
 def note(offer: dict[str, Any], images: dict[str, dict[str, Any]]) -> bool:
-    """Note in a history's images what came, and return whether that is new."""
+    """Record the received image in a history, and return whether that is new."""
     if images.get(offer["tag"], {}).get("id") == offer["id"]:
         return False
-    # Its bill of materials names licenses that the builder's stage alone tells, which stays on the build host.
+    # Its bill of materials names licenses that only the build stage shows, which stays on the build host.
     images[offer["tag"]] = {"id": offer["id"], "proven": False, "provenance": offer["provenance"], "sbom": offer["sbom"]}
     return True
 
 
 def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str, Any]:
-    """Return what of an image is on this host."""
+    """Return which parts of an image are on this host."""
     name = settings.name
     past = remember(engine, name, service_directory(settings))
     tagged = engine.image(f"{name}:{offer['tag']}") or {}
@@ -161,12 +164,12 @@ def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str,
 
 
 def load(engine: Engine, archive: Path, expected: Sum, offer: dict[str, Any], *, whole: bool) -> bool:
-    """Load an archive; return False where the Engine misses a layer that was left out of it. Nothing changed then."""
+    """Load an archive; return False if the Engine lacks a layer that was left out of it. Then nothing has changed."""
     found = Sum.of(archive)
     if found != expected:
         raise Damaged(
-            f"the archive of the image is damaged: {found.size} bytes with the checksum {found.sha256[:12]} came, "
-            f"and {expected.size} with {expected.sha256[:12]} were sent"
+            f"the archive of the image is damaged: {found.size} bytes with the checksum {found.sha256[:12]} arrived, "
+            f"but {expected.size} with {expected.sha256[:12]} were sent"
         )
     before = {image["Id"] for image in engine.images()}
     try:

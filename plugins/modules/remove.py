@@ -1,17 +1,17 @@
 #!/usr/bin/python
-"""Ansible module: take everything away that the role go_service made for a service."""
+"""Ansible module: remove everything that the role go_service made for a service."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: remove
-short_description: Take away what the role go_service made for a service
+short_description: Remove what the role go_service made for a service
 description:
-  - Waits for the service's lock, then removes the containers and images that the role can show to have made, the tags that it gave them, the history
-    of its runs, and what its record says that it keeps in the service's directory on the host. Nothing else (docs/security.md).
-  - Volumes, networks and base images stay. An image that somebody uses, or gave a tag of his own, stays, and so does one that was built from an
-    image of the role's; a warning names it.
+  - Waits for the service's lock, then removes the containers and images that the role provably made, the tags that it gave them, the history
+    of its runs, and the files that its record lists in the service's directory on the host. Nothing else (docs/security.md).
+  - Volumes, networks and base images stay. So does an image that somebody else uses or has tagged, and an image that was built from one of the
+    role's images; a warning names each of them.
 attributes:
   check_mode:
     support: full
@@ -28,7 +28,7 @@ options:
     type: dict
     required: true
   lock:
-    description: Who this run is, by the action plugin of the same name, which waits for the service's lock; without it a lock that is held fails the module.
+    description: Which run this is, from the action plugin of the same name, which waits for the service's lock; without it, a held lock fails the module.
     type: dict
     default: {}
 author:
@@ -49,12 +49,12 @@ removed:
   contains:
     containers: {description: "Names.", type: list, elements: str}
     images: {description: "References, or short ids of builder stages.", type: list, elements: str}
-    caches: {description: "Whether BuildKit had caches for its builds. Those that services share go with the last one of the host.", type: bool}
+    caches: {description: "Whether BuildKit had caches for its builds. Caches that services share are removed with the last service of the host.", type: bool}
     secrets: {description: "Whether the Engine had volumes with its secret files.", type: bool}
     history: {description: "Whether the Engine had the history of its runs.", type: bool}
-    directory: {description: "The service's directory on the host, empty where there was none.", type: str}
+    directory: {description: "The service's directory on the host, empty if there was none.", type: str}
 failure:
-  description: What the role did not make and cannot pass by, what to do.
+  description: What is in the way that the role did not make, and what to do.
   type: dict
   returned: failure
 locked:
@@ -68,6 +68,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -84,13 +85,13 @@ from ..module_utils.engine.records import mounted_at
 
 
 def owned_paths(directory: Path, record: ownership.Record) -> list[Path]:
-    """Return what is there of the role's own in a service's directory, its record last: a removal that is killed is gone on with."""
+    """Return the role's own files in a service's directory, its record last, so that a killed removal can be continued."""
     names = [*record.trees, *(name for name in ownership.FILES if name != ownership.RECORD), ownership.RECORD]
     return [directory / name for name in names if (directory / name).exists()]
 
 
 def remove_paths(paths: list[Path]) -> None:
-    """Remove files and directories, and the directory that they are in where nothing else is in it."""
+    """Remove files and directories, and the directory above them if nothing else is in it."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
@@ -101,14 +102,14 @@ def remove_paths(paths: list[Path]) -> None:
 
 
 def instructions(dockerfile: str) -> str:
-    """Return a Dockerfile in one line, as the classic builder knows its commands."""
+    """Return a Dockerfile in one line, in the form of the classic builder's commands."""
     return " ".join(dockerfile.replace("\\\n", " ").split())
 
 
 def is_ended_build_step(container: dict, name: str, dockerfile: str) -> bool:
-    """Say whether a container is a step of the service's build that was broken off, as by an end of the Engine.
+    """Say whether a container is a step of an interrupted build of the service, for instance because the Engine ended.
 
-    container: inspected; dockerfile: the staged one. What somebody ran from a builder stage has its labels, but runs something else.
+    container: inspected; dockerfile: the staged one. A container that somebody ran from a build stage has its labels, but runs another command.
     """
     config = container["Config"]
     labels, command = config.get("Labels") or {}, config.get("Cmd") or []
@@ -120,13 +121,13 @@ def is_ended_build_step(container: dict, name: str, dockerfile: str) -> bool:
 
 
 class Removal:
-    """What is to be removed of a service. removed: what was, or would be; stays: what the role passes by, as sentences."""
+    """What is to be removed of a service. removed: what was removed, or would be; stays: what the role leaves, as sentences."""
 
     def __init__(self, name: str, directory: Path) -> None:
-        """Raise Failure where the directory is somebody else's."""
+        """Raise Failure if the role did not make the directory."""
         self._name = name
         self._directory = directory
-        # Where nothing has a name of the role's, nothing is in question, whoever's directory it is.
+        # If nothing in it has a name that the role uses, it does not matter whose directory it is.
         record = ownership.examine(directory, name) if ownership.has_our_names(directory) else ownership.Record(name, [])
         self._paths = owned_paths(directory, record)
         self.removed: dict = {
@@ -154,13 +155,13 @@ class Removal:
             elif container and container["Config"]["Labels"].get(LABEL_KIND) == KIND_SERVICE:
                 self.stays.append(f"The container {container['Name'].lstrip('/')} stays: it has labels of {self._name}, but not its name.")
         by_buildkit = False
-        for image in engine.images(name=self._name):
+        for image in self._images(engine):
             by_buildkit = by_buildkit or "buildkit" in str((engine.image(image["Id"]) or {}).get("Comment"))
             given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
             shown = given[0] if given else image["Id"][7:19]
             if images.is_ours(engine, image, self._name, past):
                 own = images.own_references(self._name, image) if given else [image["Id"]]
-            elif not given and images.is_our_builder_stage(engine, image, self._name):
+            elif not given and (images.is_our_builder_stage(engine, image, self._name) or images.is_unfinished(engine, image, self._name)):
                 own = [image["Id"]]
             else:
                 self.stays.append(f"The image {shown} stays: it has labels of {self._name}, but this role did not make it.")
@@ -179,11 +180,18 @@ class Removal:
                     engine.remove_volume(volume)
             except EngineError as error:
                 self.stays.append(f"The volume {volume} stays: {error.message}.")
-        # Last: what is removed after an interruption is known by it.
+        # Last, since after an interruption the role recognises by it what is still to be removed.
         for volume in history.volumes(engine, self._name):
             self.removed["history"] = True
             if not check_mode:
                 engine.remove_volume(volume)
+
+    def _images(self, engine: Engine) -> Iterator[dict]:
+        """Yield the images with the service's label, each once, also those that show only when others are gone: containerd's store keeps what they stand on."""
+        seen: set[str] = set()
+        while fresh := [image for image in engine.images(name=self._name) if image["Id"] not in seen]:
+            seen.update(image["Id"] for image in fresh)
+            yield from fresh
 
     def _remove_image(self, engine: Engine, image: dict, references: list[str], check_mode: bool) -> None:
         for reference in references:
@@ -194,7 +202,7 @@ class Removal:
                 self.stays.append(f"The image {shown} stays: a container or image that this role did not make uses it.")
 
     def _remove_caches(self, engine: Engine, check_mode: bool) -> None:
-        """Remove what BuildKit keeps for the builds of the service, and what it keeps for all if this was the last one."""
+        """Remove BuildKit's caches for the service, and the shared ones if this was the last service."""
         others = [image for image in engine.images(kind="image") if (image.get("Labels") or {}).get(LABEL_NAME) != self._name]
         ours = [caches_directory(self._name), *([] if others else [caches_directory()])]
         for cache in engine.build_caches():
@@ -212,13 +220,13 @@ class Removal:
 
 
 def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Removal:
-    """Remove the service while this run has its lock; put what was removed under `removed`. Raise Locked where another run has it."""
+    """Remove the service while this run has its lock; put what was removed under `removed`. Raise Locked if another run has it."""
     name, directory = params["settings"].name, service_directory(params["settings"])
     removal = Removal(name, directory)
     try:
         engine = Engine()
     except EngineUnreachable as error:
-        # Containers and images may be there, and what is kept in the directory shows whose they are.
+        # Containers and images may be there, and the files in the directory show whose they are.
         if error.status != "absent" or removal.removed["directory"]:
             raise
         known["removed"] = removal.removed
@@ -233,7 +241,7 @@ def run(params: dict, check_mode: bool, progress: Progress, known: dict) -> Remo
     with working(name):
         lock.take(**identity)
         try:
-            # As it is now that no other run changes it.
+            # Once more, now that no other run can change it.
             removal = Removal(name, directory)
             known["removed"] = removal.removed
             progress.at(stages.REMOVE, f"What was not removed yet: docker ps -a --filter label={LABEL_NAME}={name} shows it.")

@@ -8,7 +8,7 @@ short_description: Write the report of a run of the role go_service
 description:
   - Writes what a run built, measured and decided to the controller, as JSON, as a page, as JUnit's XML for a CI system, and beside them the bill of
     materials and the provenance. Nothing is done on the target.
-  - An index of all hosts and services is written beside, where there are several.
+  - If there are several hosts or services, an index of all of them is written, too.
 attributes:
   check_mode:
     support: full
@@ -25,7 +25,7 @@ options:
     type: dict
     required: true
   dir:
-    description: Directory of all reports on the controller; made where it is missing.
+    description: Directory of all reports on the controller; created if it is missing.
     type: path
     required: true
   host:
@@ -37,7 +37,7 @@ options:
     type: str
     required: true
   still_runs:
-    description: What runs now; told where the report cannot be written.
+    description: What runs now; part of the message if the report cannot be written.
     type: str
     required: true
   sbom:

@@ -1,14 +1,14 @@
 #!/usr/bin/python
-"""Ansible module: say what of some services runs on a host."""
+"""Ansible module: say which of some services run on a host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: running
-short_description: Say what of some services runs on a host
+short_description: Say which of some services run on a host
 description:
-  - Looks at the containers of services, at the images that they run, and at the host's architecture. Works where there is no Engine yet.
+  - Looks at the containers of services, at the images that they run, and at the host's architecture. Works also on a host without an Engine.
 attributes:
   check_mode:
     support: full
@@ -38,11 +38,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 architecture:
-  description: The architecture that images need here, as Go and the Engine call it, such as V(amd64); of the Engine where one answers, else of the host.
+  description: The architecture that images need here, as Go and the Engine call it, such as V(amd64); of the Engine if one answers, else of the host.
   type: str
   returned: always
 engine:
-  description: The Engine's version, empty where none answers.
+  description: The Engine's version, empty if none answers.
   type: str
   returned: always
 containerd:
@@ -56,7 +56,7 @@ services:
   returned: always
   contains:
     name: {description: "The service.", type: str}
-    container: {description: "Id of its container, empty where there is none.", type: str}
+    container: {description: "Id of its container, empty if there is none.", type: str}
     image: {description: "Id of the image that it runs.", type: str}
     digest: {description: "Content digest of that image.", type: str}
     version: {description: "Version of the service, as the image says it.", type: str}
@@ -75,15 +75,15 @@ from ..module_utils.deploy import history
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import containerd_store, health
 
-# What the Engine calls the machines that uname names.
+# The Engine's names of the machines that uname names.
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
 NOTHING = "nothing runs"
 
 
 def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
-    """Return how a container is; proven: the container that was proven last, as the history has it.
+    """Return the state of a container; proven: the container that was proven last, from the history.
 
-    An Engine before 25 says "starting" for a whole interval of one that the run has proven by the same test.
+    An Engine before 25 says "starting" for a whole interval, even if the run has already proven the container by the same check.
     """
     status = str(container["State"]["Status"])
     if status != "running":
@@ -93,7 +93,7 @@ def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
 
 
 def nothing(name: str) -> dict[str, str]:
-    """Return what is said of a service of which nothing runs."""
+    """Return the entry of a service that does not run."""
     return {"name": name, "container": "", "image": "", "digest": "", "version": "", "state": NOTHING}
 
 
@@ -131,7 +131,7 @@ def main() -> None:
         found.update(architecture=version["Arch"], engine=version["Version"], containerd=containerd_store(engine.info()))
         found["services"] = [look(engine, name) for name in names]
     except EngineUnreachable:
-        pass  # A host that the run makes ready.
+        pass  # A host that the run still has to prepare.
     module.exit_json(changed=False, **found)
 
 

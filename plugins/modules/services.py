@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: services
 short_description: Check the list go_services
 description:
-  - Checks on the controller that go_services is a list of mappings, each with a name of its own and with variables of the role alone, before the
-    first service is seen to. What their values may be is checked with each service.
+  - Checks on the controller that go_services is a list of mappings, each with a different name and only with variables of the role, before the
+    first service is processed. The values are checked when each service is processed.
   - Reports all problems at once.
 attributes:
   check_mode:

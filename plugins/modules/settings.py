@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: settings
 short_description: Check the variables of the role go_service
 description:
-  - Checks every go_service_* variable of the host on the controller, before anything is touched. It needs no check by argument specs before it,
-    which would name the problems that they know alone.
-  - Reports all problems at once, each with the variable, its value and what is allowed; names that are no variable of the role too.
+  - Checks every go_service_* variable of the host on the controller, before anything is touched. It does not need Ansible's check of the argument specs,
+    which would report only some of the problems.
+  - Reports all problems at once, each with the variable, its value and what is allowed; also names that are not variables of the role.
 attributes:
   check_mode:
     support: full
@@ -21,7 +21,7 @@ attributes:
     description: It only reads.
 options:
   reports:
-    description: Whether this run writes a report, so that its directory has to be writable.
+    description: Whether this run writes a report, so that its directory must be writable.
     type: bool
     default: true
 author:
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 settings:
-  description: The variables without their prefix; times in seconds, sizes in bytes, publish as C(address) and C(port), of what is secret the names.
+  description: The variables without their prefix; times in seconds, sizes in bytes, publish as C(address) and C(port), and only the names of secret values.
   type: dict
   returned: success
 failure:

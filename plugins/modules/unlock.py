@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: unlock
 short_description: Give the lock of a Go service back
 description:
-  - Releases the lock that M(proven.go_service.prepare) took, where a run ends without M(proven.go_service.deploy). A lock of another run stays.
+  - Releases the lock that M(proven.go_service.prepare) took, if a run ends without M(proven.go_service.deploy). A lock of another run stays.
 attributes:
   check_mode:
     support: full
@@ -18,7 +18,7 @@ attributes:
     description: The lock is no state of the host.
   idempotent:
     support: full
-    description: A lock that is gone is as good.
+    description: A lock that is already gone is no error.
 options:
   settings:
     description: The role's settings, as M(proven.go_service.settings) returns them.
@@ -70,7 +70,7 @@ def main() -> None:
         try:
             released = not module.check_mode and Lock(Engine(), settings.name, service_directory(settings)).release(params["lock"])
         except EngineError as error:
-            module.warn(f"The lock could not be given back; a later run takes it over when this one has ended: {error}")
+            module.warn(f"The lock could not be given back; a later run will take it over after this one has ended: {error}")
     module.exit_json(changed=False, released=released)
 
 

@@ -1,4 +1,4 @@
-"""Which image stands for which wanted base image.
+"""Which image is used for which wanted base image.
 
 Comparing image references (default registry, default tag, digests) is a program, not a template.
 """
@@ -19,7 +19,7 @@ def image_id_of(images: list[dict[str, Any]], reference: str) -> str:
         reference: The reference looked for, in any spelling.
 
     Returns:
-        The image id (`sha256:...`), or "" where no image carries the reference.
+        The image id (`sha256:...`), or "" if no image carries the reference.
     """
     wanted = canonical(reference)
     for image in images:
@@ -47,7 +47,7 @@ def resolve(
         fallback: `none` or `assemble`.
 
     Returns:
-        Wanted reference -> `{"image": reference to use, "id": image id or "", "stand_in": bool}`. The id is "" where
+        Wanted reference -> `{"image": reference to use, "id": image id or "", "stand_in": bool}`. The id is "" if
         neither image is on the host yet; `image` then says which one is to be obtained.
     """
     resolved: dict[str, dict[str, Any]] = {}
@@ -81,7 +81,7 @@ def manifest_names(manifest: str) -> list[str]:
         manifest: The text of the archive's manifest.json.
 
     Returns:
-        The names as the engine lists them; none where the text is not such a manifest.
+        The names as the engine lists them; none if the text is not such a manifest.
     """
     try:
         entries = json.loads(manifest)

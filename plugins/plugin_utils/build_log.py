@@ -27,9 +27,9 @@ def steps(output: str) -> list[dict[str, Any]]:
     return found
 
 
-# Go says of a package that is nowhere, or of modules that are out of step.
+# What Go says about a package that it cannot find, or about modules whose files do not agree.
 _ABSENT = r"(?:no required module provides package|cannot find module providing package) ([^\s;:]+)|package (\S+) is not in std"
-# What Go writes before the module that it speaks of: nothing but its name, or the line that imports it.
+# What Go writes before the name of a module: only its own name, or the line that imports the module.
 _OF = r"^(?:go: (?:downloading )?|\S+\.go:\d+(?::\d+)?: )"
 _CGO = "a static build switches cgo off (CGO_ENABLED=0)"
 # What to look for in the failed instruction and the last lines of a failed build, and what to do about it, with {0}, {1} for what was found.
@@ -42,8 +42,8 @@ _REMEDIES = (
     (r"booting buildkit|moby/buildkit|docker-container driver", OWN_STORE),
     (
         r"Read timed out|timed out \(read timeout",
-        "The builder said nothing for as long as go_service_build_timeout, and what it did in that step is lost. Raise it where the machine takes that long to compile what the service "
-        "needs, which prints nothing; or see what the build waits for.",
+        "The builder printed nothing during go_service_build_timeout, and the work of that step is lost. Raise the timeout if the machine needs that long to compile the packages of the "
+        "service (which prints nothing); or find out for what the build waits.",
     ),
     (
         r"Error connecting|Error while fetching server API version|Cannot connect to the Docker daemon",
@@ -60,13 +60,13 @@ _REMEDIES = (
     ),
     (
         r"\"git\": executable file not found|git: (?:command )?not found|missing Git command",
-        "The builder image has no git, by which Go gets modules that no proxy has. Set go_service_builder_image to an image that has it, set GOPROXY "
-        "in go_service_build_env to a proxy that has them, or vendor them (go mod vendor).",
+        "The builder image has no git, which Go needs to get modules that no proxy has. Set go_service_builder_image to an image that has git, set GOPROXY "
+        "in go_service_build_env to a proxy that has these modules, or vendor them (go mod vendor).",
     ),
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "The git host shows another key than known_hosts in go_service_build_secrets has for it, or one that nothing there is known of. Ask ssh-keyscan for it, compare "
-        "it with what the host's owner says of it, and correct known_hosts.",
+        "known_hosts in go_service_build_secrets has no key of the git host, or another key than the host shows. Get the host's key with ssh-keyscan, compare "
+        "it with the key that the host's owner has published, and correct known_hosts.",
     ),
     (
         r"Load key [^\n]*: (?:error in libcrypto|invalid format)",
@@ -74,7 +74,7 @@ _REMEDIES = (
     ),
     (
         r"Permission denied \(publickey",
-        "The git host does not take the key, or got none: its public part has to be known there, with the right to read the repository (a deploy key). Correct ssh_key, user or "
+        "The git host does not accept the key, or got none: the public key must be registered there, with the right to read the repository (a deploy key). Correct ssh_key, user or "
         "port of that host in go_service_build_secrets.",
     ),
     (
@@ -83,17 +83,17 @@ _REMEDIES = (
     ),
     (
         rf"{_OF}([^\s/@]+)[^\s@]*@\S+: (?:reading https://proxy\.golang\.org/\S+: 4|verifying [^\n]*(?:\n[^\n]*)?sum\.golang\.org)",
-        "A public proxy, or the public checksum database, was asked for a module of {0} and does not have it. Where it is a private one, set GOPRIVATE in "
-        "go_service_build_env to {0}, or to what the paths of your private modules begin with, and give the credentials in go_service_build_secrets.",
+        "A public proxy, or the public checksum database, was asked for a module of {0} and does not have it. If it is a private module, set GOPRIVATE in "
+        "go_service_build_env to {0}, or to the common beginning of the paths of your private modules, and give the credentials in go_service_build_secrets.",
     ),
     (
         r"certificate signed by unknown authority|unable to get local issuer certificate|self.signed certificate|certificate not trusted|SSL certificate problem",
-        "A server's certificate is of an authority that the build does not trust, as that of a company's proxy is. Give the authority's certificate in "
+        "A server's certificate is signed by an authority that the build does not trust, for instance that of a company's proxy. Give the authority's certificate in "
         "go_service_ca_certificates.",
     ),
     (
         rf"{_OF}([^\s/@]+)[^\s@]*@\S+: no secure protocol found for repository",
-        "go finds no way to read a repository of {0}: it is private, not there, or not to be reached from the build. Give the credentials for {0} in "
+        "go cannot read a repository of {0}: it is private, does not exist, or cannot be reached from the build. Give the credentials for {0} in "
         "go_service_build_secrets; or vendor the module (go mod vendor), or set GOPROXY in go_service_build_env to a proxy that has it.",
     ),
     (
@@ -103,12 +103,12 @@ _REMEDIES = (
     ),
     (
         r"pull access denied|failed to resolve source metadata|manifest unknown|toomanyrequests",
-        "The builder looks for a base image in a registry, and does not get it. Bring it to the host (role base_images), or correct "
+        "The builder looks for a base image in a registry, but cannot get it from there. Get the image onto the host (role base_images), or correct "
         "go_service_builder_image and go_service_runtime_image.",
     ),
     (
         r"network (\S+) not found",
-        "The Engine has no network {0}. Set go_service_build_network to default, host, none or one that docker network ls shows.",
+        "The Engine has no network {0}. Set go_service_build_network to default, host, none or a network that docker network ls shows.",
     ),
     (
         r"unsupported GOOS/GOARCH|cmd/go: unsupported|unknown architecture",
@@ -149,21 +149,21 @@ _REMEDIES = (
     (r"apk: not found", "The runtime base has no apk. Empty go_service_packages, or use an Alpine base."),
     (
         r"unable to select packages|no such package|not a valid world dependency",
-        "Check the names and versions in go_service_packages: Alpine keeps the newest version of each release alone.",
+        "Check the names and versions in go_service_packages: for each release, Alpine keeps only the newest version of a package.",
     ),
     (
         r"Unable to lock database|Failed to open apk database|adduser: [^\n]*(?:ermission denied|not permitted)",
-        "The runtime base works as another user than root, who may not add packages and users. Choose a go_service_runtime_image that works as root.",
+        "The runtime base image runs as a user other than root, who may not add packages and users. Choose a go_service_runtime_image that runs as root.",
     ),
     (
         r"adduser: .*in use|already exists",
-        "The user or its number is taken in the base image. Choose another go_service_user or go_service_uid.",
+        "The user or its id already exists in the base image. Choose another go_service_user or go_service_uid.",
     ),
-    # A module that was published compiles: with the Go of its time, and with cgo.
+    # A published module does compile: with the Go version of its time, and with cgo.
     (
         r"^\S*(?:/pkg/mod|vendor)/(\S+?)/[^/\s]+\.go:\d+(?::\d+)?: undefined: (\w+)\.(\w+)",
         "{0}, which comes from another module, uses {1}.{2}, which the package {1} does not have as it is built here. Most likely one of the two modules is older than the builder's "
-        "Go, and does not go with it: require newer versions of both (go get), or set go_service_builder_image to an image with the Go that go.mod names. Otherwise "
+        "Go, and does not work with it: require newer versions of both (go get), or set go_service_builder_image to an image with the Go that go.mod names. Otherwise "
         'the name is in a file that imports "C", and ' + _CGO + ".",
     ),
     (
@@ -174,7 +174,7 @@ _REMEDIES = (
     ),
     (
         r"^\S+\.go:\d+(?::\d+)?: undefined: (\w+)\.\w+",
-        'Correct the source at the lines named, then run again. If the package {0} has that name, then in a file that imports "C", and '
+        'Correct the source at the lines named, then run again. If the package {0} does define that name, it is in a file that imports "C", and '
         + _CGO
         + ": use a pure Go package instead.",
     ),
@@ -183,20 +183,20 @@ _REMEDIES = (
 
 
 def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
-    """Return what to do about a failure that lies in the source's own module, by what is known of it; "" where it does not."""
+    """Return what to do about a failure in the source's own module, by what is known about the source; "" for other failures."""
     own = str(project.get("module_path") or "\0")
     named = [found or other for found, other in re.findall(_ABSENT, text)]
     absent = [path for path in named if path == own or path.startswith(f"{own}/")]
     if absent:
         return (
-            f"The package {absent[0]} belongs to the source's own module, and no file of it is in the build context. Where it is generated, generate it "
-            "before the run (go generate); otherwise see that it is in the source, and that go_service_dockerignore does not keep it out."
+            f"The package {absent[0]} belongs to the source's own module, but no file of it is in the build context. If it is generated, generate it "
+            "before the run (go generate); otherwise make sure that it is in the source, and that go_service_dockerignore does not exclude it."
         )
     if project.get("work_dir") and re.search(rf"(?:^|\s){re.escape(own)}@\S+: ", text):
         return (
             f"A module of the workspace (go.work) requires a version of {own}, which is the source's own module, and go looks for that version elsewhere. "
-            'If the service needs nothing else of the workspace, build its module alone: GOWORK: "off" in go_service_build_env. Otherwise let the versions '
-            "in their go.mod files be ones that can be had (go work sync)."
+            'If the service needs nothing else of the workspace, build only its module: GOWORK: "off" in go_service_build_env. Otherwise require versions '
+            "in their go.mod files that can be downloaded (go work sync)."
         )
     left_out = list(project.get("cgo_files") or ())
     if left_out and re.search(r"undefined: |build constraints exclude all Go files", text):
@@ -207,7 +207,7 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
     return ""
 
 
-# A host that asks for a password, or refuses the one it got, in the words of go and of git.
+# What go and git print about a host that asks for a password, or refuses the one that it got.
 _REFUSING = re.compile(
     r"(?:reading https?://(?!proxy\.golang\.org)(?=\S+: 40[13] )|(?:Authentication failed|could not read (?:Username|Password)) for 'https?://|repository 'https?://(?=\S+ not found))"
     r"(?:[^/'@\s]*@)?([^/'\s]+)"
@@ -215,7 +215,7 @@ _REFUSING = re.compile(
 
 
 def _of_credentials(text: str, project: Mapping[str, Any]) -> str:
-    """Return what to do about a host that lets nobody read a module, by whether a credential was given for it; "" where none does."""
+    """Return what to do about a host that refuses to let a module be read, by whether it got a credential; "" if no host refuses."""
     found = _REFUSING.search(text)
     if not found:
         return ""
@@ -223,7 +223,7 @@ def _of_credentials(text: str, project: Mapping[str, Any]) -> str:
     given = [name for name in project.get("credentials") or () if name.partition("/")[0] in (host, NETRC)]
     if given:
         return (
-            f"{host} refuses the user or the token that go_service_build_secrets has for it, or the repository is not there for this user. See that the token is whole, not over, "
+            f"{host} refuses the user or the token that go_service_build_secrets has for it, or the repository does not exist for this user. Check that the token is complete, has not expired, "
             f"and may read the repository ({given[0]})."
         )
     return (
@@ -235,10 +235,10 @@ def _of_credentials(text: str, project: Mapping[str, Any]) -> str:
 def explain(head: str, instruction: str, printed: Iterable[str], project: Mapping[str, Any] | None = None) -> Failure:
     """Return the failure of a build.
 
-    head: what the module said; instruction: the one that failed, "" where it is not known; printed: what that printed; project: the Go facts of
-    the source.
+    head: what the module said; instruction: the failed instruction, "" if it is not known; printed: the output of that instruction; project: the Go facts
+    of the source.
     """
-    # A builder quotes the Dockerfile, with the values of build_env and build_args in it.
+    # A builder quotes the Dockerfile, which contains the values of build_env and build_args.
     head, instruction = without_values(head), without_values(instruction)
     # What prints nothing hides no line of the last ones; folding takes colours off, which may be all that a line has.
     lines = [line for line in folded(line for line in map(without_values, printed) if line.strip()) if line][-_LINES:]

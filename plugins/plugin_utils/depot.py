@@ -1,7 +1,7 @@
 """What one run keeps on the controller for all hosts of a fleet: the image that the build host offers, and its archive.
 
-It lies in the run's own temporary directory, which Ansible removes at its end. The worker processes of a run, one a host, share it: what one has
-brought there no other brings again. Of a run that was killed the next one removes it.
+It is in the run's own temporary directory, which Ansible removes at the end. The worker processes of a run, one for each host, share it: what one of
+them has fetched, the others need not fetch again. If a run was killed, the next one removes its directory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Depot:
         self._path = self._tmp / _PLACE
 
     def _begin(self) -> None:
-        """Make the directory, and take away what killed runs left in theirs."""
+        """Make the directory, and remove those that killed runs have left."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = self._path / _OWNER
         if not owner.exists():
@@ -46,7 +46,7 @@ class Depot:
             yield
 
     def once(self, kind: str, service: str, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """Return what `make` returned for the first of the run's hosts that asked; make: takes a path for a file that belongs to it."""
+        """Return the result of `make` for the first host of the run that asked; make: takes a path at which it may write a file."""
         self._begin()
         name = f"{service}.{kind}"
         kept = self._path / f"{name}.json"
@@ -57,5 +57,5 @@ class Depot:
             return dict(json.loads(kept.read_text(encoding="utf-8")))
 
     def file(self, kind: str, service: str) -> Path:
-        """Return the path of the file that belongs to something."""
+        """Return the path of the file for a name."""
         return self._path / f"{service}.{kind}.file"

@@ -28,8 +28,8 @@ Render = Callable[[str, dict[str, Any]], str]
 
 @dataclass
 class Description:
-    """asked: options of module prepare, the same in all of its modes. project: the Go facts of the source. root: where it is on the controller, None for
-    elsewhere; entries: what of it the builder sees; left_out: what is told of what it does not see."""
+    """asked: options of module prepare, the same in all of its modes. project: the Go facts of the source. root: where it is on the controller, None if it
+    is elsewhere; entries: the files that the builder sees; left_out: the messages about files that it does not see."""
 
     asked: dict[str, Any]
     project: dict[str, Any] = field(default_factory=dict)
@@ -39,20 +39,20 @@ class Description:
 
     @property
     def size(self) -> dict[str, int]:
-        """Number of files, and their bytes."""
+        """Number of files, and their size in bytes."""
         return {"files": len([entry for entry in self.entries if entry.kind == FILE]), "bytes": sum(entry.size for entry in self.entries)}
 
     def choose(self, bases: Sequence[str]) -> None:
-        """Have these names of base images for good, which are the first or stand in for them."""
+        """Use these names of base images from now on: those that were asked for, or their stand-ins."""
         for choice in self.asked.pop("instead", ()):
             if choice["base_images"] == list(bases):
                 self.asked.update(choice)
         self.asked["base_images"] = list(bases)
 
     def complete(self, plan: dict[str, Any], settings: Settings, base_images: Mapping[str, Any], began: float) -> None:
-        """Add to a plan what the controller knows; raise SourceError where the builder's Go is too old for the source.
+        """Add to a plan what the controller knows; raise SourceError if the builder's Go is too old for the source.
 
-        base_images: as `names_of_bases` takes them. began: when the look began, as time.monotonic says it.
+        base_images: in the form that `names_of_bases` takes. began: when the look began, from time.monotonic.
         """
         builder, runtime = (base_images.get(reference) or {} for reference in (settings.builder_image, settings.runtime_image))
         if plan["builder_go"] and self.project:
@@ -70,13 +70,13 @@ class Description:
 
     @property
     def mark(self) -> str:
-        """What tells two descriptions apart. It is no secret: it goes by the names of secret variables, not by their values."""
+        """A fingerprint that distinguishes two descriptions. It is not secret: it uses the names of secret variables, not their values."""
         told = {name: value for name, value in self.asked.items() if name != "secrets"}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def names_of_bases(settings: Settings, base_images: Mapping[str, Any]) -> list[str]:
-    """Return the builder and the runtime base as the Engine has them; base_images: reference -> {"image": reference to use instead}."""
+    """Return the names of the builder and the runtime base in the Engine; base_images: reference -> {"image": reference to use instead}."""
     return [(base_images.get(reference) or {}).get("image") or reference for reference in (settings.builder_image, settings.runtime_image)]
 
 
@@ -89,9 +89,9 @@ def of_source(
     ignored: Mapping[str, Any],
     render: Render,
 ) -> Description:
-    """Describe a service whose source is on the controller; raise what is wrong with it.
+    """Describe a service whose source is on the controller; raise an error if the source has a fault.
 
-    asked: options that the source does not decide. bases: names of the builder and the runtime base, and of those that may stand in for them, the best first.
+    asked: options that do not depend on the source. bases: names of the builder and the runtime base, and of their possible stand-ins, the best first.
     places: the directories of the inventory and of the playbook. ignored: the lists of the .dockerignore template.
     """
     root = directory_on_controller(settings.source, *places)
@@ -116,7 +116,7 @@ def of_source(
 def generate(
     settings: Settings, project: Mapping[str, Any], bases: Sequence[str], ignored: Mapping[str, Any], render: Render
 ) -> dict[str, Any]:
-    """Return the generated files: the Dockerfile, by which an image has its digest, the same with caches for BuildKit, and .dockerignore; and, under
+    """Return the generated files: the Dockerfile from which the digest is computed, the same with caches for BuildKit, and .dockerignore; and, under
     `continued`, what decides whether a build may go on from the last one."""
     facts = dockerfile_facts(project, settings)
     variables = {

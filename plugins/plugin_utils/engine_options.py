@@ -1,4 +1,4 @@
-"""What is asked of the daemon of a Docker Engine: whether it can be, and what becomes of its settings. Knows daemon.json and nothing of Ansible."""
+"""The wanted settings of a Docker daemon: whether they are possible, and what becomes of daemon.json. Knows daemon.json, and nothing of Ansible."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-# What the role sets where daemon.json and the variables say nothing else.
+# What the role sets if neither daemon.json nor the variables say something else.
 LOG_DRIVER = "json-file"
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 LIVE_RESTORE = True
 # The drivers that rotate their logs by these two options.
 ROTATING = ("json-file", "local")
-# Settings that a daemon takes over while it runs (SIGHUP).
+# Settings that a running daemon can reload (SIGHUP).
 RELOADED = frozenset({"debug", "insecure-registries", "labels", "live-restore", "registry-mirrors", "shutdown-timeout"})
-# Variables of their own -> where daemon.json has what they say.
+# Variables for single settings -> the place of that setting in daemon.json.
 KEYS = {
     "live_restore": ("live-restore",),
     "log_max_size": ("log-opts", "max-size"),
@@ -26,7 +26,7 @@ KEYS = {
     "proxies": ("proxies",),
 }
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-# \Z and not $, which lets a newline at the end pass.
+# \Z and not $, which would accept a newline at the end.
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _REGISTRY = re.compile(rf"\A(?:{_HOST}|[0-9.]{{7,15}}/[0-9]{{1,2}}|[0-9A-Fa-f:]+/[0-9]{{1,3}})\Z")
 _MIRROR = re.compile(rf"\Ahttps?://{_HOST}/?\Z")
@@ -35,21 +35,21 @@ _LINE = re.compile(r"\A[^\s\"'\\$`]+\Z")
 
 
 def problems(options: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each value that no daemon could take; options: the role's variables without `docker_engine_`."""
+    """Return a sentence for each value that no daemon could accept; options: the role's variables without `docker_engine_`."""
     return list(_problems(options))
 
 
 def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     size, files = options.get("log_max_size"), options.get("log_max_file")
     if size and not _SIZE.match(str(size)):
-        yield f"docker_engine_log_max_size is {size!r}: give a size as Docker writes it, such as 10m."
+        yield f"docker_engine_log_max_size is {size!r}: give a size in Docker's notation, such as 10m."
     if files is not None and not 1 <= int(files) <= 1000:
         yield f"docker_engine_log_max_file is {files}: give a number of files from 1 to 1000."
     for mirror in options.get("registry_mirrors") or []:
         if not _MIRROR.match(str(mirror)):
             yield (
                 f"docker_engine_registry_mirrors holds {_without_password(str(mirror))!r}: give http:// or https:// with a host,"
-                " such as https://mirror.example.com. The daemon takes no path and no user there."
+                " such as https://mirror.example.com. The daemon accepts no path and no user there."
             )
     for registry in options.get("insecure_registries") or []:
         if not _REGISTRY.match(str(registry)):
@@ -60,18 +60,18 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     proxies = options.get("proxies") or {}
     for name in proxies:
         if name not in PROXIES:
-            yield f"docker_engine_proxies has {name!r}: it knows {', '.join(PROXIES)}."
+            yield f"docker_engine_proxies has {name!r}: only {', '.join(PROXIES)} are allowed."
     for name in ("http_proxy", "https_proxy"):
         value = str(proxies.get(name) or "")
         # The value may hold a password, and is not shown.
         if value and not (_LINE.match(value) and re.match(r"\A(?:https?|socks5h?)://[^/]+/?\Z", value)):
-            yield f"docker_engine_proxies.{name} is no address of a proxy: give http://host:port, special characters of a password as %XX."
+            yield f"docker_engine_proxies.{name} is not an address of a proxy: give http://host:port, with special characters of a password as %XX."
     if not re.match(r"\A[A-Za-z0-9.,:*/\[\]_-]*\Z", str(proxies.get("no_proxy") or "")):
-        yield "docker_engine_proxies.no_proxy is no list of hosts: give them with commas between, such as localhost,.example.com,10.0.0.0/8."
+        yield "docker_engine_proxies.no_proxy is not a list of hosts: separate them by commas, such as localhost,.example.com,10.0.0.0/8."
     daemon = options.get("daemon_options") or {}
     for variable, path in KEYS.items():
         if options.get(variable) not in (None, "", [], {}) and _says(daemon, path):
-            yield f"docker_engine_{variable} and docker_engine_daemon_options both say {'.'.join(path)}: leave one of them out."
+            yield f"docker_engine_{variable} and docker_engine_daemon_options both set {'.'.join(path)}: leave one of them out."
 
 
 def _says(settings: Mapping[str, Any], path: Sequence[str]) -> bool:
@@ -88,8 +88,8 @@ def _without_password(text: str) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of daemon.json. settings: the whole of it; changed: the names of what is another; reload: whether the daemon takes all of that
-    over while it runs; problem: why it cannot be, empty where it can."""
+    """What becomes of daemon.json. settings: its whole new content; changed: the names of the settings that differ; reload: whether a running daemon
+    can reload all of these; problem: why the settings are not possible, empty if they are."""
 
     settings: dict[str, Any]
     changed: list[str]
@@ -103,7 +103,7 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
     Args:
         current: What its daemon.json holds, {} for none.
         options: The role's variables without `docker_engine_`. None, empty lists and empty texts ask for nothing.
-        bring_up: Whether the daemon is about to be started by the role: it gets the role's own settings too, where nobody says anything else.
+        bring_up: Whether the role is about to start the daemon: then it also gets the role's own settings, unless others are given.
     """
     new = merged(current, options.get("daemon_options") or {})
     driver = new.get("log-driver", LOG_DRIVER)
@@ -116,7 +116,7 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
     if asked_logs and driver not in ROTATING:
         problem = (
             f"docker_engine_log_max_size and docker_engine_log_max_file are options of the log drivers {' and '.join(ROTATING)}, and daemon.json"
-            f" or docker_engine_daemon_options says {driver!r}: leave them out, or choose one of these drivers."
+            f" or docker_engine_daemon_options chooses {driver!r}: leave them out, or choose one of these drivers."
         )
     elif asked_logs or (bring_up and driver == LOG_DRIVER):
         own = LOG_OPTIONS if bring_up and driver == LOG_DRIVER else {}
@@ -134,7 +134,7 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one mapping of two, key by key also within; a list of the one above takes the place of the one below."""
+    """Return two mappings merged, key by key and also nested ones; a list of the second one replaces that of the first."""
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
@@ -143,7 +143,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def proxies_missing(asked: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-    """Return the names of the proxies that the daemon does not have as asked; known: what it says of them itself, with each password hidden."""
+    """Return the names of the proxies that differ from the wanted ones; known: the daemon's own record of them, with each password hidden."""
     return [name for name in PROXIES if asked.get(name) and hidden(str(asked[name])) != hidden(str(known.get(name) or ""))]
 
 
@@ -154,5 +154,5 @@ def hidden(proxy: str) -> str:
 
 
 def environment(proxies: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment that gives a daemon its proxies; it reads the names in capitals."""
+    """Return the environment variables that set a daemon's proxies; it reads names in upper case."""
     return {name.upper(): str(proxies[name]) for name in PROXIES if proxies.get(name)}

@@ -1,4 +1,4 @@
-"""What a run tells of a fleet: which host may take part, and which host runs what at the end."""
+"""What a run reports about a fleet: which host may take part, and which host runs what at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..module_utils.common.names import TAG_LENGTH
 from ..module_utils.common.settings import Settings
 from ..module_utils.common.text import visible
 
-# What an image is made with, but for what a host may judge it by: deploy/earlier.py has the whole list.
+# The settings that determine an image, without those by which a host may judge it; deploy/earlier.py has the whole list.
 _OF_HOSTS = ("budget", "waivers")
 _ID = 12
 # The columns of the table.
@@ -17,9 +17,9 @@ _HEAD = ("host", "service", "image id", "digest", "version", "state")
 
 
 def differences(settings: Settings, built: Mapping[str, Any]) -> list[str]:
-    """Return what a host's variables ask of an image otherwise than it was made, a phrase each.
+    """Return in which settings a host's variables differ from those with which an image was made, one phrase for each.
 
-    built: the settings that it was made with, as the build host's history has them; what it has nothing of is no difference.
+    built: the settings with which it was made, from the build host's history; a setting that is not recorded there counts as equal.
     """
     own = settings.as_json()
     return [
@@ -30,34 +30,34 @@ def differences(settings: Settings, built: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
+    """Return a value in its JSON form."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def unfit(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
-    """Return why a host cannot run the build host's images, "" where it can; both as the module `running` returns them."""
+    """Return why a host cannot run the build host's images, "" if it can; both in the form that the module `running` returns."""
     if host["architecture"] != builder["architecture"]:
-        return f"it needs images for {host['architecture']}, and the build host makes them for {builder['architecture']}"
+        return f"it needs images for {host['architecture']}, but the build host makes them for {builder['architecture']}"
     if host["engine"] and builder["engine"] and host["containerd"] != builder["containerd"]:
         kinds = {True: "containerd's", False: "the classic one"}
         return (
             f"its Engine {host['engine']} keeps images in another store than that of the build host, {builder['engine']}: "
-            f"{kinds[host['containerd']]} and {kinds[builder['containerd']]}. An image has another id there, by which nobody could tell that it is the same one"
+            f"{kinds[host['containerd']]} and {kinds[builder['containerd']]}. The same image has another id there, so it could not be recognised as the same one"
         )
     return ""
 
 
 def state_of(host: Mapping[str, Any], service: Mapping[str, Any]) -> str:
-    """Return the last column of a service's row. host: `failed` (what it failed with, "" for nothing), `done` (whether it was its turn)."""
+    """Return the last column of a service's row. host: `failed` (its failure, "" for none), `done` (whether it had its turn)."""
     if host["failed"]:
         return f"FAILED: {host['failed']}; what runs: {service['state']}"
     return str(service["state"] if host["done"] else f"not reached; what runs: {service['state']}")
 
 
 def table(hosts: Sequence[Mapping[str, Any]]) -> str:
-    """Return which host runs what, a line for each service of each. hosts: each with `name`, `failed`, `done` and `services`, as `running` has them."""
+    """Return which host runs what, one line for each service of each host. hosts: each with `name`, `failed`, `done` and `services`, as in `running`."""
     rows = [_HEAD]
     for host in hosts:
         for service in host["services"]:
@@ -70,12 +70,12 @@ def table(hosts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def fleet(hostvars: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is known of the hosts of a run, as `table` takes it; hostvars: of Ansible; names: the hosts in their order."""
+    """Return what is known about the hosts of a run, in the form that `table` takes; hostvars: of Ansible; names: the hosts in their order."""
     found = []
     for name in names:
         known = hostvars[name]
         if not known.get("__go_service_fleet_seen"):
-            continue  # Nobody looked at it: --limit leaves it out.
+            continue  # The run did not look at it: --limit leaves it out.
         failed = str(known.get("__go_service_fleet_failed") or "")
         begun, done = known.get("__go_service_fleet_begun"), known.get("__go_service_fleet_done")
         if begun and not done and not failed:

@@ -1,6 +1,6 @@
-"""The linters of the Dockerfile, where this machine (the controller) has them: hadolint and checkov.
+"""The linters of the Dockerfile, if this machine (the controller) has them: hadolint and checkov.
 
-Neither reads a configuration of the user's: the same Dockerfile is judged the same way everywhere. Formats: `hadolint
+Neither reads the user's configuration: the same Dockerfile is judged the same way everywhere. Formats: `hadolint
 --format json` (hadolint 2.15), `checkov --output json` (checkov 3). What they find is judged by the contract.
 """
 
@@ -21,24 +21,24 @@ from ..module_utils.common.secrets import MASK
 
 TOOLS = ("hadolint", "checkov")
 _SECONDS = 120
-# How the template gives a value to the builder stage, as the linters get it.
+# How the template passes a value to the build stage, in the form that the linters get.
 _BUILDERS = re.compile(r'(?:ENV|ARG) \w+="' + re.escape(MASK) + '"')
 
 
 def find_tool(name: str) -> str:
-    """The path of a linter: beside this Python, as in a virtual environment, or in PATH; "" for none."""
+    """The path of a linter: beside this Python (as in a virtual environment) or in PATH; "" for none."""
     beside = os.path.join(os.path.dirname(sys.executable), name)
     return beside if os.access(beside, os.X_OK) else shutil.which(name) or ""
 
 
 def fingerprint(dockerfile: str, tools: Mapping[str, str]) -> str:
-    """What a finding depends on, as one word: the Dockerfile and which linters there are, with their age."""
+    """A fingerprint of everything on which the findings depend: the Dockerfile, and the linters with the times of their files."""
     ages = [f"{name} {os.path.getmtime(path) if path else 'none'}" for name, path in sorted(tools.items())]
     return hashlib.sha256("\n".join([dockerfile, *ages]).encode()).hexdigest()
 
 
 def _environment() -> dict[str, str]:
-    # No home: hadolint reads ~/.config/hadolint.yaml and checkov ~/.checkov.yaml.
+    # No HOME, since hadolint reads ~/.config/hadolint.yaml and checkov ~/.checkov.yaml.
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
 
@@ -101,10 +101,10 @@ _RUN = {"hadolint": run_hadolint, "checkov": run_checkov}
 
 
 def lint(dockerfile: str, tools: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Run the linters that there are.
+    """Run the installed linters.
 
-    :param tools: name -> path, "" for one that is not there.
-    :returns: name -> {"findings": [...], "problem": why it gave no answer}; a linter that is not there is left out.
+    :param tools: name -> path, "" for a linter that is not installed.
+    :returns: name -> {"findings": [...], "problem": why it gave no answer}; a linter that is not installed is left out.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, path in tools.items():
@@ -120,7 +120,7 @@ def lint(dockerfile: str, tools: Mapping[str, str]) -> dict[str, dict[str, Any]]
 def examine(dockerfile: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what the linters of this machine find in a Dockerfile: {"fingerprint", "linters": what `lint` returns}.
 
-    :param known: what this returned before; it is returned again for the same Dockerfile and the same linters, as checkov takes seconds.
+    :param known: an earlier result; it is returned again for the same Dockerfile and the same linters, since checkov takes seconds.
     """
     tools = {name: find_tool(name) for name in TOOLS}
     fresh = fingerprint(dockerfile, tools)
@@ -132,8 +132,8 @@ def examine(dockerfile: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _that_count(dockerfile: str, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the findings of a linter without DL3064 ("do not pass sensitive data by ARG or ENV") where it stands for go_service_build_env and
-    go_service_build_args: they are the builder stage's, of which the image has nothing, and the check is about the image."""
+    """Return the findings of a linter without DL3064 ("do not pass sensitive data by ARG or ENV") for go_service_build_env and go_service_build_args:
+    these belong to the build stage, of which the image has nothing, and the check is about the image."""
     lines = dockerfile.splitlines()
     return [
         finding

@@ -1,4 +1,4 @@
-"""What a module's result says of why it failed."""
+"""The cause of a failure in a module's result."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def why(result: Mapping[str, Any]) -> str:
-    """Return why a module failed, "" where it does not say.
+    """Return why a module failed, "" if it does not say.
 
-    One that ended in an exception of its own has no `msg` as an action gets it (ansible-core 2.19 and newer): the exception says it.
+    If the module ended with an unhandled exception, the result has no `msg` when an action gets it (ansible-core 2.19 and newer): the exception has the cause.
     """
     said = str(result.get("msg") or "")
     if said:

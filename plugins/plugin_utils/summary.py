@@ -1,4 +1,4 @@
-"""What a run tells at its end, a person or a report, out of the one record of it.
+"""What a run reports at its end, to a person or in a report, from the record of the run.
 
 The record, which roles/go_service/tasks/stages/begin.yml begins: {"settings", "plan", "build", "verify", "deploy", "failure", "report"}; a part is empty
 where its stage had nothing to do, was not reached, or failed.
@@ -30,7 +30,7 @@ def _row(title: str, value: str) -> str:
 
 
 def _builder(plan: Mapping[str, Any]) -> str:
-    """What built the image, and why that if it was not what was asked for."""
+    """The builder of the image, and the reason if it is not the one that was asked for."""
     return " because ".join(filter(None, plan["builder"].values()))
 
 
@@ -53,14 +53,14 @@ def _headline(plan: Mapping[str, Any], settings: Settings, deploy: Mapping[str, 
 def failed(record: Mapping[str, Any], result: Mapping[str, Any], task: str, secrets: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record with the failure of a task, and with what the failed task had found out by then.
 
-    task: its name, told where the task is none of a stage: those say themselves why they failed; secrets: the secret
+    task: its name, which is shown if the task belongs to no stage; tasks of a stage say themselves why they failed. secrets: the secret
     variables by name, and the source's address.
     """
     found = {part: result[part] for part in ("verify", "deploy") if result.get(part)}
     if result.get("failure"):
         return {**record, **found, "failure": dict(result["failure"])}
     remedy = "Read what it says, correct the cause, run again; -vvv shows more."
-    # Until there is a plan, everything is about the source; an image that is asked for by its tag has none.
+    # Until there is a plan, everything is about the source, unless an image is asked for by its tag.
     stage = ROLE if record["plan"] or _settings(record).image_tag else SOURCE
     failure = Failure(stage, f"the task {task!r} failed: {result.get('msg') or 'it does not say why'}", remedy, still_runs(record))
     hidden = secret_values({**vars(_settings(record)), **secrets}, secrets["address"])
@@ -77,17 +77,17 @@ def still_runs(record: Mapping[str, Any]) -> str:
 
 
 def failure_text(record: Mapping[str, Any]) -> str:
-    """Return what a failed run tells."""
+    """Return the message of a failed run."""
     return Failure.from_dict(record["failure"]).text(record["settings"]["name"], record["report"].get("path", ""))
 
 
 def sbom(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the bill of materials of the image, {} where none is known."""
+    """Return the bill of materials of the image, {} if none is known."""
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("sbom") or {})
 
 
 def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the image comes from, {} where that is not known."""
+    """Return where the image comes from, {} if that is not known."""
     return dict((record["verify"] or record["plan"].get("last_report") or {}).get("provenance") or {})
 
 
@@ -116,13 +116,13 @@ def report_document(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stand_in(used: list[str], wanted: list[str]) -> str:
-    """Tell what was built on, and in place of what: somebody may have asked for a stand-in by its name."""
+    """Say which stand-ins were used, and instead of which images: somebody may also have asked for a stand-in by its name."""
     told = f"STAND-IN, put together on the host, not the official {'image' if len(used) == 1 else 'images'}: {', '.join(used)}"
     return told if used == wanted else f"{told} in place of {', '.join(wanted)}"
 
 
 def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what became of one service of several: a row of `services_table`."""
+    """Return the result of one of several services: a row of `services_table`."""
     plan, settings, deploy = record["plan"], _settings(record), record["deploy"]
     done = deploy.get("action") or ("to deploy" if plan.get("deploy") else "unchanged")
     return {
@@ -135,7 +135,7 @@ def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def services_table(outcomes: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """Return what became of the services of a host, a line each, in the order of their names."""
+    """Return the results of the services of a host, one line for each, in the order of their names."""
     ordered = sorted(outcomes, key=lambda row: names.index(row["name"]))
     rows = [("service", "", "image", "")] + [(row["name"], row["did"], row["image"] or "-", row["told"]) for row in ordered]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -143,7 +143,7 @@ def services_table(outcomes: Iterable[Mapping[str, Any]], names: Sequence[str]) 
 
 
 def _received(received: Mapping[str, Any]) -> str:
-    """Tell how an image came from the build host."""
+    """Say how an image came from the build host."""
     if not received.get("way"):
         return f"the image of {received['from']} was here"
     size = f" ({received['bytes'] / 1e6:.1f} MB)" if received["bytes"] else ""

@@ -1,4 +1,4 @@
-"""What the actions have in common that bring an image from one host to another."""
+"""The common part of the actions that transfer an image from one host to another."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .turn import is_dead
 
 
 class TransferAction(StageAction):
-    """An action whose modules find archives on a host that killed runs have left there."""
+    """An action whose modules find archives that killed runs have left on a host."""
 
     stage = stages.TRANSFER
     cleaner = "proven.go_service.receive"
 
     def temporary_place(self) -> dict[str, str]:
-        """Return the options of a module by which it finds Ansible's temporary directories on the host."""
+        """Return the options with which a module finds Ansible's temporary directories on the host."""
         return {"remote_tmp": str(self.get_shell_option("remote_tmp", "")), "remote_user": str(self._get_remote_user() or "")}
 
     def clean(self, left: list[str], common: dict[str, Any]) -> None:
-        """Remove the archives, of those that are left on the host, whose run has ended; common: options of the module that does it."""
+        """Remove the archives on the host whose run has ended; common: options of the module that does it."""
         ended = [path for path in left if is_dead(sent.sender(path))]
         if ended:
             self.module(self.cleaner, {**common, "mode": "clean", "paths": ended})

@@ -1,4 +1,4 @@
-"""Who this run is, and how it waits for its turn where another run works on the same service of a host."""
+"""Which run this is, and how it waits while another run works on the same service of a host."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LOCK_POLL = 1.0
 
 
 def process_start(pid: int) -> str:
-    """Return when a process of this machine started, as its kernel counts it; "" where there is no such process, or it has ended.
+    """Return when a process of this machine started, as the kernel counts it; "" if there is no such process, or if it has ended.
 
-    One that has ended stays in the list where nobody asks for its end, as in a container whose first process is no init (proc(5), state Z).
+    An ended process stays in the list (as a zombie) if nobody waits for it, as in a container whose first process is not an init (proc(5), state Z).
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -47,10 +47,10 @@ def machine() -> str:
 
 
 def controller() -> tuple[int, str]:
-    """Return the number of the ansible-playbook process that this worker belongs to, and when it started; raise Failure where it has ended.
+    """Return the id of the ansible-playbook process to which this worker belongs, and when it started; raise Failure if that process has ended.
 
-    A worker is a session of its own, which outlives an ansible-playbook that is killed. The process that it is a child of from then on, mostly the first one
-    of the machine, lives on: what is held in its name would be held for ever.
+    A worker has its own session, and keeps running if its ansible-playbook is killed. Its new parent process, mostly the first one of the machine, never
+    ends: a lock that is held in the name of that process would be held for ever.
     """
     parent = multiprocessing.parent_process()
     pid = os.getppid() if parent is None or parent.pid is None else parent.pid
@@ -61,7 +61,7 @@ def controller() -> tuple[int, str]:
 
 
 def controller_identity() -> str:
-    """Return "machine|pid|start" of the ansible-playbook process that this worker belongs to."""
+    """Return "machine|pid|start" of the ansible-playbook process to which this worker belongs."""
     return _named(*controller())
 
 
@@ -70,7 +70,7 @@ def _named(pid: int, start: str) -> str:
 
 
 def is_dead(controller: str) -> bool:
-    """Say whether a run that was controlled from this very machine is gone. A run of another machine is not judged."""
+    """Say whether a run that this machine controlled has ended. For a run of another machine this is not known, and the answer is no."""
     try:
         where, pid, start = controller.split("|")
         return where == machine() and process_start(int(pid)) != start
@@ -79,7 +79,7 @@ def is_dead(controller: str) -> bool:
 
 
 def identity(host: str) -> dict[str, Any]:
-    """Return what a lock says of this run; host: the inventory's name of the host."""
+    """Return what a lock records about this run; host: the inventory's name of the host."""
     pid, start = controller()
     return {
         "token": secrets.token_hex(8),
@@ -92,9 +92,9 @@ def identity(host: str) -> dict[str, Any]:
 def wait_for(
     work: Callable[[dict[str, Any]], dict[str, Any]], lock: dict[str, Any], name: str, timeout: float, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Run a module that takes a service's lock until it has it, and return its result; raise Failure where the lock did not come free in time.
+    """Run a module that needs a service's lock, again and again until it gets the lock; return its result; raise Failure if that takes too long.
 
-    work: runs the module for an identity; its result has the holder under `locked` where another run has the lock.
+    work: runs the module for an identity; its result has the holder under `locked` if another run has the lock.
     """
     deadline = time.monotonic() + timeout
     announced = ""
@@ -107,17 +107,17 @@ def wait_for(
         if held["controller"] == lock["controller"] and held["host"] not in ("", lock["host"]):
             message = f"{held['host']} and {lock['host']} of the inventory are one machine, and this very run works on {name} there as {held['host']}"
             raise Failure(LOCK, message, "Name the machine once, or give each its own go_service_name.", UNTOUCHED)
-        # Of this very run and host only what an earlier, failed part of it did not give back.
+        # The same run on the same host holds the lock only if an earlier, failed part of it did not give it back.
         if is_dead(held["controller"]) or held["controller"] == lock["controller"]:
             lock["dead"] = [*lock.get("dead", []), held["token"]]
             continue
         if time.monotonic() > deadline:
             waited = f"this run waited for {timeout} s (go_service_lock_timeout)"
             message = f"another run works on {name} on this host: {held['owner']}, {held['since']}; {waited}"
-            remedy = f"Wait for it, raise go_service_lock_timeout, or, if it is surely gone, free the lock on the host: {held['by_hand']}."
+            remedy = f"Wait for it, raise go_service_lock_timeout, or, if that run is certainly gone, free the lock on the host: {held['by_hand']}."
             raise Failure(LOCK, message, remedy, UNTOUCHED)
         if announced != held["token"]:
             announced = held["token"]
             tell(f"Waiting for another run on this host: {held['owner']}, {held['since']} already.")
-        # Not in step with another run that waits as well: of two that come at one moment both step back.
+        # Random, since two runs that try at the same moment both withdraw.
         time.sleep(LOCK_POLL * random.uniform(0.5, 1.5))

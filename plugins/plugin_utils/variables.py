@@ -39,7 +39,7 @@ from .units import Rejected, parse_duration, parse_publish, parse_size
 
 PREFIX = "go_service_"
 
-# An image repository of one part that is a container's name as well, which has two characters at the least.
+# An image repository of one part that is also valid as a container's name, which has at least two characters.
 _NAME = re.compile(r"\A(?=..)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _USER = re.compile(r"\A[a-z_][a-z0-9_-]{0,30}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
@@ -52,11 +52,11 @@ _PATH_IN_MODULE = re.compile(r"\A[A-Za-z0-9_.~@+/-]*\Z")
 _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
 _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
-# What these hold is a secret, as a rule, and everybody can read it in an image.
+# The values of such names are usually secret, and everybody can read them in an image.
 _SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
-# A host as git and .netrc know it; a path on it as a module's begins, which one key is for.
+# A host in the form of git and .netrc; and a path on it, the beginning of a module's path, for which a key is used.
 _GIT_HOST = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?\Z")
 _GIT_PLACE = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*\Z")
 _GIT_USER = re.compile(r"\A[A-Za-z0-9_.@+-]+\Z")
@@ -64,13 +64,13 @@ _SSH_USER = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 _LARGEST_SECRET = 1 << 20
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
-# They are part of one argument of a shell, of which Linux takes 128 KiB.
+# They are part of one argument of a shell, for which Linux allows 128 KiB.
 _LARGEST_CERTIFICATES = 1 << 16
 _CAPABILITY = re.compile(r"\A(?:CAP_)?[A-Z_]+\Z")
 _NETWORK = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATABASE = re.compile(r"\A(?:/[^\s?#%]*|https?://[A-Za-z0-9\[][^\s@?#]*)\Z")
-# As Docker tells a registry from a repository of Docker Hub: by a dot or a colon in its first part, or by its being localhost.
+# Docker distinguishes a registry from a repository of Docker Hub by a dot or a colon in the first part, or if that part is localhost.
 _REGISTRY = re.compile(
     r"\A(?:localhost|(?=[^/]*[.:])(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]))(?::[0-9]{1,5})?"
     r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z"
@@ -194,14 +194,14 @@ def _list_of(take_one: Callable[[Any], Any]) -> Callable[[Any], tuple]:
 
 
 def _before_a_value(key: Any) -> Any:
-    """Return a name without what follows a "=", a ":" or a blank in it, which was meant as a value."""
+    """Return a name without the part after a "=", a ":" or a blank, which was probably meant as a value."""
     return re.split(r"[=:\s]", key.lstrip())[0] if isinstance(key, str) else key
 
 
 def _mapping_of(
     name: re.Pattern | None, take_value: Callable[[Any], Any], *, allowed: str = _ALLOWED_NAME, secret: bool = False
 ) -> Callable[[Any], dict]:
-    """secret: a value may be one, and is not shown."""
+    """secret: a value may be secret, and is not shown."""
 
     def shown_name(key: Any) -> Any:
         return _before_a_value(key) if secret else key
@@ -255,7 +255,7 @@ def _publication(value: Any) -> Publication:
     endpoint = parse_publish(where) if where else None
     if endpoint is None or not re.match(r"\A[0-9]{1,5}\Z", port) or not 1 <= int(port) <= 65535 or (slash and protocol not in PROTOCOLS):
         raise Rejected(
-            'is not a published port; write where on the host and the port in the container, like "127.0.0.1:9090:9090", with "/udp" behind it for UDP'
+            'is not a published port; write address and port on the host, and the port in the container, like "127.0.0.1:9090:9090"; append "/udp" for UDP'
         )
     return Publication(endpoint, int(port), protocol or TCP)
 
@@ -265,29 +265,29 @@ def _content(value: Any) -> str:
         raise Rejected(f"is {_kind(value)}, not the content of a file; put it in quotes")
     text = str(value)
     if not text or "\0" in text or len(text) > _LARGEST_SECRET:
-        raise Rejected("is empty, larger than 1 MiB, or no text; the content of a file is allowed, of one line or of more")
+        raise Rejected("is empty, larger than 1 MiB, or not text; the content of a file is allowed, with one line or more")
     return text
 
 
 def _volume(value: Any) -> str:
     text = _text(value, empty=False)
     parts = text.split(":")
-    usage = 'write "/host/path:/container/path", or "volume-name:/container/path", with ":ro" behind it where it is only read'
+    usage = 'write "/host/path:/container/path", or "volume-name:/container/path"; append ":ro" if it is only read'
     if len(parts) not in (2, 3) or (len(parts) == 3 and not set(parts[2].split(",")) <= {"ro", "rw", "z", "Z"}):
         raise Rejected(f"is not a volume; {usage}")
     source, target = parts[:2]
     if not source.startswith("/") and not _VOLUME_NAME.match(source):
-        raise Rejected(f"has neither an absolute path nor a volume name first; {usage}")
+        raise Rejected(f"does not begin with an absolute path or a volume name; {usage}")
     if not target.startswith("/") or not posixpath.normpath(target).strip("/"):
         raise Rejected(f"has no absolute path below / in the container; {usage}")
     return text
 
 
 def _own_labels(names: Iterable[str], of: str) -> None:
-    """Raise Rejected where labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
+    """Raise Rejected if labels are the role's own: it gives them itself, and one of the user's would be lost without a word."""
     own = [name for name in names if name.startswith(LABELS) or (of == "images" and name in OWN_LABELS)]
     if own:
-        raise Rejected(*(f"has the name {name!r}, which this role gives to its {of} itself" for name in own))
+        raise Rejected(*(f"has the name {name!r}, which this role itself sets on its {of}" for name in own))
 
 
 def _image_labels(value: Any) -> dict[str, str]:
@@ -394,7 +394,7 @@ def _path_in_source(value: Any) -> str:
 def _mapping_with(
     needed: Mapping[str, Callable[[Any], Any]], optional: Mapping[str, Callable[[Any], Any]], *, secret: bool = False
 ) -> Callable[[Any], dict]:
-    """Take a mapping with these names alone. secret: a value may be one, and is not shown."""
+    """Take a mapping with only these names. secret: a value may be secret, and is not shown."""
     known = {**needed, **optional}
 
     def take(value: Any) -> dict:
@@ -429,9 +429,9 @@ def _word(value: Any) -> str:
 def _ssh_key(value: Any) -> str:
     text = _content(value)
     if not re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*-----END ", text, re.S):
-        raise Rejected("is no private key of SSH; the whole content of its file is allowed, from -----BEGIN to -----END")
+        raise Rejected("is not a private SSH key; give the complete content of its file, from -----BEGIN to -----END")
     if encrypted(text):
-        raise Rejected("is a private key with a passphrase, which nobody would be there to give; a key without one is allowed")
+        raise Rejected("is a private key with a passphrase, which nobody could enter; a key without a passphrase is allowed")
     return text
 
 
@@ -440,7 +440,7 @@ def _known_hosts(value: Any) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines or not all(len(line.split()) >= 3 for line in lines):
         raise Rejected(
-            "is no list of host keys; lines like those of ssh-keyscan are allowed, each with the host, the kind of key and the key"
+            "is not a list of host keys; lines like those of ssh-keyscan are allowed, each with the host, the type of key and the key"
         )
     return text
 
@@ -464,7 +464,7 @@ _BY_KEY = _mapping_with(
 
 
 def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
-    """Take the credentials for private modules, by host. What is wrong with one is told without it."""
+    """Take the credentials for private modules, by host. A message about a wrong one does not show it."""
     if not isinstance(value, Mapping):
         raise Rejected(f"is {_kind(value)}, not a mapping; write it like {{git.example.com: {{user: ci, token: ...}}}}")
     taken, problems = {}, []
@@ -475,14 +475,14 @@ def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
                 taken[NETRC] = _netrc(given)
                 continue
             if not isinstance(where, str) or not (_GIT_PLACE if by_key else _GIT_HOST).match(where):
-                # What was meant as a value may stand there.
+                # The name may have been meant as a value.
                 problems.append(
                     "has a name (not shown) that is not valid; write a host, like git.example.com, with its port where that is not 443, with ssh_key also a path on it, like "
                     f"github.com/company/module, or {NETRC}"
                 )
                 continue
             if not isinstance(given, Mapping) or not {"token", "ssh_key"} & set(given):
-                raise Rejected("is no credential; a mapping with token and user, or with ssh_key and known_hosts, is allowed")
+                raise Rejected("is not a credential; a mapping with token and user, or with ssh_key and known_hosts, is allowed")
             taken[where] = (_BY_KEY if by_key else _BY_TOKEN)(given)
         except Rejected as problem:
             problems.append(f"has {where!r} with a value (not shown) that {problem}")
@@ -492,7 +492,7 @@ def _build_secrets(value: Any) -> dict[str, dict[str, str]]:
 
 
 def _certificates(value: Any) -> str:
-    """Take certificates of authorities; what stands between them is left out."""
+    """Take certificates of authorities; text between them is left out."""
     if value == "":
         return ""
     text = _content(value)
@@ -501,7 +501,7 @@ def _certificates(value: Any) -> str:
     found = _CERTIFICATE.findall(text)
     if not found or len(text) > _LARGEST_CERTIFICATES:
         raise Rejected(
-            "is not the content of a file of certificates; blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- are allowed, 64 KiB at the most"
+            "is not the content of a file of certificates; blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- are allowed, at most 64 KiB"
         )
     return "".join(
         f"-----BEGIN CERTIFICATE-----\n{textwrap.fill(''.join(body.split()), 64)}\n-----END CERTIFICATE-----\n" for body in found
@@ -512,7 +512,7 @@ def _mode(value: Any) -> str:
     # Without quotes 0755 is the number 493 for YAML.
     if not isinstance(value, str) or not _MODE.match(value):
         raise Rejected(
-            'is not the mode of a file; write it in quotes and octal digits, like "0755" or "0640", without a right for others to write'
+            'is not the mode of a file; write it in quotes and octal digits, like "0755" or "0640", without write permission for others'
         )
     return value.rjust(4, "0")
 
@@ -529,7 +529,7 @@ _ACCOUNT = _mapping_with(dict.fromkeys(("username", "password"), lambda value: _
 
 
 def _account(value: Any) -> dict[str, str]:
-    """Take an account. What is wrong with it is told without it."""
+    """Take an account. A message about a wrong one does not show it."""
     try:
         return {} if value == {} else dict(_ACCOUNT(value))
     except Rejected as problem:
@@ -538,9 +538,9 @@ def _account(value: Any) -> dict[str, str]:
 
 def _source_version(value: Any) -> str:
     text = _text(value, empty=False)
-    # What git takes for an option, for another word, or for no name of a reference: https://git-scm.com/docs/git-check-ref-format
+    # What git takes for an option or another word, or does not accept as the name of a reference: https://git-scm.com/docs/git-check-ref-format
     if text.startswith("-") or re.search(r"[\s~^:?*\[\\]|\.\.", text):
-        raise Rejected("is not a branch, a tag or a commit; write its name alone")
+        raise Rejected("is not a branch, a tag or a commit; write only its name")
     return text
 
 
@@ -551,7 +551,7 @@ def _work_dir(value: Any) -> str:
     return text
 
 
-# What each variable may be, by its name without the prefix, and what becomes of it: in the order of roles/go_service/meta/argument_specs.yml.
+# The allowed values of each variable, by its name without the prefix, and their conversion: in the order of roles/go_service/meta/argument_specs.yml.
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _matching(_NAME, 'two or more lower-case letters and digits, with single ".", "_" or "-" between them, are allowed'),
     "source": lambda value: _text(value, empty=False),
@@ -616,7 +616,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "log_max_size": _log_size,
     "log_max_file": _integer(1, 1000),
     "stop_timeout": _integer(0, 3600, " of seconds"),
-    "stop_signal": _matching(_SIGNAL, 'write a signal that a program can heed, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
+    "stop_signal": _matching(_SIGNAL, 'write a signal that a program can handle, like "SIGINT", "SIGQUIT" or "SIGUSR1"', empty=True),
     "image_tag": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
     "deploy_strategy": _choice(DEPLOY_STRATEGIES),
     "start_timeout": _number(0, " of seconds"),
@@ -643,12 +643,12 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
 FLEET = ("build_host", "fleet", "fleet_serial")
 
 
-# What stands in place of the host's variables, by the names of the settings: one of go_services, and what an entry point says. The last one wins.
+# What overrides the host's variables, by the names of the settings: one of go_services, and what an entry point sets. The last one wins.
 SERVICE, OVERRIDE = "__go_service_of", "__go_service_override"
 
 
 def given(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return a host's variables as they are for the service at hand; template: of the action's templar."""
+    """Return a host's variables for the service that is processed now; template: of the action's templar."""
     merged = dict(variables)
     for name in (SERVICE, OVERRIDE):
         for setting, value in (template(variables[name]) if variables.get(name) else {}).items():
@@ -669,22 +669,26 @@ def check_services(services: Any) -> list[str]:
             continue
         name = service.get("name")
         if not isinstance(name, str) or not name:
-            problems.append(f"{which} has no name. Give each a name, as go_service_name is one.")
+            problems.append(f"{which} has no name. Give each service a name, like go_service_name.")
         elif name in names:
-            problems.append(f"{which} has the name {name!r} of service {names.index(name) + 1}. Two services of one host have two names.")
+            problems.append(
+                f"{which} has the same name {name!r} as service {names.index(name) + 1}. Services on one host must have different names."
+            )
         names.append(str(name))
         for key in map(str, service):
             if key not in FIELDS:
                 plain = key[len(PREFIX) :] if key.startswith(PREFIX) else ""
                 hint = f" (write {plain})" if plain in FIELDS else did_you_mean(key, FIELDS)
-                problems.append(f"{which} has {key}, which is no variable of the role without its {PREFIX}{hint}. Correct or remove it.")
+                problems.append(
+                    f"{which} has {key}, which is not a variable of the role without its prefix {PREFIX}{hint}. Correct or remove it."
+                )
     if problems:
         raise InputError(problems)
     return names
 
 
 def secret_variables(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> dict[str, dict[str, str]]:
-    """Return the values of a host's secret variables. Each action reads them anew: they are part of no result and of no fact.
+    """Return the values of a host's secret variables. Each action reads them anew, since they are in no result and in no fact.
 
     template: of the action's templar.
     """
@@ -692,7 +696,7 @@ def secret_variables(variables: Mapping[str, Any], template: Callable[[Any], Any
 
 
 def secret_texts(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> tuple[str, ...]:
-    """Return what of a host's variables is taken out of foreign text, for `mask`; template: of the action's templar."""
+    """Return the secret values of a host's variables that `mask` replaces in text of others; template: of the action's templar."""
     given = {name: template(variables[PREFIX + name]) for name in FIELDS if PREFIX + name in variables}
     return secret_values({**given, **secret_variables(variables, template), "source": ""}, str(given.get("source", "")))
 
@@ -708,7 +712,7 @@ def unknown_names(names: Iterable[str]) -> list[str]:
 
 
 def _across(settings: dict[str, Any]) -> list[str]:
-    """Return the problems that only several values together show; settings: those of them that are right by themselves."""
+    """Return the problems of combinations of values; settings: those values that are valid by themselves."""
     problems = []
     if settings.get("numeric_user") and settings.get("uid", 0) is None:
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
@@ -726,11 +730,11 @@ def _across(settings: dict[str, Any]) -> list[str]:
             continue
         problems.append(
             f"go_service_{variable} has {', '.join(secret)}, whose value everybody could read in the image. "
-            "Let the health check ask a path that needs none, or test by a command of the service's own (go_service_health_command)."
+            "Let the health check request a path that needs no secret, or use a command of the service itself (go_service_health_command)."
         )
     if settings.get("health_command") and (settings.get("health_headers") or settings.get("health_scheme") == "https"):
         problems.append(
-            "go_service_health_command is set, and so is go_service_health_headers or go_service_health_scheme, which it knows nothing of. "
+            "go_service_health_command is set, and so is go_service_health_headers or go_service_health_scheme, which have no effect on a command. "
             "Remove one of them."
         )
     for variable in ("publish_more", "networks"):
@@ -742,7 +746,7 @@ def _across(settings: dict[str, Any]) -> list[str]:
     single = [name for name in settings.get("networks", ()) if name in ("host", "none")]
     if single:
         problems.append(
-            f"go_service_networks has {', '.join(single)}, which goes with no other network. Set go_service_network to it alone."
+            f"go_service_networks has {', '.join(single)}, which cannot be combined with another network. Set only go_service_network to it."
         )
     own = [(settings["publish"], TCP)] if settings.get("publish") else []
     ends = [*((more.endpoint, more.protocol) for more in settings.get("publish_more", ())), *own]
@@ -763,13 +767,13 @@ def _across(settings: dict[str, Any]) -> list[str]:
 
 
 def _in_the_image(settings: dict[str, Any]) -> list[str]:
-    """Return the problems of the places that the service's files and directories have in the image."""
+    """Return the problems with the paths of the service's files and directories in the image."""
     if not {"name", "workdir", "files", "directories", "user", "tmpfs", "volumes"} <= set(settings):
         return []
     workdir, name, problems = settings["workdir"], settings["name"], []
     covered = {**dict.fromkeys(settings["tmpfs"], "go_service_tmpfs")}
     covered.update({posixpath.normpath(volume.split(":")[1]): "go_service_volumes" for volume in settings["volumes"]})
-    files = [(f"go_service_files brings {file.src} to {file.dest!r}", absolute(workdir, file.dest)) for file in settings["files"]]
+    files = [(f"go_service_files puts {file.src} at {file.dest!r}", absolute(workdir, file.dest)) for file in settings["files"]]
     directories = [(f"go_service_directories has {path!r}", absolute(workdir, path)) for path in settings["directories"]]
     for what, place in [(f"go_service_workdir is {workdir!r}", workdir), *files, *directories]:
         system = system_place(place, name)
@@ -778,9 +782,9 @@ def _in_the_image(settings: dict[str, Any]) -> list[str]:
     for what, place in files:
         hidden = below(place, covered)
         if hidden:
-            problems.append(f"{what}, which {covered[hidden]} hides by what it mounts at {hidden}. Choose another place for one of them.")
+            problems.append(f"{what}, which {covered[hidden]} hides by a mount at {hidden}. Choose another place for one of them.")
         if [other for _what, other in files].count(place) > 1:
-            problems.append(f"{what}, and another one to the same place. Choose another place for one of them.")
+            problems.append(f"{what}, and another file at the same place. Choose another place for one of them.")
     for file in settings["files"]:
         if file.owner not in ("root", settings["user"]):
             problems.append(
@@ -805,8 +809,8 @@ def check_variables(raw: Mapping[str, Any]) -> Settings:
                 raise raw[name]
             settings[name] = take(raw[name])
         except Rejected as rejected:
-            # Of a list or a mapping the problem names the part; the rest of it is no part of the problem.
-            # What is secret is not shown, nor is an address, which may hold a password.
+            # For a list or a mapping, the message shows only the wrong part.
+            # Secret values are not shown, and neither is an address, which may contain a password.
             whole = (
                 name in SECRET
                 or isinstance(raw[name], (Mapping, list, tuple, Rejected))

@@ -195,7 +195,7 @@ def client(engine: Engine) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def web(client: Callable[..., str]) -> str:
-    """Return an image that runs its argument in a shell, and whose health test asks for http://localhost:8080/health."""
+    """Return an image that runs its argument in a shell, and whose health check asks for http://localhost:8080/health."""
     dockerfile = f"""FROM {RUNTIME}
     LABEL go-service.name=utest-web go-service.kind=image
     {SERVING}

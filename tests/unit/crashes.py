@@ -462,7 +462,7 @@ def built_late(here: World) -> None:
 
 
 def built_sick(here: World) -> None:
-    """As before, but the third version never passes its health test."""
+    """As before, but the third version never passes its health check."""
     built(here, "sick")
 
 
@@ -473,7 +473,7 @@ def alone(here: World) -> None:
 
 
 def alone_and_sick(here: World) -> None:
-    """As before, but the third version never passes its health test."""
+    """As before, but the third version never passes its health check."""
     here.reach(built_sick)
     here.settings = replace(here.settings, deploy_strategy=RECREATE)
 

@@ -78,7 +78,7 @@ class Memory:
     """An Engine in memory that keeps the real one's rules as far as a swap depends on them: names are unique, what is not there is Missing.
 
     It counts the calls, and at call number `at` raises `error`, before the call takes effect or after it; from there on always, if `lasting`.
-    The image "bad" never passes its health test. done: what was done to containers, by their ids, in order.
+    The image "bad" never passes its health check. done: what was done to containers, by their ids, in order.
     """
 
     api_version = (1, 41)

@@ -3,8 +3,8 @@
 It answers as Engine 20.10 does (API 1.41, https://docs.docker.com/reference/api/engine/version/v1.41/), as far as the role asks; that the
 answers are alike is held by tests/unit/project/test_fake_engine.py. What an image does when it is run, its label `fake.kind` says:
 
-- `good`     answers on its port, and passes its health test
-- `sick`     runs, answers by an error, and never passes its health test
+- `good`     answers on its port, and passes its health check
+- `sick`     runs, answers by an error, and never passes its health check
 - `exits`    exits with code 3 as soon as it is started; the Engine restarts it where its policy says so
 - `late`     is good as a candidate, and sick once it has a host port
 
@@ -475,7 +475,7 @@ class Rules:
         return Answer(204)
 
     def _test(self, found: dict[str, Any]) -> None:
-        """Have the Engine's first health test be done: nobody waits for it."""
+        """Have the Engine's first health check be done: nobody waits for it."""
         if (found["Config"].get("Healthcheck") or {}).get("Test"):
             well = self._behaviour(found) == "good"
             entry = {"Start": found["State"]["StartedAt"], "End": now(), "ExitCode": int(not well), "Output": "" if well else "it is sick"}
@@ -591,7 +591,7 @@ class Rules:
         return self.state.execs[name]
 
     def exec_start(self, name: str, /, body: dict[str, Any], **_query: str) -> Answer:
-        """POST /exec/{name}/start: its health test says what the container is, /proc what it listens on, everything else does nothing."""
+        """POST /exec/{name}/start: its health check says what the container is, /proc what it listens on, everything else does nothing."""
         made = self._exec(name)
         found = self._get(made["ContainerID"])
         if not found["State"]["Running"]:

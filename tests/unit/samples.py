@@ -357,6 +357,8 @@ def container_record(**host: Any) -> dict[str, Any]:
 class Engine:
     """An Engine that answers from tables what evidence asks of `engine.Engine`; asked: what it was asked, in order."""
 
+    limits_not_held: tuple[str, ...] = ()
+
     def __init__(self, answers: Mapping[str, Any], streams: Mapping[str, bytes]) -> None:
         self.answers, self.streams, self.asked = answers, dict(streams), []
 

@@ -106,7 +106,7 @@ VIOLATIONS = {
     ),
     "setuid file": Violation(("files-setuid", "files-differences"), "/srv/tool (4755)", "`chmod a-s`", tag="setuid"),
     "secret file": Violation(("files-secrets", "files-differences"), "/srv/.env", "go_service_dockerignore", tag="secret-file"),
-    "secret variable": Violation(("config-env-secrets",), "API_TOKEN", "hand it over at run time", tag="secret-env"),
+    "secret variable": Violation(("config-env-secrets",), "API_TOKEN", "give it to the service at run time", tag="secret-env"),
     "missing health check": Violation(
         ("config-healthcheck",), "the image has no health check", "give its Dockerfile the HEALTHCHECK", tag="no-health"
     ),

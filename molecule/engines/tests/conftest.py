@@ -61,8 +61,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the rows of a whole run."""
+    """Keep what the run found of its machines; of others stays what an earlier run found."""
     rows = session.config.stash.get(ROWS, {})
     if rows:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps({**kept, **rows}, indent=2) + "\n", encoding="utf-8")

@@ -60,7 +60,8 @@ def test_2_the_main_job(machine, docker, machine_name: str, expected, cell) -> N
     cell["column"] = "main job"
     verdicts = [check["verdict"] for check in report(machine_name)["checks"]]
     cell["text"] = f"{verdicts.count('pass')} checks passed, {verdicts.count('skip')} skipped"
-    assert set(verdicts) == {"pass", "skip"} and verdicts.count("pass") > 40
+    # The machines share their processors: a first build may take longer than its budget, which warns.
+    assert set(verdicts) <= {"pass", "skip", "warn"} and verdicts.count("pass") > 40
     assert answers(machine, expected)
     assert docker.json(CONTAINER)[0]["State"]["Health"]["Status"] in ("healthy", "starting")
 
@@ -74,7 +75,7 @@ def test_3_a_second_run(machine_name: str, docker, cell) -> None:
 
 
 def test_4_an_edit(machine, machine_name: str, docker, expected, source: Path, cell) -> None:
-    """It is built, proven and put in the place of what ran before, whose image stays for the way back."""
+    """It is built on the last build's stage, proven and put in the place of what ran before, whose image stays for the way back."""
     cell["column"] = "edit"
     before = life(docker)
     with source.open("a", encoding="utf-8") as program:
@@ -84,6 +85,7 @@ def test_4_an_edit(machine, machine_name: str, docker, expected, source: Path, c
     assert after[0] != before[0] and after[2] != before[2]
     assert "edited" in machine.get("/health", "127.0.0.1", expected["host_port"]).body
     assert docker.json(f"inspect --type image {before[2]}")
+    assert "FROM sha256:" in json.dumps(report(machine_name))
 
 
 def test_5_a_broken_edit(machine, machine_name: str, docker, expected, source: Path, cell) -> None:

@@ -23,6 +23,10 @@ def test_it_is_told_before_anything_starts(machine_name: str, docker, cell) -> N
     cell.update(column="main job", text="refused, nothing changed")
     before = docker("images --all --quiet") + docker("ps --all --quiet")
     told = run("build", machine_name, succeeds=False)
-    assert "Podman" in told and "What to do:" in told
+    assert (
+        "Podman 5." in told
+        and "answers in the place of a Docker Engine" in told
+        and "Name the socket of a Docker Engine (DOCKER_HOST" in told
+    )
     assert changed(told) == 0
     assert docker("images --all --quiet") + docker("ps --all --quiet") == before

@@ -39,7 +39,7 @@ RUNTIME = "stand-in/runtime:alpine-{base_images_alpine_version}".format(
 )
 # The playbooks: the project's main job, its way back, and the main job without the roles that look after Engine and base images.
 BUILD, ROLLBACK, DEPLOY = PROJECT / "playbooks/build.yml", PROJECT / "playbooks/rollback.yml", SCENARIO / "service.yml"
-# Makes the service answer its health test with 500 from now on.
+# Makes the service answer its health check with 500 from now on.
 BREAK = f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://127.0.0.1:{PORT}/break\")'"
 # What the containers in which the classic builder works have: the label of the stage.
 BUILDER = {"go-service.kind": "builder"}

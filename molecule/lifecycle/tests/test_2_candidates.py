@@ -103,7 +103,7 @@ def test_unhealthy_after_the_swap(case: Case) -> None:
     """Healthy as a candidate, but answering 500 in the service's place, which is waited for: the very same old container comes back."""
     case.vm.script(case.other, "ok", "error")
     message = case.failed(case.play(version=case.other, start_timeout=3))
-    assert "did not pass its health test within 3 s" in message
+    assert "did not pass its health check within 3 s" in message
     assert f"The very same earlier container {case.before.id[:12]} runs again and is healthy" in message
     case.came_back()
     case.missed_little(3)

@@ -124,7 +124,7 @@ def test_engine_restarted_while_the_candidate_is_waited_for(case: Case) -> None:
 
 
 def test_unhealthy_when_the_engine_no_longer_asks(case: Case) -> None:
-    """Engine 20.10 ends its health tests when its daemon is restarted and containers go on: the run asks itself."""
+    """Engine 20.10 ends its health checks when its daemon is restarted and containers go on: the run asks itself."""
     vm = case.vm
     # Before the restart: a container that is still starting then would be so for ever.
     until(lambda: case.health() == "healthy")

@@ -31,9 +31,11 @@ def run(playbook: str, machine: str, *arguments: str, succeeds: bool = True, **v
         **os.environ,
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOG_PATH": "",
+        # What is forced wins over what is switched off, and Molecule forces colours where its own are on.
+        "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
     }
+    env.pop("ANSIBLE_LOG_PATH", None)
     done = subprocess.run([*command, str(PROJECT / f"playbooks/{playbook}.yml")], env=env, capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     assert (done.returncode == 0) == succeeds, told[-6000:]

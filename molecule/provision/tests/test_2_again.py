@@ -79,7 +79,7 @@ def test_an_engine_that_others_have_set_up_keeps_its_settings(machine, machine_n
     finally:
         machine.run("mv /root/kept.json /etc/docker/go-service.json")
     assert changed(told) == 0
-    assert "was not set up by this role, and keeps its settings. Not as asked: registry-mirrors" in told
+    assert "was not set up by this role, and keeps its settings. Not as asked for: registry-mirrors" in told
     assert "which was there already" in told
     assert machine.run("cat /etc/docker/daemon.json") == before
 
@@ -87,11 +87,11 @@ def test_an_engine_that_others_have_set_up_keeps_its_settings(machine, machine_n
 def test_another_source_installs_nothing_over_an_engine_that_serves(machine, machine_name: str, wanted, same_containers) -> None:
     if wanted["package"] == "docker-ce":
         given: dict[str, Any] = {"docker_engine_version": "99.0.0"}
-        words = "docker_engine_version is 99.0.0, and Engine 26.1.5"
+        words = "docker_engine_version is 99.0.0, but Engine 26.1.5"
     else:
         given = {"docker_engine_source": "docker"}
-        words = "docker_engine_source is docker, and the Engine that serves is of docker.io"
+        words = "docker_engine_source is docker, but the running Engine comes from docker.io"
     told = provision(machine_name, **given)
     assert changed(told) == 0
     assert words in told
-    assert "It stays" in told
+    assert "It is kept" in told

@@ -26,10 +26,10 @@ def test_the_distributions_engine_is_not_installed_over_what_is_left_of_docker_s
     """First its client, then its containerd alone."""
     machine.run("apt-get purge -y --allow-change-held-packages docker-ce")
     told = provision("puller", succeeds=False, docker_engine_source="distribution", docker_engine_version="", pull_repository="")
-    assert "is of the package docker-ce-cli" in told
+    assert "comes from the package docker-ce-cli" in told
     machine.run("apt-get purge -y --allow-change-held-packages docker-ce-cli docker-buildx-plugin")
     told = provision("puller", succeeds=False, docker_engine_source="distribution", docker_engine_version="", pull_repository="")
-    assert "They would take away containerd.io" in told
+    assert "They would remove containerd.io" in told
     assert "Nothing was installed" in told
     assert host.package("containerd.io").is_installed
     assert not host.package("docker.io").is_installed

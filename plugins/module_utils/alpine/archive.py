@@ -1,4 +1,4 @@
-"""An archive of images as `docker load` reads it, written in one pass. The same layers and words give the same image ids on every host."""
+"""An archive of images for `docker load`, written in one pass. The same layers and texts give the same image ids on every host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 _BLOCK = 512
-# What the Engine calls the machines that `uname -m` names, with the variant where there is one.
+# The Engine's names of the machines that `uname -m` names, with the variant if there is one.
 PLATFORMS = {"x86_64": {"architecture": "amd64"}, "aarch64": {"architecture": "arm64", "variant": "v8"}}
 
 
@@ -35,7 +35,7 @@ class Image:
 
 
 class _Digesting(io.RawIOBase):
-    """What is written goes into a file, and its size and SHA-256 are kept."""
+    """Writes to a file, and keeps the size and the SHA-256 of what was written."""
 
     def __init__(self, target: IO[bytes]) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class _Digesting(io.RawIOBase):
 class Writer:
     """Writes an archive.
 
-    target: a file that can be sought in. time: when its images say that they were made, in seconds since 1970. machine: as `uname -m` names it.
+    target: a seekable file. time: the time of creation in its images, in seconds since 1970. machine: as `uname -m` names it.
     """
 
     def __init__(self, target: IO[bytes], time: int, machine: str) -> None:
@@ -68,7 +68,7 @@ class Writer:
         self._machine = machine
 
     def layer(self, write: Callable[[IO[bytes]], None], made_by: str) -> Layer:
-        """Write a layer, by a function that writes its tar into the file that it is given."""
+        """Write a layer with a function that writes its tar to a given file."""
         start = self._target.tell()
         self._target.write(bytes(_BLOCK))
         digesting = _Digesting(self._target)
@@ -77,14 +77,14 @@ class Writer:
         layer = Layer(f"{digest}.tar", f"sha256:{digest}", made_by)
         self._pad(digesting.size)
         end = self._target.tell()
-        # Its name and size are known only now.
+        # The layer's name and size are known only now.
         self._target.seek(start)
         self._target.write(self._header(layer.name, digesting.size))
         self._target.seek(end)
         return layer
 
     def finish(self, images: Iterable[Image]) -> dict[str, str]:
-        """Write what the images are, and the end of the archive; return name -> image id."""
+        """Write the descriptions of the images, and the end of the archive; return name -> image id."""
         ids, manifest = {}, []
         created = clock.strftime("%Y-%m-%dT%H:%M:%SZ", clock.gmtime(self._time))
         for image in images:

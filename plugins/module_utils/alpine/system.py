@@ -1,7 +1,7 @@
-"""Alpine as its own package database says it is: put together from a disk on which it is installed among other things, and held to that database.
+"""Alpine as its own package database describes it: taken from a disk on which it is installed together with other packages, and checked against the database.
 
-The official image holds a small world of packages (`WORLD`). What a disk has beyond their closure is left out, and what others had changed is put
-right; each file that is put right has to have the checksum that the database notes for it, as has each that is taken over.
+The official image has a small world of packages (`WORLD`). Packages of the disk that are neither in it nor dependencies of it are left out, and the changes
+that they had made are undone. Each file, changed back or not, must have the checksum that the database records for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..common import apk
 from ..common.failure import Problem
 from .nodes import DIRECTORY, FILE, SYMLINK, Disk, Node
 
-# What is asked for in the official image; all else in it is there because one of these needs it.
+# The packages that the official image asks for; all others in it are there because one of these needs them.
 WORLD = (
     "alpine-baselayout",
     "alpine-keys",
@@ -34,13 +34,13 @@ WORLD = (
 DATABASE = "/lib/apk/db/installed"
 RELEASE = "/etc/alpine-release"
 _WORLD_FILE, _SCRIPTS, _TRIGGERS = "/etc/apk/world", "/lib/apk/db/scripts.tar.gz", "/lib/apk/db/triggers"
-# What apk keeps beside the packages' own files, as it is on the disk.
+# apk's own files, besides those of the packages, with their paths on the disk.
 _APKS_OWN = ("/etc/apk/arch", "/etc/apk/repositories", "/lib/apk/db/lock")
 _ACCOUNTS = ("/etc/passwd", "/etc/group", "/etc/shadow")
 _BACKUPS = {f"{path}-": path for path in _ACCOUNTS}
 _SHADOW, _SHADOW_GROUP = "/etc/shadow", 42
 BUSYBOX, _APPLETS = "/bin/busybox", "/etc/busybox-paths.d/busybox"
-# A container engine has its own in place of these when it exports a system, and gives each container its own again.
+# Files that a container engine replaces by its own when it exports a system; each container gets its own again.
 _ENGINES = {
     "/etc/hostname": Node(FILE, 0o644, content=b"localhost\n"),
     "/etc/hosts": Node(FILE, 0o644, content=b"127.0.0.1\tlocalhost localhost.localdomain\n::1\t\tlocalhost localhost.localdomain\n"),
@@ -49,7 +49,7 @@ _ENGINES = {
 
 
 class NotAsItShouldBe(Problem):
-    """What was put together differs from what its own package database says of it."""
+    """The system that was put together differs from its own package database."""
 
     remedy = (
         "Use the version of the wheel and the checksums that the role comes with (base_images_alpine_version, base_images_alpine_wheel, "
@@ -59,9 +59,9 @@ class NotAsItShouldBe(Problem):
 
 
 def system(disk: Disk) -> dict[str, Node]:
-    """Return the world of the official image as the disk has it, by absolute path.
+    """Return the files of the official image's packages from the disk, by absolute path.
 
-    raises NotAsItShouldBe: the disk does not hold what this needs.
+    raises NotAsItShouldBe: the disk does not contain everything that is needed.
     """
     database = _need(disk, DATABASE)
     try:
@@ -96,13 +96,13 @@ def system(disk: Disk) -> dict[str, Node]:
 
 
 def release(nodes: Mapping[str, Node]) -> str:
-    """Return which Alpine it says it is, such as 3.23.6; "" where it does not."""
+    """Return the release of Alpine that the system names, such as 3.23.6; "" if it names none."""
     return nodes[RELEASE].text.strip() if RELEASE in nodes else ""
 
 
 def problems(nodes: Mapping[str, Node]) -> list[str]:
     """Return how a system differs from what its package database says: each file, its checksum, mode and owner, nothing missing and nothing left
-    over. Paths are absolute. [] where it is as it should be."""
+    over. Paths are absolute. [] if it is as it should be."""
     if DATABASE not in nodes:
         return [f"{DATABASE} is missing"]
     packages = apk.parse(nodes[DATABASE].text)
@@ -140,23 +140,23 @@ def _need(disk: Disk, path: str) -> Node:
 
 
 def _applets(nodes: Mapping[str, Node]) -> list[str]:
-    """Return the paths that BusyBox takes where nothing else is there (busybox --install -s)."""
+    """Return the paths for which BusyBox makes links if nothing else is there (busybox --install -s)."""
     return [f"/{line.lstrip('/')}" for line in nodes[_APPLETS].text.split()] if _APPLETS in nodes else []
 
 
 def _sum(content: bytes) -> str:
-    """Return apk's checksum of a content. It tells damage, and is no protection: the wheel as a whole was checked by its SHA-256."""
+    """Return apk's checksum of a content. It detects damage, but is no protection: the whole wheel was verified by its SHA-256."""
     return "Q1" + base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
 
 
 def _noted(node: Node, path: str) -> bytes:
-    """Return what the database's checksum is of. The official image locks root's password after the packages are installed."""
+    """Return the content to which the database's checksum belongs. The official image locks root's password after the packages are installed."""
     content = node.target.encode() if node.kind == SYMLINK else node.content
     return content.replace(b"root:*:", b"root::", 1) if path == _SHADOW and content.startswith(b"root:*:") else content
 
 
 def _restored(node: Node | None, path: str, said: apk.Owned) -> Node | None:
-    """Return a path of a package as the package has it, as far as that can be put right."""
+    """Return a path in the form of its package, as far as changes can be undone."""
     if node is None or said.directory or _sum(_noted(node, path)) == said.checksum:
         return node
     engines = _ENGINES.get(path)
@@ -173,7 +173,7 @@ def _restored(node: Node | None, path: str, said: apk.Owned) -> Node | None:
 
 
 def _differences(node: Node | None, path: str, said: apk.Owned) -> Iterator[str]:
-    """Yield how a path differs from what the database says of it."""
+    """Yield how a path differs from its entry in the database."""
     if node is None:
         yield "is missing"
         return
@@ -205,7 +205,7 @@ def _of_backup(nodes: Mapping[str, Node], path: str) -> list[str]:
 
 
 def _of_book_keeping(nodes: Mapping[str, Node], packages: list[apk.Installed]) -> Iterator[str]:
-    """Yield what apk's own notes have too much or too little of."""
+    """Yield entries that apk's own records have in excess or lack."""
     if _WORLD_FILE in nodes and tuple(nodes[_WORLD_FILE].text.split()) != WORLD:
         yield f"{_WORLD_FILE} is not that of the official image"
     sums = {package.fields.get("C") for package in packages}
@@ -220,12 +220,12 @@ def _of_book_keeping(nodes: Mapping[str, Node], packages: list[apk.Installed]) -
 
 
 def _is_script_of(name: str, packages: list[apk.Installed]) -> bool:
-    """Say whether a script (<package>-<version>.<checksum>.<kind>) is of one of these packages."""
+    """Say whether a script (<package>-<version>.<checksum>.<kind>) belongs to one of these packages."""
     return name.rsplit(".", 2)[0] in {f"{package.name}-{package.version}" for package in packages}
 
 
 def _scripts(archive: bytes, packages: list[apk.Installed]) -> bytes:
-    """Return apk's archive of scripts with those of these packages alone. The same scripts give the same bytes."""
+    """Return apk's archive of scripts, only with those of these packages. The same scripts give the same bytes."""
     every, kept = io.BytesIO(zlib.decompress(archive, 31)), io.BytesIO()
     with tarfile.open(fileobj=every) as old, tarfile.open(fileobj=kept, mode="w", format=tarfile.USTAR_FORMAT) as new:
         for member in old:

@@ -24,7 +24,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class Installed:
-    """One package. fields: the first value of each letter, such as V, the version. owned: absolute path -> what is said of it. block: its text."""
+    """One package. fields: the first value of each letter, such as V, the version. owned: absolute path -> its entry. block: its text."""
 
     name: str
     version: str
@@ -34,7 +34,7 @@ class Installed:
 
 
 def parse(text: str) -> list[Installed]:
-    """Return the packages of a database in its order. Lines that are none of apk's are passed over, and so is a block without name or version."""
+    """Return the packages of a database in its order. Lines that are not in apk's format are ignored, and so is a block without name or version."""
     packages = []
     for block in text.split("\n\n"):
         fields: dict[str, str] = {}
@@ -63,17 +63,17 @@ def parse(text: str) -> list[Installed]:
 
 
 def providers(packages: list[Installed]) -> dict[str, str]:
-    """Return which package provides what: its own name, and what its line `p` says (commands, libraries, virtual names) -> its name."""
+    """Return which package provides what: its own name, and the entries of its line `p` (commands, libraries, virtual names) -> its name."""
     found: dict[str, str] = {}
     for package in packages:
         for name in (package.name, *(_bare(word) for word in package.fields.get("p", "").split())):
             found.setdefault(name, package.name)
-    # A package's own name counts for more than another one that provides the same.
+    # A package's own name has priority over another package that provides the same name.
     return {**found, **{package.name: package.name for package in packages}}
 
 
 def needs(package: Installed) -> list[str]:
-    """Return what a package needs: names of packages, or of what they provide, without versions. What it must not be beside is none of it."""
+    """Return what a package needs: names of packages, or of what they provide, without versions. Conflicts are left out."""
     return [_bare(word) for word in package.fields.get("D", "").split() if not word.startswith("!")]
 
 

@@ -1,4 +1,4 @@
-"""Archives that are made in memory: what a container is given by the Engine."""
+"""Archives that are made in memory, for the files that the Engine puts into a container."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def packed(files: Mapping[str, bytes], mode: int = 0o600, uid: int = 0, gid: int = 0) -> bytes:
-    """Return a tar archive of files by their paths; one that ends in a slash is a directory, of mode 0755."""
+    """Return a tar archive of files by their paths; a path that ends with a slash is a directory, of mode 0755."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for path, content in files.items():

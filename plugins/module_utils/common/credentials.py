@@ -1,4 +1,4 @@
-"""What files with credentials are usually called: one list, for what no build sees and for what no image may hold.
+"""The usual names of files with credentials: one list, for the files that no build sees and that no image may contain.
 
 Names are exact or end in a wildcard that no Go file matches: `id_*` would also be `id_generator.go`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-# In every .dockerignore file, in this order. A change of it is a new digest of every image, and one build more of every service.
+# In every .dockerignore file, in this order. A change of this list changes the digest of every image, and causes a build of every service.
 ALWAYS_DENIED = (
     ".env",
     ".env.*",
@@ -34,7 +34,7 @@ ALWAYS_DENIED = (
     "*.tfstate",
 )
 DIRECTORIES = frozenset({".git", ".svn", ".hg", ".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker"})
-# The others are denied by their paths, where a source has them: `credentials` is also a usual name for a Go package's directory.
+# The others are excluded by their full paths, if a source has them: `credentials` is also a usual name for the directory of a Go package.
 FILES = (
     *(name for name in ALWAYS_DENIED if name not in DIRECTORIES),
     "*.ovpn",
@@ -50,6 +50,6 @@ FILES = (
 
 
 def is_named_so(name: str, *, directory: bool = False) -> bool:
-    """Say whether a file or a directory is called as credentials are, in whatever case."""
+    """Say whether a file or a directory has a usual name of credentials, in upper or lower case."""
     name = name.lower()
     return name in DIRECTORIES or (not directory and any(fnmatchcase(name, pattern) for pattern in FILES))

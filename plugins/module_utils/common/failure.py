@@ -1,7 +1,7 @@
 """How a run fails: where, why, what still runs, what to do.
 
-A `Problem` says what is wrong and what to do, and may not know when it was found. A `Failure` is the whole that ends a run; `Failure.of` makes one
-of anything that was raised, with what a `Progress` knows of the work: the stage, and what still runs.
+A `Problem` says what is wrong and what to do, and may not know at which stage it was found. A `Failure` has everything about the end of a run; `Failure.of`
+makes one from any exception, with what a `Progress` knows about the work: the stage, and what still runs.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .secrets import mask, reveal, secret_values
 from .settings import Settings
 from .text import spelled, visible
 
-# What still runs where nothing was done yet; it is true where nothing ran as well.
+# What still runs if nothing was done yet; this is also true if nothing ran before.
 UNTOUCHED = "Nothing that ran before was touched."
-DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine holds; docker builder prune and docker image prune free it."
+DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine uses; docker builder prune and docker image prune free space."
 OWN_STORE = (
-    "Let the user of this play build by the Engine's own builder (docker buildx use default; docker buildx ls shows all), or set go_service_builder: "
-    "docker_image. A builder with the driver docker-container, kubernetes or remote has a store of its own: it sees no base image of the Engine, and "
-    "leaves it no image."
+    "Let the user of this play build with the Engine's own builder (docker buildx use default; docker buildx ls shows all), or set go_service_builder: "
+    "docker_image. A builder with the driver docker-container, kubernetes or remote has its own store: it does not see the base images of the Engine, and "
+    "the Engine does not get the image that it builds."
 )
 
-# What the role's own sentences are made of: a value that is one cannot be told from it there.
+# A word as in the role's own sentences: a secret value of this form cannot be distinguished from such a word there.
 _WORD = re.compile(r"[a-z]{1,12}")
-# Of one line printed again and again often nothing differs but the time, how long something took, who asked, and the number of the request.
+# Lines that are printed again and again often differ only in the time, a duration, the client's address, and the id of the request.
 _VARIES = re.compile(
     r"""\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\ ?(?:Z|[+-]\d\d:?\d\d))?
     | \b(?:ts|time|timestamp)["']?[=:]\ ?["']?\d+(?:\.\d+)?(?:e\+?\d+)?
@@ -48,8 +48,8 @@ _VARIES = re.compile(
 class Problem(Exception):
     """What is wrong, and what to do about it.
 
-    message: what happened; remedy: what to change, as sentences; evidence: last log lines and health log. stage: of the kinds of problems that
-    belong to one stage, whenever they are found.
+    message: what happened; remedy: what to change, as sentences; evidence: last log lines and health log. stage: for kinds of problems that always
+    belong to the same stage, wherever they are found.
     """
 
     stage = ""
@@ -78,7 +78,7 @@ class Failure(Exception):
 
     @classmethod
     def of(cls, error: BaseException, stage: str, still_runs: str) -> Failure:
-        """Return the failure that an exception is; stage, still_runs: for one that does not know them itself."""
+        """Return the failure that an exception stands for; stage, still_runs: used if the exception does not have them itself."""
         if isinstance(error, Failure):
             return error
         if isinstance(error, Problem):
@@ -87,7 +87,10 @@ class Failure(Exception):
             return cls(stage, _words(error), _remedy(error), still_runs)
         if isinstance(error, (tarfile.TarError, EOFError, zlib.error)):
             return cls(
-                stage, f"an archive cannot be read: {error}", "Run again; where it stays, look for errors of the host's disk.", still_runs
+                stage,
+                f"an archive cannot be read: {error}",
+                "Run again; if it fails again, look for errors of the host's disk.",
+                still_runs,
             )
         said = "".join(traceback.format_exception_only(type(error), error)).strip()
         remedy = "This is an error in the role itself. Run again with -vvv, which shows where it is, and tell the role's authors."
@@ -95,7 +98,7 @@ class Failure(Exception):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Failure:
-        """Return the failure that `as_dict` was made of."""
+        """Return the failure from which `as_dict` made this."""
         return cls(data["stage"], data["message"], data["remedy"], data["still_runs"], data["evidence"])
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,13 +112,13 @@ class Failure(Exception):
         }
 
     def masked(self, secrets: tuple[str, ...]) -> Failure:
-        """Return the same without secret values; in the role's own sentences a value that is a word stays what it is there."""
+        """Return the same without secret values; in the role's own sentences, a value that is an ordinary word is not replaced."""
         no_words = tuple(secret for secret in secrets if not _WORD.fullmatch(secret))
         message, remedy, still_runs = (mask(text, no_words) for text in (self.message, self.remedy, self.still_runs))
         return Failure(self.stage, message, remedy, still_runs, mask(self.evidence, secrets))
 
     def text(self, name: str, page: str = "") -> str:
-        """Return what a person reads: what happened to which service, the last words, what still runs, what to do; page: path of the report."""
+        """Return the text for a person: what happened to which service, its last lines, what still runs, what to do; page: path of the report."""
         lines = [f"{name}: {self.message}"]
         if self.evidence:
             lines += ["", *(f"  | {line}" for line in self.evidence), ""]
@@ -137,20 +140,20 @@ class NoHealthCheck(Failure):
 
 @dataclass
 class Progress:
-    """How far a program is, for the failures that do not know it themselves."""
+    """How far the work has got, for failures that do not know it themselves."""
 
     stage: str
     still_runs: str
 
     def at(self, stage: str, still_runs: str = "") -> None:
-        """Go on to a stage; what still runs stays as it was unless it is said."""
+        """Go on to a stage; still_runs: what runs from now on, if that changes."""
         self.stage = stage
         self.still_runs = still_runs or self.still_runs
 
 
 def failed(error: Exception, name: str, progress: Progress, verbosity: int, secrets: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the result of a module or an action that ends by an exception, fit to be shown. Where that is an error of the role's own, -vvv
-    shows the traceback. secrets: what may be in it that is not shown, as `secret_values` returns it.
+    """Return the result of a module or an action that ends with an exception, in a form that can be shown. If it is a bug of the role, -vvv
+    shows the traceback. secrets: the secret values that may be in it and are replaced, as `secret_values` returns them.
     """
     failure = Failure.of(error, progress.stage, progress.still_runs).masked(secrets)
     result = {"failed": True, "changed": False, "msg": failure.text(name), "failure": failure.as_dict()}
@@ -162,8 +165,8 @@ def failed(error: Exception, name: str, progress: Progress, verbosity: int, secr
 
 @contextlib.contextmanager
 def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the options of an Ansible module, its settings with the secret values that came beside them, and end the module with the failure that
-    its work raises, or that a signal is. known: what the result holds all the same, as far as it was filled by then.
+    """Yield the options of an Ansible module, with the secret values put into its settings, and end the module with a failure if its work raises an
+    exception or a signal arrives. known: is part of the result of a failure, too, with what the work has put into it by then.
     """
     params = dict(module.params)
     secrets: tuple[str, ...] = ()
@@ -176,14 +179,16 @@ def ending(module: Any, progress: Progress, known: Mapping[str, Any]) -> Iterato
             yield params
     except (Exception, Interrupted) as error:
         if isinstance(error, Interrupted):
-            error = Problem(f"the run was ended by the signal {error.name}", "Run again: what was begun is finished or undone first.")
+            error = Problem(
+                f"the run was ended by the signal {error.name}", "Run again: the next run first finishes or undoes what this run had begun."
+            )
         result = failed(error, str(module.params["settings"].get("name")), progress, module._verbosity, secrets)
         del result["failed"]
         module.fail_json(**{**result, **known})
 
 
 def folded(lines: Iterable[str]) -> list[str]:
-    """Return lines with control characters spelled out, those that follow each other and are the same but for what varies as one, with their number."""
+    """Return lines with control characters spelled out; consecutive lines that differ only in what `_VARIES` matches become one, with their number."""
     found: list[list[Any]] = []
     for line in lines:
         clean = spelled(str(line)).rstrip()
@@ -207,4 +212,4 @@ def _remedy(error: OSError) -> str:
         return "Make that file system writable, or choose another directory: go_service_work_dir on the host, go_service_report_dir on the controller."
     if error.errno in (errno.EACCES, errno.EPERM):
         return "Give the user of this play the right to it, use become, or choose another directory (go_service_work_dir, go_service_report_dir)."
-    return "See to that path on the machine, or choose another directory (go_service_work_dir, go_service_report_dir), then run again."
+    return "Correct that path on the machine, or choose another directory (go_service_work_dir, go_service_report_dir), then run again."

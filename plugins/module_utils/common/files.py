@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 CHUNK = 1 << 20
-# What a file that is read as a whole may have: cmd/go takes no larger go.mod.
+# The largest file that is read completely: cmd/go accepts no larger go.mod.
 LARGEST_TEXT = 16 << 20
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -29,11 +29,11 @@ _THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW |
 
 
 class Refused(OSError):
-    """A file of a source that is not read."""
+    """A file of a source must not be read."""
 
 
 class Irregular(Refused):
-    """What is no regular file, or leads out of the source by a symbolic link."""
+    """It is not a regular file, or a symbolic link leads out of the source."""
 
 
 def stays_within(root: str | Path, path: str | Path) -> bool:
@@ -50,8 +50,8 @@ def _insist_on_regular(mode: int, path: str) -> None:
 def open_beneath(root: str | Path, relative: str) -> BinaryIO:
     """Open a regular file below root without following any link on the way; raise OSError.
 
-    Nothing else is opened: a pipe would be waited for, a device may act. Every step is taken from the directory before, so that nobody
-    can put a link in its place between a look and the opening.
+    Nothing else is opened: opening a pipe could wait for ever, and opening a device may have an effect. Every directory is opened relative to the one
+    before, so that nobody can replace it by a link between the check and the opening.
     """
     path = os.path.join(root, relative)
     *above, name = relative.split("/")
@@ -81,9 +81,9 @@ def open_beneath(root: str | Path, relative: str) -> BinaryIO:
 
 
 def open_source_file(root: str | Path, path: str | Path) -> BinaryIO:
-    """Open a regular file of the source in root, by way of links as long as they stay in the source; raise OSError.
+    """Open a regular file of the source in root, through links as long as they stay in the source; raise OSError.
 
-    Where the path leads is judged before anything is opened.
+    Where the path leads is checked before anything is opened.
     """
     if not stays_within(root, path):
         raise Irregular(errno.EXDEV, "it is a symbolic link that leads out of the source", os.fspath(path))
@@ -96,7 +96,7 @@ def open_source_file(root: str | Path, path: str | Path) -> BinaryIO:
 
 
 def read_rest(stream: BinaryIO, path: str | Path, have: int = 0) -> bytes:
-    """Read an open file of a source to its end; raise Refused where it has more than LARGEST_TEXT bytes. have: bytes read before."""
+    """Read an open file of a source to its end; raise Refused if it has more than LARGEST_TEXT bytes. have: bytes read before."""
     parts = []
     while part := stream.read(CHUNK):
         have += len(part)
@@ -113,7 +113,7 @@ def read_source_file(root: str | Path, path: str | Path) -> bytes:
 
 
 def write_file(target: Path, content: IO[bytes], mode: int) -> None:
-    """Write a file by way of a temporary one beside it, so that the name never shows half a file."""
+    """Write a file through a temporary one beside it, so that its name never refers to half a file."""
     descriptor, name = tempfile.mkstemp(prefix=".staging-", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as out:
@@ -124,7 +124,7 @@ def write_file(target: Path, content: IO[bytes], mode: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            # Of a full disk the system says no name, by which a person finds which disk it is.
+            # If the disk is full, the system's error has no file name, from which a person could see which disk it is.
             error.filename = str(target)
         raise
 
@@ -135,7 +135,7 @@ def write_text(target: Path, text: str, mode: int = 0o644) -> None:
 
 
 def open_own(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Open a regular file and return its descriptor; a link or anything else under its name is an OSError and is not touched."""
+    """Open a regular file and return its descriptor; raise OSError for a link or anything else, which is not touched."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

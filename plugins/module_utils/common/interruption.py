@@ -1,4 +1,4 @@
-"""Signals that end a module: it cleans up and tells of it, and what must not be left half done is brought to its end first."""
+"""Signals that end a module: it cleans up and reports the signal, and work that must not be left half done is completed first."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-# What Ctrl-C, the end of a session and `kill` send.
+# The signals that Ctrl-C, the end of a session and `kill` send.
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """A signal ends this module. It is no Exception, so that nothing that goes on after an error goes on after it."""
+    """A signal ends this module. This is not an Exception, so that code which handles errors and goes on does not handle it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -20,7 +20,7 @@ class Interrupted(BaseException):
 
 
 class _State:
-    """depth: how many works are under way that come to their end first; waiting: the signal that came meanwhile; told: whether one was raised."""
+    """depth: how many pieces of work are to be completed first; waiting: the signal that came meanwhile; told: whether one was raised."""
 
     depth = 0
     waiting = 0
@@ -29,7 +29,7 @@ class _State:
 
 def _came(number: int, _frame: FrameType | None) -> None:
     if _State.told:
-        # What cleans up after the first one is not broken off by a second.
+        # A second signal does not interrupt the cleaning up after the first one.
         return
     if _State.depth:
         _State.waiting = _State.waiting or number
@@ -40,7 +40,7 @@ def _came(number: int, _frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def heeding() -> Iterator[None]:
-    """Have Interrupted raised by a signal; one that whoever started this process ignores stays ignored."""
+    """Raise Interrupted when a signal arrives; a signal that was already ignored when this process started stays ignored."""
     before = {number: signal.getsignal(number) for number in ENDING}
     heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     for number in heard:
@@ -54,7 +54,7 @@ def heeding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole() -> Iterator[None]:
-    """Bring what is done inside to its end, by success or by error; a signal that comes meanwhile is raised after a success.
+    """Let the work inside complete, with success or with an error; a signal that arrives meanwhile is raised after a success.
 
     An error ends the module as the signal would, and knows what runs now.
     """

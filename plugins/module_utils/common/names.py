@@ -1,4 +1,4 @@
-"""What the role calls the things it makes: labels, kinds, containers, directories."""
+"""The names of the things that the role makes: labels, kinds, containers, directories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .settings import Settings
 
-# What the names of all labels of the role begin with.
+# The beginning of the names of all labels of the role.
 LABELS = "go-service."
 LABEL_NAME = "go-service.name"
 LABEL_KIND = "go-service.kind"
@@ -24,7 +24,7 @@ LABEL_RETURNING = "go-service.returning"
 LABEL_STAGE = "go-service.stage"
 LABEL_WRITTEN = "go-service.written"
 LABEL_SECRETS = "go-service.secrets"
-# Labels that others know too: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+# Standard labels: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 OCI = "org.opencontainers.image."
 # Those of the latter that the role sets.
 OWN_LABELS = tuple(OCI + name for name in ("title", "version", "revision", "created", "source", "base.name", "base.digest"))
@@ -66,12 +66,12 @@ def secrets_volume_name(name: str, version: str) -> str:
 
 
 def secrets_volume(name: str, volume: str) -> bool:
-    """Say whether a volume is called as one of the secret files of a service."""
+    """Say whether a volume has the name of one for the secret files of a service."""
     return volume.startswith(secrets_volume_name(name, ""))
 
 
 def modules_name(name: str) -> str:
-    """Name of the container that reads the modules' licenses in the builder's stage."""
+    """Name of the container that reads the modules' licenses in the build stage."""
     return f"{name}-modules"
 
 

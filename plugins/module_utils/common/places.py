@@ -1,11 +1,11 @@
-"""Paths in the image: what the service's own files and directories are called there, and where they may lie."""
+"""Paths in the image: those of the service's own files and directories, and where they may be."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
 
-# Directories of the system, in which a service has nothing of its own, but for `_OWN`.
+# Directories of the system, in which a service may have no files of its own, except those of `_OWN`.
 _SYSTEM = (
     "/bin",
     "/boot",
@@ -27,10 +27,10 @@ _SYSTEM = (
 _OWN = ("/etc/{}", "/usr/share/{}", "/usr/local/share/{}", "/usr/local/etc/{}", "/usr/lib/{}", "/usr/local/lib/{}")
 # Secrets as files: common with Docker's own and Kubernetes.
 SECRETS = "/run/secrets"
-# Where Alpine and Debian have the certificates of all authorities in one file, and where the role adds to them.
+# The file in which Alpine and Debian have the certificates of all authorities, and the one for those that the role adds.
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OWN_CA = "/usr/local/share/ca-certificates/go-service.crt"
-# Names, as patterns, of what a source and its build have of their own, and an image has no use for.
+# Patterns for names of files that belong to a source or its build, and that an image does not need.
 LEFTOVERS = (
     "go.mod",
     "go.sum",

@@ -1,4 +1,4 @@
-"""Image references: what they are made of, and how the Engine lists them. The grammar: https://github.com/distribution/reference."""
+"""Image references: their parts, and the form in which the Engine lists them. The grammar: https://github.com/distribution/reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IMAGE = re.compile(
     r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
 )
-# Spellings the Engine itself drops from the names of Docker Hub's images (reference.FamiliarString).
+# Parts that the Engine itself drops from the names of Docker Hub's images (reference.FamiliarString).
 _HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _HUB_LIBRARY = "library/"
 
@@ -40,12 +40,12 @@ def canonical(reference: str) -> str:
     host, slash, path = repository.partition("/")
     if slash and host in _HUB_HOSTS:
         repository = path
-    # The first part is a registry where it cannot be a user or an organisation of Docker Hub.
+    # The first part is a registry if it cannot be a user or an organisation of Docker Hub.
     if not slash or host in _HUB_HOSTS or not ("." in host or ":" in host or host == "localhost"):
         repository = repository[len(_HUB_LIBRARY) :] if repository.startswith(_HUB_LIBRARY) else repository
     return f"{repository}@{digest}" if digest else f"{repository}:{tag or 'latest'}"
 
 
 def digest_of(repo_digests: Iterable[str] | None, image_id: str) -> str:
-    """Return the digest of an image: in its registry where it came from one (its `RepoDigests`), otherwise its id on this host."""
+    """Return the digest of an image: the one in its registry if it came from one (its `RepoDigests`), otherwise its id on this host."""
     return next((parts_of(reference)[2] for reference in repo_digests or ()), image_id)

@@ -1,10 +1,10 @@
-"""Values that stay where they are needed: how they travel to the target, and how they are kept out of everything else.
+"""Secret values: how they are sent to the target, and how they are kept out of everything else.
 
-The settings that every task, result and log may show hold the names of secret variables alone. Their values travel as one opaque argument
+The settings that every task, result and log may show contain only the names of secret variables. Their values are sent as one opaque argument
 of a module (`no_log`), packed by `pack` on the controller and put back by `reveal` on the target. A `no_log` on the mapping itself would
-replace each value wherever it occurs in a result, so that a value like "1" would destroy ports and digests.
+replace each value wherever it occurs in a result, so a value like "1" would destroy ports and digests.
 
-What other programs print (logs of the service, of a build, of the Engine) may quote a value: `mask` takes it out.
+The output of other programs (logs of the service, of a build, of the Engine) may quote a value: `mask` replaces it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .text import spelled
 
 # Settings whose values are secret, each a mapping of names to values.
 SECRET = ("env", "build_env", "build_args", "build_secrets", "labels", "secret_files", "registry_credentials")
-# What is secret of a value that is a mapping itself: a user's name, a port and the keys that everybody may know a host by are not.
+# The secret parts of a value that is itself a mapping: not the user's name, the port, and the public keys of a host.
 _SECRET_PARTS = ("token", "ssh_key", "netrc")
 MASK = "***"
 
-# What these hold is the beginning of module paths, as go.mod has them: without it nobody could tell which host refuses a module.
+# These contain beginnings of module paths, as in go.mod; if they were masked, nobody could tell which host refuses a module.
 _PATTERNS = frozenset({"GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE"})
 
 Values = Mapping[str, Mapping[str, Any]]
 
-# What is not masked in foreign text, since it says nothing: see docs/security.md.
+# Values that are not masked in text of other programs, since they reveal nothing: see docs/security.md.
 _SHORTEST = 4
 _WHOLE_WORDS = 8
 _COMMON = frozenset(
@@ -46,12 +46,12 @@ _COMMON = frozenset(
     """.split()  # noqa: SIM905 - a list of literals would be a page long
 )
 _NUMBER = re.compile(r"\A[0-9]{1,5}\Z|\A[0-9.]+(?:ms|s|m|h|k|mb|gb)?\Z")
-# Also a password that is not quoted as it has to be: what follows a colon is then no port.
+# Also matches a password that is not quoted as it should be: then what follows the colon is not a port.
 _CREDENTIALS = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*|[^/?#:@]+:(?![0-9]+[/?#]).*)@")
-# What an instruction of a Dockerfile escapes within double quotes.
+# The characters that an instruction of a Dockerfile escapes within double quotes.
 _SPECIAL = re.compile(r'([\\"$])')
-# Where a value that is made of several things has a password or a token: each program has a way of its own to write where it connects to, and
-# quotes the password alone. No expression looks back or far ahead: a value may be a file of a megabyte.
+# Where a value with several parts has a password or a token: each program has its own notation for connections, and may quote only the password.
+# No expression looks back or far ahead, since a value may be a file of a megabyte.
 _PASSWORD_PLACES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
@@ -70,39 +70,39 @@ _PASSWORD_PLACES = tuple(
     )
 )
 _WAYS_TO_ASK = frozenset({"bearer", "basic", "token"})
-# A guess at a value costs this many rounds of SHA-256, about a twentieth of a second.
+# Each guess at a value costs this many rounds of SHA-256, about a twentieth of a second.
 _ROUNDS = 100_000
 
 
 def credentials(address: str) -> str:
-    """Return what stands for a user and a password in a URL, "" where there is no password or token: the user of SSH is none."""
+    """Return what stands for a user and a password in a URL, "" if there is no password or token: the user of SSH is none."""
     found = _CREDENTIALS.match(address)
     return found[2] if found and (":" in found[2] or found[1] in ("http://", "https://")) else ""
 
 
 def without_credentials(address: str) -> str:
-    """Return a URL without its password or token: what git asks. What a person may see of it is more careful: `source.address`."""
+    """Return a URL without its password or token, in the form that git gets. What a person may see is restricted further: `source.address`."""
     return _CREDENTIALS.sub(r"\1", address) if credentials(address) else address
 
 
 def conceal(settings: Settings) -> Settings:
-    """Return the settings as everybody may see them: of secret mappings the names alone."""
+    """Return the settings in the form that everybody may see: secret mappings have only their names."""
     names: dict[str, Any] = {kind: dict.fromkeys(getattr(settings, kind), MASK) for kind in SECRET}
     return replace(settings, **names)
 
 
 def pack(values: Values) -> str:
-    """Return secret values as one opaque word, "" where there are none."""
+    """Return secret values packed into one opaque text, "" if there are none."""
     held = {kind: dict(values[kind]) for kind in SECRET if values.get(kind)}
     return base64.b64encode(json.dumps(held).encode()).decode() if held else ""
 
 
 def reveal(settings: Settings, packed: str) -> Settings:
-    """Return concealed settings with the values that `pack` packed back in their places; raise ValueError where a value is missing."""
+    """Return concealed settings with the values that `pack` packed back in their places; raise ValueError if a value is missing."""
     held = json.loads(base64.b64decode(packed)) if packed else {}
     missing = [f"go_service_{kind}.{name}" for kind in SECRET for name in getattr(settings, kind) if name not in held.get(kind, {})]
     if missing:
-        # A container without its environment is worse than none.
+        # A container without its environment would be worse than no container.
         raise ValueError(f"no value came with the settings for {', '.join(missing)}")
     return replace(settings, **{kind: held.get(kind, {}) for kind in SECRET})
 
@@ -113,17 +113,17 @@ def _slow_hash(text: str, salt: str) -> str:
 
 
 def fingerprint(values: Any, salt: str) -> str:
-    """Return a word that differs where secret values do, "" for none. It may be kept in the open: to try a guess costs time."""
+    """Return a fingerprint that differs if secret values differ, "" for none. It need not be kept secret, since each guess costs time."""
     return _slow_hash(json.dumps(values, sort_keys=True), salt) if values else ""
 
 
 def escaped(value: str) -> str:
-    """Return a value as it stands within the double quotes of an instruction of a Dockerfile."""
+    """Return a value in the form within the double quotes of an instruction of a Dockerfile."""
     return _SPECIAL.sub(r"\\\1", value)
 
 
 def _texts(settings: Any) -> Iterator[str]:
-    """Yield every text of the open settings, and what stands between the colons of an address or a volume."""
+    """Yield every text of the non-secret settings, and the parts between the colons of an address or a volume."""
     if isinstance(settings, Mapping):
         for name, value in settings.items():
             yield from _texts(value if name not in SECRET else ())
@@ -136,7 +136,7 @@ def _texts(settings: Any) -> Iterator[str]:
 
 
 def _readings(password: str) -> Iterator[str]:
-    """Yield a password as it stands in a longer value, and as a program reads it there: without quotes and escapes, and out of Base64."""
+    """Yield a password as it is written in a longer value, and as a program reads it: without quotes and escapes, and decoded from Base64."""
     if password[0] in "\"'":
         password = password[1:-1]
         yield re.sub(r"\\(.)", r"\1", password)
@@ -150,7 +150,7 @@ def _readings(password: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """Yield a value, and the passwords and tokens in it where it is made of several things: programs quote those alone, too."""
+    """Yield a value, and the passwords and tokens in it if it has several parts: programs may quote only those."""
     yield value
     yield value.strip()
     user, colon, password = credentials(value).partition(":")
@@ -162,12 +162,12 @@ def _parts(value: str) -> Iterator[str]:
             if found.lower() not in _WAYS_TO_ASK:
                 yield from _readings(found)
     if "\n" in value:
-        # Programs quote a line of a file.
+        # Programs may quote a single line of a file.
         yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _WHOLE_WORDS)
 
 
 def _parts_of_address(address: str) -> Iterator[str]:
-    """Yield what the address of a repository may hold of a secret: also in its query, and where a password that is not quoted cuts it."""
+    """Yield the possible secrets in the address of a repository: also in its query, and where an unquoted password makes a parser split it."""
     _scheme, is_url, rest = address.partition("://")
     before = (rest if is_url else address).rpartition("@")[0]
     _user, colon, password = before.partition(":")
@@ -178,15 +178,15 @@ def _parts_of_address(address: str) -> Iterator[str]:
 
 
 def _base64_of(raw: bytes) -> Iterator[str]:
-    """Yield how bytes look within the Base64 of a longer text, at each of the three places where they may begin."""
+    """Yield how bytes look within the Base64 of a longer text, at each of the three positions where they may begin."""
     for before in (0, 1, 2):
         whole = base64.b64encode(b"\0" * before + raw).decode()
-        # Without the characters that their neighbours have a part in.
+        # Without the characters that also depend on neighbouring bytes.
         yield whole[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
 
 
 def _encodings(value: str) -> Iterator[str]:
-    """Yield a value in the forms that programs usually write it in."""
+    """Yield a value in the forms in which programs usually write it."""
     raw = value.encode("utf-8", "surrogatepass")
     yield value
     yield urllib.parse.quote(raw, safe="")
@@ -220,7 +220,7 @@ def _held(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def secret_values(settings: Mapping[str, Any], address: str = "") -> tuple[str, ...]:
-    """Return the secret values of some settings, without those that the settings show in the open anyway.
+    """Return the secret values of some settings, without those that other settings show openly anyway.
 
     settings: with their secret values, and the source as it may be shown; address: of the source, with its password.
     """
@@ -230,10 +230,10 @@ def secret_values(settings: Mapping[str, Any], address: str = "") -> tuple[str, 
 
 
 def mask(found: Any, secrets: tuple[str, ...]) -> Any:
-    """Return foreign text without secret values; of plain data, every text in it but the names of mappings.
+    """Return text of other programs without secret values; in plain data, every text in it is masked except the names of mappings.
 
-    Not masked is what has fewer than four characters, a common word, or a number like a port. A value of fewer than eight characters is
-    masked where it is a word of its own. secrets: as `secret_values` returns them.
+    Values of fewer than four characters, common words, and numbers like a port are not masked. A value of fewer than eight characters is
+    masked only where it is a separate word. secrets: as `secret_values` returns them.
     """
     if isinstance(found, str):
         regex = _expression(secrets)

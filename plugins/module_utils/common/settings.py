@@ -1,6 +1,6 @@
-"""What the role was asked for, typed: made of the variables on the controller, read as it is on the target.
+"""What the role was asked for, typed: made from the variables on the controller, and read in the same form on the target.
 
-Nobody after the check of the input (plugin_utils/variables.py) parses a text again; where one is needed, `Settings.written` gives it.
+After the check of the input (plugin_utils/variables.py), no text is parsed again; if a text is needed, `Settings.written` returns it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 from .places import absolute
 from .text import duration, size
 
-# What a user writes as Docker does, and is a number here; of a size what its "k" is: the Engine counts logs by another than memory.
+# What a user writes in Docker's notation, and is a number here; for a size, what its "k" means: for logs the Engine uses another factor than for memory.
 DURATIONS = ("health_interval", "health_timeout", "health_start_period")
 SIZES = {"memory": 1024, "log_max_size": 1000}
 # How a new version takes the place of the old one (go_service_deploy_strategy).
 DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 
 
-# What makes an image (go_service_builder): the Engine's classic builder, or BuildKit by the client's plugin buildx.
+# The builders (go_service_builder): the Engine's classic builder, or BuildKit through the client's plugin buildx.
 BUILDERS = CLASSIC, BUILDX = ("docker_image", "buildx")
 
-# How a published port is spoken to.
+# The protocols of a published port.
 PROTOCOLS = TCP, UDP = ("tcp", "udp")
 
 
@@ -42,13 +42,13 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The address as a person on this host asks for it: the loopback one for all."""
+        """The address that a person on this host uses: the loopback address if it stands for all addresses."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A port of the container, and where on the host it is published. protocol: "tcp" or "udp"."""
+    """A port of the container, and the address and port on the host where it is published. protocol: "tcp" or "udp"."""
 
     endpoint: Endpoint
     port: int
@@ -68,8 +68,8 @@ class Publication:
 class File:
     """A file or a directory of the source that the image has beside the binary.
 
-    src: in the source; dest: what it is called in the image, absolute or from the working directory; owner: "root" or the service's user; mode: what a
-    file has, in octal digits, of a directory each file in it; "" for what it has in the source.
+    src: path in the source; dest: path in the image, absolute or relative to the working directory; owner: "root" or the service's user; mode: of a
+    file, or of each file in a directory, in octal digits; "" for the mode that it has in the source.
     """
 
     src: str
@@ -200,7 +200,7 @@ class Settings:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def written(self, name: str) -> Any:
-        """Return the value of a variable as a user writes it, times and sizes in the shortest form."""
+        """Return the value of a variable in the form that a user writes, with times and sizes in the shortest form."""
         value = getattr(self, name)
         if name in DURATIONS:
             return duration(value)
@@ -210,7 +210,7 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """The address at which the service answers on its host, "" where it publishes no port."""
+        """The address at which the service answers on its host, "" if it publishes no port."""
         return f"{self.health_scheme}://{Endpoint(self.publish.host, self.publish.port)}" if self.publish else ""
 
     @property
@@ -220,7 +220,7 @@ class Settings:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The TCP ports in the container that somebody is to reach, the service's own first, each once."""
+        """The TCP ports in the container that are published, the service's own first, each only once."""
         return tuple(dict.fromkeys((self.port, *(more.port for more in self.publish_more if more.protocol == TCP))))
 
     @property
@@ -230,7 +230,7 @@ class Settings:
 
     @property
     def health_test(self) -> tuple[str, ...]:
-        """The words of the health check. By TLS the service is asked as itself: its certificate is for the name that others call it by."""
+        """The words of the health check's command. With TLS any certificate is accepted: it is for the name that clients use, not for this address."""
         if self.health_command:
             return self.health_command
         insecure = ("--no-check-certificate",) if self.health_scheme == "https" else ()
@@ -239,7 +239,7 @@ class Settings:
         return ("wget", "--no-verbose", "--tries=1", "--spider", *insecure, *headers, address)
 
     def try_command(self, *options: str) -> str:
-        """Return the command by which a person on the host asks the service as its health test does, "" where there is none; options: of curl."""
+        """Return the command by which a person on the host asks the service as its health check does, "" if there is none; options: of curl."""
         if self.health_command:
             return shlex.join(("docker", "exec", self.name, *self.health_command))
         if not self.url:
@@ -254,7 +254,7 @@ class Settings:
 
     @property
     def demands(self) -> str:
-        """What the contract demands beyond what image and container are made from, as one word: where it changes, the image is judged anew."""
+        """A fingerprint of what the contract demands in addition to the settings of image and container: if it changes, the image is judged anew."""
         asked = {"budget": asdict(self.budget), "budget_warn_only": list(self.budget_warn_only), "waivers": dict(self.waivers)}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

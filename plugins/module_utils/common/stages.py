@@ -1,4 +1,4 @@
-"""The stages of a run, by the names that a failure carries. Each is a place where a run can end."""
+"""The stages of a run, with the names that a failure contains. At each of them a run can end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and lists as a reader likes them, names that were probably meant, and foreign text made safe to show."""
+"""Numbers and lists in a readable form, names that were probably meant, and text of others made safe to show."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _SHOWN = 8
 _LONGEST_LINE = 1000
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-# What a terminal obeys, or a reader does not see: C0 but tab and line feed, DEL, C1, what turns the direction of writing, what has no width
-# or no glyph, halves of surrogate pairs.
+# Characters that control a terminal, or that a reader does not see: C0 except tab and line feed, DEL, C1, characters that change the direction of writing,
+# characters without width or glyph, halves of surrogate pairs.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-# How the end of a Go program begins in its log, and what its trace is made of (runtime/panic.go, runtime/traceback.go).
+# How the output of a crashing Go program begins, and the lines of its trace (runtime/panic.go, runtime/traceback.go).
 _GO_ENDS = re.compile(r"panic: |fatal error: |unexpected fault address |SIG[A-Z]+: ")
 _GO_FRAME = re.compile(r"\t\S.*\.(?:go|s):\d+")
 
 
 def spelled(text: str) -> str:
-    """Return foreign text without colours, and with other control characters spelled out."""
+    """Return text of others without colours, and with other control characters shown as escapes."""
     return _UNSEEN.sub(_literal, _COLOUR.sub("", text).replace("\r\n", "\n"))
 
 
 def visible(found: Any) -> Any:
-    """Return foreign text as it may be shown anywhere: spelled out, with long lines cut. Of plain data, every text but the names of mappings.
+    """Return text of others in a form that may be shown anywhere: with escapes, and with long lines cut. In plain data, every text except the names of mappings.
 
-    What is secret has to be masked before: a part of it is not found any more.
+    Secrets must be masked before: if a line is cut within one, its remaining part could not be found any more.
     """
     if isinstance(found, str):
         return "\n".join(map(_cut, spelled(found).split("\n")))
@@ -52,13 +52,13 @@ def _literal(character: re.Match) -> str:
 def _cut(line: str) -> str:
     if len(line) <= _LONGEST_LINE:
         return line
-    # No longer than what is let through, so that what is cut once stays as it is.
+    # Not longer than the limit, so that a line that was cut once is not cut again.
     kept = line[: _LONGEST_LINE - 40]
     return f"{kept} (and {len(line) - len(kept)} more characters)"
 
 
 def last_said(lines: Sequence[str], most: int) -> list[str]:
-    """Return so many lines of a service's log that tell most: the last ones, or the first of a Go program's trace that is longer than that."""
+    """Return the most informative lines of a service's log, up to a number: the last ones, or the first ones of a longer trace of a Go program."""
     first = max(len(lines) - most, 0)
     if any(_GO_FRAME.match(line) for line in lines[first:]):
         first = min([first, *[number for number, line in enumerate(lines) if _GO_ENDS.match(line)][-1:]])
@@ -92,7 +92,7 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """A text with a blank for each run of blanks, line breaks and other characters that do not print."""
+    """A text with one blank for each sequence of blanks, line breaks and other characters that do not print."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
@@ -105,7 +105,7 @@ def is_rfc3339(text: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the known name that was probably meant, as the end of a sentence, "" where none is close."""
+    """Return the known name that was probably meant, as the end of a sentence, "" if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
 

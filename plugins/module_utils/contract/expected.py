@@ -22,7 +22,7 @@ class Expected:
     the stand-in's name). packages: what was asked to be installed. publish_more: what is published beside; networks: all of them; stop_signal: "" for the base's; secret_files: their names. workdir: the working directory; directories: those of the service's
     user; files: what is in the image beside the binary, each with its owner; file_modes: the modes of those that have one; all of them absolute. ca_in_image: the image trusts more authorities than its base. budgets: limits by name, None for no limit;
     warn_only: those whose overrun is a warning. Megabytes are millions of bytes, as `docker images` counts. start_seconds: from start to first passing
-    health test, None when not measured. build_seconds: None when
+    health check, None when not measured. build_seconds: None when
     nothing was built; build_cached: whether the builder used layers it had.
     """
 

@@ -1,4 +1,4 @@
-"""The contract: every check held against the evidence, waivers applied, and one verdict of all."""
+"""The contract: compares the evidence with every check, applies waivers, and gives one verdict."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class WaiverError(Problem, ValueError):
 
 
 def check_waivers(waivers: Mapping[str, str]) -> None:
-    """Raise WaiverError for a waiver of an unknown check, with the nearest known one, or for one without a reason."""
+    """Raise WaiverError for a waiver of an unknown check (naming the most similar check) or for one without a reason."""
     problems = []
     for name, reason in waivers.items():
         if name not in CHECKS:
@@ -70,7 +70,7 @@ def check_waivers(waivers: Mapping[str, str]) -> None:
 
 
 def evaluate(evidence: Evidence, expected: Expected, waivers: Mapping[str, str] | None = None, group: str = "") -> list[CheckResult]:
-    """Hold every check, or those of one group, against the evidence.
+    """Judge the evidence by every check, or by those of one group.
 
     :param waivers: check id -> reason. A waived failure or warning is shown as waived, with the reason, and never as
         passed.

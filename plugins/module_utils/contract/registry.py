@@ -1,4 +1,4 @@
-"""What a check is, what it may answer, and how the answer of one becomes a result.
+"""What a check is, what it may return, and how that becomes a result.
 
 A check is a function of the evidence and of what was expected, which returns an Outcome; the decorator `check` of its group gives it
 its id, title and remedy. `judge.CHECKS` holds the checks of all groups; the documentation is generated from it.
@@ -22,8 +22,8 @@ from .rules import RULES
 class Outcome:
     """What a check found.
 
-    measured, limit: for a reader. reason: why it is not a plain pass. remedy: what to do in this case, where the
-    check's own remedy says too little. amount, allowed, unit: the same as numbers, for what has a budget.
+    measured, limit: as text for a reader. reason: why it is not a plain pass. remedy: what to do in this case, if the
+    check's own remedy is too general. amount, allowed, unit: the same as numbers, for a check with a budget.
     """
 
     verdict: str
@@ -60,7 +60,7 @@ def skipped(reason: str, measured: str = "") -> Outcome:
 class CheckResult:
     """The result of one check, with everything a report shows of it.
 
-    verdict: pass, warn, fail, skip or waived. reason: why it is not a plain pass. waiver: the user's reason, where it
+    verdict: pass, warn, fail, skip or waived. reason: why it is not a plain pass. waiver: the user's reason, if it
     is waived. remedy: what to do about it; empty for a pass. amount, allowed, unit: of a budget, else None and "".
     """
 
@@ -89,7 +89,7 @@ CheckFunction = Callable[[Evidence, Expected], Outcome]
 
 @dataclass(frozen=True)
 class Check:
-    """A check and what is known of it before it runs. about: what it looks at, for the documentation."""
+    """A check and what is known about it before it runs. about: what it looks at, for the documentation."""
 
     id: str
     title: str
@@ -101,8 +101,7 @@ class Check:
     function: CheckFunction
 
     def result(self, outcome: Outcome, waivers: Mapping[str, str]) -> CheckResult:
-        """Make the result of an outcome; a failure or a warning that is waived becomes a waived one, nothing else
-        does."""
+        """Make the result of an outcome; only a failure or a warning becomes "waived" by a waiver."""
         result = CheckResult(
             id=self.id,
             title=self.title,
@@ -124,7 +123,7 @@ class Check:
 
 
 class Group:
-    """Checks of one group, in the order of the report; a file each, and several files where a group is large. key: one of GROUPS."""
+    """Checks of one group, in the order of the report; one file for each group, and several for a large group. key: one of GROUPS."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -157,7 +156,7 @@ class Group:
 
 
 def needs_container(function: CheckFunction) -> CheckFunction:
-    """Skip a check of the running container where only the image is looked at."""
+    """Skip a check of the running container if only the image is looked at."""
 
     @functools.wraps(function)
     def guarded(evidence: Evidence, expected: Expected) -> Outcome:
@@ -169,7 +168,7 @@ def needs_container(function: CheckFunction) -> CheckFunction:
 
 
 def needs_layers(function: CheckFunction) -> CheckFunction:
-    """Skip a check of what each layer holds where the layers could not be read."""
+    """Skip a check of the contents of each layer if the layers could not be read."""
 
     @functools.wraps(function)
     def guarded(evidence: Evidence, expected: Expected) -> Outcome:
@@ -181,8 +180,8 @@ def needs_layers(function: CheckFunction) -> CheckFunction:
 
 
 def needs_binary(function: CheckFunction) -> CheckFunction:
-    """Skip a check of the executable's inside where there is no readable executable; `binary-elf` is what fails
-    then."""
+    """Skip a check of the executable's contents if there is no readable executable; then only the check `binary-elf`
+    fails."""
 
     @functools.wraps(function)
     def guarded(evidence: Evidence, expected: Expected) -> Outcome:

@@ -1,6 +1,6 @@
-"""The rules of the field that the checks answer to. Each check names the ones it covers by these keys.
+"""The rules of benchmarks and other tools that the checks implement. Each check names the rules that it covers by these keys.
 
-The numbers of the CIS benchmark moved between its versions; these are those of version 1.6.0. Identifiers and titles
+The numbers of the CIS benchmark change between its versions; these are those of version 1.6.0. Identifiers and titles
 were taken from:
 - CIS Docker Benchmark v1.6.0, sections 4 and 5,
 - goodwithtech/dockle, CHECKPOINT.md,

@@ -1,7 +1,7 @@
 """The candidate: a container that is proven before anything of the service is touched.
 
-It runs on beside the new container until that is proven as well, where it ran beside the old one: a crash in the first seconds is noticed, and
-costs nobody a second.
+If it ran beside the old container, it runs on beside the new one until that is proven as well: so a crash in the first seconds is noticed without
+any extra waiting.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .proof import NotProven, Proof, Unwatched, how_it_ended, last_words, listen
 from .remedies import of_engine, refused, remedy_for
 
 T = TypeVar("T")
-# What a program says that another one keeps from its data (flock(2), SQLite, bbolt, Badger, LevelDB).
+# What programs print if another program has locked their data (flock(2), SQLite, bbolt, Badger, LevelDB).
 _LOCKED = re.compile(
     r"resource temporarily unavailable|is locked|already locked|\block(?:ed)? by|another (?:process|instance)|acquire .*\block|already in use by|: timeout$",
     re.I,
 )
 
-_RECREATE = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back where the new one fails."
+_RECREATE = "Set go_service_deploy_strategy: recreate, which stops the old container first and brings it back if the new one fails."
 
 
 def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callable[[str], T]) -> tuple[Proof, T]:
-    """Start a candidate from an image and prove it; return its proof and what `look` found. Raise Failure otherwise, the candidate gone.
+    """Start a candidate from an image and prove it; return its proof and what `look` found. If that fails, remove the candidate and raise Failure.
 
     The service's own container is not touched. look: called with the candidate's id as soon as it is healthy, while it has yet to stay so.
     """
@@ -59,7 +59,7 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
                 passed = True
                 return proven, found
             except NotProven as failure:
-                # An Engine whose daemon is restarted may take the candidate along, or end its health tests.
+                # If the Engine's daemon is restarted, the candidate may end, or the Engine may stop its health checks.
                 if again and (isinstance(failure, Unwatched) or engine.interruptions > interruptions):
                     again = False
                     continue
@@ -77,7 +77,7 @@ def prove_candidate(engine: Engine, settings: Settings, image: str, look: Callab
 
 
 def _writable(settings: Settings) -> list[str]:
-    """Return what a container of these settings may write to: paths of the host, and names of volumes."""
+    """Return what a container with these settings may write to: paths of the host, and names of volumes."""
     return [
         source
         for source, _target, *options in (volume.split(":") for volume in settings.volumes)
@@ -86,7 +86,7 @@ def _writable(settings: Settings) -> list[str]:
 
 
 def _shared(settings: Settings, old: Mapping[str, Any] | None) -> list[str]:
-    """Return what both a candidate and the running old container may write to."""
+    """Return what both the candidate and the running old container may write to."""
     if not old or not old["State"]["Running"]:
         return []
     held = {mount.get("Name") or mount.get("Source") for mount in old.get("Mounts") or [] if mount.get("RW")}
@@ -94,36 +94,34 @@ def _shared(settings: Settings, old: Mapping[str, Any] | None) -> list[str]:
 
 
 def may_run_on(settings: Settings, old: Mapping[str, Any] | None) -> bool:
-    """Say whether a proven candidate may run on beside the new container: where all that both have, it shared with the old one before.
+    """Say whether a proven candidate may run on beside the new container: only if it already shared everything that both use with the old container.
 
-    What no other container shared with it so far, the new one may not be able to share either: data that the service locks. The host's ports it
-    cannot.
+    If it did not share something so far, the new container may be unable to share it: for instance data that the service locks. The host's ports
+    can never be shared.
     """
     running = bool(old and old["State"]["Running"])
     return running and settings.network != HOST and len(_shared(settings, old)) == len(_writable(settings))
 
 
 def remedy_beside(settings: Settings, failure: Failure) -> str:
-    """Return what to do about a new container that failed beside its candidate: it may be what the candidate has open, and its old version has not."""
+    """Return what to do about a new container that failed beside its candidate: the candidate may have something open that the old container had not."""
     if not _writable(settings) or not any(_LOCKED.search(line) for line in failure.evidence):
         return failure.remedy
-    return f"Its candidate, which ran on beside it, had {', '.join(_writable(settings))} open, and the service lets nobody else have its data. {_RECREATE}"
+    return f"Its candidate, which ran on beside it, had {', '.join(_writable(settings))} open, and the service locks its data. {_RECREATE}"
 
 
 def _remedy(failure: NotProven, settings: Settings, old: Mapping[str, Any] | None) -> str:
-    """Return what to do about a candidate that failed; one may have failed for what the old container has open."""
+    """Return what to do about a candidate that failed; it may have failed because the old container has its data open."""
     shared = ", ".join(_shared(settings, old))
     if not shared:
         return failure.remedy
     if any(_LOCKED.search(line) for line in failure.evidence):
-        return f"The running container has {shared} open, and the service lets nobody else have its data. {_RECREATE}"
-    return (
-        f"{failure.remedy} The running container has {shared} mounted too; a service that lets nobody else have its data needs: {_RECREATE}"
-    )
+        return f"The running container has {shared} open, and the service locks its data. {_RECREATE}"
+    return f"{failure.remedy} The running container has {shared} mounted too. If the service locks its data: {_RECREATE}"
 
 
 def drop_candidate(engine: Engine, settings: Settings) -> None:
-    """Take the candidate away. An Engine that refuses is asked once more, since nobody looks for it before the next run."""
+    """Remove the candidate. If the Engine refuses, try once more, since nothing else looks for the candidate before the next run."""
     name = candidate_name(settings.name)
     with contextlib.suppress(EngineError):
         try:
@@ -141,7 +139,7 @@ class Watch:
         self._interruptions = engine.interruptions
 
     def check(self) -> None:
-        """Raise NotProven where the candidate has ended, or become unhealthy. An Engine that was away meanwhile may have ended it itself."""
+        """Raise NotProven if the candidate has ended or become unhealthy. If the Engine was restarted meanwhile, that may have ended it."""
         container = self._engine.container(self._name)
         if container is None or self._engine.interruptions > self._interruptions:
             return
@@ -173,7 +171,7 @@ def _healthy_candidate(engine: Engine, settings: Settings, image: str, record: M
     proof = prove_by_engine(engine, container_id, settings.start_timeout, 0)
     if settings.publish and listens_inside_only(engine, container_id, settings):
         raise NotProven(
-            f"it is healthy inside, but refuses connections from outside on port {settings.port}: it listens on its own loopback address alone",
+            f"it is healthy inside, but refuses connections from outside on port {settings.port}: it listens only on its own loopback address",
             'Make the service listen on all addresses (":port" or "0.0.0.0:port") by go_service_args or go_service_env.',
             last_words(engine, engine.container(container_id) or {"Id": container_id}),
         )

@@ -1,4 +1,4 @@
-"""What a container of the service looks like: the body of the Engine's create call, its hash, and how far a running one strayed.
+"""What a container of the service looks like: the body of the Engine's create call, its hash, and in what a running container differs from it.
 
 API reference: https://docs.docker.com/reference/api/engine/version/v1.41/ (ContainerCreate).
 """
@@ -19,11 +19,11 @@ from . import secret_files
 
 # A health check's own start interval came with this API version (Engine 25).
 START_INTERVAL_API = (1, 44)
-# How often a candidate is probed. The first probe comes one interval after the start, so it bounds what a start is measured with.
+# How often the health check of a candidate runs. The first one comes one interval after the start, so this limits how exactly a start can be measured.
 CANDIDATE_INTERVAL = 250_000_000
-# The variables that name a proxy, in both the cases that programs read.
+# The variables that name a proxy, in upper and in lower case, since programs read both.
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-# The entries of HostConfig that each limit is, by its variable.
+# The entries of HostConfig for each limit, by its variable.
 _ENTRIES = {"memory": ("Memory", "MemorySwap"), "cpus": ("NanoCpus",), "pids_limit": ("PidsLimit",)}
 
 
@@ -34,7 +34,7 @@ def _nanoseconds(seconds: float) -> int:
 def host_config(settings: Settings, without: Collection[str] = ()) -> dict[str, Any]:
     """Return the hardened HostConfig, without published ports; without: the limits that the Engine cannot hold, by their variables.
 
-    It would leave these out of the container, which would then never be as it was asked for, or refuse it.
+    The Engine would leave these limits out of the container, which would then never be as it was asked for, or it would refuse the container.
     """
     config: dict[str, Any] = {
         "ReadonlyRootfs": settings.read_only,
@@ -62,8 +62,8 @@ def host_config(settings: Settings, without: Collection[str] = ()) -> dict[str, 
 
 
 def _past_proxies(settings: Settings, record: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what a health check needs beside the image's where the container's environment names a proxy: BusyBox's wget would ask that
-    for the service itself, since it knows no exceptions (no_proxy). An empty value is none, for it as for other programs."""
+    """Return the changes that the image's health check needs if the container's environment names a proxy: BusyBox's wget would send the request for the
+    service itself to that proxy, since it does not support exceptions (no_proxy). An empty value means no proxy, for it as for other programs."""
     given = ((record or {}).get("Config") or {}).get("Env") or []
     environment = {**dict(variable.partition("=")[::2] for variable in given), **settings.env}
     named = [f"{name}=" for name in PROXIES if environment.get(name)]
@@ -135,7 +135,7 @@ def candidate_body(
 def config_hash(body: Mapping[str, Any]) -> str:
     """Return a hash (16 hex digits) of a create body, its own hash label left out.
 
-    Labels of containers go where environments do not, to monitoring for instance: a value cannot be guessed from it at no cost.
+    Labels of containers are sent where environments are not, for instance to monitoring; so the hash must make it costly to guess a value.
     """
     return _hash_with(body, fingerprint(body["Env"], body["Labels"][LABEL_NAME]) or [])
 
@@ -147,7 +147,7 @@ def _hash_with(body: Mapping[str, Any], environment: Any) -> str:
 
 
 def is_made_by(body: Mapping[str, Any], inspected: Mapping[str, Any]) -> bool:
-    """Say whether a container was made by a create body; an earlier version of the role hashed the environment as it is."""
+    """Say whether a container was made with a create body; an earlier version of the role used a fast hash of the environment."""
     return inspected["Config"]["Labels"].get(LABEL_CONFIG) in (body["Labels"][LABEL_CONFIG], _hash_with(body, body["Env"]))
 
 
@@ -155,9 +155,9 @@ _COMPARED = ("ReadonlyRootfs", "PidsLimit", "Memory", "NanoCpus", "RestartPolicy
 
 
 def drift(body: Mapping[str, Any], inspected: Mapping[str, Any]) -> list[str]:
-    """Return what a container's limits differ in from the wanted ones, as "Memory 64 instead of 32".
+    """Return in what a container's limits differ from the wanted ones, as "Memory 64 instead of 32".
 
-    The label tells what a container was made with; `docker update` can change some of it later, which only a look shows.
+    The label says with which limits a container was made; `docker update` can change some of them later, which only a look at the container shows.
     """
     wanted = {"PortBindings": {}, **body["HostConfig"]}
     actual = inspected.get("HostConfig") or {}

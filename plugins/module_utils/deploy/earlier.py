@@ -1,11 +1,12 @@
-"""An earlier image is returned to as it was proven: by what it was built with, whatever the variables say today.
+"""A rollback returns to an earlier image as it was proven: with the settings with which it was built, whatever the variables say today.
 
-What it was built with is in the image's own configuration: its port, its health check, its user, its base. What was asked of it beside that,
-its budgets and waivers for instance, is in the history since it was proven. What holds for the container and the host is checked anew.
+Some of these settings are in the image's own configuration: its port, its health check, its user, its base. Others, for instance its budgets and
+waivers, are in the history since the image was proven. Settings of the container and the host are checked anew.
 
-A way back to the previous image also brings back how its container ran: a version that fails may have come with arguments that the one before it does not
-know, or with less memory than that needs. An image that is asked for by its own tag, as one that is pinned, runs as the variables say today; so
-do, of any image, environment and secret files, whose values nothing keeps, and what is the host's: its ports, networks and volumes.
+A rollback to the previous image also restores the settings with which its container ran: a version that fails may have come with arguments that the version
+before does not know, or with less memory than that version needs. But an image that is asked for by its own tag (a pinned one, for instance) runs as the
+variables say today. For every image, today's variables decide the environment and the secret files, whose values are kept nowhere, and what belongs to the
+host: its ports, networks and volumes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..common.settings import BUDGETS, Settings
 from ..engine.records import health_test
 from .images import PREVIOUS
 
-# The settings that decide what an image is, or what it is held to.
+# The settings that decide what an image is, or how it is judged.
 BUILT_WITH = (
     "port",
     "publish_more",
@@ -45,7 +46,7 @@ BUILT_WITH = (
     "budget",
     "waivers",
 )
-# The settings that decide how its container runs beside that, whatever host it is on.
+# The further settings that decide how its container runs, on whatever host.
 RUN_WITH = (
     "args",
     "memory",
@@ -61,25 +62,25 @@ _ADDRESS = re.compile(r"https?://(\[[^\]]+\]|[^/:\[\s]+):\d+(/\S*)")
 
 
 def built_with(settings: Settings) -> dict[str, Any]:
-    """Return what the history keeps of the settings that an image was proven with."""
+    """Return those settings with which an image was proven that the history keeps."""
     written = settings.as_json()
     return {name: written[name] for name in BUILT_WITH}
 
 
 def ran_with(settings: Settings) -> dict[str, Any]:
-    """Return what the history keeps of the settings that its container ran with."""
+    """Return those settings with which its container ran that the history keeps."""
     written = settings.as_json()
     return {name: written[name] for name in RUN_WITH}
 
 
 def is_earlier(settings: Settings, image: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Say whether an image that is asked for by its tag was proven before; known: what the history has of it."""
+    """Say whether an image that is asked for by its tag was proven before; known: its entry in the history."""
     return bool(settings.image_tag and known.get("proven") and known["id"] == image["Id"])
 
 
 def as_proven(settings: Settings, image: Mapping[str, Any], known: Mapping[str, Any]) -> Settings:
-    """Return the settings that an image is deployed and judged by. Of an earlier one they are its own, and of its budgets none stops it:
-    what it needed when it was proven it may need again."""
+    """Return the settings with which an image is deployed and judged. An earlier image has its own settings, and no budget stops it: what it needed
+    when it was proven, it may need again."""
     if not is_earlier(settings, image, known):
         return settings
     own = {**_configured(image), **known.get("with", {}), **(known.get("ran", {}) if settings.image_tag == PREVIOUS else {})}
@@ -88,7 +89,7 @@ def as_proven(settings: Settings, image: Mapping[str, Any], known: Mapping[str, 
 
 
 def _configured(image: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that an image's configuration tells; an image of an earlier version of the role has nothing else."""
+    """Return the settings that are in an image's configuration; for an image of an earlier version of the role, only these are known."""
     config = image.get("Config") or {}
     found: dict[str, Any] = {}
     exposed = [port.partition("/")[0] for port in config.get("ExposedPorts") or {} if port.endswith("/tcp")]

@@ -1,11 +1,11 @@
 """What the runs of a service did on an Engine: which images they built and proved, which container, and what they measured of it.
 
-It lies where the images and the container do, in the labels of an empty volume of the Engine: all who use the Engine have the same
-history, whichever user they are, as they have the same lock. A volume's labels cannot be changed, so that each save makes a new volume
-and takes the older ones away. What an earlier version of the role left in the service's directory is taken over.
+It is stored where the images and the container are, in the labels of an empty volume of the Engine: so all users of the Engine share one
+history, as they share one lock. A volume's labels cannot be changed, so each save makes a new volume
+and removes the older ones. A history that an earlier version of the role left in the service's directory is taken over.
 
-Where somebody removes the volume (`docker volume prune` of an Engine before 23 does), nothing is lost but knowledge: images are
-recognised by their own history (deploy/images.py), and the next run proves the service anew.
+If somebody removes the volume (`docker volume prune` of an Engine before 23 does), only knowledge is lost: the role recognises its images
+by the images' own history (deploy/images.py), and the next run proves the service anew.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..common.files import read_own
 from ..common.names import LABEL_HISTORY, LABEL_IMAGES, LABEL_PROVEN, LABEL_REPORT, LABEL_RETURNING, LABEL_STAGE, LABEL_WRITTEN
 from ..engine.client import Engine
 
-# What an earlier version called the parts of a report.
+# The names that an earlier version gave to the parts of a report.
 _RENAMED = {"bill": "sbom", "terms": "demands"}
-# What anything that is no history ends in.
+# The exceptions that reading anything but a history raises.
 _UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, zlib.error)
 
 
@@ -41,8 +41,8 @@ class History:
     put in place without a candidate. `sbom`: of one that another host has built, its bill of materials there, until it is proven here. container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
     returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
-    one that was killed would come back to where that began. "" where no such run is on its way.
-    stage: the builder stage of the last build, {"id", and what image/continued.py keeps of it}, empty where the next build cannot go on from it.
+    one that was killed would come back to where that began. "" if no such run is on its way.
+    stage: the build stage of the last build, {"id", and what image/continued.py keeps about it}, empty if the next build cannot go on from it.
     """
 
     service: str
@@ -53,7 +53,7 @@ class History:
     stage: dict[str, str] = field(default_factory=dict)
 
     def save(self, engine: Engine) -> None:
-        """Write the history, and remove what an earlier save wrote."""
+        """Write the history, and remove the volumes of earlier saves."""
         earlier = engine.volumes(LABEL_HISTORY, self.service)
         name = f"{self.service}-history-{secrets.token_hex(8)}"
         engine.create_volume(
@@ -94,7 +94,7 @@ def _parse(name: str, labels: Mapping[str, str]) -> History:
 
 
 def _whole(history: History) -> History:
-    """Return a history whose parts are of the kinds that they should be; raise TypeError otherwise."""
+    """Return a history if its parts have the right types; raise TypeError otherwise."""
     images = history.images if history.images is not None else {}
     if not all(isinstance(part, dict) for part in (images, history.container, history.stage)):
         raise TypeError("no history")

@@ -1,7 +1,7 @@
-"""Which images are ours, tags that move, and images that go.
+"""Recognises the role's own images, moves tags, and removes old images.
 
-A label proves nothing: an image that somebody built FROM ours has its labels too. Ours is an image that the history of the service names,
-or whose own last instruction is the one that the role ends each Dockerfile with. Of its tags the role gave it those in `own_references`.
+A label proves nothing: an image that somebody built FROM one of the role's images has its labels, too. The role made an image if the history of the service
+names it, or if the image's own last instruction is the one with which the role ends each Dockerfile. `own_references` are those of its tags that the role gave.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def instruction(step: Mapping[str, Any]) -> str:
-    """Return the instruction of a step of an image, without the quotes that one builder writes and the other leaves out."""
+    """Return the instruction of a step of an image, without the quotes that only one of the builders writes."""
     return (step.get("CreatedBy") or "").replace('"', "")
 
 
 def labels_builder(made_by: str) -> bool:
-    """Say whether an instruction is the one by which a builder stage is known: below it lies what services share."""
+    """Say whether an instruction is the LABEL that marks a build stage as the service's: services share the layers before it."""
     return "LABEL" in made_by and f"{LABEL_KIND}={KIND_BUILDER}" in made_by
 
 
@@ -43,7 +43,7 @@ def _steps(engine: Engine, image: Mapping[str, Any]) -> list[str]:
 
 
 def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: History) -> bool:
-    """Say whether the role made an image as one of this service; image: inspected, or of the Engine's list."""
+    """Say whether the role made an image for this service; image: inspected, or from the Engine's list."""
     if image["Id"] in [known["id"] for known in (history.images or {}).values()]:
         return True
     labels = _labels(image)
@@ -56,8 +56,27 @@ def is_ours(engine: Engine, image: Mapping[str, Any], name: str, history: Histor
     return said == steps[:1] and f"{LABEL_DIGEST}={digest}" in said[0] and len(binary) == 1
 
 
-# What the classic builder has done of a stage that was broken off before the whole source came, where modules cannot be downloaded for instance: the
-# role's own compiling and downloading, and files that are copied to where modules lie.
+# The steps of the classic builder for the image itself, between the label with the service's name and the LABEL by which the role recognises its images.
+_UNFINISHED = re.compile(
+    r"/bin/sh -c #\(nop\) +(?:ENV PORT=|WORKDIR |EXPOSE |STOPSIGNAL |USER |HEALTHCHECK |ENTRYPOINT |COPY |LABEL org\.opencontainers\.image\.version=).*"
+    r"|/bin/sh -c mkdir -p .* && chown .*",
+    re.S,
+)
+
+
+def is_unfinished(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
+    """Say whether an untagged image is the unfinished image that an interrupted build of this service left, or, in containerd's store, that every build leaves."""
+    labels = _labels(image)
+    named = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+    if named or (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or labels.get(LABEL_DIGEST):
+        return False
+    steps = _steps(engine, image)
+    began = next((number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_IMAGE}" in step), None)
+    return began is not None and f"{LABEL_NAME}={name} " in steps[began] and all(map(_UNFINISHED.fullmatch, steps[:began]))
+
+
+# The steps of a stage that the classic builder did not finish before the whole source was copied, for instance because modules could not be downloaded: the
+# role's own compiling and downloading, and copying of the files that name modules.
 _BEFORE_THE_SOURCE = re.compile(
     r"/bin/sh -c #\(nop\) +(?:(?:ENV|ARG|WORKDIR) .*|COPY \w+:\w+ in (?:\./|vendor/|/tmp/|/src/\S+) *)"
     r"|(?:\|\d+ .*)?/bin/sh -c (?:go mod download|go build .* touch -t 20370102.*|printf '%s\\n' .*BEGIN CERTIFICATE.*|mkdir -p .*GOMODCACHE.* go mod download) *",
@@ -66,7 +85,7 @@ _BEFORE_THE_SOURCE = re.compile(
 
 
 def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
-    """Say whether an image without a name is what a build of this service left of its builder stage, whole or broken off."""
+    """Say whether an untagged image is the build stage that a build of this service left, either complete or interrupted."""
     steps = _steps(engine, image)
     began = [number for number, step in enumerate(steps) if labels_builder(step)]
     if len(began) != 1 or f"{LABEL_NAME}={name} " not in steps[began[0]] + " ":
@@ -74,30 +93,30 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     own = steps[: began[0]]
     if own and all(map(_BEFORE_THE_SOURCE.fullmatch, own)):
         return True
-    # Whatever somebody built FROM it ends otherwise, or does one of its steps a second time.
+    # An image that somebody built FROM it ends with another instruction, or has one of its steps a second time.
     return in_order(own, [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step])
 
 
 def _builder_stages(engine: Engine, name: str) -> list[dict[str, Any]]:
-    """Return the list records of the images of a service's builder stage, the newest first."""
+    """Return the list records of the images of a service's build stage, the newest first."""
     stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
     return sorted(stages, key=lambda image: (-image["Created"], image["Id"]))
 
 
 def builder_stage(engine: Engine, name: str) -> dict[str, Any] | None:
-    """Return the record of the newest image of a service's builder stage, None for none: BuildKit keeps it in its cache alone."""
+    """Return the record of the newest image of a service's build stage, None if there is none: BuildKit keeps the stage only in its cache."""
     stages = _builder_stages(engine, name)
     return engine.image(stages[0]["Id"]) if stages else None
 
 
 def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
-    """Return those tags of an image of ours that the role gave it."""
+    """Return those tags of one of the role's images that the role itself gave."""
     given = {f"{name}:{tag}" for tag in ((_labels(image).get(LABEL_DIGEST) or "")[:TAG_LENGTH], *MOVING)}
     return sorted(given.intersection(image.get("RepoTags") or []))
 
 
 def refuse_foreign_images(engine: Engine, name: str, history: History, *tags: str) -> None:
-    """Raise Failure where a tag that a run needs is held by an image that the role did not make."""
+    """Raise Failure if a tag that a run needs is on an image that the role did not make."""
     for tag in dict.fromkeys((*tags, *MOVING)):
         image = engine.image(f"{name}:{tag}")
         if image and not is_ours(engine, image, name, history):
@@ -111,7 +130,7 @@ def refuse_foreign_images(engine: Engine, name: str, history: History, *tags: st
 
 
 def adopt(engine: Engine, name: str, history: History) -> None:
-    """Write the images of an earlier version, or of another user's runs, into a history that knows of none yet: they can be returned to."""
+    """Add the images of an earlier version, or of another user's runs, to a history that has none yet, so that a rollback to them is possible."""
     if history.images is None:
         found = [image for image in engine.images(dangling=False, name=name, kind=KIND_IMAGE) if is_ours(engine, image, name, history)]
         history.images = {_labels(image)[LABEL_DIGEST][:TAG_LENGTH]: {"id": image["Id"], "proven": True} for image in found}
@@ -125,12 +144,12 @@ def remember(engine: Engine, name: str, directory: Path) -> History:
 
 
 def returnable(engine: Engine, name: str, history: History) -> list[str]:
-    """Return the tags of the images that can be returned to: those that were proven, and are still there, the newest first."""
+    """Return the tags of the images to which a rollback is possible: those that were proven and are still there, the newest first."""
     return [tag for tag, known, _image in _recorded(engine, name, history) if known["proven"]]
 
 
 def _recorded(engine: Engine, name: str, history: History) -> list[tuple[str, dict, dict]]:
-    """Return (tag, what the history says of it, image) of the recorded images that are there, the newest first."""
+    """Return (tag, entry in the history, image) of the recorded images that are still there, the newest first."""
     found = []
     for tag, known in (history.images or {}).items():
         image = engine.image(f"{name}:{tag}")
@@ -142,7 +161,7 @@ def _recorded(engine: Engine, name: str, history: History) -> list[tuple[str, di
 def promote(engine: Engine, name: str, image_id: str, history: History, *, back: bool = False) -> bool:
     """Move `latest` to an image, and `previous` to the one that was in service before it; return whether a tag moved.
 
-    back: an earlier image is returned to. Those that came after it are then no longer before anything: the next return goes further back.
+    back: this is a rollback. The images after that one no longer count as earlier ones, so the next rollback goes further back.
     """
     latest = engine.image(f"{name}:{LATEST}")
     moves = latest is None or latest["Id"] != image_id
@@ -163,7 +182,7 @@ def promote(engine: Engine, name: str, image_id: str, history: History, *, back:
         before = next((image for image in reversed(line) if image and image["Id"] != image_id), None)
     elif not moves:
         return False
-    # Also where `latest` is right already: a run that was killed may have moved it alone.
+    # Also if `latest` is already right: a killed run may have moved only that tag.
     previous = engine.image(f"{name}:{PREVIOUS}")
     if before and (previous is None or previous["Id"] != before["Id"]):
         engine.tag(before["Id"], name, PREVIOUS)
@@ -175,7 +194,7 @@ def promote(engine: Engine, name: str, image_id: str, history: History, *, back:
 
 
 def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> None:
-    """Note the order in which images were in service where the history has none yet: `previous` came before `latest`."""
+    """Record the order in which images were in service, if the history has none yet: `previous` came before `latest`."""
     for turn, moving in enumerate((PREVIOUS, LATEST), 1):
         held = (engine.image(f"{name}:{moving}") or {}).get("Id")
         for entry in known.values():
@@ -184,11 +203,11 @@ def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> 
 
 
 def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -> list[str]:
-    """Remove the recorded images beyond `keep` proven ones, those without a name, and all builder stages but the newest.
+    """Remove the recorded images beyond `keep` proven ones, untagged ones, and all build stages except the newest.
 
-    Kept are those that were in service last, before others that are newer: one that was returned from is newer than the one that was returned to.
-    What `latest` and `previous` name and what a container runs stays, and so does each tag that somebody else gave. The history forgets what is
-    gone. Returns the references removed.
+    The images that were in service last are kept, rather than newer ones: after a rollback, the image that was left is newer than the one in service.
+    Images that `latest` or `previous` names or that a container runs stay, and so does each tag that somebody else gave. Removed images are deleted
+    from the history. Returns the removed references.
     """
     removed = []
     protected = {in_use, *(image["Id"] for tag in MOVING if (image := engine.image(f"{name}:{tag}")))}
@@ -201,13 +220,13 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
             kept += 1
         elif engine.remove_image(f"{name}:{tag}"):
             removed.append(f"{name}:{tag}")
-    # An image loses its name when somebody takes it away by hand, or when the same content is built again under another id.
+    # An image loses its tag when somebody removes the tag by hand, or when the same content is built again with another id.
     nameless = [
         image
         for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
-        if image["Id"] not in protected and is_ours(engine, image, name, history)
+        if image["Id"] not in protected and (is_ours(engine, image, name, history) or is_unfinished(engine, image, name))
     ]
-    # The newest builder stage holds the compiled packages that make the next build fast.
+    # The newest build stage contains the compiled packages that make the next build fast.
     removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]
     left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
     history.images = {tag: known for tag, known in (history.images or {}).items() if tag in left}

@@ -1,4 +1,4 @@
-"""Whether a container is ours, and whether it is as it should be."""
+"""Whether the role made a container, and whether the container is as it should be."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..engine.client import Engine
 from ..engine.records import health, health_test, parse_time
 from .container import drift, is_made_by
 
-# How long a container has to run until the Engine counts its start as one that succeeded, in seconds (moby, restartmanager).
+# How long a container must run until the Engine regards its start as successful, in seconds (moby, restartmanager).
 SETTLED = 10.0
-# What the Engine takes for the interval and the timeout of a health check that names none, in nanoseconds.
+# The Engine's defaults for the interval and the timeout of a health check, in nanoseconds.
 _USUAL = 30_000_000_000
 
 
 def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
     """Say whether the role made a container for this service; container: inspected, or of the Engine's list.
 
-    A container that somebody ran from the service's image has the image's labels, its name among them, but not the kind. One that was run
-    from a commit of our container has the kind as well, but from its image: ours have it as their own.
+    A container that somebody else ran from the service's image has the image's labels, with the service's name, but not the label of the kind. A container
+    that was run from a commit of the role's container has the kind as well, but inherited from its image; the role's containers have it themselves.
     """
     labels = (container.get("Config") or container).get("Labels") or {}
     kinds = (KIND_SERVICE, KIND_CANDIDATE)
@@ -35,7 +35,7 @@ def is_ours(engine: Engine, container: Mapping[str, Any], name: str) -> bool:
 
 
 def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
-    """Return the service's container, None where there is none; raise Failure where a name is held by a foreign container."""
+    """Return the service's container, None if there is none; raise Failure if a name is held by a container that the role did not make."""
     for held in (name, *temporary_names(name)):
         found = engine.container(held)
         if found and not is_ours(engine, found, name):
@@ -50,16 +50,16 @@ def refuse_foreign(engine: Engine, name: str) -> dict[str, Any] | None:
 
 
 def _health_times(container: Mapping[str, Any]) -> tuple[float, float]:
-    """Return interval and timeout of a container's health check in seconds, the Engine's defaults where it names none."""
+    """Return interval and timeout of a container's health check in seconds; by default those of the Engine."""
     check = (container.get("Config") or {}).get("Healthcheck") or {}
     interval, timeout = ((check.get(name) or _USUAL) / 1e9 for name in ("Interval", "Timeout"))
     return interval, timeout
 
 
 def is_watched(container: Mapping[str, Any]) -> bool:
-    """Say whether the Engine still runs the health tests of a running container.
+    """Say whether the Engine still runs the health checks of a running container.
 
-    Engine 20.10 does not, once its daemon was restarted while containers went on (live-restore): the last state stands for ever.
+    Engine 20.10 does not, once its daemon was restarted while containers kept running (live-restore): the last state then never changes.
     """
     interval, timeout = _health_times(container)
     times = [container["State"]["StartedAt"], *(entry["End"] for entry in health(container).get("Log") or [])]
@@ -67,7 +67,7 @@ def is_watched(container: Mapping[str, Any]) -> bool:
 
 
 def reason_to_replace(engine: Engine, container: Mapping[str, Any]) -> str:
-    """Return why a container has to be replaced although it is made as it should be: "exited", "unhealthy" and the like; "" for none."""
+    """Return why a container must be replaced although it has the right settings: "exited", "unhealthy" and the like; "" for no reason."""
     state = container["State"]
     if not state["Running"] or state.get("Restarting") or state.get("Paused"):
         return str(state["Status"])
@@ -82,9 +82,9 @@ def reason_to_replace(engine: Engine, container: Mapping[str, Any]) -> str:
 
 
 def shortcomings(engine: Engine, container: Mapping[str, Any], body: Mapping[str, Any], image_id: str) -> list[str]:
-    """Return the reasons why the service's container is not as it should be; none where it is.
+    """Return the reasons why the service's container is not as it should be; none if it is.
 
-    body: the create body that it should be made by; image_id: of the image that this names.
+    body: the create body with which it should be made; image_id: of the image that this body names.
     """
     if container["Image"] != image_id:
         found = [f"it runs {container['Config']['Image']} instead of {body['Image']}"]
@@ -97,33 +97,33 @@ def shortcomings(engine: Engine, container: Mapping[str, Any], body: Mapping[str
 
 
 def runs_for(container: Mapping[str, Any]) -> float:
-    """Return how long a running container has run, in seconds."""
+    """Return how long a container has been running, in seconds."""
     return time.time() - parse_time(container["State"]["StartedAt"])
 
 
 def ends_again_and_again(container: Mapping[str, Any]) -> bool:
-    """Say whether a container is one that the Engine starts again and again: it is about to, or has done so a moment ago."""
+    """Say whether the Engine keeps restarting a container: it is about to restart it, or has just done so."""
     state = container["State"]
     return bool(state.get("Restarting")) or bool(state["Running"] and container.get("RestartCount") and runs_for(container) < SETTLED)
 
 
 def unproven(engine: Engine, container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
-    """Return why the service's container has to be proven again although nothing of it strayed; "" for no reason.
+    """Return why the service's container must be proven again although its settings are right; "" for no reason.
 
-    proven: the container that was proven last, as the record on the host has it.
+    proven: the container that was proven last, from the record on the host.
     """
     test = health_test(container)
     if test and health(container).get("Status") == "starting":
         _interval, timeout = _health_times(container)
         if engine.run_in(container["Id"], test, timeout)[0]:
-            return "the container is starting, and does not pass its health test yet"
+            return "the container is starting, and does not pass its health check yet"
     return restarted(container, proven)
 
 
 def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
-    """Return how often the Engine has restarted a container since it was proven, as a sentence; "" where it has not."""
+    """Return how often the Engine has restarted a container since it was proven, as a sentence; "" if it has not."""
     restarts = container.get("RestartCount", 0)
-    # A start by hand begins the count anew, so that a lower one tells of restarts as well.
+    # After a start by hand the Engine counts anew, so a lower count also means that there were restarts.
     known = proven.get("restarts") if proven.get("id") == container["Id"] else None
     if restarts in (0, known):
         return ""

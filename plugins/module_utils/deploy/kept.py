@@ -1,4 +1,4 @@
-"""What is kept on the host so that the next build of a service is fast: its builder stage, or what BuildKit's cache mounts hold."""
+"""What is kept on the host so that the next build of a service is fast: its build stage, or the contents of BuildKit's cache mounts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .images import builder_stage, instruction, labels_builder
 
 
 def kept_for_speed(engine: Engine, name: str, builder_image: str) -> dict[str, int]:
-    """Return the bytes on the disk of the host: `bytes`, all of them, and `shared_bytes`, those of them that serve other services as well.
+    """Return the bytes on the disk of the host: `bytes`, all of them, and `shared_bytes`, those that other services use as well.
 
-    builder_image: reference of the image that the service is built on, which counts for nothing here.
+    builder_image: reference of the image in which the service is built, whose own size is not counted.
     """
     own, shared = _of_builder_stage(engine, name, builder_image)
     for cache in engine.build_caches():
@@ -26,7 +26,7 @@ def kept_for_speed(engine: Engine, name: str, builder_image: str) -> dict[str, i
 
 
 def _of_builder_stage(engine: Engine, name: str, builder_image: str) -> tuple[int, int]:
-    """Return the bytes above the builder image: of the service alone, and of the layers below its label, on which other services are built too."""
+    """Return the bytes of the layers on top of the builder image: those of this service only, and those before its label, which other services share."""
     stage, base = builder_stage(engine, name), engine.image(builder_image)
     if not stage or not base:
         return 0, 0

@@ -1,13 +1,13 @@
 """The lock of one service on one Engine: one run at a time stages, builds, deploys and removes.
 
-Two things, since a run is many processes. What lasts over the tasks of a run is an empty volume of the Engine whose labels name the
-holder: all who use the Engine see it, whichever user they are, and nobody else can touch it. It is stale when
+The lock has two parts, since a run consists of many processes. One part lasts for all tasks of a run: an empty volume of the Engine, whose labels name
+the holder. All users of the Engine see it, and nobody else can touch it. It is stale if
 
-- the host was started anew since (another boot id),
+- the host was restarted since (it has another boot id),
 - it is older than `STALE_AFTER` seconds, longer than any build may take (go_service_build_timeout), or
 - the controller that took it says that its process is gone.
 
-What each module holds while it works is a name of the kernel's, which ends with its process, whatever becomes of it.
+The other part is held by each module while it works: a name in the kernel, which is released when the process ends in any way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
-    """Return the id of this boot of the host, "" where the kernel tells none."""
+    """Return the id of this boot of the host, "" if the kernel does not tell it."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -61,7 +61,7 @@ class Holder:
 
 @dataclass
 class _Found:
-    """A lock that somebody took: its holder, whether it is stale, and the volume, or the file of an earlier version, that it lies in."""
+    """A lock that somebody took: its holder, whether it is stale, and the volume (or the file of an earlier version) that represents it."""
 
     holder: Holder
     stale: bool
@@ -69,7 +69,7 @@ class _Found:
 
 
 def since(age: float) -> str:
-    """Say for how long a lock is held: "for 12 s", unless the clock was set back meanwhile."""
+    """Say how long a lock has been held: "for 12 s", unless the clock was set back meanwhile."""
     return f"for {age:.0f} s" if age >= 0 else "since a time that the host's clock has not reached (it was set back)"
 
 
@@ -82,13 +82,13 @@ class Locked(Problem):
         self.age = time.time() - holder.taken
         super().__init__(
             f"another run works on the service: {holder.owner} holds the lock {since(self.age)}",
-            f"Wait for it, or, if it is surely gone, free the lock on the host: {by_hand}.",
+            f"Wait for it; or, if that run is certainly gone, free the lock on the host: {by_hand}.",
         )
         self.holder = holder
         self.by_hand = by_hand
 
     def as_dict(self) -> dict[str, object]:
-        """Return what a module tells its action of it."""
+        """Return what a module tells its action about the lock."""
         return {**asdict(self.holder), "since": since(self.age), "by_hand": self.by_hand}
 
 
@@ -110,7 +110,7 @@ class Lock:
         self._file = directory / "lock"
 
     def _all(self) -> list[_Found]:
-        """Return all locks that were taken, stale ones too. What cannot be read is none, and is left alone."""
+        """Return all locks that were taken, stale ones too. A volume whose labels cannot be read is not a lock, and is left alone."""
         found = []
         for volume in self._engine.volumes(LABEL_LOCK, self._name):
             with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -133,11 +133,11 @@ class Lock:
             self._engine.remove_volume(lock.place)
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock, None where nobody does or what is there is stale or unreadable."""
+        """Return who holds the lock, None if nobody does, or if the lock is stale or unreadable."""
         return next((lock.holder for lock in self._all() if not lock.stale), None)
 
     def _refuse(self, token: str, dead: Collection[str]) -> list[_Found]:
-        """Raise Locked where another run holds the lock; return what ended runs left of theirs."""
+        """Raise Locked if another run holds the lock; return the locks that ended runs have left behind."""
         others = [lock for lock in self._all() if lock.holder.token != token]
         for lock in others:
             if not lock.stale and lock.holder.token not in dead:
@@ -145,7 +145,7 @@ class Lock:
         return others
 
     def take(self, token: str, owner: str, controller: str, dead: Collection[str] = (), host: str = "") -> str:
-        """Take the lock, which this run may have already; raise Locked where another run holds it.
+        """Take the lock, which this run may have already; raise Locked if another run holds it.
 
         dead: tokens of runs that the caller knows to be gone. Returns the owner of a stale lock that was replaced, else "".
         """
@@ -154,7 +154,7 @@ class Lock:
         holder = Holder(token, owner, controller, boot_id(), time.time(), host)
         self._engine.create_volume(volume, {LABEL_LOCK: self._name, LABEL_HOLDER: json.dumps(asdict(holder))})
         try:
-            # Of two that came at one moment each makes its volume before it looks: one at least sees the other, and steps back.
+            # If two runs start at the same moment, each makes its volume before it looks for others: so at least one sees the other, and withdraws.
             left = self._refuse(token, dead)
         except Locked:
             self._engine.remove_volume(volume)
@@ -164,7 +164,7 @@ class Lock:
         return left[0].holder.owner if left else ""
 
     def ensure_held(self, token: str) -> None:
-        """Raise LockLost where the lock of this run is another's or gone."""
+        """Raise LockLost if another run holds the lock, or if the lock of this run is gone."""
         held = [lock for lock in self._all() if not lock.stale]
         if token not in [lock.holder.token for lock in held]:
             if held:
@@ -172,7 +172,7 @@ class Lock:
             raise LockLost(f"the lock of {self._name} is gone, and no other run has it: its volume was removed, or it is stale", PRUNED)
 
     def release(self, token: str) -> bool:
-        """Give the lock back; return False where this run did not hold it."""
+        """Give the lock back; return False if this run did not hold it."""
         mine = [lock for lock in self._all() if lock.holder.token == token]
         for lock in mine:
             self._discard(lock)
@@ -181,9 +181,9 @@ class Lock:
 
 @contextlib.contextmanager
 def working(name: str, patience: float = 600.0) -> Iterator[None]:
-    """Hold the name that says that a module works on the service: a module that outlived its run is waited for.
+    """Hold the name which says that a module works on the service; wait first for a module that still works although its run has ended.
 
-    It is a socket's name without a file: the kernel's own, one a host, gone with its process (unix(7), "abstract").
+    It is the abstract name of a socket, without a file: each exists once on a host, and is gone when its process ends (unix(7)).
     """
     deadline = time.monotonic() + patience
     address = f"\0go-service/{name}"
@@ -208,12 +208,12 @@ def working(name: str, patience: float = 600.0) -> Iterator[None]:
 
 
 def _worker(address: str) -> str:
-    """Return who holds the name of a socket, for people."""
+    """Return which process holds the name of a socket, as a text for people."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asking:
         asking.setblocking(False)
         asking.connect(address)
         pid, user, _group = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
         with contextlib.suppress(KeyError):
             return f"the process {pid} of {pwd.getpwuid(user).pw_name}"
-        return f"the process {pid} of the user with the number {user}"
+        return f"the process {pid} of the user with the id {user}"
     return "another process"

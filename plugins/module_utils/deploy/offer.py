@@ -1,4 +1,4 @@
-"""What a host has proven and may give to others: an image of a service, with what is known of it."""
+"""The image of a service that a host has proven and may give to other hosts, with what is known about it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BUILD = "Build and prove it there first (playbooks/build.yml, or playbooks/flee
 
 
 def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATEST) -> dict[str, Any]:
-    """Return the image that is in service, or that `wanted` names by its tag; raise Failure where the contract was not kept by it on this host.
+    """Return the image that is in service, or that `wanted` names by its tag; raise Failure if it did not pass the contract on this host.
 
-    The result: tag (the content digest's), id, digest, version, architecture, size in bytes, layers (the digests of their tar archives), containerd
-    (whether the Engine keeps images in containerd's store), and of what the runs here knew: `with` (the settings that it was built with), provenance, sbom.
+    The result: tag (from the content digest), id, digest, version, architecture, size in bytes, layers (the digests of their tar archives), containerd
+    (whether the Engine keeps images in containerd's store), and from the records of this host: `with` (the settings that it was built with), provenance, sbom.
     """
     past = remember(engine, name, directory)
     refuse_foreign_images(engine, name, past)
@@ -32,9 +32,11 @@ def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATES
     tag = digest[:TAG_LENGTH]
     known = (past.images or {}).get(tag) or {}
     if not tag or known.get("id") != image["Id"] or not known.get("proven"):
-        raise Failure(IMAGE, f"the image {name}:{wanted} was not held to the contract on this host, or did not keep it", _BUILD, UNTOUCHED)
+        raise Failure(
+            IMAGE, f"the image {name}:{wanted} was not checked against the contract on this host, or did not pass it", _BUILD, UNTOUCHED
+        )
     if f"{name}:{tag}" not in (image.get("RepoTags") or []):
-        # Somebody took its own name away; what it is says its content digest.
+        # Somebody removed its tag; its content digest still identifies it.
         engine.tag(image["Id"], name, tag)
     report = past.report if past.report.get("digest") == digest else {}
     return {

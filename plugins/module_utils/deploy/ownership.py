@@ -1,8 +1,8 @@
-"""What of a service's directory on the host the role made, and how it knows: by a record that it wrote there itself.
+"""Which parts of a service's directory on the host the role made, and how it knows that: by a record that it wrote there itself.
 
-A directory's name proves nothing. The record names the trees that the role made in the directory (`context`, `source`); it is written
-before the first of them. What an earlier version of the role left without a record is adopted where its content proves where it comes
-from. What the role did on the Engine is no part of it (deploy/history.py).
+A directory's name proves nothing. The record names the directory trees that the role made there (`context`, `source`); it is written
+before the first of them. A directory that an earlier version of the role left without a record is adopted if its content proves its
+origin. What the role did on the Engine is recorded elsewhere (deploy/history.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Record:
 
 
 def examine(directory: Path, name: str) -> Record:
-    """Return the record of a service's directory, an empty one where there is none yet; raise Failure where the role did not make it."""
+    """Return the record of a service's directory, an empty one where there is none yet; raise Failure if the role did not make it."""
     _refuse_unsafe(directory.parent, may_be_roots=True)
     if not os.path.lexists(directory):
         return Record(name, [])
@@ -57,7 +57,7 @@ def examine(directory: Path, name: str) -> Record:
         if mounted:
             raise Failure(
                 DIRECTORY,
-                f"{mounted[0]} is a mount: what is in it is not this role's, and it is in a tree whose files come and go with the source",
+                f"{mounted[0]} is a mount point: its content does not belong to this role, and it is in a tree in which the role adds and removes files",
                 f"Unmount it (umount {mounted[0]}), or choose another go_service_work_dir. It was not touched.",
                 UNTOUCHED,
             )
@@ -69,7 +69,7 @@ def examine(directory: Path, name: str) -> Record:
 
 
 def _mounts_in(tree: Path) -> list[str]:
-    """Return where something is mounted at a tree or below it, also another directory of the same file system; none where the system does not tell."""
+    """Return where something is mounted at a tree or below it, also another directory of the same file system; none if the system does not tell."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     except OSError:
@@ -91,7 +91,7 @@ def has_our_names(directory: Path) -> bool:
 
 
 def claim(directory: Path, name: str, tree: str = "") -> Record:
-    """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure where it is foreign."""
+    """Make a service's directory where it is missing, and note that the role makes a tree in it; raise Failure if it is foreign."""
     known = examine(directory, name)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Once more, as it is now: somebody else may have been first.
@@ -104,7 +104,7 @@ def claim(directory: Path, name: str, tree: str = "") -> Record:
 
 
 def _read(directory: Path, name: str) -> Record | None:
-    """Return the record that lies in a directory, None where there is none that can be read, or it is another service's."""
+    """Return the record that lies in a directory, None if there is none that can be read, or it is another service's."""
     try:
         found = json.loads(read_own(directory / RECORD))
         record = Record(found["service"], found["trees"])
@@ -114,7 +114,7 @@ def _read(directory: Path, name: str) -> Record | None:
 
 
 def _adopted(directory: Path, name: str, present: list[str]) -> Record:
-    """Return the record of a directory that an earlier version made, or of an empty one; raise Failure where neither can be shown."""
+    """Return the record of a directory that an earlier version made, or of an empty one; raise Failure if neither can be shown."""
     if not present:
         return Record(name, [])
     context = directory / "context"
@@ -145,13 +145,13 @@ def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"the user with the number {number}"
+        return f"the user with the id {number}"
 
 
 def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
-    """Raise Failure where somebody else could put a link in the role's way; path: the service's directory, or the one it is in.
+    """Raise Failure if somebody else could replace the role's files by links; path: the service's directory, or the one above it.
 
-    The directory above may be a link, which is its user's choice, and may be open to all as /tmp is.
+    The directory above may be a link, which is the user's own choice, and everybody may write to it if it has the sticky bit, like /tmp.
     """
     try:
         found = path.stat() if may_be_roots else path.lstat()
@@ -166,7 +166,7 @@ def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
         raise Failure(
             DIRECTORY,
             f"{path} belongs to {_user(found.st_uid)}, while this run works as {_user(own)}",
-            f"Run as {_user(found.st_uid)} (become_user), give the directory away (chown -R {_user(own)} {path}), "
+            f"Run as {_user(found.st_uid)} (become_user), change the owner of the directory (chown -R {_user(own)} {path}), "
             "or choose another go_service_work_dir. It was not touched.",
             UNTOUCHED,
         )
@@ -176,6 +176,6 @@ def _refuse_unsafe(path: Path, may_be_roots: bool = False) -> None:
         raise Failure(
             DIRECTORY,
             f"{path} can be written to by others (mode {stat.S_IMODE(found.st_mode):04o})",
-            f"Look what is in it, then close it (chmod go-w {path}), or choose another go_service_work_dir. It was not touched.",
+            f"Check its content, then take that right away (chmod go-w {path}), or choose another go_service_work_dir. It was not touched.",
             UNTOUCHED,
         )

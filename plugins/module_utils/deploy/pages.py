@@ -1,4 +1,4 @@
-"""The page by which a service tells its health, where it has none at the path that its health check asks for."""
+"""Which page a service has for its health, if it has none at the path that the health check requests."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from urllib.parse import urlsplit
 from ..engine.client import Engine
 from ..engine.records import health_test
 
-# What services call that page, and last what nearly all of them have.
+# Usual paths of that page, and last one that nearly all services have.
 PATHS = (
     *("/health", "/healthz", "/livez", "/readyz", "/ready", "/-/healthy", "/_healthz", "/health/live", "/api/health", "/api/v1/health"),
     *("/.well-known/alive", "/status", "/ping", "/version", "/metrics", "/"),
 )
 # How long to look, in seconds.
 SECONDS = 6.0
-# What BusyBox and GNU's wget print of an answer that says: not here, not for you, not this way.
+# What BusyBox's and GNU's wget print for an answer that means: not found, not allowed, wrong method.
 _NO_PAGE = re.compile(r"HTTP/\d\S* 40[0-5]\b|\bERROR 40[0-5]\b")
 
 
 def page_instead(engine: Engine, container: Mapping[str, Any], tests: str) -> str:
-    """Return a path at which a running service answers its own health test well, "" where none is found, or the path is not what is wrong.
+    """Return a path at which a running service passes its health check, "" if none is found or if the path is not the cause.
 
-    tests: what its health tests printed. The service is asked by the very command of its health check, with another path.
+    tests: what its health checks printed. The requests are made with the command of the health check itself, with another path.
     """
     command = health_test(container) or [""]
     asked = urlsplit(command[-1])

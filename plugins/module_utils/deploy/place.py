@@ -1,7 +1,7 @@
-"""Whether the Engine publishes ports on the machine where this runs, found out by looking.
+"""Finds out whether the Engine publishes ports in the network of this process.
 
-It need not: DOCKER_HOST or a docker context may name another machine, and in a container with the Engine's socket mounted this process has a network of
-its own. 127.0.0.1 is another one then: what listens here says nothing of the Engine's ports, and nobody can ask the service from here.
+That is not always so: DOCKER_HOST or a docker context may name another machine, and in a container into which the Engine's socket is mounted, this process
+has a separate network. Then 127.0.0.1 is not the Engine's: what listens here says nothing about the Engine's ports, and the service cannot be reached from here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ..engine.address import UNIX, Address
 from ..engine.client import Engine
 from .listening import parse_table
 
-# Programs that serve an Engine's address for an Engine that is elsewhere, as the kernel has their names.
+# Programs that forward an address to an Engine elsewhere, by their names in the kernel.
 _FORWARDERS = ("ssh", "sshd", "socat", "autossh")
 _ROOTLESS = "rootlesskit"
 
 
 def elsewhere(engine: Engine, proc: str = "/proc") -> str:
-    """Return why what the Engine publishes cannot be seen on this machine, "" where it can, or where nothing speaks against it.
+    """Return why what the Engine publishes cannot be seen on this machine, "" if it can, or where nothing speaks against it.
 
     proc: where the kernel tells of processes. Where this user may not look at the Engine's, it is taken for one of this machine.
     """
@@ -34,7 +34,7 @@ def elsewhere(engine: Engine, proc: str = "/proc") -> str:
         return _behind(_peer(address), proc, f"what serves {address.docker_host}")
     name = urlsplit(address.docker_host).hostname or ""
     if not _own(name):
-        return f"it is on another machine: {name} of {address.docker_host} is no address of this one"
+        return f"it is on another machine: {name} of {address.docker_host} is not an address of this one"
     port = urlsplit(address.docker_host).port
     if port and not address.docker_host.startswith("ssh://"):
         holder = _holder(port, proc)
@@ -42,8 +42,16 @@ def elsewhere(engine: Engine, proc: str = "/proc") -> str:
     return ""
 
 
+def reaches_containers(engine: Engine, proc: str = "/proc") -> bool:
+    """Say whether containers are reached from here by their own addresses.
+
+    Those of a rootless Engine are in a network of its user alone, though its ports are published here: the same address may be another machine's here.
+    """
+    return not elsewhere(engine, proc) and "name=rootless" not in (engine.info().get("SecurityOptions") or [])
+
+
 def _peer(address: Address) -> int | None:
-    """Return the number of the process that made the socket, 0 for one of another process namespace, None where it is not known."""
+    """Return the id of the process that made the socket, 0 for a process of another process namespace, None if it is not known."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         connection.connect("/" + address.docker_host[len(UNIX) :].lstrip("/"))
@@ -53,7 +61,7 @@ def _peer(address: Address) -> int | None:
 
 
 def _own(name: str) -> bool:
-    """Say whether a name or an address is one of this machine's; one that cannot be resolved is."""
+    """Say whether a name or an address belongs to this machine; if it cannot be resolved, the answer is yes."""
     try:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
     except OSError:
@@ -67,7 +75,7 @@ def _own(name: str) -> bool:
 
 
 def _holder(port: int, proc: str) -> int | None:
-    """Return the number of the process that listens on a TCP port here, None where it is not known."""
+    """Return the number of the process that listens on a TCP port here, None if it is not known."""
     inodes = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
@@ -81,23 +89,23 @@ def _holder(port: int, proc: str) -> int | None:
 
 
 def _behind(pid: int | None, proc: str, what: str) -> str:
-    """Return why the process that serves an Engine's address has another network than this one, "" where it has the same or does not tell."""
+    """Return why the process that serves an Engine's address has another network than this one, "" if it has the same or does not tell."""
     if pid is None:
         return ""
     if pid == 0:
-        return f"{what} is no process of this machine or container, whose network is another one therefore"
+        return f"{what} is not a process of this machine or container, so the Engine is in another network"
     name = _name(pid, proc)
     if name in _FORWARDERS:
         return f"{what} is {name} (pid {pid}), which forwards to it"
     own, theirs = _network("self", proc), _network(pid, proc)
     if None in (own, theirs) or own == theirs:
         return ""
-    # A rootless Engine has a network of its own, and a parent that publishes its ports in its user's.
+    # A rootless Engine has a separate network, and its parent process publishes its ports in the network of its user.
     while pid > 1:
         if _name(pid, proc) == _ROOTLESS and _network(pid, proc) == own:
             return ""
         pid = _parent(pid, proc)
-    return f"{what} is {name} with another network than this process"
+    return f"{what} is {name}, which is in another network than this process"
 
 
 def _name(pid: int, proc: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether the service's host port can be had, and who holds it."""
+"""Whether the service's host port is free, and what holds it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..engine.client import Engine
 from .listening import parse_table
 from .place import elsewhere
 
-# The network in which a container has the host's own ports.
+# The network in which a container uses the host's own ports.
 HOST = "host"
 
 
 def _wanted(settings: Settings) -> list[Endpoint]:
-    """Return the addresses and ports of the host that the service is to have."""
+    """Return the addresses and ports of the host that the service will use."""
     if settings.network == HOST:
         return [Endpoint("0.0.0.0", port) for port in settings.ports]
     return [published.endpoint for published in settings.publications if published.protocol == TCP]
 
 
 def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where a candidate would listen on the host's own ports, and the old container has the one it needs.
+    """Raise Failure if a candidate would listen on the host's own ports, and the old container has the port that it needs.
 
-    It could not listen there, and one that goes on all the same would be proven by the answers of the old container.
+    The candidate could not listen there, and if it went on anyway, the old container's answers would prove it.
     """
     if settings.network != HOST or settings.deploy_strategy != CANDIDATE:
         return
@@ -40,16 +40,17 @@ def refuse_beside(engine: Engine, settings: Settings, old: Mapping[str, Any] | N
         raise Failure(
             PORT,
             f"go_service_network is host, so that a candidate cannot have the port {settings.port} beside the running container {settings.name}",
-            "Set go_service_deploy_strategy: recreate: the old container is stopped first, and comes back where the new one fails.",
+            "Set go_service_deploy_strategy: recreate: the old container is stopped first, and comes back if the new one fails.",
             UNTOUCHED,
         )
     check_port(engine, settings, None)
 
 
 def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where a host port is taken by anything but the service's own old container.
+    """Raise Failure if a host port is taken by anything but the service's own old container.
 
-    Of an Engine whose network is another one than this process's only its own containers are known; what else has the port shows when it is published.
+    If the Engine is in another network than this process, only the Engine's containers can be checked; anything else that has the port shows up when the
+    port is published.
     """
     here = not elsewhere(engine)
     for published in settings.publications if here and settings.network != HOST else ():
@@ -63,7 +64,7 @@ def check_port(engine: Engine, settings: Settings, old: Mapping[str, Any] | None
 
 
 def _check_datagrams(engine: Engine, settings: Settings, published: Publication, old: Mapping[str, Any] | None) -> None:
-    """Raise Failure where a UDP port of the host is taken by anything but the service's own old container."""
+    """Raise Failure if a UDP port of the host is taken by anything but the service's own old container."""
     endpoint = published.endpoint
     if _addresses(old, endpoint.port, UDP):
         return
@@ -76,12 +77,14 @@ def _check_datagrams(engine: Engine, settings: Settings, published: Publication,
             return
         others = list(dict.fromkeys(engine.publishers(endpoint.port, beside=settings.name).values()))
         holder = f"the container {', '.join(others)}" if others else "another process"
-        message = f"the host port {endpoint}/{UDP} cannot be had: {error.strerror}; {holder} has it, or the address is none of this host's"
+        message = (
+            f"the host port {endpoint}/{UDP} cannot be used: {error.strerror}; {holder} has it, or the address is not one of this host's"
+        )
         raise Failure(PORT, message, "Stop it, or choose another port in go_service_publish_more.", UNTOUCHED) from error
 
 
 def _check_containers(engine: Engine, settings: Settings, endpoint: Endpoint) -> None:
-    """Raise Failure where another container of the Engine's has a port at an address."""
+    """Raise Failure if another container of the Engine has a port at an address."""
     if any(_collide(endpoint.address, held) for held in engine.publishers(endpoint.port, beside=settings.name)):
         raise _taken(engine, settings, endpoint, endpoint.address)
 
@@ -90,7 +93,7 @@ def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old:
     address, port = endpoint.address, endpoint.port
     own = _addresses(old, port)
     if own:
-        # What the old container holds is free when it stops; the rest of a wider address may be somebody else's.
+        # What the old container holds becomes free when it stops; with a wider address, something else may hold the rest.
         others_hold = {held for held in _listening(port) if held not in own and _collide(address, held)}
         if others_hold and address not in own:
             raise _taken(engine, settings, endpoint, min(others_hold))
@@ -107,7 +110,7 @@ def _check_endpoint(engine: Engine, settings: Settings, endpoint: Endpoint, old:
                 f"Choose another address in {_variable(settings, endpoint)}.",
             )
         elif error.errno == errno.EACCES:
-            # Only this process may not bind it; the Engine may.
+            # Only this process may not bind the port; the Engine may.
             return
         else:
             raise _taken(engine, settings, endpoint, address) from error
@@ -121,7 +124,7 @@ def _variable(settings: Settings, endpoint: Endpoint) -> str:
 
 
 def _taken(engine: Engine, settings: Settings, endpoint: Endpoint, held: str) -> Failure:
-    """Return the failure of a port that is taken; held: the address that is."""
+    """Return the failure for a port that is taken; held: the address at which it is taken."""
     address, port = endpoint.address, endpoint.port
     others = list(dict.fromkeys(engine.publishers(port, beside=settings.name).values()))
     holder = f"the container {', '.join(others)}" if others else port_holder(port, "" if held == address else held)
@@ -146,7 +149,7 @@ def _addresses(container: Mapping[str, Any] | None, port: int, protocol: str = T
 
 
 def _listening(port: int) -> set[str]:
-    """Return the addresses of this host at which somebody listens on a TCP port, as far as /proc tells."""
+    """Return the addresses of this host at which a process listens on a TCP port, as far as /proc tells."""
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table, encoding="ascii") as lines:
@@ -155,7 +158,7 @@ def _listening(port: int) -> set[str]:
 
 
 def _collide(wanted: str, held: str) -> bool:
-    """Say whether two addresses cannot have the same port: they are the same, or one of them stands for all of its family. "::" may stand for both."""
+    """Say whether two addresses exclude each other on the same port: they are equal, or one stands for all addresses of its family ("::" may stand for both)."""
     same = ipaddress.ip_address(wanted).version == ipaddress.ip_address(held).version
     return wanted == held or "::" in (wanted, held) or (same and "0.0.0.0" in (wanted, held))
 

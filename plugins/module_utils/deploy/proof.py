@@ -1,4 +1,4 @@
-"""How a container is proven: by the Engine's own health test, or by running that test."""
+"""How a container is proven: by the Engine's own health checks, or by running the health check's command."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .judgement import is_watched
 from .limits import refused_processes
 from .listening import Ears, any_certificate
 from .pages import page_instead
-from .place import elsewhere
+from .place import elsewhere, reaches_containers
 from .remedies import PIDS, remedy_for
 from .signals import who_ended
 
 POLL = 0.05
-# How long a connection has to last to count as one with the service, in seconds.
+# How long a connection must last to count as one with the service, in seconds.
 LINE_HELD = 0.3
 LOG_LINES = 20
-# How many are read for these: a service that says the same again and again must not hide what it said before.
+# How many lines are read to find these: a service that repeats the same line must not hide what it printed before.
 LOG_LINES_READ = 2000
-# What the Engine says where a health test met a container that had ended: no reason, but what came of it.
+# What the Engine says if a health check met a container that had already ended: this is not the cause, but a consequence.
 _ENDED = re.compile(r"cannot exec in a (?:stopped|deleted)|container \S+ is not running", re.I)
 
 
@@ -40,14 +40,14 @@ class NotProven(Problem):
 
 
 class Unwatched(NotProven):
-    """The Engine has ended its health tests of a container, which says nothing about the container."""
+    """The Engine has stopped its health checks of a container, which says nothing about the container itself."""
 
 
 @dataclass
 class Proof:
     """A container that is proven.
 
-    start_seconds: from the Engine's start record to the end of the first passing health test; healthy_at: when that was noticed, monotonic.
+    start_seconds: from the Engine's start record to the end of the first passing health check; healthy_at: when that was noticed, monotonic.
     """
 
     container_id: str
@@ -56,12 +56,12 @@ class Proof:
 
 
 def last_words(engine: Engine, container: Mapping[str, Any], last_test: str = "") -> list[str]:
-    """Return what a container's last health tests printed, and the last lines of its log."""
+    """Return the output of a container's last health checks, and the last lines of its log."""
     lines = []
     for entry in [entry for entry in health(container).get("Log") or [] if not _ENDED.search(entry["Output"])][-3:]:
-        lines.append(f"health test: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
+        lines.append(f"health check: exit {entry['ExitCode']}: {entry['Output'].strip() or '(no output)'}")
     if last_test and not any(last_test in line for line in lines):
-        lines.append(f"health test: {last_test}")
+        lines.append(f"health check: {last_test}")
     return lines + [f"log: {line}" for line in last_said(folded(engine.logs(container["Id"], LOG_LINES_READ)), LOG_LINES)]
 
 
@@ -81,13 +81,13 @@ def how_it_ended(engine: Engine, container: Mapping[str, Any], ears: Ears | None
 
 
 def _running(container: Mapping[str, Any], restarts: int = 0) -> bool:
-    """Say whether a container runs and was restarted no more than that often: a restart hides the end that came before it."""
+    """Say whether a container runs and was restarted at most that often: a restart hides that the container had ended."""
     state = container["State"]
     return bool(state["Running"]) and not state.get("Restarting") and container.get("RestartCount", 0) <= restarts
 
 
 def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, message: str, last_test: str = "") -> NotProven:
-    """Say why a running container is not healthy: by what it listens on, otherwise by its last words."""
+    """Say why a running container is not healthy: by the ports that it listens on, otherwise by its last lines."""
     evidence = last_words(engine, container, last_test)
     tests, logs = ([line for line in evidence if line.startswith("log: ") is of_log] for of_log in (False, True))
     refusals = refused_processes(container)
@@ -97,14 +97,14 @@ def _not_healthy(engine: Engine, container: Mapping[str, Any], ears: Ears, messa
             f"it was refused {count(refusals, 'process or thread', 'processes or threads')} by its limit of {limit} (go_service_pids_limit)"
         )
         return NotProven(f"{message}: {found}", PIDS, evidence)
-    found, remedy = ears.diagnosis(container, "\n".join(tests), near=not elsewhere(engine))
+    found, remedy = ears.diagnosis(container, "\n".join(tests), near=reaches_containers(engine))
     if not found:
         page = page_instead(engine, container, "\n".join(tests))
         if page:
             remedy = f"Set go_service_health_path to {page}, which the service answers, or to another page that it has."
             return NotProven(f"{message}: it has no page at the path of its health check, and one at {page}", remedy, evidence)
         return NotProven(message, remedy_for(evidence), evidence)
-    # What keeps it from listening, its log alone can tell.
+    # Only its log can tell what keeps it from listening.
     return NotProven(f"{message}: {found}", remedy if ears.now else remedy_for(logs, remedy), evidence)
 
 
@@ -115,7 +115,7 @@ def _vanished() -> NotProven:
 def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: float, proof: Proof | None = None) -> Proof:
     """Wait until the Engine calls a container healthy and it stays so for `stable` seconds; raise NotProven otherwise.
 
-    proof: what was found of it before, where it was healthy already. Raises Unwatched where the Engine has ended its tests.
+    proof: the earlier proof, if it was healthy already. Raises Unwatched if the Engine has stopped its health checks.
     """
     deadline = time.monotonic() + seconds
     ears = Ears(engine)
@@ -128,30 +128,30 @@ def prove_by_engine(engine: Engine, container_id: str, seconds: float, stable: f
         ears.listen(container)
         status = health(container).get("Status")
         if status == "healthy":
-            # At once: the Engine keeps the last five tests only.
+            # At once: the Engine keeps only the last five health checks.
             proof = proof or Proof(container["Id"], start_seconds(container), time.monotonic())
             if time.monotonic() - proof.healthy_at >= stable:
                 return proof
         elif proof is not None:
             raise _not_healthy(engine, container, ears, f"it became healthy, but was {status} again within {stable:g} s")
         elif status != "unhealthy" and not is_watched(container):
-            raise Unwatched("the Engine has ended its health tests of it", "Run again.", last_words(engine, container))
+            raise Unwatched("the Engine has stopped its health checks", "Run again.", last_words(engine, container))
         elif status == "unhealthy" or time.monotonic() > deadline:
             raise _not_healthy(engine, container, ears, f"it did not become healthy within {seconds:g} s (go_service_start_timeout)")
         time.sleep(POLL)
 
 
 def start_seconds(container: Mapping[str, Any]) -> float:
-    """Return the seconds from the start of a container to the end of its first passing health test, both as the Engine recorded them."""
+    """Return the seconds from the start of a container to the end of its first passing health check, both as the Engine recorded them."""
     started = parse_time(container["State"]["StartedAt"])
     passed = [parse_time(entry["End"]) for entry in health(container).get("Log") or [] if entry["ExitCode"] == 0]
     return round(min(passed) - started, 3)
 
 
 def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> None:
-    """Run a container's own health test in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
+    """Run a container's own health check in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
 
-    This is what the Engine does, without waiting for its first interval. timeout: seconds that one test may take; restarts: how often the
+    This is what the Engine does, without waiting for its first interval. timeout: seconds that one check may take; restarts: how often the
     Engine had restarted the container before.
     """
     container = engine.container(container_id)
@@ -177,18 +177,18 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
             if now - passed_at >= stable:
                 return
         elif passed_at is not None or now > deadline:
-            when = f"it passed its health test once, but failed it again within {stable:g} s"
-            never = f"it did not pass its health test within {seconds:g} s (go_service_start_timeout)"
+            when = f"it passed its health check once, but failed it again within {stable:g} s"
+            never = f"it did not pass its health check within {seconds:g} s (go_service_start_timeout)"
             last_test = f"exit {code}: {output or '(no output)'}"
             raise _not_healthy(engine, container, ears, never if passed_at is None else when, last_test)
         time.sleep(POLL if passed_at is None else min(stable, 0.5))
 
 
 def answers(settings: Settings, address: str, port: int, timeout: float = 3.0) -> str:
-    """Ask the service at an address; return "" where it answers, "refused", or what else went wrong.
+    """Send a request to the service at an address; return "" if it answers, "refused", or what else went wrong.
 
-    Any HTTP answer will do. What a service speaks whose health is tested by a command is not known: it answers where it does not hang up at once,
-    as what forwards a published port does for a service that does not listen.
+    Any HTTP answer counts. If the health check is a command, the protocol of the service is not known: then it counts as an answer that the service does not
+    close the connection at once (as the proxy of a published port does if the service does not listen).
     """
     try:
         if settings.health_command:
@@ -209,7 +209,7 @@ def answers(settings: Settings, address: str, port: int, timeout: float = 3.0) -
 
 
 def _holds_the_line(address: str, port: int, timeout: float) -> str:
-    """Connect, and say what is wrong where the other side hangs up at once."""
+    """Connect, and say what is wrong if the other side closes the connection at once."""
     with socket.create_connection((address, port), timeout=timeout) as connection:
         connection.settimeout(LINE_HELD)
         with contextlib.suppress(socket.timeout):
@@ -220,7 +220,7 @@ def _holds_the_line(address: str, port: int, timeout: float) -> str:
 def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -> bool:
     """Say whether a healthy container refuses connections from outside of it: a service that listens on 127.0.0.1 alone."""
     container = engine.container(container_id)
-    if elsewhere(engine):
+    if not reaches_containers(engine):
         ears = Ears(engine)
         ears.listen(container or {}, ask=True)
         here = [address for address, port in ears.now or () if port == settings.port]
@@ -231,7 +231,7 @@ def listens_inside_only(engine: Engine, container_id: str, settings: Settings) -
 
 
 def silent_ports(engine: Engine, container_id: str, settings: Settings) -> list[str]:
-    """Return what of go_service_publish_more leads to TCP ports of a container that nothing listens on now; none where that is not known."""
+    """Return the entries of go_service_publish_more whose TCP port in the container nothing listens on now; none if that is not known."""
     ears = Ears(engine)
     if settings.publish_more:
         ears.listen(engine.container(container_id) or {}, ask=True)
@@ -244,8 +244,8 @@ def silent_ports(engine: Engine, container_id: str, settings: Settings) -> list[
 def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise.
 
-    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy if that is more than is asked for. Where the
-    Engine publishes its port elsewhere, its own health test is the proof, and that the Engine started it at all: it does not without the port.
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy, if that is more than the settings ask for. If the
+    Engine publishes the port on another machine, the proof is the health check in the container, and that the Engine started it: without the port it does not.
     """
     stable = max(settings.stable_seconds, longer)
     prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)

@@ -1,4 +1,4 @@
-"""Proxies that the docker command would give to containers, and the role does not: those of its own configuration."""
+"""Proxies from the configuration of the docker command, which that command would give to containers, and the role does not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from ..common.settings import Settings
 from ..engine.address import folder
 
-# What the configuration calls a proxy, and the variable that the docker command makes of it.
+# The name of each proxy in the configuration, and the variable that the docker command sets for it.
 _VARIABLES = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "ftpProxy": "FTP_PROXY", "allProxy": "ALL_PROXY"}
 
 
 def of_builds(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that the docker command's configuration gives to builds, in both the cases that programs read; environment: as below."""
+    """Return the variables that the docker command's configuration gives to builds, in upper and in lower case; environment: as below."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         proxies = json.loads((folder(environment) / "config.json").read_text(encoding="utf-8")).get("proxies") or {}
         variables = {**_VARIABLES, "noProxy": "NO_PROXY"}
@@ -24,9 +24,9 @@ def of_builds(environment: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def unasked_proxies(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
-    """Return what a person is told where config.json of the docker command names proxies that go_service_env does not, "" for nothing.
+    """Return the message about proxies that config.json of the docker command names and go_service_env does not, "" if there are none.
 
-    `docker run` would set them in the container. What the role runs does not depend on who runs it. environment: variables in place of this process's own.
+    `docker run` would set them in the container. What the role runs does not depend on who runs it. environment: variables instead of this process's own.
     """
     config = folder(environment) / "config.json"
     named: set[str] = set()
@@ -38,6 +38,6 @@ def unasked_proxies(settings: Settings, environment: Mapping[str, str] | None = 
     if not missing:
         return ""
     return (
-        f"{config} names a proxy, which docker run would set in a container ({', '.join(missing)}); the service gets none. Where it needs one, "
-        "set it in go_service_env. Builds use it."
+        f"{config} names a proxy, which docker run would set in a container ({', '.join(missing)}); the service does not get it. If the service needs it, "
+        "set it in go_service_env. Builds use it anyway."
     )

@@ -1,4 +1,4 @@
-"""What a run that was killed left behind is finished or undone."""
+"""Finishes or undoes what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def leftovers(engine: Engine, name: str) -> list[str]:
 def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> list[str]:
     """Finish or undo what a killed run left behind; return what was done, as sentences.
 
-    A swap whose new container proves healthy is finished; any other is undone, and the old container runs again, and so it is with the
-    strategy "recreate". alone: ids of the images that were put in place by that strategy, whatever it is today.
+    A swap whose new container proves healthy is finished. Any other swap is undone, and the old container runs again; this is also done with the
+    strategy "recreate". alone: ids of the images that were put in place with that strategy, whatever the strategy is today.
     """
     name = settings.name
     done = []
@@ -32,7 +32,7 @@ def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> 
     if aside and is_ours(engine, aside, name):
         current = engine.container(name)
         finished = None
-        # Without a candidate nothing has held the new container to the contract yet.
+        # Without a candidate, the new container was not checked against the contract yet.
         if current and current["State"]["Running"] and settings.deploy_strategy != RECREATE and current["Image"] not in alone:
             with contextlib.suppress(NotProven):
                 prove_service(engine, current["Id"], settings)
@@ -44,18 +44,18 @@ def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> 
             if current:
                 engine.remove(current["Id"])
             _give_back_policy(engine, settings, aside)
-            # Started first: a run that is killed between the two leaves a name that tells what to go on with.
+            # Started first: if a run is killed between the two steps, the name still tells how to go on.
             revive(engine, settings, aside)
             engine.rename(aside["Id"], name)
             done.append(f"Undid an interrupted swap: the old container {aside['Id'][:12]} runs again.")
     remaining = leftovers(engine, name)
     current = engine.container(name)
-    # Of a container that the Engine kept starting the swap stops it first.
+    # A container that the Engine keeps restarting was stopped first by the swap.
     begun = {failed_name(name), next_name(name)}.intersection(remaining)
     if begun and current and is_ours(engine, current, name) and not (current["State"]["Running"] or current["State"].get("Dead")):
         _give_back_policy(engine, settings, current)
         engine.start(current["Id"])
-        done.append(f"Went on with an interrupted return: the old container {current['Id'][:12]} runs again.")
+        done.append(f"Completed an interrupted return to the old container: {current['Id'][:12]} runs again.")
     for leftover in remaining:
         engine.remove(leftover)
         done.append(f"Removed the leftover container {leftover}.")

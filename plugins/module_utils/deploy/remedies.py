@@ -1,4 +1,4 @@
-"""What to do about a service that failed: by what the Engine refused, by what its health tests printed, and last by the words of its log."""
+"""What to do about a service that failed: according to what the Engine refused, what its health checks printed, and last what its log says."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..common.secrets import SECRET
 from ..common.settings import Settings
 from ..engine.records import remapped
 
-# What the last words of a failed service usually mean, where nothing could be measured: what is said, by what (its health tests, its log), and what
-# to do about it. "Connection refused" means the service itself in the words of a health test alone: its log tells of others.
+# What the last lines of a failed service usually mean, if nothing could be measured: where a line must be (in the output of its health checks, or anywhere),
+# its pattern, and the remedy. "Connection refused" means the service itself only in a health check; in its log it means other services.
 _TEST, _ANY = "test", "any"
 PIDS = (
-    "Raise go_service_pids_limit: a Go program has a thread for each processor and more, and a health test two or three processes of its own. Otherwise see "
-    "what of the service starts so many."
+    "Raise go_service_pids_limit: a Go program has at least one thread for each processor, and a health check needs two or three processes more. Otherwise find "
+    "out which part of the service starts so many."
 )
 _REMEDIES = (
     (
@@ -24,13 +24,13 @@ _REMEDIES = (
         r"read-only file system",
         "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
         "go_service_tmpfs for scratch space (or go_service_read_only: false, which gives the protection up). A relative path begins in go_service_workdir; "
-        "an empty directory there that belongs to its user go_service_directories makes.",
+        "go_service_directories makes an empty directory there that belongs to the service's user.",
     ),
     (
         _ANY,
         r"unable to open database file|readonly database",
-        "SQLite cannot make or write its file: the service's own file system is read-only. Mount a volume for it (go_service_volumes) at a directory that go_service_directories makes, "
-        "whose owner a new volume with a name takes over, and tell the service that path where it looks for another one (go_service_args, go_service_env).",
+        "SQLite cannot make or write its file: the service's own file system is read-only. Mount a volume for it (go_service_volumes) at a directory that go_service_directories makes "
+        "(a new named volume takes over the owner of that directory), and tell the service that path if it looks for another one (go_service_args, go_service_env).",
     ),
     (
         _ANY,
@@ -50,37 +50,37 @@ _REMEDIES = (
     (
         _TEST,
         r"ssl_client|not an http or ftp url: https:|no openssl",
-        "The runtime image's wget cannot ask by TLS. Install what it takes (go_service_packages: [ssl_client]), choose a go_service_runtime_image whose "
-        "BusyBox can, or test by a command of the service's own (go_service_health_command).",
+        "The runtime image's wget does not support TLS. Install what it needs (go_service_packages: [ssl_client]), choose a go_service_runtime_image whose "
+        "BusyBox supports it, or check the health with a command of the service itself (go_service_health_command).",
     ),
     (
         _TEST,
-        # Not every failure to start it: in a container that is about to end nothing can be started.
+        # Not for every failure to start the command: in a container that is about to end, nothing can be started.
         r"executable file not found|\bexec:? \"?[^\"\s]+\"?: (?:stat [^:]*: )?no such file or directory",
-        "The image has no such command as go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
+        "The image does not have the command that go_service_health_command runs. The service's binary is /usr/local/bin/<go_service_name>.",
     ),
     (
         _ANY,
         r"(?m:^log: .*\bexec: \"[^\"\n]+\": (?:executable file not found|(?:stat [^:\n]*: )?no such file or directory))|(?m:^log: .*\bfork/exec [^:\n]+: no such file or directory)",
-        "The service runs another program, which its image does not have. Where Alpine has a package of it, go_service_packages installs it; otherwise have the service do "
-        "without, by go_service_args, go_service_env or its configuration.",
+        "The service runs another program, which its image does not have. If Alpine has a package of it, go_service_packages installs it; otherwise make the service work "
+        "without it, by go_service_args, go_service_env or its configuration.",
     ),
     (
         _ANY,
         r"(?m:^log: .*\b(?:listen|bind)\b.*(?:cannot assign requested address|address family not supported))",
-        "The service listens on an address that its container does not have: one of the host's, or one of IPv6, which a network of the Engine has only where it was made so. Have it "
-        "listen on 0.0.0.0 alone, by go_service_args, go_service_env or its configuration.",
+        "The service listens on an address that its container does not have: one of the host's, or one of IPv6, which a network of the Engine has only if it was created with IPv6. Make it "
+        "listen only on 0.0.0.0, by go_service_args, go_service_env or its configuration.",
     ),
     (
         _TEST,
         r"connection refused|can't connect",
         "Nothing listens where the health check asks. Check go_service_port and that the service takes its port from PORT or go_service_args; "
-        "a service that listens on IPv4 only may want go_service_health_host: 127.0.0.1.",
+        "a service that listens only on IPv4 may need go_service_health_host: 127.0.0.1.",
     ),
     (
         _ANY,
         r"tls handshake error.*(?:http request|does not look like a tls handshake)",
-        "The service speaks TLS, and the health check asks by plain HTTP. Set go_service_health_scheme to https, or make it speak plain HTTP on "
+        "The service speaks TLS, but the health check uses plain HTTP. Set go_service_health_scheme to https, or make the service speak plain HTTP on "
         "go_service_port, by go_service_args or go_service_env.",
     ),
     (
@@ -96,32 +96,32 @@ _REMEDIES = (
     (
         _ANY,
         r"(?:requir\w+|needs?|without|enable) cgo\b|\bcgo (?:is )?(?:required|disabled|not (?:enabled|available|supported))|cgo_enabled ?=",
-        "What the service is asked for needs cgo, and a static build switches that off. Choose another way where the service has one (another database or "
-        "storage, by go_service_args, go_service_env or its configuration file); in a source of your own use a pure Go package (for SQLite modernc.org/sqlite).",
+        "The service needs cgo for what it is configured to do, and a static build switches cgo off. Choose another way if the service has one (another database or "
+        "storage, by go_service_args, go_service_env or its configuration file); in your own source use a pure Go package (for SQLite modernc.org/sqlite).",
     ),
     (
         _ANY,
         r"pattern matches no files|(?:open|stat|lstat) \S*(?:\.(?:html?|tmpl|gohtml|tpl)|templates?\b|static\b|views\b)\S*: no such file",
-        "The service looks for files that its image does not have. Bring them from the source by go_service_files, embed them (//go:embed), or mount "
-        "their directory by go_service_volumes where the service looks; a relative path begins in go_service_workdir.",
+        "The service looks for files that its image does not have. Put them into the image with go_service_files, embed them (//go:embed), or mount "
+        "their directory with go_service_volumes where the service looks for it; a relative path begins in go_service_workdir.",
     ),
     (
         _ANY,
         r"\b(?:open|stat|lstat|chdir|readdir|fdopendir|scandir|readdirent|mkdir|directory)[ :\"']+(?:\./)?[^/\s:\"'][^\s:\"']*[\"']?: no such file or directory",
-        "The service looks for a path in its working directory, which is go_service_workdir. What the source has of it go_service_files brings; an "
-        "empty directory for the service's user go_service_directories makes; data of the host go_service_volumes mounts there.",
+        "The service looks for a path in its working directory, which is go_service_workdir. go_service_files puts files of the source there; "
+        "go_service_directories makes an empty directory for the service's user; go_service_volumes mounts data of the host there.",
     ),
     (
         _ANY,
         r"\b(?:open|stat|lstat|readdir|read|file|directory)[ :\"'`]+/[^\s:\"'`]+[\"'`]?: no such file or directory",
-        "The service looks for a path that its image does not have. Mount what the host has of it by go_service_volumes (its configuration with :ro), bring "
-        "what the source has by go_service_files (dest says where to), a secret by go_service_secret_files; or tell it another path by go_service_args or "
-        "go_service_env.",
+        "The service looks for a path that its image does not have. If the host has it, mount it with go_service_volumes (a configuration with :ro); if the source "
+        "has it, use go_service_files (dest is the path in the image); if it is a secret, use go_service_secret_files; or tell the service another path with "
+        "go_service_args or go_service_env.",
     ),
     (
         _ANY,
         r"address already in use",
-        "The service listens on an address that is taken. Check go_service_args, go_service_env, and go_service_network where it is host.",
+        "The service listens on an address that is taken. Check go_service_args, go_service_env, and go_service_network if it is host.",
     ),
     (
         _ANY,
@@ -131,18 +131,18 @@ _REMEDIES = (
     (
         _ANY,
         r"permission denied",
-        "The service may not read or write something. It runs as go_service_user (number 1000, or go_service_uid) without any capability: check "
-        "the owner and mode of what go_service_volumes mounts (a new volume with a name belongs to root), and go_service_cap_add.",
+        "The service may not read or write something. It runs as go_service_user (user id 1000, or go_service_uid) without any capability: check "
+        "the owner and mode of what go_service_volumes mounts (a new named volume belongs to root), and go_service_cap_add.",
     ),
     (
         _ANY,
         r"no such host|lookup .* on ",
-        "The service cannot resolve a name it needs. Check go_service_network and go_service_env.",
+        "The service cannot resolve a host name that it needs. Check go_service_network and go_service_env.",
     ),
     (
         _ANY,
         r"connection refused",
-        "By its log, something that the service needs does not answer. See that it runs, and check go_service_network and go_service_env.",
+        "According to its log, another server that the service needs does not answer. Make sure that it runs, and check go_service_network and go_service_env.",
     ),
 )
 _CHECK = "heck go_service_args, go_service_env and go_service_volumes, correct the service, run again."
@@ -150,7 +150,7 @@ _CHECK = "heck go_service_args, go_service_env and go_service_volumes, correct t
 # Where an Engine from a snap has its directory.
 _SNAP = "/var/snap/"
 
-# What the Engine says where it refuses a request, and the variables that the value came from. The first that fits.
+# What the Engine says when it refuses a request, and the variables from which the refused value comes. The first pattern that matches counts.
 _REFUSED = (
     (r"range of cpus|nano ?cpus|cpu cfs", ("cpus",)),
     (r"pids\.max|/pids/|pids ?limit", ("pids_limit",)),
@@ -181,47 +181,47 @@ _REFUSED = (
 
 
 def refused(words: str, settings: Settings, otherwise: str) -> str:
-    """Return what to do where the Engine refused to create or start a container; otherwise: where its words name nothing that was asked for."""
+    """Return what to do if the Engine refused to create or start a container; otherwise: the remedy if its message matches no variable."""
     for pattern, names in _REFUSED:
         if re.search(pattern, words, re.I):
-            # Of several the ones that the Engine quotes.
+            # If there are several, those whose value the Engine quotes.
             given = {name: settings.written(name) for name in names}
             quoted = [name for name in names if any(value in words for value in _values(given[name]))]
             asked = [f"go_service_{name}{_shown(name, given[name])}" for name in quoted or names if given[name]]
             if asked:
-                return f"The Engine refuses {' or '.join(asked)}: correct it by what it says, then run again."
+                return f"The Engine refuses {' or '.join(asked)}: correct it as its message says, then run again."
     if re.search(r"exec format error", words, re.I):
         return remedy_for([words])
     return otherwise
 
 
 def of_engine(info: Mapping[str, Any], settings: Settings, words: Iterable[str], otherwise: str) -> str:
-    """Return what to do where a failure comes from what an Engine is, and not from the service; otherwise: where it does not.
+    """Return what to do if a failure comes from the kind of Engine, and not from the service; otherwise: the remedy in all other cases.
 
-    info: the Engine's system record; words: how the failure is told, and its last words.
+    info: the Engine's system record; words: the message of the failure, and the last lines of the service.
     """
     said = "\n".join(words)
     if re.search(r"apparmor_parser|apparmor.*(?:not found|could not be loaded|unable to)", said, re.I):
         return (
-            "The kernel has AppArmor, and the Engine's machine lacks its parser: install the package apparmor there, and restart the Engine "
+            "The kernel has AppArmor, but the Engine's machine lacks AppArmor's parser: install the package apparmor there, and restart the Engine "
             "(systemctl restart docker)."
         )
     if _SNAP in f"{info.get('DockerRootDir')}/" and re.search(r"operation not permitted|permission denied", said, re.I):
         return (
-            "The Engine is the one of a snap, whose confinement starts no program of a container that may gain no privileges (no-new-privileges): install "
-            "the distribution's (docker.io), or Docker's own, and remove the snap."
+            "The Engine comes from a snap, whose confinement prevents containers with no-new-privileges from starting a program: install "
+            "the distribution's Engine (docker.io), or Docker's own, and remove the snap."
         )
     numbers, bound = remapped(info), [volume for volume in settings.volumes if volume.startswith("/")]
     if numbers and bound and re.search(r"permission denied", said, re.I):
         return (
-            f"The Engine gives its containers users of their own (userns-remap): user and group 0 are {numbers[0]} and {numbers[1]} on the host, and "
-            f"{settings.user} is {numbers[0]} more than its number in the image. Give {', '.join(bound)} to it (chown), or use a volume with a name. {otherwise}"
+            f"The Engine maps the users of its containers (userns-remap): user and group 0 are {numbers[0]} and {numbers[1]} on the host, and the id of "
+            f"{settings.user} there is {numbers[0]} more than in the image. Give {', '.join(bound)} to that id (chown), or use a named volume. {otherwise}"
         )
     return otherwise
 
 
 def _values(value: Any) -> list[str]:
-    """Return the words that a value would be quoted by."""
+    """Return the words of a value that a message would quote."""
     if isinstance(value, Mapping):
         return [word for pair in value.items() for part in pair for word in _values(part)]
     if isinstance(value, (list, tuple)):
@@ -234,7 +234,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def remedy_for(evidence: list[str], otherwise: str = "") -> str:
-    """Return what to do about the last words of a service; otherwise: what to do where they mean nothing known."""
+    """Return what to do about the last lines of a service; otherwise: what to do if they match no known pattern."""
     said = {_ANY: "\n".join(evidence), _TEST: "\n".join(line for line in evidence if not line.startswith("log: "))}
     for source, pattern, remedy in _REMEDIES:
         if re.search(pattern, said[source], re.I):

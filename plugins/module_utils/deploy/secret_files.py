@@ -1,8 +1,8 @@
 """Secrets as files: kept in a volume of the Engine, mounted where only the service's user can read them.
 
-The volume `<name>-secrets-<tag of the image>-<fingerprint>` holds each file with mode 0400, as the property of the user that the image runs as. Another
-value is another volume, so that the container is replaced, and the one before it keeps what it was started with. The Engine itself writes the files: whoever
-asks, from wherever, has the same volume, and an Engine that has users of its own (userns-remap, rootless) gives them to the right one.
+The volume `<name>-secrets-<tag of the image>-<fingerprint>` holds each file with mode 0400, owned by the user that the image runs as. Another value gives
+another volume, so the container is replaced, and the container before keeps the values with which it was started. The Engine itself writes the files: so
+all users of the Engine share the volume, and an Engine that maps users (userns-remap, rootless) sets the right owner.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..common.stages import CANDIDATE
 from ..engine import errand
 from ..engine.client import Engine, EngineError, Missing
 
-# Where an earlier version of the role kept them, in the service's directory on the host.
+# Where an earlier version of the role kept the files, in the service's directory on the host.
 TREE = "secrets"
 _MODE = 0o400
 _PASSWD = "/etc/passwd"
@@ -44,17 +44,17 @@ def volume_name(settings: Settings, image: str) -> str:
 
 
 def binds(settings: Settings, image: str) -> list[str]:
-    """Return how the files are mounted into a container of an image. On a host with SELinux both containers of a deploy may read them."""
+    """Return the mount of the files into a container of an image. On a host with SELinux, both containers of a deploy may read them."""
     return [f"{volume_name(settings, image)}:{SECRETS}:ro,z,nocopy"] if settings.secret_files else []
 
 
 def write(engine: Engine, settings: Settings, image: str) -> None:
-    """Write the files for the containers of an image; what is there already stays. Raise Failure where they cannot be given to its user."""
+    """Write the files for the containers of an image; existing ones stay. Raise Failure if their owner cannot be set to the image's user."""
     if not settings.secret_files:
         return
     volume, helper = volume_name(settings, image), candidate_name(settings.name)
     engine.create_volume(volume, {LABEL_SECRETS: settings.name})
-    # It is never started: only what the Engine mounts for it is asked for.
+    # It is never started: it only makes the Engine mount the volume.
     body = {
         "Image": image,
         "Labels": {LABEL_NAME: settings.name, LABEL_KIND: KIND_CANDIDATE},
@@ -68,7 +68,7 @@ def write(engine: Engine, settings: Settings, image: str) -> None:
 
 
 def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:
-    """Return mode and content of each file in an archive, by its name alone."""
+    """Return mode and content of each file in an archive, by its base name."""
     found = {}
     with tarfile.open(fileobj=stream, mode="r|*") as opened:
         for entry in opened:
@@ -79,7 +79,7 @@ def _files(stream: IO[bytes]) -> dict[str, tuple[int, bytes]]:
 
 
 def _owner(engine: Engine, container_id: str, image: str) -> tuple[int, int]:
-    """Return the numbers of the user that an image runs as, by its own account file; raise Failure where it has no such account."""
+    """Return the user and group id of the user that an image runs as, from its own /etc/passwd; raise Failure if it has no such account."""
     asked = ((engine.image(image) or {}).get("Config") or {}).get("User") or "0"
     user, _colon, _group = asked.partition(":")
     text = b""
@@ -105,7 +105,7 @@ def prune(engine: Engine, settings: Settings) -> None:
     mounts = [mount for container in containers for mount in container.get("Mounts") or ()]
     used = {mount.get("Name") for mount in mounts}
     for volume in volumes(engine, settings.name):
-        # What somebody else mounts the Engine keeps.
+        # The Engine refuses to remove a volume that another container mounts.
         if volume not in used:
             with contextlib.suppress(EngineError):
                 engine.remove_volume(volume)

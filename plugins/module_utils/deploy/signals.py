@@ -1,4 +1,4 @@
-"""Who ended a container by a signal: its memory limit, the host's want of memory, somebody through the Engine, or nobody knows."""
+"""Why a container was ended by a signal: its memory limit, lack of memory on the host, a request to the Engine, or an unknown cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _READ_ALL, _SIZE = 3, 10
 
 
 def signal_name(number: int) -> str:
-    """Return a signal's name: "SIGKILL"; "" where there is no such signal."""
+    """Return a signal's name: "SIGKILL"; "" if there is no such signal."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -23,7 +23,7 @@ def signal_name(number: int) -> str:
 
 
 def kernel_log() -> list[str]:
-    """Return what the kernel of this host still has of its log, by klogctl(3); nothing where this user may not read it."""
+    """Return the part of its log that the kernel of this host still has, by klogctl(3); nothing if this user may not read it."""
     with contextlib.suppress(AttributeError, OSError):
         klogctl = ctypes.CDLL(None).klogctl
         buffer = ctypes.create_string_buffer(max(klogctl(_SIZE, None, 0), 0))
@@ -33,7 +33,7 @@ def kernel_log() -> list[str]:
 
 
 def out_of_memory(container_id: str) -> str:
-    """Return what the kernel says of a kill for want of memory: "limit", "host", or "" where it says nothing of this container."""
+    """Return what the kernel says about a kill for lack of memory: "limit", "host", or "" if it says nothing about this container."""
     found = ""
     for line in kernel_log():
         if "oom-kill:" in line and container_id in line:
@@ -43,7 +43,7 @@ def out_of_memory(container_id: str) -> str:
 
 
 def who_ended(engine: Engine, container: Mapping[str, Any], code: int) -> tuple[str, str]:
-    """Return (how a container was ended by a signal, what to do about it), ("", "") where it ended by itself. code: its exit code."""
+    """Return (how a container was ended by a signal, what to do about it), ("", "") if it ended by itself. code: its exit code."""
     limit = container["HostConfig"]["Memory"] >> 20
     known = engine.happenings(container, "oom", "kill")
     cause = out_of_memory(container["Id"]) if code == 128 + signal.SIGKILL else ""
@@ -66,9 +66,9 @@ def who_ended(engine: Engine, container: Mapping[str, Any], code: int) -> tuple[
     name = signal_name(code - 128)
     if name == "SIGKILL":
         return (
-            f"it was killed by signal 9 (SIGKILL, exit code {code}); it is not known by whom: the kernel, for its memory limit of {limit} MiB or for "
-            "want of memory on the host, or a person or program on the host",
-            "See what the kernel says (dmesg). If it was for want of memory, raise go_service_memory or make the service use less; "
+            f"it was killed by signal 9 (SIGKILL, exit code {code}); it is not known by whom: the kernel, because of its memory limit of {limit} MiB or for "
+            "lack of memory on the host, or a person or program on the host",
+            "Look at the kernel's log (dmesg). If it was for lack of memory, raise go_service_memory or make the service use less; "
             "otherwise find out who kills processes on this host.",
         )
     return (f"it was ended by signal {code - 128} ({name}, exit code {code})" if name else ""), ""

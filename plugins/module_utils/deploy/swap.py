@@ -1,14 +1,14 @@
-"""The way of a deploy: a candidate is proven first, then it takes the place of the old container, or the old one comes back.
+"""How a deploy replaces a container: a candidate is proven first, then the new container takes the old one's place, or the old one comes back.
 
 Names of the containers, for a service `cat-server`:
 
 - `cat-server`            the service
-- `cat-server-candidate`  same image, hardening, environment, volumes and arguments, but no host port; gone when it is judged
+- `cat-server-candidate`  same image, hardening, environment, volumes and arguments, but no host port; removed after it was judged
 - `cat-server-next`       the new container until it takes the name
 - `cat-server-set-aside`  the old container, stopped, until the new one is proven
 - `cat-server-failed`     the new container that failed in the service's place, until the old one is back
 
-At every moment the names and the ownership labels alone tell what a run that was killed left behind; `recover` finishes or undoes it.
+At every moment, only the names and the ownership labels are needed to know what a killed run left behind; `recover` finishes or undoes it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from .port import HOST, check_port
 from .proof import POLL, NotProven, last_words, prove_by_test, prove_service
 from .remedies import refused
 
-# How much longer than it was given a container may take to stop, in seconds.
+# How much longer than its stop timeout a container may take to stop, in seconds.
 STOP_SLACK = 1.0
-# Restart policies: the one that is taken away from the old container while it is set aside, and the one that it has meanwhile.
+# Restart policies: the one that the old container must not have while it is set aside, and the one that it gets for that time.
 ALWAYS, STOPPED = "always", "unless-stopped"
 
 
 @dataclass
 class Swap:
-    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health test of the new one."""
+    """What a swap did. outage_seconds: from the order to stop the old container to the first passing health check of the new one."""
 
     action: str
     container_id: str
@@ -47,10 +47,10 @@ class Swap:
 
 
 def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: Callable[[str, float], None] | None = None) -> Swap:
-    """Put a new container in the service's place; raise Failure with the very same old one running again otherwise.
+    """Put a new container in the service's place; if that fails, raise Failure, with the very same old container running again.
 
-    body: its create body; approve: called with the new container's id, and with how long it took until healthy, when it is healthy and answers;
-    raises NotProven or Failure where it is not as it should be.
+    body: its create body; approve: called when the new container is healthy and answers, with its id and with how long it took until healthy; raises
+    NotProven or Failure if the container is not as it should be.
     """
     name = settings.name
     old = refuse_foreign(engine, name)
@@ -89,7 +89,7 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
         if approve:
             approve(new_id, round(healthy - started, 3))
     except Exception as error:
-        # Whatever it was, an error of the role's own too: the service comes back first.
+        # Whatever the error was, even a bug of the role: first bring the service back.
         cause = Failure.of(error, SWAP, "")
         evidence = cause.evidence if isinstance(error, (NotProven, Failure)) else _late_evidence(engine, new_id)
         remedy = refused(cause.message, settings, cause.remedy) if isinstance(error, EngineError) else cause.remedy
@@ -106,7 +106,7 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
 
 
 def _set_aside(engine: Engine, settings: Settings, old_id: str) -> None:
-    """Give the old container its other name; one that the Engine is about to start again cannot be renamed before it is stopped."""
+    """Rename the old container; if the Engine is about to restart it, it must be stopped before it can be renamed."""
     try:
         engine.rename(old_id, set_aside_name(settings.name))
     except EngineError:
@@ -115,7 +115,7 @@ def _set_aside(engine: Engine, settings: Settings, old_id: str) -> None:
 
 
 def _announce(engine: Engine, container_id: str) -> None:
-    """Let a new container be the first to speak on its network, so that clients reach it at once.
+    """Let a new container send the first packet on its network, so that clients reach it at once.
 
     A packet that came before the container's interface was up made the host ask for its owner. Without an answer the host asks again after
     a second only (arp(7), retrans_time_ms), and every client waits for that, unless the container itself has asked for somebody meanwhile.
@@ -123,7 +123,7 @@ def _announce(engine: Engine, container_id: str) -> None:
     networks = ((engine.container(container_id) or {}).get("NetworkSettings") or {}).get("Networks") or {}
     for network in networks.values():
         if network.get("Gateway"):
-            # To the port that discards; whether anybody is there makes no difference. An image without wget loses that second.
+            # To the discard port (9); it makes no difference whether anybody listens there. An image without wget loses that second.
             engine.run_unheard(
                 container_id, ["env", "http_proxy=", "wget", "-q", "-T", "1", "-O", "/dev/null", f"http://{network['Gateway']}:9/"]
             )
@@ -138,9 +138,9 @@ def _late_evidence(engine: Engine, container_id: str) -> list[str]:
 
 
 def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_id: str) -> str:
-    """Take a failed new container away and bring the very same old one back; return what runs now.
+    """Remove a failed new container and bring the very same old one back; return what runs now.
 
-    Raises Failure, both containers kept, with the commands for a person where even that fails.
+    If even that fails, keeps both containers, and raises Failure with the commands for a person.
     """
     if not old:
         _drop(engine, new_id)
@@ -149,7 +149,7 @@ def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_
         try:
             _bring_back(engine, settings, old, new_id)
         except EngineError:
-            # Once more, with what is left to do: a call that was refused may be taken now, and nothing serves meanwhile.
+            # Once more, with the remaining steps: a call that was refused may succeed now, and no container serves meanwhile.
             _bring_back(engine, settings, old, new_id)
     except NotProven as failure:
         was = _ailment(old)
@@ -166,7 +166,7 @@ def undo(engine: Engine, settings: Settings, old: Mapping[str, Any] | None, new_
 
 
 def _bring_back(engine: Engine, settings: Settings, old: Mapping[str, Any], new_id: str) -> None:
-    """Take the failed new container out of the old one's place; where the old one ran, start and prove it."""
+    """Move the failed new container out of the old one's place; if the old one ran before, start it and prove it."""
     name = settings.name
     current = engine.container(name)
     if current and current["Id"] == new_id:
@@ -187,14 +187,14 @@ def _bring_back(engine: Engine, settings: Settings, old: Mapping[str, Any], new_
 
 
 def _ailment(container: Mapping[str, Any]) -> str:
-    """Return what was wrong with a running container, "" where nothing was."""
+    """Return what was wrong with a running container, "" if nothing was."""
     if ends_again_and_again(container):
         return "it ends each time that the Engine starts it"
     return "running, but unhealthy" if health(container).get("Status") == "unhealthy" else ""
 
 
 def _drop(engine: Engine, container_id: str) -> None:
-    """Remove a new container that is no longer needed; one that stays is removed by the next run."""
+    """Remove a new container that is no longer needed; if that fails, the next run removes it."""
     with contextlib.suppress(EngineError):
         engine.remove(container_id)
 
@@ -226,7 +226,7 @@ def _stuck(engine: Engine, name: str, old_id: str, new_id: str, message: str) ->
 
 
 def revive(engine: Engine, settings: Settings, container: Mapping[str, Any]) -> None:
-    """Start a container that a killed run was about to stop: where it still runs, it may be on its way to the end."""
+    """Start a container that a killed run was about to stop: even if it still runs, it may be about to end."""
     engine.start(container["Id"])
     if not container["State"]["Running"]:
         return

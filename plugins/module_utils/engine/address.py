@@ -1,6 +1,6 @@
-"""Where the Docker Engine is asked, as the docker command decides it: DOCKER_HOST, else the chosen context, else the local socket.
+"""The address of the Docker Engine, chosen as by the docker command: DOCKER_HOST, else the chosen context, else the local socket.
 
-Nothing here needs a library: a role has to know whose Engine is missing before it installs one.
+Nothing here needs a library: a role must know which Engine is missing before it installs one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEFAULT = "unix:///var/run/docker.sock"
 UNIX = "unix://"
 # Seconds for which a socket may keep a connection waiting.
 CONNECT_TIMEOUT = 5
-# Old releases of the Docker SDK hand the rest of such an address to a shell.
+# Old releases of the Docker SDK pass the rest of such an address to a shell.
 SSH = re.compile(r"\Assh://[A-Za-z0-9_][A-Za-z0-9_.@:\[\]-]*\Z")
 
 
@@ -29,9 +29,9 @@ class AddressError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """An address, and how both ends of a connection by TLS prove who they are.
+    """An address, and how both ends of a TLS connection authenticate each other.
 
-    named_by: what chose it. verify: whether the Engine has to prove itself; hostname: by another name than the address has.
+    named_by: what chose the address. verify: whether the Engine's certificate is verified; hostname: the name in it, if that differs from the address.
     ca, cert, key: paths, "" for none.
     """
 
@@ -46,17 +46,17 @@ class Address:
 
     def __post_init__(self) -> None:
         if self.docker_host.startswith("ssh://") and not SSH.match(self.docker_host):
-            raise AddressError(f"{self.docker_host!r} ({self.named_by}) is no address: give ssh://[user@]host[:port]")
+            raise AddressError(f"{self.docker_host!r} ({self.named_by}) is not a valid address: give ssh://[user@]host[:port]")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that lead a module of community.docker to the same Engine, whatever its environment says."""
+        """The options with which a module of community.docker uses the same Engine, whatever its environment says."""
         paths = {"tls_hostname": self.hostname, "ca_path": self.ca, "client_cert": self.cert, "client_key": self.key}
         always = {"docker_host": self.docker_host, "tls": self.tls, "validate_certs": self.tls and self.verify}
         return {**always, **{name: value for name, value in paths.items() if value}}
 
     def listener(self) -> str:
-        """Say who is there: `absent`, nobody; `denied`, somebody who may not be spoken to; `present`; `remote`, an address that is not looked at."""
+        """Say what is at the address: `absent`, nothing; `denied`, a socket that this user may not use; `present`; `remote`, an address that is not tested."""
         if not self.docker_host.startswith(UNIX):
             return "remote"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -71,15 +71,15 @@ class Address:
 
 
 def folder(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the directory of the docker command's configuration; environment: variables in place of this process's own."""
+    """Return the directory of the docker command's configuration; environment: variables instead of this process's own."""
     environment = os.environ if environment is None else environment
     return Path(environment.get("DOCKER_CONFIG") or "~/.docker").expanduser()
 
 
 def find(docker_host: str = "", environment: Mapping[str, str] | None = None) -> Address:
-    """Return the address to ask; docker_host: named by an option, which wins over everything. Raises AddressError.
+    """Return the address to use; docker_host: given by an option, which overrides everything else. Raises AddressError.
 
-    environment: variables in place of this process's own.
+    environment: variables instead of this process's own.
     """
     environment = os.environ if environment is None else environment
     own = folder(environment)
@@ -129,6 +129,6 @@ def _from_context(name: str, named_by: str, contexts: Path) -> Address:
 
 
 def _certificates(folder: Path) -> dict[str, str]:
-    """Return what a directory of docker's holds; a certificate of one's own counts only with its key."""
+    """Return the TLS files in one of docker's directories; a client certificate counts only together with its key."""
     found = {name: str(path) if (path := folder / f"{name}.pem").is_file() else "" for name in ("ca", "cert", "key")}
     return found if found["cert"] and found["key"] else {**found, "cert": "", "key": ""}

@@ -1,7 +1,7 @@
-"""Documents beside an image in a registry: what the Engine cannot push itself, by the registry's own API (OCI Distribution 1.1).
+"""Documents beside an image in a registry, which the Engine itself cannot push: by the registry's own API (OCI Distribution 1.1).
 
-A document is an artifact whose `subject` is the image's manifest. A registry that knows the referrers of a manifest says so by the header OCI-Subject;
-for any other the list is kept here, under the tag that the specification names for it.
+A document is an artifact whose `subject` is the image's manifest. A registry that supports referrers of a manifest says so with the header OCI-Subject;
+for other registries this module keeps the list, under the fallback tag that the specification defines.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Bearer(AuthBase):
 
 
 def is_insecure(registry: str, info: Mapping[str, Any]) -> bool:
-    """Say whether the Engine speaks to a registry without proof of who it is; info: the Engine's system record."""
+    """Say whether the Engine uses a registry without verifying its certificate; info: the Engine's system record."""
     configured = info.get("RegistryConfig") or {}
     host = registry.partition("/")[0]
     if (configured.get("IndexConfigs") or {}).get(host, {}).get("Secure") is False:
@@ -82,7 +82,7 @@ class Repository:
         return answer
 
     def digest(self, reference: str) -> str:
-        """Return the digest of what a tag or a digest names, "" where there is none."""
+        """Return the digest of what a tag or a digest names, "" if there is none."""
         accept = {"Accept": f"{MANIFEST}, {INDEX}, {_DOCKER}"}
         answer = self._ask("HEAD", f"/manifests/{reference}", 200, 404, headers=accept)
         return str(answer.headers.get("Docker-Content-Digest") or "") if answer.status_code == 200 else ""
@@ -94,7 +94,7 @@ class Repository:
         return (answer.headers["Content-Type"], answer.content) if answer.status_code == 200 else ("", b"")
 
     def _blob(self, content: bytes) -> dict[str, Any]:
-        """Have the registry keep some content; return its digest and size as a descriptor has them."""
+        """Store some content in the registry; return its digest and size in the form of a descriptor."""
         digest = digest_of(content)
         if self._ask("HEAD", f"/blobs/{digest}", 200, 404).status_code == 404:
             place = self._ask("POST", "/blobs/uploads/", 202).headers["Location"]
@@ -104,7 +104,7 @@ class Repository:
         return {"digest": digest, "size": len(content)}
 
     def attach(self, subject: str, kind: str, document: bytes, title: str) -> tuple[str, bool]:
-        """Put a document beside what a digest names; return the document's own digest, and whether it is new there.
+        """Store a document that refers to a digest; return the document's own digest, and whether it is new there.
 
         kind: media type of the document; title: a file's name for it.
         """
@@ -130,7 +130,7 @@ class Repository:
         return digest, new
 
     def _list(self, subject: str, referrer: Mapping[str, Any]) -> None:
-        """Add a referrer to the list that stands under a tag, where the registry keeps none itself."""
+        """Add a referrer to the list under a tag, if the registry does not keep such a list itself."""
         tag = subject.replace(":", "-")
         _kind, content = self._manifest(tag)
         index: dict[str, Any] = json.loads(content) if content else {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
@@ -140,12 +140,12 @@ class Repository:
 
 
 def _how(session: Any) -> dict[str, Any]:
-    """Return the options of each request. With the request an authority wins over the one that REQUESTS_CA_BUNDLE names, with the session it does not."""
+    """Return the options of each request. An authority in the request overrides that of REQUESTS_CA_BUNDLE; one in the session would not."""
     return {"timeout": _SECONDS, "verify": session.verify}
 
 
 def _authorize(session: Any, base: str, name: str, credentials: Mapping[str, str]) -> None:
-    """Have a session authorize its requests as the registry wants it (https://distribution.github.io/distribution/spec/auth/token/)."""
+    """Make a session authorize its requests in the way that the registry requires (https://distribution.github.io/distribution/spec/auth/token/)."""
     asked = session.get(f"{base}/v2/", **_how(session)).headers.get("WWW-Authenticate", "")
     account = HTTPBasicAuth(credentials["username"], credentials["password"]) if credentials.get("username") else None
     scheme, _blank, rest = asked.partition(" ")

@@ -1,4 +1,4 @@
-"""Which builder makes an image: the Engine's classic one, or BuildKit by the client's plugin buildx."""
+"""Which builder makes an image: the Engine's classic builder, or BuildKit through the client's plugin buildx."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .client import Engine
 
 _SECONDS = 30
 _REFUSED = (404, 405, 410, 501)
-# What an Engine without it says of the builder, as moby words such things, and how an answer of BuildKit itself begins.
+# How an Engine without the classic builder answers, in moby's usual words, and how an answer of BuildKit itself begins.
 _WORDS = re.compile(r"buildkit|buildx|\b(classic|legacy|v1) builder|invalid version", re.I)
-# A builder that looked for its file is there.
+# If the builder looked for its Dockerfile, it exists.
 _LOOKED = re.compile(r"(docker|container)file", re.I)
 
 
 def refusal(engine: Engine) -> str:
-    """Return the Engine's words where it does not offer the classic builder, "" where it does.
+    """Return the Engine's message if it does not offer the classic builder, "" if it does.
 
-    No version and no header tells it: `Builder-Version` of `/_ping` is what the Engine recommends, "2" on Linux since 23, where the classic builder
-    is still there. So the Engine is asked to build, as docker_image asks it, from an empty context: the classic builder ends at once, for
-    want of a Dockerfile, and makes nothing. An answer that is understood by nobody leaves the builder that the user chose.
+    No version and no header tells this: `Builder-Version` of `/_ping` is what the Engine recommends, "2" on Linux since 23, where the classic builder
+    is still there. So the Engine is asked to build from an empty context, in the same way as by docker_image: the classic builder ends at once, because
+    there is no Dockerfile, and makes nothing. After an answer that is not understood, the builder that the user chose is used.
     """
     status, text = engine.ask_classic_builder()
     if _WORDS.search(text) or (status in _REFUSED and not _LOOKED.search(text)):
@@ -47,7 +47,7 @@ def has_buildx() -> bool:
 
 
 def own_store() -> str:
-    """Return the driver of the builder that buildx would use, "" where that is the Engine's own builder, or not known."""
+    """Return the driver of the builder that buildx would use, "" if that is the Engine's own builder, or not known."""
     try:
         done = subprocess.run(
             ["docker", "buildx", "inspect"], capture_output=True, check=False, timeout=_SECONDS, encoding="utf-8", errors="replace"
@@ -59,9 +59,9 @@ def own_store() -> str:
 
 
 def file_of_stage(context: Path, dockerfile: str, path: str, network: str, seconds: float) -> bytes:
-    """Return a file that the last stage of a Dockerfile holds, made by BuildKit, b"" where that fails or takes longer than `seconds`.
+    """Return a file that the last stage of a Dockerfile holds, made by BuildKit, b"" if that fails or takes longer than `seconds`.
 
-    No image comes of it. What BuildKit has done before for the same steps it takes from its cache.
+    This makes no image. BuildKit takes steps that it has already done from its cache.
 
     context: the build context. path: in that stage, without a slash before it. network: as go_service_build_network.
     """
@@ -74,7 +74,7 @@ def file_of_stage(context: Path, dockerfile: str, path: str, network: str, secon
             try:
                 archive, _none = build.communicate(dockerfile.encode("utf-8", "surrogateescape"), timeout=seconds)
             except BaseException as error:
-                # The plugin is a process of its own.
+                # The plugin is a separate process.
                 os.killpg(build.pid, signal.SIGKILL)
                 if isinstance(error, subprocess.TimeoutExpired):
                     return b""
@@ -87,7 +87,7 @@ def file_of_stage(context: Path, dockerfile: str, path: str, network: str, secon
 
 
 def choose(engine: Engine, wanted: str) -> dict[str, Any]:
-    """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure where neither can build.
+    """Return {"name": builder, "reason": why it is not the wanted one}; raise Failure if neither can build.
 
     :param wanted: go_service_builder.
     """

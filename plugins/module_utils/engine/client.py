@@ -1,6 +1,6 @@
-"""The Docker Engine of the target: every call that is made to it, by the Docker SDK for Python.
+"""The Docker Engine of the target: every call to it, through the Docker SDK for Python.
 
-Calls that may be repeated wait for an Engine that went away, for instance because its daemon is restarted, and go on when it is back.
+If the Engine is away, for instance because its daemon is restarted, calls that may be repeated wait until it is back, and go on.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ T = TypeVar("T")
 OLDEST_API = (1, 41)
 # What Podman's service says that it is, and what the role misses there (docs/engines.md).
 PODMAN = "Podman Engine"
-PODMAN_LACKS = "its builds leave the health check out of the image, and without it no new version can be proven"
-# How long a call may wait for its answer, and how long it waits for an Engine that went away, in seconds.
+PODMAN_LACKS = "an image that is built by it shows no health check, without which no new version can be proven"
+# How long a call may wait for its answer, and how long it waits for an Engine that is away, in seconds.
 TIMEOUT = 60
 PATIENCE = 60.0
 POLL = 0.1
-# How long the Engine may be silent while it takes an image over, in seconds.
+# How long the Engine may be silent while it loads or pulls an image, in seconds.
 TRANSFER_TIMEOUT = 900
-# A look at a container that takes longer than this, in seconds, had to wait for the Engine: with systemd's socket a restart shows no other way.
+# If a look at a container takes longer than this, in seconds, it had to wait for the Engine: with systemd's socket, a restart can be noticed only so.
 STALL = 1.0
-# The id of an image that there is not.
+# The id of an image that does not exist.
 _NO_IMAGE = f"sha256:{'0' * 64}"
 # An archive without files ends with two empty blocks.
 _EMPTY_CONTEXT = b"\0" * 1024
 
 
 class EngineError(Problem):
-    """The Engine refused, or is out of reach."""
+    """The Engine refused, or cannot be reached."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, DISK_FULL if "no space left on device" in message else "")
 
-    remedy = "See what the Engine's log says of it (journalctl -u docker, docker info), correct the cause, run again."
+    remedy = "Look at the Engine's log (journalctl -u docker, docker info), correct the cause, run again."
 
 
 class Missing(EngineError):
@@ -73,15 +73,15 @@ class Missing(EngineError):
 
 
 class EngineUnreachable(EngineError):
-    """No Engine answers at all, or what speaks to it is missing.
+    """No Engine answers at all, or a library for it is missing.
 
-    status: as in the module engine_info; asked: the address, None where none could be found out.
+    status: as in the module engine_info; asked: the address, None if none could be found out.
     """
 
     stage = ENGINE
     remedy = (
-        "Start the Engine of the host (systemctl start docker, or the role docker_engine), see that the user of this play may use its socket and "
-        "that DOCKER_HOST, where it is set, names it; then run again."
+        "Start the Engine of the host (systemctl start docker, or the role docker_engine), make sure that the user of this play may use its socket and "
+        "that DOCKER_HOST, if it is set, names it; then run again."
     )
 
     def __init__(self, message: str, status: str = "unusable", asked: Address | None = None) -> None:
@@ -90,19 +90,20 @@ class EngineUnreachable(EngineError):
 
 
 class Engine:
-    """The calls of the role, by name. Everything raises EngineError with the Engine's own words.
+    """The calls of the role, by name. All of them raise EngineError with the Engine's own message.
 
-    address: where it is asked. calls: how many were made so far. interruptions: how often the Engine was away, or slow to answer, so far.
+    address: of the Engine. calls: how many were made so far. interruptions: how often the Engine was away, or slow to answer, so far.
     """
 
     def __init__(self, docker_host: str = "", timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
-        """Connect at once; docker_host: an address to ask instead of the one that the environment or a docker context names."""
+        """Connect at once; docker_host: an address to use instead of the one that the environment or a docker context names."""
         try:
             self.address = find(docker_host)
         except AddressError as error:
             raise EngineUnreachable(str(error)) from error
         self.calls = self.interruptions = 0
         self._patience = patience
+        self._version: dict[str, Any] = {}
         self._client = self._connect(timeout)
 
     def _connect(self, timeout: float) -> docker.APIClient:
@@ -117,8 +118,8 @@ class Engine:
         try:
             tls = _tls(asked) if asked.tls else False
             client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
-            told = self._call(client.version)
-        # Beside its own errors the SDK lets through those of requests, of ssl and of reading its configuration.
+            self._version = self._call(client.version)
+        # Besides its own errors, the SDK also raises those of requests, of ssl and of reading its configuration.
         except Exception as error:
             chain = list(_chain(error))
             silent = status == "present" and any(isinstance(link, (EngineGone, Timeout)) for link in chain)
@@ -129,7 +130,7 @@ class Engine:
                 f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
                 asked=asked,
             )
-        podman = next((part["Version"] for part in told.get("Components") or () if part["Name"] == PODMAN), "")
+        podman = next((part["Version"] for part in self._version.get("Components") or () if part["Name"] == PODMAN), "")
         if podman:
             raise EngineUnreachable(
                 f"at {where} Podman {podman} answers in the place of a Docker Engine: {PODMAN_LACKS}. "
@@ -140,20 +141,20 @@ class Engine:
 
     @property
     def api_version(self) -> tuple[int, int]:
-        """The API version spoken, the newest that the Engine knows, as numbers."""
+        """The API version that is used, the newest that the Engine supports, as numbers."""
         return _numbers(self._client.api_version)
 
     def close(self) -> None:
-        """Close the connections that are kept open; the next call opens one anew."""
+        """Close the connections that are kept open; the next call opens a new one."""
         self._client.close()
 
     def _call(self, call: Callable[[], T]) -> T:
-        """Make one call. Every call to the Engine goes through here, so this is the place to count them, or to break one off."""
+        """Make one call. Every call to the Engine goes through here, so this is the place to count calls, or to make one fail."""
         self.calls += 1
         return call()
 
     def _ask(self, what: str, call: Callable[[], T], patience: float | None = None) -> T:
-        """Make one call; where the Engine is gone, wait for it and make the call again."""
+        """Make one call; if the Engine is away, wait for it and make the call again."""
         patience = self._patience if patience is None else patience
         deadline = time.monotonic() + patience
         while True:
@@ -173,7 +174,7 @@ class Engine:
                 raise EngineError(f"{what}: {error}") from error
 
     def _send(self, method: str, path: str, name: str = "", **how: Any) -> requests.Response:
-        """Send what the SDK has no method for that fits, and return the answer; path: with {} for `name`."""
+        """Send a request for which the SDK has no suitable method, and return the answer; path: with {} for `name`."""
         how.setdefault("timeout", self._client.timeout)
         url = f"{self._client.base_url}/v{self._client.api_version}{path.format(quote(name, safe='/:'))}"
         response = self._client.request(method, url, **how)
@@ -184,10 +185,10 @@ class Engine:
         return response
 
     def _read(self, what: str, path: str, name: str, read: Callable[[IO[bytes]], T], query: Mapping[str, str] | None = None) -> T:
-        """Have an answer of any size read as a stream; where it breaks off, from the beginning again."""
+        """Let a function read an answer of any size as a stream; if the stream is interrupted, again from its beginning."""
 
         def call() -> T:
-            # A file's archive the Engine would send compressed.
+            # Otherwise the Engine would send the archive of a file compressed.
             plain = {"Accept-Encoding": "identity"}
             with contextlib.closing(self._send("GET", path, name, stream=True, params=query, headers=plain)) as response:
                 return read(response.raw)
@@ -195,26 +196,26 @@ class Engine:
         return self._ask(what, call)
 
     def version(self) -> dict[str, Any]:
-        """Return the Engine's version record."""
-        return self._ask("version", self._client.version)
+        """Return the Engine's version record, as it was when the connection was made."""
+        return self._version
 
     def info(self) -> dict[str, Any]:
         """Return the Engine's system record."""
         return self._ask("info", self._client.info)
 
     def image(self, reference: str) -> dict[str, Any] | None:
-        """Return an image's record, None where there is no such image."""
+        """Return an image's record, None if there is no such image."""
         try:
             return self._ask(f"image {reference}", lambda: self._client.inspect_image(reference))
         except Missing:
             return None
 
     def read_image(self, reference: str, read: Callable[[IO[bytes]], T]) -> T:
-        """Have an image's archive, as `docker save` writes it, read as a stream."""
+        """Let a function read an image's archive, in the form of `docker save`, as a stream."""
         return self._read(f"archive of {reference}", "/images/{}/get", reference, read)
 
     def load_image(self, archive: Path) -> str:
-        """Load an archive of images, and return what the Engine says of it; raise EngineError with its words where it refuses."""
+        """Load an archive of images, and return the Engine's messages; raise EngineError with its message if it refuses."""
 
         def call() -> str:
             with archive.open("rb") as data:
@@ -242,7 +243,7 @@ class Engine:
         return str(digest)
 
     def pull_image(self, repository: str, digest: str, credentials: Mapping[str, str]) -> None:
-        """Pull what a registry has under a digest; credentials: as `push_image` takes them."""
+        """Pull an image by its digest from a registry; credentials: as for `push_image`."""
 
         def call() -> list[dict[str, Any]]:
             asked = {"auth_config": dict(credentials)} if credentials else {}
@@ -259,9 +260,9 @@ class Engine:
         return {kept: str(found.get(kept) or found.get(kept.title()) or "") for kept in ("username", "password")} if found else {}
 
     def container(self, name: str) -> dict[str, Any] | None:
-        """Return a container's record by name or id, None where there is none.
+        """Return a container's record by name or id, None if there is none.
 
-        The Engine takes the first digits of an id as well: a service called "cafe" is not the container whose id begins so.
+        The Engine also accepts the first digits of an id: a service with the name "cafe" is not the container whose id begins with these digits.
         """
         began = time.monotonic()
         try:
@@ -273,16 +274,16 @@ class Engine:
             self.interruptions += time.monotonic() - began > STALL
 
     def stats(self, name: str) -> dict[str, Any]:
-        """Return one reading of a container's resources, without the second one that a rate would need."""
+        """Return one reading of a container's resources, without the second reading that would be needed for a rate."""
         params = {"stream": 0, "one-shot": 1}
         return self._ask(f"stats of {name}", lambda: self._send("GET", "/containers/{}/stats", name, params=params).json())
 
     def read_files(self, name: str, read: Callable[[IO[bytes]], T]) -> T:
-        """Have a container's file system, as `docker export` writes it, read as a stream."""
+        """Let a function read a container's file system, in the form of `docker export`, as a stream."""
         return self._read(f"files of {name}", "/containers/{}/export", name, read)
 
     def read_path(self, name: str, path: str, read: Callable[[IO[bytes]], T]) -> T:
-        """Have a path of a container, running or not and with what is mounted there, read as an archive; raise Missing where it is not there."""
+        """Have a path of a container, running or not and with what is mounted there, read as an archive; raise Missing if it is not there."""
         return self._read(f"{path} of {name}", "/containers/{}/archive", name, read, {"path": path})
 
     def write_path(self, name: str, path: str, archive: bytes) -> None:
@@ -290,9 +291,9 @@ class Engine:
         self._ask(f"{path} of {name}", lambda: self._send("PUT", "/containers/{}/archive", name, params={"path": path}, data=archive))
 
     def has_path(self, path: str) -> bool:
-        """Say whether a path is there to be mounted on the Engine's own machine, which need not be this one, with the Engine's rights.
+        """Say whether a path that should be mounted exists on the Engine's own machine (perhaps not this one), tested with the Engine's rights.
 
-        It refuses to mount what is not there before it looks for the image, which no Engine has: nothing is made.
+        The Engine refuses to mount a path that does not exist before it looks for the image, which does not exist either: so nothing is created.
         """
         mount = {"Type": "bind", "Source": path, "Target": "/there", "ReadOnly": True}
         body = {"Image": _NO_IMAGE, "HostConfig": {"Mounts": [mount]}}
@@ -308,7 +309,7 @@ class Engine:
 
     @functools.cached_property
     def limits_not_held(self) -> tuple[str, ...]:
-        """The limits that the Engine's kernel has no controller for, by the names of the variables that ask for them."""
+        """The limits for which the Engine's kernel has no controller, by the names of their variables."""
         return limits_not_held(self.info())
 
     def network_exists(self, name: str) -> bool:
@@ -331,7 +332,7 @@ class Engine:
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id.
 
-        The networks of its NetworkingConfig are those beside the one of its NetworkMode: an Engine before 25 takes only one with the request.
+        Its NetworkingConfig has the networks other than that of its NetworkMode: an Engine before 25 accepts only one network with the request.
         """
         asked = dict(body)
         further = asked.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
@@ -353,7 +354,7 @@ class Engine:
         return made
 
     def _made_already(self, name: str, asked: Mapping[str, Any]) -> str:
-        """Return the id of a container that a request made whose answer was lost, "" where there is none: the request that followed is refused."""
+        """Return the id of a container that a request made whose answer was lost, "" if there is none: the request that followed is refused."""
         with contextlib.suppress(EngineError):
             found = self.container(name) or {"State": {}, "Config": {}}
             labels = (found["Config"].get("Labels") or {}).items()
@@ -362,15 +363,15 @@ class Engine:
         return ""
 
     def start(self, name: str) -> None:
-        """Start a container; one that runs stays as it is."""
+        """Start a container; a running one is not changed."""
         self._ask(f"starting the container {name}", lambda: self._client.start(name))
 
     def stop(self, name: str, timeout: int) -> None:
-        """Stop a container, killing it after `timeout` seconds; one that is stopped stays as it is."""
+        """Stop a container, and kill it after `timeout` seconds; a stopped one is not changed."""
         self._ask(f"stopping the container {name}", lambda: self._client.stop(name, timeout))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a container, by its id, another name; one that has it already, since the Engine's answer to this was lost, keeps it."""
+        """Rename a container, by its id; it is no error if it already has the name, because the Engine's answer to an earlier request was lost."""
         try:
             self._ask(f"renaming the container {name}", lambda: self._client.rename(name, new_name))
         except EngineError:
@@ -384,7 +385,7 @@ class Engine:
         self._ask(f"changing the restart policy of {name}", lambda: self._client.update_container(name, restart_policy=dict(policy)))
 
     def remove(self, name: str) -> None:
-        """Remove a container, running or not; one that is not there is as good."""
+        """Remove a container, running or not; it is no error if it does not exist."""
         try:
             self._ask(f"removing the container {name}", lambda: self._client.remove_container(name, v=True, force=True))
         except Missing:
@@ -395,7 +396,7 @@ class Engine:
             self.wait_until_gone(name)
 
     def wait_until_gone(self, name: str, seconds: float = 30.0) -> None:
-        """Wait until a container that is being removed is gone; raise EngineError when it stays."""
+        """Wait until a container that is being removed is gone; raise EngineError if it stays."""
         deadline = time.monotonic() + seconds
         while self.container(name):
             if time.monotonic() > deadline:
@@ -403,7 +404,7 @@ class Engine:
             time.sleep(POLL)
 
     def logs(self, name: str, lines: int = 20) -> list[str]:
-        """Return the last log lines of a container, both streams, empty where it is gone."""
+        """Return the last log lines of a container, both streams, empty if it is gone."""
         params = {"stdout": 1, "stderr": 1, "tail": lines}
         try:
             raw = self._ask(f"logs of {name}", lambda: self._send("GET", "/containers/{}/logs", name, params=params).content)
@@ -412,7 +413,7 @@ class Engine:
         return [line for line in demultiplex(raw).decode(errors="replace").splitlines() if line.strip()]
 
     def last_exit(self, container: Mapping[str, Any]) -> int:
-        """Return the exit code that a container ended with last, also where the Engine has started it again since; its record forgets then."""
+        """Return the exit code with which a container ended last, also if the Engine has restarted it since, after which its record no longer has the code."""
         codes = [event["Actor"]["Attributes"].get("exitCode", "") for event in self.happenings(container, "die")]
         return int(codes[-1]) if codes and codes[-1] else container["State"]["ExitCode"]
 
@@ -435,16 +436,16 @@ class Engine:
 
         def start() -> bytes:
             if self.address.docker_host.startswith("ssh://"):
-                # Of an answer without a length, as this is otherwise, newer releases of the SDK lose all: they end ssh when its head was read.
+                # Over ssh, newer releases of the SDK lose an answer without a length, like this one: they end ssh as soon as its head was read.
                 return b"".join(self._client.exec_start(execution["Id"], stream=True))
             how = {"json": {"Detach": False, "Tty": False}, "timeout": timeout + 1}
             return demultiplex(self._send("POST", "/exec/{}/start", execution["Id"], **how).content)
 
         try:
-            execution = self._ask(f"health test in {name}", lambda: self._client.exec_create(name, command))
-            # Not again where the Engine goes away: the command may have run.
-            output = self._ask(f"health test in {name}", lambda: _within(timeout, start), patience=0)
-            code = self._ask("health test", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
+            execution = self._ask(f"health check in {name}", lambda: self._client.exec_create(name, command))
+            # Not repeated if the Engine goes away, since the command may have run.
+            output = self._ask(f"health check in {name}", lambda: _within(timeout, start), patience=0)
+            code = self._ask("health check", lambda: self._client.exec_inspect(execution["Id"]))["ExitCode"]
         except TimeoutError:
             return -1, f"no answer within {timeout:g} s"
         except EngineError as error:
@@ -469,11 +470,11 @@ class Engine:
             return getattr(error.__cause__, "status_code", 0), str(error)
 
     def tag(self, reference: str, repository: str, tag: str) -> None:
-        """Give an image another tag; the tag moves where it stood on another image."""
+        """Give an image a further tag; the tag moves if it was on another image."""
         self._ask(f"tagging {reference}", lambda: self._client.tag(reference, repository, tag))
 
     def remove_image(self, reference: str) -> bool:
-        """Remove an image or one of its tags; return False where a container or another image still needs it."""
+        """Remove an image or one of its tags; return False if a container or another image still needs it."""
         try:
             self._ask(f"removing the image {reference}", lambda: self._client.remove_image(reference))
         except Missing:
@@ -492,12 +493,12 @@ class Engine:
         return [cache for cache in caches if cache.get("Type") == "exec.cachemount"]
 
     def remove_build_cache(self, cache: str) -> None:
-        """Remove one of them; one that a build uses stays."""
+        """Remove one of these directories; one that a build uses stays."""
         wanted = {"all": "1", "filters": json.dumps({"id": {cache: True}})}
         self._ask("removing what builds keep", lambda: self._send("POST", "/build/prune", params=wanted))
 
     def history(self, reference: str) -> list[dict[str, Any]]:
-        """Return the steps that an image was made by, the last one first, as the Engine has them: `CreatedBy`, the instruction, and `Size` in bytes."""
+        """Return the steps with which an image was made, the last one first, from the Engine: `CreatedBy`, the instruction, and `Size` in bytes."""
         return self._ask(f"history of {reference}", lambda: self._client.history(reference))
 
     def volumes(self, label: str, value: str) -> list[dict[str, Any]]:
@@ -506,11 +507,11 @@ class Engine:
         return found.get("Volumes") or []
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make an empty volume; one that is there already stays as it is."""
+        """Make an empty volume; an existing one is not changed."""
         self._ask(f"creating the volume {name}", lambda: self._client.create_volume(name, labels=dict(labels)))
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume; one that is not there is as good."""
+        """Remove a volume; it is no error if it does not exist."""
         with contextlib.suppress(Missing):
             self._ask(f"removing the volume {name}", lambda: self._client.remove_volume(name))
 
@@ -540,7 +541,7 @@ def demultiplex(raw: bytes) -> bytes:
 
 
 def _last_words(what: str, printed: str) -> str:
-    """Return what the Engine said while it worked, a line each; raise EngineError where it ended in an error."""
+    """Return what the Engine said while it worked, a line each; raise EngineError if it ended in an error."""
     said = []
     for line in filter(None, map(str.strip, printed.splitlines())):
         words = json.loads(line)
@@ -560,13 +561,13 @@ def _numbers(version: str) -> tuple[int, int]:
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Make a call and wait for it no longer; raise TimeoutError then. A connection by ssh has no time limit of its own, others have one for each piece."""
+    """Make a call with a time limit; raise TimeoutError after it. A connection over ssh itself has no time limit, others have one for each piece."""
     outcome: list[tuple[T | None, Exception | None]] = []
 
     def work() -> None:
         try:
             outcome.append((call(), None))
-        except Exception as error:  # It is raised by the thread that waits.
+        except Exception as error:  # The waiting thread raises it.
             outcome.append((None, error))
 
     worker = threading.Thread(target=work, daemon=True)
@@ -581,20 +582,20 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _tls(where: Address) -> TLSConfig:
-    """Return how an address is spoken to by TLS."""
+    """Return the TLS settings for an address."""
 
     class Adapter(requests.adapters.HTTPAdapter):
-        """Looks for another name in the Engine's certificate than its address has."""
+        """Expects another name in the Engine's certificate than that of its address."""
 
         def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
             super().init_poolmanager(*sizes, **options, assert_hostname=where.hostname)
 
     class Config(TLSConfig):
-        """Adds what releases of the SDK lack."""
+        """Adds functions that some releases of the SDK lack."""
 
         def configure_client(self, client: docker.APIClient) -> None:
             super().configure_client(client)
-            # The certificate authorities that REQUESTS_CA_BUNDLE names for the web would take the place of the Engine's.
+            # The certificate authorities that REQUESTS_CA_BUNDLE names for the web would replace that of the Engine.
             client.trust_env = False
             if where.hostname:
                 client.mount("https://", Adapter())
@@ -603,14 +604,14 @@ def _tls(where: Address) -> TLSConfig:
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
-    """Return an error and those that it came from."""
+    """Return an error and the errors that caused it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _words(chain: list[BaseException]) -> str:
-    """Return why no connection came about: what the system said at the beginning, or else what the SDK says at the end."""
+    """Return why there was no connection: the first error, from the system, or else the last one, from the SDK."""
     if "paramiko" in str(chain[0]):
         return (
             f"the Docker SDK for Python speaks ssh only where {sys.executable} has paramiko too, although the program ssh connects: install the"

@@ -1,4 +1,4 @@
-"""A container that does one thing before a build and is gone: with files in memory, which no layer, volume or disk of the Engine ever has."""
+"""A container that does one job before a build and is then removed: with files in memory, which are never in a layer, a volume or on the Engine's disk."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import IO, Any
 from ..common.archives import packed
 from .client import POLL, Engine, EngineError
 
-# How long the container waits for what it is given, in seconds. Where nothing comes, since its run was killed, it ends by itself.
+# How long the container waits for its input, in seconds. If nothing arrives, because its run was killed, it ends by itself.
 _PATIENCE = 60
 _LINES = 200
-# Written behind what is given, so that nobody reads half of it.
+# Written after the input, so that the container never reads only half of it.
 _READY = "ready"
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What a container is to do.
+    """The job of a container.
 
     image: the image; environment: its variables; network: of its HostConfig; directory: where it works; files: what is there, by absolute path, in the container's own
     file system; memory: a directory of a file system in memory; program: what is put there as a file `access` when the container runs; command: of the
@@ -40,7 +40,7 @@ class Errand:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The container as the Engine is asked for it."""
+        """The create body for the Engine."""
         given = f"{self.memory}/access"
         waits = f"n=0; until test -e {self.memory}/{_READY}; do test $n -lt {_PATIENCE * 10} || exit 1; n=$((n + 1)); sleep 0.1; done"
         memory = {
@@ -48,7 +48,7 @@ class Errand:
             "Target": self.memory,
             "VolumeOptions": {
                 "NoCopy": True,
-                # Mounted as long as the container runs: then what was in it is nowhere any more.
+                # Mounted only while the container runs: afterwards its contents are gone.
                 "DriverConfig": {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs", "o": "size=4m,mode=0700"}},
             },
         }
@@ -63,7 +63,7 @@ class Errand:
             "HostConfig": {
                 "NetworkMode": self.network,
                 "Mounts": [memory],
-                # Whatever the Engine does with logs otherwise: these can be read, and go with the container.
+                # Whatever the Engine's log driver is: these logs can be read, and are removed with the container.
                 "LogConfig": {"Type": "json-file", "Config": {}},
             },
         }
@@ -71,7 +71,7 @@ class Errand:
 
 def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callable[[IO[bytes]], None]) -> tuple[int, list[str]]:
     """Run a container and return its exit code and the last lines that it printed; where it ended well, `keep` is given the archive of one of its
-    directories. Raise EngineError where the Engine refuses, or where it takes too long.
+    directories. Raise EngineError if the Engine refuses, or where it takes too long.
     """
     with short_lived(engine, name, errand.body) as made:
         engine.write_path(made, "/", packed({**errand.files, f"{directory}/": b""}))
@@ -88,7 +88,7 @@ def run(engine: Engine, name: str, errand: Errand, directory: str, keep: Callabl
 
 @contextlib.contextmanager
 def short_lived(engine: Engine, name: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Make a container, give its id, and remove it, by its name, since its id is not known where the Engine's answer was lost; raise EngineError where
+    """Make a container, give its id, and remove it, by its name, since its id is not known where the Engine's answer was lost; raise EngineError if
     the Engine does not remove it, asked twice.
     """
     engine.remove(name)
@@ -102,7 +102,7 @@ def short_lived(engine: Engine, name: str, body: Mapping[str, Any]) -> Iterator[
 
 
 def wait(engine: Engine, container: str, seconds: float) -> int | None:
-    """Wait for the end of a container that was started, and return its exit code: -1 for one that is gone, None where it still runs."""
+    """Wait for the end of a container that was started, and return its exit code: -1 for one that is gone, None if it still runs."""
     deadline = time.monotonic() + seconds
     while True:
         state = (engine.container(container) or {}).get("State") or {}

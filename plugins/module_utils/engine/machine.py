@@ -1,6 +1,6 @@
-"""The machine of an Engine: which program answers and whose it is, what it has for containers, and what the role docker_engine has set up there.
+"""The machine of an Engine: which program answers and from which package, what it has for containers, and what the role docker_engine has set up there.
 
-Looks at files and package databases of the machine that the modules run on; nothing here talks to the Engine.
+Looks at files and package databases of the machine on which the modules run; nothing here talks to the Engine.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The daemon's settings, and beside them what the role docker_engine has brought up itself: {"source", "packages"}.
+# The daemon's settings, and the record of what the role docker_engine itself has installed: {"source", "packages"}.
 SETTINGS, RECORD = Path("/etc/docker/daemon.json"), Path("/etc/docker/go-service.json")
 PID_FILES = ("/var/run/docker.pid", "/run/docker.pid")
-# Package of a daemon -> where it comes from. What is not here goes by its own name.
+# Package of a daemon -> where it comes from. Other packages are shown by their names.
 SOURCES = {
     "docker.io": "the distribution",
     "moby-engine": "the distribution",
@@ -31,7 +31,7 @@ _LIMIT = 20
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object of a file; {} where there is none, None where it cannot be read or holds anything else."""
+    """Return the JSON object of a file; {} if there is none, None if it cannot be read or holds anything else."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -46,9 +46,9 @@ def read_object(path: Path) -> dict[str, Any] | None:
 
 
 def set_up() -> dict[str, Any]:
-    """Return what the role docker_engine needs to know of the machine's own daemon.
+    """Return what the role docker_engine needs to know about the machine's own daemon.
 
-    `record`: what it has brought up itself, {} where it has not; `settings`: what daemon.json holds, {} for none, None where it cannot be read.
+    `record`: what the role itself has installed, {} if it has not; `settings`: the content of daemon.json, {} for none, None if it cannot be read.
     """
     return {"record": read_object(RECORD) or {}, "settings": read_object(SETTINGS)}
 
@@ -74,9 +74,9 @@ def _asked(*command: str) -> str:
 
 
 def origin(path: str) -> dict[str, str]:
-    """Return whose a program is: `program`, `package`, `package_version` and `source`, in words; empty where nothing is known of it.
+    """Return whose a program is: `program`, `package`, `package_version` and `source`, in words; empty if nothing is known of it.
 
-    What an earlier layout of directories had elsewhere (/bin for /usr/bin) is looked for in both places.
+    A program that was in another directory in an earlier layout (/bin for /usr/bin) is looked for in both.
     """
     if not path:
         return {"program": "", "package": "", "package_version": "", "source": ""}
@@ -91,7 +91,7 @@ def origin(path: str) -> dict[str, str]:
         package, _sign, version = _asked("rpm", "-qf", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}", path).strip().partition(" ")
     elif shutil.which("apk", path=_PATH):
         package = _asked("apk", "info", "--quiet", "--who-owns", path).strip()
-    source = SOURCES.get(package, f"the package {package}") if package else "no package: it was put there by hand"
+    source = SOURCES.get(package, f"the package {package}") if package else "no package: it was installed by hand"
     return {"program": path, "package": package, "package_version": version, "source": source}
 
 
@@ -145,5 +145,5 @@ def has_unit(root: Path = Path("/")) -> bool:
 
 
 def limits(info: Mapping[str, Any]) -> list[str]:
-    """Return the Engine's own words on what this machine does not have for containers ("WARNING: No swap limit support")."""
+    """Return the Engine's own warnings about what this machine lacks for containers ("WARNING: No swap limit support")."""
     return [str(line).removeprefix("WARNING: ") for line in info.get("Warnings") or []]

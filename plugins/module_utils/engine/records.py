@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-# The limits of a container by their variables, and what of the Engine's system record tells whether its kernel has a controller for them.
+# The limits of a container by their variables, and the entry of the Engine's system record that tells whether its kernel has a controller for each.
 _LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids_limit": "PidsLimit"}
-# What is told of an image, as `GET /images/json` names it.
+# What is kept about an image, by the names of `GET /images/json`.
 _IMAGE_KEYS = ("Id", "RepoTags", "RepoDigests")
 # The proxies of the daemon, by their variables and by what `GET /info` calls them.
 _PROXIES = {"http_proxy": "HttpProxy", "https_proxy": "HttpsProxy", "no_proxy": "NoProxy"}
 
 
 def named(image: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of a listed image what names it: its id, its tags and its digests."""
+    """Return the names of a listed image: its id, its tags and its digests."""
     return {key: image.get(key) for key in _IMAGE_KEYS}
 
 
@@ -51,7 +51,7 @@ def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
 
 
 def hidden_user(proxy: str) -> str:
-    """Return an address without user and password, which newer Engines hide and older ones tell."""
+    """Return an address without user and password, which newer Engines hide, but older ones show."""
     return re.sub(r"//[^/@]*@", "//", proxy)
 
 
@@ -61,7 +61,7 @@ def rootless(info: Mapping[str, Any]) -> bool:
 
 
 def limits_not_held(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the limits that an Engine cannot hold, by the variables that ask for them; info: its system record. What it does not speak of it can hold."""
+    """Return the limits that an Engine cannot hold, by their variables; info: its system record. A limit that the record does not mention can be held."""
     return tuple(variable for variable, known in _LIMITS.items() if info.get(known) is False)
 
 
@@ -71,8 +71,8 @@ def containerd_store(info: Mapping[str, Any]) -> bool:
 
 
 def remapped(info: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the numbers of the host that an Engine gives user and group 0 of its containers (userns-remap), None where it has the host's own or
-    does not tell. It names its directory after them."""
+    """Return the ids on the host to which an Engine maps user and group 0 of its containers (userns-remap), None if it does not map them or does not
+    tell. The Engine's directory is named after these ids."""
     options = info.get("SecurityOptions") or ()
     found = re.search(r"/(\d+)\.(\d+)\Z", str(info.get("DockerRootDir") or ""))
     return (int(found[1]), int(found[2])) if found and any("name=userns" in option for option in options) else None
@@ -93,12 +93,12 @@ def parse_time(text: str) -> float:
 
 
 def health(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the health record of an inspected container, empty where it has no health check."""
+    """Return the health record of an inspected container, empty if it has no health check."""
     return (container.get("State") or {}).get("Health") or {}
 
 
 def health_test(image: Mapping[str, Any]) -> list[str] | None:
-    """Return the command that an image's health check runs, None where it has none."""
+    """Return the command that an image's health check runs, None if it has none."""
     test = ((image.get("Config") or {}).get("Healthcheck") or {}).get("Test") or []
     if len(test) < 2 or test[0] == "NONE":
         return None

@@ -1,4 +1,4 @@
-"""An image goes to a registry, and comes from one by its digest, through the Engine of the host."""
+"""Pushes an image to a registry, and pulls one by its digest, through the Engine of the host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..common.stages import TRANSFER
 from .client import Engine, EngineError
 from .trust import trust
 
-# What the Engine and registries say -> what to do about it.
+# Messages of the Engine and of registries -> what to do.
 _REMEDIES = (
     (
         ("unauthorized", "authentication required", "no basic auth", "denied", "answers 401", "answers 403"),
@@ -18,22 +18,22 @@ _REMEDIES = (
     ),
     (
         ("x509", "certificate", "tls:"),
-        "Give the authority of the registry's certificate in go_service_registry_ca, and name the registry as its certificate does.",
+        "Give the certificate authority of the registry in go_service_registry_ca, and use the name of the registry that is in its certificate.",
     ),
     (
         ("server gave http response to https client",),
-        "Let the registry speak TLS, or name it in the Engine's insecure-registries (daemon.json), which leaves it open to everybody on the way.",
+        "Let the registry use TLS, or name it in the Engine's insecure-registries (daemon.json); then everybody on the network path can read and change the traffic.",
     ),
     (
         ("not found", "manifest unknown"),
-        "See that the registry still has it: what was removed there is pushed again by a run with the build host.",
+        "Check whether the registry still has the image: if it was removed there, a run with the build host pushes it again.",
     ),
 )
-_OTHERWISE = "See that the host reaches the registry (go_service_registry), that it has space, and what its log says; then run again."
+_OTHERWISE = "Make sure that the host reaches the registry (go_service_registry) and that the registry has free space, look at its log, then run again."
 
 
 class RegistryRefuses(Problem):
-    """A registry refuses, or is out of reach, as the Engine or the registry itself says."""
+    """A registry refuses, or cannot be reached, according to the Engine or to the registry itself."""
 
     stage = TRANSFER
 
@@ -43,10 +43,10 @@ class RegistryRefuses(Problem):
 
 
 class OtherImage(Problem):
-    """What came is not the image that was proven."""
+    """The image that arrived is not the one that was proven."""
 
     stage = TRANSFER
-    remedy = "See that both Engines keep images in the same kind of store (docker info, driver-type), then run again."
+    remedy = "Make sure that both Engines keep images in the same kind of store (docker info, driver-type), then run again."
 
 
 def repository(settings: Settings) -> str:
@@ -55,7 +55,7 @@ def repository(settings: Settings) -> str:
 
 
 def push(engine: Engine, settings: Settings, image: str, *tags: str) -> str:
-    """Push an image under tags and return its digest there. No name of the registry's stays on the host."""
+    """Push an image under tags and return its digest there. No tag with the registry's name stays on the host."""
     trust(engine, settings.registry, settings.registry_ca)
     there, digest = repository(settings), ""
     try:
@@ -72,9 +72,9 @@ def push(engine: Engine, settings: Settings, image: str, *tags: str) -> str:
 
 
 def pull(engine: Engine, settings: Settings, digest: str, expected: str, tag: str) -> None:
-    """Pull an image by its digest and give it the service's own name with a tag; raise where it is not the expected one by its id.
+    """Pull an image by its digest and tag it with the service's own name; raise OtherImage if its id is not the expected one.
 
-    No name of the registry's stays on the host.
+    No tag with the registry's name stays on the host.
     """
     trust(engine, settings.registry, settings.registry_ca)
     there = f"{repository(settings)}@{digest}"
@@ -87,4 +87,4 @@ def pull(engine: Engine, settings: Settings, digest: str, expected: str, tag: st
     except EngineError as error:
         raise RegistryRefuses(str(error)) from error
     if came != expected:
-        raise OtherImage(f"the registry has the image {came[7:19]} under {digest}, and the build host has proven {expected[7:19]}")
+        raise OtherImage(f"the registry has the image {came[7:19]} under {digest}, but the build host has proven {expected[7:19]}")

@@ -1,4 +1,4 @@
-"""Which authorities an Engine trusts for a registry: files beside its configuration, which it reads at each call."""
+"""Which certificate authorities an Engine trusts for a registry: files beside its configuration, which it reads at each call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .client import Engine
 from .records import rootless
 
 _SYSTEM, _OWN = Path("/etc/docker/certs.d"), Path("~/.config/docker/certs.d")
-# Beside those of an administrator: the Engine takes all files of this kind.
+# Beside the files of an administrator: the Engine reads all files of this kind.
 _FILE = "go-service.crt"
 
 
@@ -24,12 +24,12 @@ class NotTrusted(Problem):
 
 
 def place(engine: Engine, registry: str) -> Path:
-    """Return the file of the authority of a registry; registry: host and port, and what may follow."""
+    """Return the file for the certificate authority of a registry; registry: host and port, perhaps with a path."""
     return (_OWN.expanduser() if rootless(engine.info()) else _SYSTEM) / registry.partition("/")[0] / _FILE
 
 
 def trust(engine: Engine, registry: str, certificates: str) -> bool:
-    """Have the Engine trust an authority for a registry; return whether that is new. certificates: PEM, "" for none of one's own."""
+    """Make the Engine trust an authority for a registry; return whether that is new. certificates: PEM, "" if no extra authority is needed."""
     if not certificates:
         return False
     if not engine.address.docker_host.startswith(UNIX):

@@ -1,4 +1,4 @@
-"""What a build sees of a source: its manifest, and the .dockerignore file that lets it through."""
+"""The part of a source that a build sees: its manifest, and the matching .dockerignore file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = "\n# let back in: docker_image matches without regard to case\n"
 
 
 def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
-    """Return the paths of a context that look like credentials, in whatever case; let_in: the user's own patterns, which may let some in."""
+    """Return the paths of a context that look like credentials, in upper or lower case; let_in: the user's own patterns, which may include some."""
     user = IgnoreRules(["**", *let_in])
     found: list[str] = []
     for entry in entries:
@@ -37,7 +37,7 @@ def credentials(entries: Sequence[Entry], let_in: Sequence[str]) -> list[str]:
 
 
 def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise ContextError where go.mod, the main package or an embedded file is kept out of the build."""
+    """Raise ContextError if go.mod, the main package or an embedded file is excluded from the build."""
     module = os.path.normpath(os.path.join(project["module_dir"], "go.mod"))
     main = os.path.normpath(os.path.join(project["module_dir"], project["main_package"], "*.go"))
     files = [entry.path for entry in entries if entry.kind != DIRECTORY]
@@ -47,28 +47,28 @@ def check_seen(entries: Sequence[Entry], project: Mapping[str, Any], dockerignor
     if missing:
         patterns = ", ".join(f'"!{path}"' for path in missing.values())
         raise ContextError(
-            f".dockerignore keeps out of the build what it needs: {', '.join(missing)}",
+            f".dockerignore excludes files that the build needs: {', '.join(missing)}",
             f"Correct the patterns of go_service_dockerignore, or add at their end: {patterns}.",
         )
 
 
 def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any], leftovers: Leftovers) -> None:
-    """Raise ContextError where the build does not see what go_service_files asks for, or where that cannot be copied as it is; note what of
-    it is kept out by a pattern."""
+    """Raise ContextError if the build does not see what go_service_files asks for, or if that cannot be copied; record which parts of it a pattern
+    excludes."""
     seen = {entry.path for entry in entries}
     for asked in project.get("files", ()):
         src = asked["src"]
         if src not in seen:
             raise ContextError(
-                f".dockerignore keeps {src} out of the build, which go_service_files asks for",
+                f".dockerignore excludes {src} from the build, but go_service_files asks for it",
                 f'Correct the patterns of go_service_dockerignore, or add at their end: "!{src}".',
             )
         below = [f"{src}/{path}" for path, _entry in walk(root / src)] if asked["kind"] == "directory" else [src]
         secret = next((path for path in below if path not in seen and is_named_so(posixpath.basename(path))), "")
         if secret or is_named_so(posixpath.basename(src)):
             raise ContextError(
-                f"go_service_files would bring {secret or src} into the image, which is called as credentials are",
-                "Take it out of there, and hand it over at run time; rename it where it is none.",
+                f"go_service_files would put {secret or src} into the image, which has a name like a file of credentials",
+                "Remove it from that variable, and give it to the service at run time; if it is not a credential, rename it.",
             )
         for path in below:
             if path not in seen:
@@ -76,13 +76,13 @@ def check_files(root: Path, entries: Sequence[Entry], project: Mapping[str, Any]
         for entry in entries:
             if entry.kind == LINK and entry.path.startswith(f"{src}/") and leaves(os.path.relpath(entry.path, src), entry.content):
                 raise ContextError(
-                    f"go_service_files brings {src} into the image, but the symbolic link {entry.path} in it leads out of it to {entry.content}",
-                    f"Copy what it points to into {src}, or keep the link out with go_service_dockerignore.",
+                    f"go_service_files puts {src} into the image, but the symbolic link {entry.path} in it leads out of it, to {entry.content}",
+                    f"Copy the target of the link into {src}, or exclude the link with go_service_dockerignore.",
                 )
 
 
 def needed_at_top(root: Path, settings: Settings, project: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return the names at the top of a source of which a build needs something; None where that is not known, as with tests, which may read anything."""
+    """Return the top-level names of a source that a build needs; None if that is not known, for instance with tests, which may read anything."""
     if settings.run_tests or "packages" not in project:
         return None
     paths = [*project["packages"], *project["embedded_files"], *project["local_modules"], project["module_dir"], project["work_dir"] or ""]
@@ -95,10 +95,10 @@ def needed_at_top(root: Path, settings: Settings, project: Mapping[str, Any]) ->
 def read_context(
     root: Path, dockerignore: str, settings: Settings, project: Mapping[str, Any], leftovers: Leftovers | None = None
 ) -> tuple[list[Entry], str]:
-    """Return the manifest of a source, and the .dockerignore file by which every builder sees just that; leftovers: of the source.
+    """Return the manifest of a source, and the .dockerignore file with which every builder sees exactly that; leftovers: of the source.
 
-    What the names in the source ask for beyond the file that was rendered is added at its end, so that the file of a source without such
-    names, and the digest with it, stays as it is. Raises ContextError, SourceError.
+    If names in the source need more patterns than the rendered file has, these are added at its end, so that for a source without such
+    names the file, and with it the digest, does not change. Raises ContextError, SourceError.
     """
     leftovers = leftovers or Leftovers(root, settings, project)
     needed = needed_at_top(root, settings, project)
@@ -114,7 +114,7 @@ def read_context(
         check_seen(entries, project, dockerignore)
     check_files(root, entries, project, leftovers)
     rules = ClassicRules(dockerignore.splitlines())
-    # A directory comes with what is in it. It is never let back by itself, which would bring back what is denied below it.
+    # A directory is included through its files. A pattern for the directory itself would also include what is excluded below it.
     kept = [entry.path for entry in entries if entry.kind != DIRECTORY and rules.drops(entry.path)]
     if kept:
         dockerignore += _KEPT + "".join(f"!{literal(path)}\n" for path in kept)
@@ -122,7 +122,7 @@ def read_context(
         lost = [path for path in kept if not path.isprintable() or rules.drops(path)]
         if lost:
             raise ContextError(
-                f"docker_image leaves {lost[0]!r} out, which no pattern lets back in",
-                "Rename it, or keep it out with go_service_dockerignore.",
+                f"docker_image leaves {lost[0]!r} out, and no pattern can include it again",
+                "Rename it, or exclude it with go_service_dockerignore.",
             )
     return entries, dockerignore

@@ -1,9 +1,9 @@
-"""A build by the classic builder that goes on from the builder stage of the last one, and the Dockerfile for it.
+"""A build with the classic builder that goes on from the build stage of the last build, and the Dockerfile for it.
 
-What Go compiled for the last build lies in that stage, addressed by content. So the compiler makes only what changed and what depends on it, and the
-binary is the same, byte for byte (https://pkg.go.dev/cmd/go#hdr-Build_and_test_caching, and `-trimpath`, by which no directory is part of it). The
-source comes to a directory of its own in each such build, so that no file of an earlier one is seen. The layers pile up within bounds; beyond them a
-build starts from the builder image again. The content digest goes by the ordinary Dockerfile alone.
+That stage contains what Go compiled for the last build, addressed by content. So only what changed and what depends on it is compiled, and the
+binary is the same, byte for byte (https://pkg.go.dev/cmd/go#hdr-Build_and_test_caching, and `-trimpath`, with which no directory is part of it). Each
+such build copies the source to a separate directory, so that it sees no file of an earlier one. The number of added layers is limited; beyond the limit,
+a build starts from the builder image again. The content digest is computed only from the ordinary Dockerfile.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from typing import Any
 from ..common.settings import Settings
 from .module_access import way
 
-# How many builds may stand on one another, and how many bytes those after the first may add to the disk.
+# How many builds may follow one another in a stage, and how many bytes those after the first may add on the disk.
 MAX_BUILDS = 12
 MAX_BYTES = 512_000_000
-# With fewer packages of its own a service gains nothing: its compiler is at work for less time than the further instruction takes.
+# A service with fewer own packages gains nothing: they are compiled in less time than the additional instruction takes.
 MIN_PACKAGES = 10
 
 _SOURCE = "\nCOPY . /src/\n"
-# How a step of an image says it, by the classic builder and by BuildKit, without quotes.
+# The form of such a step in the history of an image, from the classic builder and from BuildKit, without quotes.
 _COPIED = re.compile(r"\bCOPY (?:dir:\w+ in|\.) /src(\d*)/ *\Z")
 _BEGUN = re.compile(r"/bin/sh -c #\(nop\) +(?:ARG |WORKDIR /src\d+).*", re.S)
 
 
 def basis(project: Mapping[str, Any], facts: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return what decides whether a build may go on from the last one, {} for a service that never may.
+    """Return the data that decide whether a build may go on from the last one, {} for a service for which that is never allowed.
 
-    project: the Go facts; facts: the variables of the Dockerfile template that follow from them. `standing`: what has to be the same of both builds;
-    `compiled`: the packages of others that have layers of their own, and `packages`: how many are the service's own, which say whether it is worth it.
+    project: the Go facts; facts: the variables of the Dockerfile template that follow from them. `standing`: what both builds must have in common;
+    `compiled`: the packages of other modules that have separate layers, and `packages`: the number of the service's own packages, which tell whether it
+    is worth it.
 
-    Not where tests run in the build, which are code of the service and could leave anything there; nor where files of the source are copied out of the
-    stage, or modules come by credentials.
+    It is not allowed if tests run in the build, since they are code of the service and could leave anything there; nor if files of the source are copied
+    out of the stage, or if modules need credentials.
     """
     if settings.run_tests or facts["file_modes"] or way(settings, project) or project["profiled"]:
         return {}
@@ -62,27 +63,28 @@ def standing_on(wanted: Mapping[str, Any], values: str, builder_id: str) -> dict
 
 
 def is_worth_it(wanted: Mapping[str, Any], last: Mapping[str, Any], builds: int) -> bool:
-    """Say whether to go on from the last build. Once one did, its ordinary layers are no longer those of the source: it is gone on from the next time too.
+    """Say whether to go on from the last build. If the last build itself went on from another one, the ordinary layers no longer fit the source, so the next
+    build goes on as well.
 
-    last: what was kept of it; builds: how many stand on one another in its stage.
+    last: what was kept of it; builds: how many builds follow one another in its stage.
     """
     return builds > 1 or wanted["packages"] >= MIN_PACKAGES or wanted["compiled"] != last["compiled"]
 
 
 def builds(steps: Iterable[str]) -> int:
-    """Return how many builds stand on one another in a builder stage, from its instructions."""
+    """Return how many builds follow one another in a build stage, from its instructions."""
     return sum(1 for step in steps if _COPIED.search(step))
 
 
 def added_bytes(history: Sequence[Mapping[str, Any]]) -> int:
-    """Return how much the builds after the first have added to a builder stage, in bytes; history: its steps as the Engine tells them, the last one first."""
+    """Return how much the builds after the first have added to a build stage, in bytes; history: its steps from the Engine, the last one first."""
     steps = [(step.get("CreatedBy") or "").replace('"', "") for step in history]
     later = max((number for number, step in enumerate(steps) if (found := _COPIED.search(step)) and found[1]), default=-1)
     return sum(step.get("Size") or 0 for step in history[: later + 1])
 
 
 def in_order(steps: Sequence[str], links: Sequence[str]) -> bool:
-    """Say whether the steps above a builder stage's label are those of builds that stand on one another, the last of which may have been broken off.
+    """Say whether the steps after a build stage's label are those of builds that follow one another, the last of which may have been interrupted.
 
     steps: the last one first; links: those of them that link the service.
     """
@@ -105,7 +107,7 @@ def in_order(steps: Sequence[str], links: Sequence[str]) -> bool:
 def dockerfile(ordinary: str, stage: str, number: int) -> str:
     """Return the Dockerfile of a build that goes on from the last one.
 
-    ordinary: that of the service; stage: id of the builder stage to go on from; number: of the build among those that stand on one another, from 2 on.
+    ordinary: that of the service; stage: id of the build stage to go on from; number: of the build among those that follow one another, from 2 on.
     """
     head, _copied, tail = ordinary.partition(_SOURCE)
     arguments = re.findall(r"^ARG .*\n", head, re.M)

@@ -1,4 +1,4 @@
-"""What the Dockerfile is written from."""
+"""The variables from which the Dockerfile is written."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..common.text import one_line
 from ..source.errors import SourceError
 from .module_access import ARCHIVE, FETCH, instructions, trust, way
 
-# What neither Docker nor a shell reads anything into. The brackets are of a pattern of ours.
+# Characters that mean nothing special to Docker or a shell. The brackets come from a pattern that is written here.
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.@+/~-]*(?:go\.(?:work\.)?su\[m\])?")
-# What a service that imports net/http is compiled on: net/http, which takes longest, and what most services import beside it, which costs
-# nothing more, since another core compiles it meanwhile.
+# The packages of the shared layer for services that import net/http: net/http, which takes longest, and what most services also import, which costs
+# no extra time, since another core compiles it meanwhile.
 _HTTP_LAYER = ("embed", "encoding/json", "flag", "log/slog", "net/http", "os/signal")
-# What these bring in any case (go list -deps, Go 1.24 and 1.27). A package that is missing here is compiled once more for nothing; one
-# that a release does not bring is compiled with the service.
+# The packages that these always import (go list -deps, Go 1.24 and 1.27). If a package is missing here, it is needlessly listed a second time; if a release
+# does not import one of these, it is compiled with the service.
 _BROUGHT = frozenset(
     """
     bufio bytes cmp compress/flate compress/gzip container/list context crypto crypto/aes crypto/cipher crypto/ecdh
@@ -49,7 +49,7 @@ _MODULES = re.compile(r"GO(AUTH|INSECURE|NOPROXY|NOSUMDB|PRIVATE|PROXY|SUMDB|VCS
 def for_compiler(name: str) -> bool:
     """Say whether what Go makes of the standard library may depend on a variable of the build.
 
-    One that it cannot depend on stands below the layers that services share.
+    A variable on which it cannot depend comes in the Dockerfile after the layers that services share.
     """
     return bool(_COMPILERS.fullmatch(name)) and not _MODULES.fullmatch(name)
 
@@ -57,8 +57,8 @@ def for_compiler(name: str) -> bool:
 def caches(project: Mapping[str, Any], settings: Settings) -> dict[str, str]:
     """Return the caches of the Engine that BuildKit mounts into a build: directory -> id (https://docs.docker.com/reference/dockerfile/#run---mounttypecache).
 
-    Go's build cache is addressed by content and safe for builds at the same time, so that services share it; the module cache as well, but for modules that
-    need credentials, which the layers of one service alone hold. A service whose tests run in the build has caches of its own: they are code of that
+    Go's build cache is addressed by content and safe for parallel builds, so services share it. They also share the module cache, except for modules that
+    need credentials, which are only in layers of their service. A service whose tests run in the build has separate caches: tests are code of that
     service, and could write anything there.
     """
     own = settings.name if settings.run_tests else ""
@@ -69,7 +69,7 @@ def caches(project: Mapping[str, Any], settings: Settings) -> dict[str, str]:
 def std_layers(packages: list[str]) -> list[list[str]]:
     """Return the packages of the standard library that are compiled together, layer by layer, the lowest first.
 
-    What services have in common has a layer that does not depend on their imports: another import compiles only what it brings beyond.
+    What services have in common is in a layer that does not depend on their imports: for one more import, only the additional packages are compiled.
     """
     if "net/http" not in packages:
         return [packages] if packages else []
@@ -78,15 +78,15 @@ def std_layers(packages: list[str]) -> list[list[str]]:
 
 
 def _workdir(path: str) -> str:
-    """Return a path as WORKDIR takes it: quotes, blanks and variables stand for themselves. A slash ends it, since a backslash there would
-    go on to the next line, and a blank there would be cut off."""
+    """Return a path in the form for WORKDIR: quotes, blanks and variables stand for themselves. A slash ends it, since a backslash at the end would
+    continue the line, and a blank at the end would be cut off."""
     return path if _PLAIN.fullmatch(path) else re.sub(r"([^\w./-])", r"\\\1", path, flags=re.ASCII) + "/"
 
 
 def _copy(sources: list[str], target: str) -> str:
-    """Return the arguments of COPY. An ordinary path stands as it is; what Docker would read in another one is escaped.
+    """Return the arguments of COPY. An ordinary path is not changed; in other paths, the characters that are special to Docker are escaped.
 
-    No pattern ends in a slash: the classic builder finds nothing by it.
+    No pattern ends with a slash: the classic builder would find nothing with it.
     """
     if all(map(_PLAIN.fullmatch, sources)):
         return " ".join([*sources, target])
@@ -105,7 +105,7 @@ def _pattern(path: str) -> str:
 
 
 def module_files(project: Mapping[str, Any]) -> list[str]:
-    """Return the arguments of the COPY instructions for all that cmd/go wants to see before it downloads or compiles another module's package:
+    """Return the arguments of the COPY instructions for everything that cmd/go needs before it downloads or compiles another module's package:
     go.mod and go.sum of the module and of those that it takes from directories, a workspace's go.work, and vendor/."""
     own, workspace = project["module_dir"], project["work_dir"]
     found = [_copy([f"{_pattern(_prefix(own))}go.mod", f"{_pattern(_prefix(own))}go.su[m]"], "./")]
@@ -134,7 +134,7 @@ def _copied_file(asked: Mapping[str, str]) -> str:
 
 
 def _apk_add(settings: Settings) -> str:
-    """Return the command that adds packages. Where the image is not to trust the authorities that the build trusts, apk alone does."""
+    """Return the command that installs packages. If the image should not trust the authorities that the build trusts, only apk does."""
     add = f"apk add --no-cache {' '.join(map(shlex.quote, settings.packages))}"
     if not settings.ca_certificates or settings.ca_in_image:
         return add
@@ -179,7 +179,7 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "modules_archive": ARCHIVE if way(settings, project) == FETCH else "",
         "main_package": project["main_package"],
         **{name: settings.written(name) for name in DURATIONS},
-        # TCP is what a port without a word is.
+        # A port without a protocol means TCP.
         "ports": [port.removesuffix("/tcp") for port in settings.exposed],
         "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
         "directories": [settings.in_image(path) for path in settings.directories],
@@ -210,9 +210,9 @@ def without_values(text: str) -> str:
 
 
 def image_labels(project: Mapping[str, Any], settings: Settings, digest: str, base_digest: str) -> dict[str, str]:
-    """Return the labels that say where an image comes from; they are no part of its digest.
+    """Return the labels that say where an image comes from; they are not part of its digest.
 
-    A version that was given is part of it: it stands in the Dockerfile.
+    But a version that was given is part of it, since it is in the Dockerfile.
     """
     labels = {
         LABEL_DIGEST: digest,
@@ -226,9 +226,9 @@ def image_labels(project: Mapping[str, Any], settings: Settings, digest: str, ba
 
 
 def label_instruction(labels: Mapping[str, str]) -> str:
-    """Return one LABEL instruction: each instruction costs the classic builder a container and a commit.
+    """Return one LABEL instruction, since each instruction costs the classic builder a container and a commit.
 
-    Whatever a value is, it stays within its quotes and on its line.
+    Any value stays within its quotes and on its line.
     """
     quoted = [f'{name}="{escaped(one_line(value))}"' for name, value in labels.items()]
     return "LABEL " + " \\\n      ".join(quoted) + "\n"

@@ -1,4 +1,4 @@
-"""What is wrong with a build context."""
+"""The error for faults of a build context."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unreadable(path: str | Path, error: OSError) -> ContextError:
         return changed(path)
     return ContextError(
         f"{path} cannot be read: {error.strerror or error}",
-        "Make it readable for the user that runs this, or keep it out with go_service_dockerignore.",
+        "Make it readable for the user who runs this, or exclude it with go_service_dockerignore.",
     )
 
 

@@ -14,16 +14,16 @@ from .errors import ContextError
 _MOST_WILDCARDS = 5
 
 
-# A pattern's parts, as moby/patternmatcher reads them: `**` any directories, `*` and `?` within one name.
+# The parts of a pattern, in the reading of moby/patternmatcher: `**` for any directories, `*` and `?` within one name.
 _PART = re.compile(r"(?P<deep>\*\*/?)|(?P<many>\*)|(?P<one>\?)|\[(?P<set>[^\]]*)\]|\\(?P<escaped>.)|(?P<plain>.)", re.S)
-# As docker_image reads them: a class has one character at the least, which may be a bracket, and a backslash is itself.
+# In the reading of docker_image: a class has at least one character, which may be a bracket, and a backslash stands for itself.
 _CLASSIC_PART = re.compile(r"(?P<deep>\*\*/?)|(?P<many>\*)|(?P<one>\?)|\[(?P<set>(?:!|(?!!)).[^\]]*)\]|(?P<plain>.)", re.S)
 _MEMBER = re.compile(r"(\\.|.)(?:-(\\.|.))?", re.S)
 _WITHIN_A_NAME = {"many": "[^/]*", "one": "[^/]"}
 
 
 def _translated(pattern: str, part: re.Pattern[str], as_class: Callable[[str], str]) -> str:
-    """Translate a cleaned pattern into a regular expression. part: what it is made of; as_class: brings the inside of brackets into Python's form."""
+    """Translate a cleaned pattern into a regular expression. part: matches its parts; as_class: translates the inside of brackets into Python's form."""
 
     def translate(found: re.Match[str]) -> str:
         kind = str(found.lastgroup)
@@ -37,7 +37,7 @@ def _translated(pattern: str, part: re.Pattern[str], as_class: Callable[[str], s
 
 
 def _members(text: str) -> str:
-    """Return the members of a class so that Python reads each as one character, or a range of them, as it may read more in them some day."""
+    """Return the members of a class, escaped so that Python takes each as one character or a range, also if its syntax for classes is extended some day."""
     return _MEMBER.sub(lambda found: "-".join(re.sub(r"\A[\[&~|-]\Z", r"\\\g<0>", end) for end in found.groups() if end), text)
 
 
@@ -71,10 +71,10 @@ class IgnoreRules:
             if cleaned in ("", "."):
                 continue
             if len(re.findall(r"\*+", re.sub(r"\\.|\[[^\]]*\]", "", cleaned))) > _MOST_WILDCARDS:
-                # Each more multiplies the time that a match may take, in docker_image as here.
+                # Each further one multiplies the time that a match may take, here and in docker_image.
                 raise ContextError(
                     f"the .dockerignore pattern {line!r} has more than {_MOST_WILDCARDS} wildcards",
-                    "Write it simpler in go_service_dockerignore.",
+                    "Use a simpler pattern in go_service_dockerignore.",
                 )
             if keep:
                 self._let_back.append(cleaned)
@@ -99,12 +99,12 @@ class IgnoreRules:
         return ignored
 
     def prunes(self, directory: str) -> bool:
-        """Say whether nothing below an ignored directory can come back."""
+        """Say whether no rule can include anything below an ignored directory again."""
         return not any(kept.startswith(directory + "/") or kept == directory for kept in self._let_back)
 
 
 def literal(path: str) -> str:
-    """Return a pattern that matches this path for every matcher; what does not print in it, and would end a line, matches any one character."""
+    """Return a pattern that matches this path for every matcher; a character that does not print, or would end the line, is replaced by a wildcard."""
     pattern = "".join((char if char.isprintable() else "?") if char not in "[*?\\" else _LITERAL[char] for char in path)
     for edge, blank in ((r"\A ", "[ ]"), (r" \Z", "[ ]"), (r"\A(?=[#!])", "/")):
         pattern = re.sub(edge, blank, pattern)
@@ -115,7 +115,7 @@ _LITERAL = {"[": "[[]", "*": "[*]", "?": "[?]", "\\": "[\\\\]"}
 
 
 class ClassicRules:
-    """The rules of a .dockerignore file as community.docker's docker_image obeys them: without regard to case, among other differences.
+    """The rules of a .dockerignore file in the way that community.docker's docker_image applies them: case-insensitive, among other differences.
 
     `drops` says what that module would leave out of a staged context, whatever `IgnoreRules` and BuildKit say.
     """
@@ -142,7 +142,7 @@ class ClassicRules:
                     f"the .dockerignore pattern {pattern!r} is not valid for docker_image: {error}",
                     "Correct it in go_service_dockerignore.",
                 ) from error
-        # Most paths match no rule at all, nor does a directory above them.
+        # Most paths match no rule at all, and neither do the directories above them.
         self._any = re.compile(f"(?:{'|'.join(denied) or '(?!)'})\n?(?:/.*)?\\Z", re.S)
 
     def _matches(self, path: str) -> bool:
@@ -173,11 +173,11 @@ def let_back(project: Mapping[str, Any], dockerignore: str) -> list[str]:
 
 
 def check_embedded(project: Mapping[str, Any], dockerignore: str) -> None:
-    """Raise SourceError where the .dockerignore leaves out what looks like a credential, and the build needs it."""
+    """Raise SourceError if the .dockerignore leaves out a file that looks like a credential, but that the build needs."""
     missing = [path for path in let_back(project, dockerignore) if any(map(is_named_so, path.split("/")))]
     if missing:
         raise SourceError(
-            f"the service embeds {', '.join(missing[:3])}, which looks like a credential and is kept out of the build",
-            f'If it is none, let it in: go_service_dockerignore: ["!{missing[0]}"].',
+            f"the service embeds {', '.join(missing[:3])}, which looks like a credential and is excluded from the build",
+            f'If it is not a credential, include it: go_service_dockerignore: ["!{missing[0]}"].',
             "go_service_dockerignore",
         )

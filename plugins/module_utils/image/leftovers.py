@@ -1,9 +1,9 @@
-"""What of a source is no part of a build although no pattern of the role's names it: what git ignores, what the source's own .dockerignore
-names, what `go build` and the role itself leave behind.
+"""Files of a source that do not belong to a build although no pattern of the role names them: files that git ignores, files that the source's own
+.dockerignore names, and files that `go build` and the role itself leave behind.
 
-It is never staged, so that both builders see what is digested, and the generated .dockerignore stays as it is. What the build needs stays in:
-embedded files, Go files of packages that are imported, and what go_service_files asks for. So does what git tracks, but for the patterns of
-the source's own .dockerignore.
+They are never staged, so both builders see exactly what the digest covers, and the generated .dockerignore does not change. Files that the build needs
+stay in: embedded files, Go files of imported packages, and what go_service_files asks for. Files that git tracks stay in too, except those that the
+source's own .dockerignore names.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ BY_BUILD = "a build has left behind"
 BY_ROLE = "this role has written"
 BY_PATTERN = "the patterns of .dockerignore name (go_service_dockerignore lets it in)"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
-# What the go command reads of a package beside what it embeds.
+# The files of a package that the go command reads, besides the embedded ones.
 _BUILT = (".go", ".s", ".S", ".h", ".syso")
 # Programs of Linux, macOS and Windows.
 _PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ\x90\x00")
 
 
 class Leftovers:
-    """What is left out of one source, and why. found: reason -> paths, as far as the source was looked at; thinned: the directories above them."""
+    """What is left out of one source, and why. found: reason -> paths, as far as the source was looked at; thinned: the directories above these paths."""
 
     def __init__(self, root: Path, settings: Settings, project: Mapping[str, Any]) -> None:
-        """Raise ContextError where the source's own .dockerignore cannot be understood."""
+        """Raise ContextError if the source's own .dockerignore cannot be understood."""
         self._root = os.path.realpath(root)
         self._tests = settings.run_tests
         self._user = IgnoreRules(["**", *settings.dockerignore])
@@ -56,7 +56,7 @@ class Leftovers:
         self.thinned: set[str] = set()
 
     def drops(self, path: str, entry: os.DirEntry) -> bool:
-        """Say whether a path of the source is left out, and note why."""
+        """Say whether a path of the source is left out, and record why."""
         directory = entry.is_dir(follow_symlinks=False)
         if self._needed(path) or not self._user.ignored(path):
             return False
@@ -68,13 +68,13 @@ class Leftovers:
         return True
 
     def note(self, reason: str, path: str) -> None:
-        """Note why a path is left out; one below another is not told by itself."""
+        """Record why a path is left out; a path below one that is already recorded is not listed separately."""
         noted = self.found.setdefault(reason, set())
         if not noted.intersection(parents(path)):
             noted.add(path)
 
     def holds_needed(self, directory: str) -> bool:
-        """Say whether something below a directory that is left out may be needed."""
+        """Say whether something below an excluded directory may be needed."""
         if self._packages is None or self._many:
             return True
         needed = (*self._embedded, *self._asked, *self._packages, self._module, self._vendor)
@@ -87,12 +87,12 @@ class Leftovers:
         ]
 
     def _shown(self, path: str) -> str:
-        """Return a path that is left out, and that something below it is not, where that is so."""
+        """Return an excluded path as text, with a note if something below it is included."""
         needed = (*self._embedded, *self._asked, *(self._packages or ()))
         return f"{path} (but for what the build needs of it)" if any(below(kept, [path]) for kept in needed) else path
 
     def _relative(self, place: str) -> str:
-        """Return a directory of this machine relative to the source; of one that is not below it the path begins with dots."""
+        """Return a directory of this machine relative to the source; if it is not below the source, the path begins with dots."""
         return os.path.relpath(os.path.realpath(os.path.expanduser(place)), self._root)
 
     def _needed(self, path: str) -> bool:
@@ -116,7 +116,7 @@ class Leftovers:
         return BY_BUILD if temporary or (not directory and self._is_program(path, entry)) else ""
 
     def _is_report(self, path: str) -> bool:
-        """Say whether a path is a report of the service's, where go_service_report_dir is the source itself."""
+        """Say whether a path is a report of the service, if go_service_report_dir is the source itself."""
         parts = path.split("/")
         return (
             bool(self._reports)
@@ -140,7 +140,7 @@ class Leftovers:
 
 
 def _own_rules(root: Path) -> IgnoreRules | None:
-    """Return the rules of the .dockerignore file that a source has, None where it has none."""
+    """Return the rules of the .dockerignore file that a source has, None if it has none."""
     path = root / ".dockerignore"
     if not path.is_file():
         return None

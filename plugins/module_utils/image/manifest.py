@@ -1,4 +1,4 @@
-"""What a build sees: the manifest of its context, and the digest of everything that decides what it makes."""
+"""What a build sees: the manifest of its context, and the digest of everything that determines its result."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Entry:
 
     @property
     def identity(self) -> list:
-        """What two manifests are compared by."""
+        """The values by which two manifests are compared."""
         return [self.path, self.kind, self.executable, self.content]
 
 
 class Filter(Protocol):
-    """What leaves more out than rules do. drops: whether a path is left out; holds_needed: whether something below such a directory is not;
-    thinned: the directories that something was left out of."""
+    """An object that leaves out more than the rules do. drops: whether a path is left out; holds_needed: whether something below an excluded directory is
+    needed; thinned: the directories from which something was left out."""
 
     thinned: set[str]
 
@@ -81,11 +81,11 @@ def walk(root: Path, rules: IgnoreRules | None = None, leftovers: Filter | None 
 
 
 def _with_content(root: str, entry: Entry) -> Entry:
-    """Return the entry of a file with its digest; raise ContextError where it has not the size it was found with."""
+    """Return the entry of a file with its digest; raise ContextError if its size has changed since it was found."""
     digest, size = hashlib.sha256(), 0
     try:
         with open_beneath(root, entry.path) as stream:
-            # A file that grows for ever ends here as well.
+            # This also stops at a file that grows for ever.
             while size <= entry.size and (chunk := stream.read(CHUNK)):
                 size += len(chunk)
                 digest.update(chunk)
@@ -128,16 +128,16 @@ def read_manifest(
             path.encode()
         except UnicodeEncodeError as error:
             raise ContextError(
-                f"the name of {path!r} is not valid UTF-8", "Rename the file, or keep it out with go_service_dockerignore."
+                f"the name of {path!r} is not valid UTF-8", "Rename the file, or exclude it with go_service_dockerignore."
             ) from error
         try:
             if found.is_symlink():
                 target = os.readlink(found.path)
-                # What a link leads to by way of another one shows on the file system alone.
+                # Where a link leads through another link can only be seen on the file system.
                 if leaves(path, target) or not stays_within(root, found.path):
                     raise ContextError(
                         f"the symbolic link {path} points to {target}, which is outside of the source {root}",
-                        "Copy what it points to into the source, or keep the link out with go_service_dockerignore.",
+                        "Copy the target of the link into the source, or exclude the link with go_service_dockerignore.",
                     )
                 entries.append(Entry(path, LINK, False, target, 0))
             elif found.is_dir(follow_symlinks=False):
@@ -149,7 +149,7 @@ def read_manifest(
             raise unreadable(found.path, error) from error
     if leftovers:
         entries = _without_emptied(entries, leftovers.thinned)
-    # A file that a `!` rule lets back brings the directories above it along.
+    # For a file that a `!` rule includes again, the directories above it are included as well.
     known = {entry.path for entry in entries}
     above = {parent for path in known for parent in parents(path)}
     entries.extend(Entry(path, DIRECTORY, False, "", 0) for path in above - known)
@@ -161,7 +161,7 @@ def read_manifest(
 
 
 def _without_emptied(entries: list[Entry], thinned: set[str]) -> list[Entry]:
-    """Return the entries without the directories that have nothing in them any more, since all of it was left out."""
+    """Return the entries without directories that are empty because everything in them was left out."""
     holding: set[str] = set()
     kept = []
     # What is in a directory comes before it.
@@ -182,7 +182,7 @@ def manifest_digest(entries: Iterable[Entry]) -> str:
 
 
 def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: str, bases: dict[str, str]) -> str:
-    """Return the digest (64 hex digits) of all that decides what a build makes.
+    """Return the digest (64 hex digits) of everything that determines the result of a build.
 
     manifest: digest of the context's manifest; dockerfile: without secret values; values: their fingerprint; bases: reference -> image id of the base images.
     """
@@ -191,7 +191,7 @@ def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: st
         "manifest": manifest,
         "dockerfile": dockerfile,
         "dockerignore": dockerignore,
-        # By the name that it had when it held the values themselves, so that an image without any keeps its digest.
+        # With the key from the time when it held the values themselves, so that the digest of an image without values does not change.
         "build_args": values or {},
         "bases": bases,
     }
@@ -201,7 +201,7 @@ def content_digest(manifest: str, dockerfile: str, dockerignore: str, values: st
 def check_size(entries: Sequence[Entry], limit_mb: float, root: Path, needed: Container[str] | None = None) -> int:
     """Return the bytes of a context; raise ContextError above the limit, naming what is largest (MB = 1,000,000 bytes).
 
-    needed: the names at the top of the source of which the build needs something, None where that is not known.
+    needed: the top-level names of the source that the build needs, None if they are not known.
     """
     total = sum(entry.size for entry in entries)
     if total <= limit_mb * 1_000_000:
@@ -215,9 +215,9 @@ def check_size(entries: Sequence[Entry], limit_mb: float, root: Path, needed: Co
     idle = [] if needed is None else [name for name, _size in largest if name.rstrip("/") not in needed]
     patterns = json.dumps([f"/{literal(name.rstrip('/'))}" for name in idle], ensure_ascii=False)
     remedy = (
-        f"The build seems to need nothing of {listed(idle)}: keep it out, go_service_dockerignore: {patterns}. Or"
+        f"The build does not seem to need {listed(idle)}: exclude it, go_service_dockerignore: {patterns}. Or"
         if idle
-        else ("Keep what the build does not need out with go_service_dockerignore, or")
+        else ("Exclude what the build does not need with go_service_dockerignore, or")
     )
     raise ContextError(
         f"the build context of {root} is {megabytes(total)} in {len(entries)} entries, over the limit of {limit_mb} MB; largest: {shown}",

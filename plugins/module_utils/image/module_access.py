@@ -1,8 +1,8 @@
-"""Private modules: how a build may read them, without a trace of what it reads them by.
+"""Private modules: how a build can read them without leaving a trace of the credentials.
 
-A program of the shell (`program`) puts the credentials into a file system in memory, tells go, git and ssh of it, and runs a command. BuildKit
-mounts the program into the one step that downloads modules. The classic builder knows no such mounts: there the modules are downloaded
-before the build, in a container of the builder image, and reach it as an archive in the context.
+A shell script (`program`) writes the credentials to a file system in memory, configures go, git and ssh to use them, and runs a command. BuildKit
+mounts the script into the one step that downloads modules. The classic builder does not support such mounts: with it, the modules are downloaded
+before the build, in a container of the builder image, and enter the build as an archive in the build context.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any
 from ..common.places import CA_BUNDLE, OWN_CA
 from ..common.settings import BUILDX, Settings
 
-# The one name of go_service_build_secrets that is no host.
+# The only name in go_service_build_secrets that is not a host.
 NETRC = "netrc"
-# How modules reach a build that needs credentials for them: the step that downloads them gets these, or they were downloaded before.
+# How a build that needs credentials gets its modules: the step that downloads them gets the credentials, or the modules were downloaded before.
 MOUNT, FETCH = "mount", "fetch"
-# In the container: where the credentials are, in memory; the program; the module cache of a container that downloads before a build.
+# In the container: the directory of the credentials, in memory; the script; the module cache of a container that downloads before a build.
 PLACE = "/run/go-service"
 PROGRAM = f"{PLACE}/access"
 CACHE = "/go-service-modules"
-# What BuildKit knows the program by, and the archive of modules in the context.
+# BuildKit's id for the script, and the archive of modules in the build context.
 SECRET_ID = "go-service-access"
 ARCHIVE = "go-service-modules.tar"
-# Where an archive of modules says what it was made for.
+# The file in an archive of modules that says for which source it was made.
 KEY = "comment"
 DOWNLOAD = "go mod download"
 _MODULE_FILES = ("go.mod", "go.sum", "go.work", "go.work.sum")
@@ -57,7 +57,7 @@ asked() {{
   git_config "credential.$1.helper" "!f() {{ test \\"\\$1\\" != get || cat $2; }}; f"
 }}
 """
-# The official golang:alpine has no git. What a proxy gives go gets without it. Of a repository that its path names go does not say what git said of it.
+# The official golang:alpine has no git, which go does not need for modules from a proxy. For a repository that the module's path names, go hides git's message.
 _END = r"""export GIT_CONFIG_COUNT=$git_configs GIT_TERMINAL_PROMPT=0
 try() {
   "$@" 2>$place/said
@@ -95,12 +95,12 @@ def trust(certificates: str, bundle: str = CA_BUNDLE, *, kept: bool = False) -> 
 
 
 def needs_modules(project: Mapping[str, Any]) -> bool:
-    """Say whether a build needs modules that the source does not hold; project: the Go facts of the source."""
+    """Say whether a build needs modules that are not in the source; project: the Go facts of the source."""
     return bool(project["has_requirements"] and not project["vendored"])
 
 
 def way(settings: Settings, project: Mapping[str, Any]) -> str:
-    """Return how modules reach a build that needs credentials for them or has them in an archive, "" where it downloads them itself or needs none.
+    """Return how modules reach a build that needs credentials for them or has them in an archive, "" if it downloads them itself or needs none.
 
     project: the Go facts of the source.
     """
@@ -112,7 +112,7 @@ def way(settings: Settings, project: Mapping[str, Any]) -> str:
 
 
 def instructions(way_of_modules: str) -> str:
-    """Return the instructions of the Dockerfile that bring modules into the module cache. No credential decides what they are."""
+    """Return the instructions of the Dockerfile that put modules into the module cache. They do not depend on any credential."""
     if way_of_modules == MOUNT:
         mounts = f"--mount=type=secret,id={SECRET_ID},required=true --mount=type=tmpfs,target={PLACE}"
         return f"RUN {mounts} \\\n    sh /run/secrets/{SECRET_ID} {DOWNLOAD}"
@@ -150,7 +150,7 @@ def machines(netrc: str) -> list[tuple[str, str, str]]:
 
 
 def encrypted(ssh_key: str) -> bool:
-    """Say whether a private key asks for a passphrase, which nobody would give."""
+    """Say whether a private key has a passphrase, which nobody could enter."""
     if "ENCRYPTED" in ssh_key:
         return True
     body = re.sub(r"-----[^-]*-----|\s", "", ssh_key)
@@ -169,7 +169,7 @@ def _write(name: str, text: str) -> str:
 
 
 def _by_password(number: int, host: str, user: str, password: str) -> str:
-    """Return the lines by which git gets a password for a host: it asks a program, and by http only where Go was told that it may."""
+    """Return the lines with which git gets a password for a host, from a helper; over http only if Go is allowed to use it."""
     name = f"git-{number}"
     lines = _write(name, f"username={user}\npassword={password}\n")
     lines += f"asked https://{host} $place/{name}\n"
@@ -177,9 +177,9 @@ def _by_password(number: int, host: str, user: str, password: str) -> str:
 
 
 def _by_key(number: int, where: str, given: Mapping[str, str]) -> tuple[str, str]:
-    """Return the lines by which git reads repositories with a key, and the part of ssh's configuration that goes with it.
+    """Return the lines with which git reads repositories with a key, and the matching part of ssh's configuration.
 
-    where: a host, or a path on it with a key of its own, as a deploy key is: its part of the configuration needs a name of its own.
+    where: a host, or a path on it that has a separate key, like a deploy key: then its part of the configuration needs a separate name.
     """
     # Of a path that ends so Go asks without it.
     where = where.removesuffix(".git")
@@ -213,9 +213,9 @@ Host *
 
 
 def program(secrets: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the program that runs a command with the credentials of go_service_build_secrets.
+    """Return the script that runs a command with the credentials of go_service_build_secrets.
 
-    Nothing of them is in its environment, which holds paths alone, or in an argument.
+    They are neither in an argument nor in the environment, which contains only paths.
     """
     lines, ssh = _BEGIN, ""
     by_password: list[tuple[str, str, str]] = []
@@ -239,7 +239,7 @@ def program(secrets: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def module_files(context: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, content) of all files of a staged context by which modules are chosen, sorted."""
+    """Yield (path, content) of all files of a staged context that determine the modules, sorted."""
     for directory, below, names in os.walk(context):
         below.sort()
         for name in sorted(names):
@@ -249,7 +249,7 @@ def module_files(context: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def key_of(archive: Path) -> str:
-    """Return what an archive of modules was made for, "" where there is none that can be read."""
+    """Return what an archive of modules was made for, "" if there is none that can be read."""
     try:
         with tarfile.open(archive) as opened:
             return opened.pax_headers.get(KEY, "")
@@ -258,6 +258,6 @@ def key_of(archive: Path) -> str:
 
 
 def modules_key(files: Mapping[str, bytes], module_dir: str) -> str:
-    """Return what tells whether other modules have to be downloaded: go.sum holds a hash of each. No credential is part of it."""
+    """Return a fingerprint that tells whether other modules must be downloaded: go.sum has a hash of each. It does not depend on credentials."""
     hashes = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     return hashlib.sha256(json.dumps([hashes, module_dir], sort_keys=True).encode()).hexdigest()

@@ -1,11 +1,11 @@
-"""An image as `docker save` writes it, in pieces: a file in which each member of the archive is compressed by itself.
+"""The archive of an image from `docker save`, in pieces: a file in which each member of the archive is compressed separately.
 
-Members of gzip may follow each other in one file (RFC 1952, 2.2). So the whole file is what `docker load` reads, and any choice of its pieces with an
-end behind them is as well: what one host lacks is copied out of it without compressing anything again.
+Members of gzip may follow each other in one file (RFC 1952, 2.2). So `docker load` can read the whole file, and also any selection of its pieces followed
+by the end of the archive: the pieces that a host lacks are copied out of the file without compressing anything again.
 
 The Engine's classic image store looks for a layer by the chain of layers up to it before it opens the layer's file (moby, image/tarexport/load.go, the
-same from 20.10 to 28.5), so that layers which the target has may be left out. Where one is missing all the same it refuses the archive, and changes
-nothing. The containerd image store wants all of it.
+same from 20.10 to 28.5), so layers that the target already has may be left out. If a layer is missing there after all, the Engine refuses the archive and
+changes nothing. The containerd image store needs the complete archive.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _LARGEST_DOCUMENT = 8 << 20
 
 
 class NoImage(ValueError):
-    """An archive is none of exactly one image."""
+    """An archive does not contain exactly one image."""
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What a file has to be. size: in bytes; sha256: in hex digits."""
+    """The expected size and checksum of a file. size: in bytes; sha256: in hex digits."""
 
     size: int
     sha256: str
@@ -56,10 +56,10 @@ class Sum:
 
 @dataclass(frozen=True)
 class Contents:
-    """Where in the file what lies. Each part is (offset, length) in bytes.
+    """The positions of the pieces in the file. Each part is (offset, length) in bytes.
 
-    head: what each choice needs: the image's configuration, and what says of which layers it is made. layers: the parts of each layer, the lowest
-    first. end: the end of the archive. whole: what the file is.
+    head: what each selection needs: the image's configuration, and the list of its layers. layers: the parts of each layer, the lowest
+    first. end: the end of the archive. whole: size and checksum of the file.
     """
 
     head: tuple[tuple[int, int], ...]
@@ -109,7 +109,7 @@ class _Writer:
 
 
 def split(stream: IO[bytes], target: IO[bytes]) -> Contents:
-    """Write the archive that a stream is in pieces, and return where they are; raise NoImage or an error of tarfile where it is none of one image."""
+    """Write the archive from a stream in pieces, and return their positions; raise NoImage or an error of tarfile if it is not one of a single image."""
     writer = _Writer(target)
     parts: dict[str, tuple[int, int]] = {}
     links: dict[str, str] = {}
@@ -155,7 +155,7 @@ def _manifest(documents: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _with_target(name: str, parts: dict[str, tuple[int, int]], links: dict[str, str]) -> list[str]:
-    """Return the member of a layer, and what it is a link to: of layers that are alike the Engine before 25 writes one."""
+    """Return the member of a layer, and the target if it is a link: an Engine before 25 writes identical layers only once."""
     found = [name]
     while found[-1] in links and links[found[-1]] not in found:
         found.append(links[found[-1]])
@@ -165,11 +165,11 @@ def _with_target(name: str, parts: dict[str, tuple[int, int]], links: dict[str, 
 
 
 def choose(pieces: Path, contents: Contents, present: int, target: Path) -> Sum:
-    """Write an archive without the lowest layers, which the target has, and return what it is; present: how many these are."""
+    """Write an archive without the lowest layers, which the target already has, and return its size and checksum; present: how many layers these are."""
     wanted = [*contents.head, *(part for layer in contents.layers[present:] for part in layer), contents.end]
     digest, size = hashlib.sha256(), 0
     with pieces.open("rb") as source, target.open("wb") as file:
-        # Of layers that are alike the members are the same.
+        # Identical layers have the same members.
         for offset, length in dict.fromkeys(wanted):
             source.seek(offset)
             left = length
@@ -185,7 +185,7 @@ def choose(pieces: Path, contents: Contents, present: int, target: Path) -> Sum:
 
 
 def present_layers(layers: Sequence[str], images: Iterable[Sequence[str]]) -> int:
-    """Return how many of an image's layers, from the lowest one, a host has: those that it shares with one of the images there."""
+    """Return how many of an image's layers, counted from the lowest one, a host has: those that it shares with an image on that host."""
 
     def shared(other: Sequence[str]) -> int:
         return next((number for number, (own, theirs) in enumerate(zip(layers, other)) if own != theirs), min(len(layers), len(other)))

@@ -1,4 +1,4 @@
-"""Archives that a run sends between hosts lie in Ansible's temporary directories; of a run that was killed they are found by their names."""
+"""Archives that a run sends between hosts are in Ansible's temporary directories; if a run was killed, its archives are found by their names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _BEGIN, _END = "go-service-image-", ".tar.gz"
 
 
 def file_name(controller: str) -> str:
-    """Return what a run calls its archive; controller: the run's process, as `turn.controller_identity` names it."""
+    """Return the name of a run's archive; controller: the run's process, from `turn.controller_identity`."""
     return f"{_BEGIN}{base64.urlsafe_b64encode(controller.encode()).decode().rstrip('=')}{_END}"
 
 
 def sender(path: str) -> str:
-    """Return the process that an archive belongs to, "" where its name tells none."""
+    """Return the process that an archive belongs to, "" if its name tells none."""
     name = os.path.basename(path)
     word = name[len(_BEGIN) : -len(_END)]
     with contextlib.suppress(ValueError):
@@ -33,7 +33,7 @@ def found(remote_tmp: str, user: str) -> list[str]:
 
 
 def remove(paths: list[str]) -> list[str]:
-    """Remove archives, and the directories that held nothing else; return those that were there."""
+    """Remove archives, and their directories if nothing else is in them; return the archives that were there."""
     gone = []
     for path in map(Path, paths):
         if path.name.startswith(_BEGIN) and path.name.endswith(_END):

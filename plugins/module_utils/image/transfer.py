@@ -1,4 +1,4 @@
-"""The way of a context to the target: one archive of what is missing there."""
+"""How a build context gets to the target: as one archive of what is missing there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service should be, compared with what is on the host: what a run has to build, to deploy and to clean up. It only reads."""
+"""Compares what a service should be with what is on the host: what a run has to build, to deploy and to clean up. It only reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
 NOT_BUILT = "the image is not built yet"
-# The options of a module that say what is compared.
+# The options of a module for a comparison.
 OPTIONS: dict[str, dict[str, Any]] = {
     "settings": {"type": "dict", "required": True},
     "secrets": {"type": "str", "default": "", "no_log": True},
@@ -44,17 +44,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "unfetched": {"type": "str", "default": ""},
     "deploy_follows": {"type": "bool", "default": False},
 }
-# What follows this line in the staged Dockerfile is written for each build, and is no part of the digest.
+# What follows this line in the staged Dockerfile is written for each build, and is not part of the digest.
 LABELS_MARK = "# Where this image comes from.\n"
 
 
 def commands(settings: Settings) -> dict[str, str]:
-    """Return the commands by which a person asks the service: one that tells and fails where it is not well, and one to try it."""
+    """Return the commands with which a person asks the service: one that shows its health and fails if it is bad, and one to try the service."""
     return {"ask": settings.try_command("-fsS"), "try_it": settings.try_command()}
 
 
 def go_version(image: dict[str, Any]) -> str:
-    """Return the Go version that a builder image names in its environment, "" where it names none."""
+    """Return the Go version that a builder image names in its environment, "" if it names none."""
     for variable in (image.get("Config") or {}).get("Env") or []:
         if variable.startswith("GOLANG_VERSION="):
             return str(variable).partition("=")[2]
@@ -62,7 +62,7 @@ def go_version(image: dict[str, Any]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a file, "" where there is none."""
+    """Return the content of a file, "" if it does not exist."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -73,8 +73,8 @@ class Comparison:
     """One comparison of what should be with what is on the host."""
 
     def __init__(self, params: dict[str, Any], entries: Sequence[Entry] | None = None, left_out: Sequence[str] = ()) -> None:
-        """params: of module prepare, the settings with their secret values. entries: the source, where it is on the host, and left_out what of it is not
-        taken.
+        """params: those of module prepare, the settings with their secret values. entries: the source, if it is on the host; left_out: which parts of it are
+        left out.
         """
         self.params = params
         self.settings: Settings = params["settings"]
@@ -87,7 +87,7 @@ class Comparison:
         # Whether the Dockerfile goes on from the last build's stage.
         self.continued = False
         self.manifest = params["manifest"] if entries is None else manifest_digest(self.entries)
-        # The generated files as the builder gets them.
+        # The generated files in the form that the builder gets.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
 
     def staged(self) -> list[Entry]:
@@ -98,7 +98,7 @@ class Comparison:
         return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
 
     def compare(self, engine: Engine | None = None) -> dict[str, Any]:
-        """Return the plan; engine: where one answers already."""
+        """Return the plan; engine: the Engine, if one answers already."""
         plan: dict[str, Any] = {
             "directory": str(self.directory),
             "context": str(self.context),
@@ -128,7 +128,7 @@ class Comparison:
         try:
             engine = engine or Engine()
         except EngineUnreachable as error:
-            # An image that is returned to is not looked for where nobody can be asked.
+            # For a rollback, the image cannot be looked for without an Engine.
             if self.settings.image_tag:
                 raise
             plan["engine"] = {"unreachable": str(error)}
@@ -151,7 +151,7 @@ class Comparison:
         if plan["build"] and plan["digest"]:
             plan["builder"] = choose(engine, self.settings.builder)
             if plan["builder"]["name"] == BUILDX:
-                # The digest goes by the other one, so that an image is the same whoever builds it.
+                # The digest is computed from the other Dockerfile, so that an image is the same with both builders.
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
             else:
                 self._continue(engine, plan)
@@ -172,16 +172,16 @@ class Comparison:
             plan["last_report"] = self.past.report
         if not plan["deploy"] and plan["last_report"].get("demands") != self.params["settings"].demands:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
-            plan["deploy"].append(asked if plan["last_report"] else "the image was not held to the contract on this host yet")
+            plan["deploy"].append(asked if plan["last_report"] else "the image was not checked against the contract on this host yet")
         return plan
 
     def result(self, engine: Engine | None = None) -> dict[str, Any]:
-        """Return the result of a module that compares; engine: where one answers already."""
+        """Return the result of a module that compares; engine: the Engine, if one answers already."""
         plan = self.compare(engine)
         return {"changed": bool(plan["stage"] or plan["leftovers"]), "plan": plan, "diff": self.diff(plan)}
 
     def _hints(self, engine: Engine, plan: dict[str, Any]) -> list[str]:
-        """Return what a person is told of the Engine before something is deployed on it."""
+        """Return the messages about the Engine for a person before something is deployed on it."""
         hints = [not_held(self.settings, engine.limits_not_held), unasked_proxies(self.settings)]
         if plan["elsewhere"] and self.settings.publish:
             hints.append(
@@ -191,7 +191,7 @@ class Comparison:
         return [hint for hint in hints if hint]
 
     def _compare_context(self, plan: dict[str, Any]) -> None:
-        """Compare what is staged with what a build needs. Where nothing is built nothing has to be staged, whoever built the image."""
+        """Compare what is staged with what a build needs. If nothing is built, nothing needs to be staged, whoever built the image."""
         if self.params["unfetched"]:
             plan["stage"].append(self.params["unfetched"])
         if not self.params["dockerfile"]:
@@ -235,13 +235,13 @@ class Comparison:
         if image:
             plan["image_id"] = image["Id"]
             if not plan["digest"]:
-                # A moving tag, like "previous": the container is made from the tag that stays.
+                # For a tag that moves, like "previous", the container is made from the image's fixed tag.
                 plan["digest"] = (image["Config"].get("Labels") or {}).get(LABEL_DIGEST) or ""
                 fixed = f"{self.name}:{plan['digest'][:TAG_LENGTH]}"
                 if plan["digest"] and fixed in (image.get("RepoTags") or []):
                     plan["image"] = fixed
                 noted = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
-                # What another host has built is judged as what was built here is.
+                # An image that another host has built is judged like one that was built here.
                 self.settings = self.settings if self.params.get("received") else as_proven(self.settings, image, noted)
                 plan.update(commands(self.settings))
         elif self.params["dockerfile"]:
@@ -263,7 +263,7 @@ class Comparison:
             )
 
     def _choose_bases(self, engine: Engine) -> None:
-        """Go on with the first of those that may stand in for the base images, and the Dockerfile on them, where these are not all there."""
+        """If not all base images are there, go on with the first stand-ins that are, and with the Dockerfile that is based on them."""
         of_params = {key: self.params[key] for key in ("base_images", "dockerfile", "dockerfile_buildkit")}
         for choice in [of_params, *self.params.get("instead", ())]:
             if all(engine.image(base) for base in choice["base_images"]):
@@ -271,7 +271,7 @@ class Comparison:
                 return
 
     def _take(self, choice: dict[str, Any]) -> None:
-        """Go on with another Dockerfile, and what belongs to it."""
+        """Go on with another Dockerfile and the data that belong to it."""
         self.params = {**self.params, **choice}
         self.generated[DOCKERFILE] = with_values(choice["dockerfile"], self.settings)
 
@@ -297,7 +297,7 @@ class Comparison:
         return fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name)
 
     def _tag_to_return_to(self, engine: Engine) -> str:
-        """Return the tag of the image to go back to: with `previous`, that of a run that was on its way and did not arrive."""
+        """Return the tag of the image to go back to; with `previous`, first that of an earlier rollback that was interrupted."""
         wanted, returning = self.settings.image_tag, self.past.returning
         return returning if wanted == PREVIOUS and returning and engine.image(f"{self.name}:{returning}") else wanted
 
@@ -350,7 +350,7 @@ class Comparison:
     def diff(self, plan: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what a run with --diff shows for this plan."""
         shown = []
-        # Secret values are no part of what is shown, so that a change of one alone is told by the reasons below.
+        # Secret values are not shown; if only one of them has changed, the reasons below say so.
         wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
         if self.continued:
             # What it says of the service is as before, or is among the reasons.

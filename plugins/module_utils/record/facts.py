@@ -1,4 +1,4 @@
-"""What the image and the container tell, as plain data for the report."""
+"""The facts of the image and the container, as plain data for the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def facts(
     document: Mapping[str, Any] | None = None,
     statement: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make the part of a report that the image and the container tell, as plain data.
+    """Make the part of a report about the image and the container, as plain data.
 
     :param results: what `contract.evaluate` returned.
     :param document: what `sbom.cyclonedx` returned.

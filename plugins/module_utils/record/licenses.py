@@ -1,6 +1,6 @@
-"""Licenses by their SPDX names (https://spdx.org/licenses/): of what a package says of itself, and of the text of a license file.
+"""Licenses by their SPDX names (https://spdx.org/licenses/): from what a package says about itself, and from the text of a license file.
 
-A license text is told by the sentence that grants the rights, which its family alone has; a text of none of these families stays without a name.
+A license text is recognised by the sentence that grants the rights, which only its family has; a text of another family gets no name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# Of the SPDX list what Alpine's packages and Go's modules name; what is not here is passed on as a name, without the claim that SPDX knows it.
+# The part of the SPDX list that Alpine's packages and Go's modules use; any other license is passed on as a name, without the claim that SPDX knows it.
 _KNOWN = """
     0BSD AFL-2.1 AGPL-3.0-only AGPL-3.0-or-later Apache-1.1 Apache-2.0 Artistic-1.0 Artistic-2.0 BSD-1-Clause BSD-2-Clause
     BSD-2-Clause-Patent BSD-3-Clause BSD-4-Clause BSL-1.0 bzip2-1.0.6 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC-PDDC CC0-1.0 CDDL-1.0 CDDL-1.1
@@ -23,7 +23,7 @@ _KNOWN_EXCEPTIONS = """
 """
 _IDS, _EXCEPTIONS = frozenset(_KNOWN.split()), frozenset(_KNOWN_EXCEPTIONS.split())
 _WORD = re.compile(r"[()]|[A-Za-z0-9][A-Za-z0-9.+-]*")
-# A family -> what its texts have, in small letters and without anything but letters, digits and dots.
+# A family -> a part of its texts, in lower case and reduced to letters, digits and dots.
 _GRANTS = {
     "Apache-2.0": r"apache license version 2\.0(?: january 2004 http www\.apache\.org licenses terms and conditions|.{0,40} you may not use)",
     "MIT": r"permission is hereby granted free of charge to any person obtaining a copy of this software and associated documentation files",
@@ -40,7 +40,7 @@ _GNU = re.compile(r"gnu (affero |lesser |library )?general public license versio
 
 
 def named(text: str) -> list[dict[str, Any]]:
-    """Return what a package says of its license as CycloneDX has it: by its SPDX id, as an expression of such ids, or as a name; [] for nothing."""
+    """Return what a package says about its license in the form of CycloneDX: by its SPDX id, as an expression of such ids, or as a name; [] for nothing."""
     if not text:
         return []
     if text in _IDS:
@@ -73,7 +73,7 @@ def _is_expression(text: str) -> bool:
 def of_text(text: str) -> str:
     """Return the SPDX name of the license that a text grants, "" for none that is known here.
 
-    Of several in one text all are named, joined by AND: it does not tell a choice from parts of different origin, and this is the stricter reading.
+    If a text grants several, all are named, joined by AND: the text does not tell whether this is a choice or several parts, and AND is the stricter reading.
     """
     plain = " ".join(re.sub(r"[^a-z0-9.]+", " ", text.lower().replace("http://", "http ").replace("https://", "http ")).split())
     found = [_exact(family, plain) for family, grant in _GRANTS.items() if re.search(grant, plain)]

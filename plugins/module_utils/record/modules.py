@@ -1,10 +1,10 @@
-"""What is known of the Go modules in an executable beside its own build information: licenses, hashes, and which module requires which.
+"""What is known about the Go modules in an executable, in addition to its own build information: licenses, hashes, and which module requires which.
 
-Where it is looked for, the cheapest first: the bill of materials of the run before, where the same modules were linked; the staged source
-(go.mod, go.sum, vendor/); the module cache in the builder's stage. Where the Engine keeps that stage as an image, as the classic builder does, it is
-read by one short-lived container without network or rights; BuildKit, which keeps it in its cache, reads it by one more step there. Both
-only in a run that links other modules than the run before: of an edit that leaves go.mod alone nothing is looked up. What a module says never changes with
-its version, which go.sum holds Go to.
+These are the sources, the cheapest first: the bill of materials of the run before, if the same modules were linked; the staged source
+(go.mod, go.sum, vendor/); the module cache in the build stage. If the Engine has that stage as an image, as with the classic builder, one short-lived
+container without network or privileges reads it; BuildKit, which keeps the stage in its cache, reads it in one more step there. Both happen
+only in a run that links other modules than the run before: after an edit that does not change go.mod, nothing is looked up. One version of a module never
+changes its content, which Go verifies with go.sum.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ..engine.builder import file_of_stage
 from ..engine.client import Engine, EngineError
 from . import licenses
 
-# Under which key the facts hold the service's own module.
+# The key of the service's own module in the facts.
 MAIN = ""
 _LICENSE_FILE = re.compile(r"(?:un)?licen[cs]e.*|copying.*", re.I)
 _REQUIREMENT = re.compile(r'"?([^\s"]+)"?\s+"?v\d[^\s"]*"?\s*(//\s*indirect\b.*)?')
 _SUM = re.compile(r"(\S+) (v[^\s/]+) (h1:\S+)")
 _SECONDS = 20.0
-# Where BuildKit has lost what it built, it would download all modules anew.
+# If BuildKit no longer has what it built, it would download all modules anew.
 _BUILDKIT_SECONDS = 60.0
 # In a staged Dockerfile: what is above the source, how it shows that modules are in a layer there, and the caches that are mounted where they are not.
 _SOURCE = "\nCOPY . /src/\n"
@@ -58,8 +58,8 @@ done 2>/dev/null"""
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """license: SPDX id or expression, "" where no file tells. sum: its hash in go.sum, "" where that is not known. requires: paths of the modules that it
-    requires for itself, None where that is not known."""
+    """license: SPDX id or expression, "" if no file tells. sum: its hash in go.sum, "" if that is not known. requires: paths of the modules that its own
+    packages require, None if that is not known."""
 
     license: str = ""
     sum: str = ""
@@ -67,7 +67,7 @@ class ModuleFacts:
 
 
 def key(module: GoModule) -> str:
-    """Return what the facts call a module: path@version."""
+    """Return the name of a module in the facts: path@version."""
     return f"{module.path}@{module.version}"
 
 
@@ -100,7 +100,7 @@ def direct(go_mod: str) -> tuple[str, ...]:
 
 
 def of_document(document: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what an earlier bill of materials says of modules, {} where it is not of just these, or does not know them."""
+    """Return what an earlier bill of materials says about modules, {} if it has other modules, or does not know them."""
     components = {item["bom-ref"]: item for item in document.get("components") or () if _is_module(item)}
     keys = {reference: f"{item['name']}@{item['version']}" for reference, item in components.items()}
     needs = {edge["ref"]: edge["dependsOn"] for edge in document.get("dependencies") or () if edge["ref"] in keys}
@@ -125,7 +125,7 @@ def _license_of(component: Mapping[str, Any]) -> str:
 
 
 def of_source(context: Path, module_dir: str, modules: Mapping[str, GoModule]) -> dict[str, ModuleFacts]:
-    """Return what the staged source says: what its own module requires, hashes, and the licenses of vendored modules.
+    """Return what the staged source says: the requirements of its own module, hashes, and the licenses of vendored modules.
 
     context: the staged source. module_dir: the service's module in it; "" for its top.
     """
@@ -156,7 +156,7 @@ def _vendored(context: Path, directory: str) -> Iterator[str]:
 
 
 def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], modules: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what the module cache in the image of a builder's stage says of modules, {} where it cannot be read.
+    """Return what the module cache in the image of a builder's stage says of modules, {} if it cannot be read.
 
     name: the service's. stage: the record of that image. modules: keys.
     """
@@ -173,7 +173,7 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
-            # Whatever the Engine's own is: what was printed has to be read again.
+            # Whatever the Engine's log driver is: the output must be readable.
             "LogConfig": {"Type": "json-file", "Config": {}},
         },
     }
@@ -186,7 +186,7 @@ def of_builder_stage(engine: Engine, name: str, stage: Mapping[str, Any], module
 
 
 def of_build_cache(context: Path, network: str, modules: Iterable[str]) -> dict[str, ModuleFacts]:
-    """Return what the module cache in BuildKit's own cache says of modules, {} where it cannot be read.
+    """Return what the module cache in BuildKit's own cache says of modules, {} if it cannot be read.
 
     context: what an image was just built from, with its Dockerfile. network: the build's. modules: keys.
     """
@@ -205,7 +205,7 @@ def of_build_cache(context: Path, network: str, modules: Iterable[str]) -> dict[
 
 
 def parse_listing(lines: Iterable[str], mark: str, cached: Mapping[str, str]) -> dict[str, ModuleFacts]:
-    """Read what the script above printed. cached: a module as the cache has it -> its key."""
+    """Read the output of the script above. cached: the name of a module in the cache -> its key."""
     parts: dict[str, list[list[str]]] = {}
     texts: list[list[str]] = []
     for line in lines:
@@ -226,7 +226,7 @@ def parse_listing(lines: Iterable[str], mark: str, cached: Mapping[str, str]) ->
 
 
 def _escaped(module: str) -> str:
-    """Return a module as the cache's file names have it: https://go.dev/ref/mod#goproxy-protocol."""
+    """Return the name of a module in the cache's file names: https://go.dev/ref/mod#goproxy-protocol."""
     return re.sub("[A-Z]", lambda letter: "!" + letter[0].lower(), module)
 
 
@@ -245,7 +245,7 @@ def gather(
 ) -> dict[str, ModuleFacts]:
     """Put together what is known of the modules in an executable, by their keys; of the service's own under MAIN.
 
-    :param source: the staged source that it was built from, and its module in there; None where another one is staged.
+    :param source: the staged source that it was built from, and its module in there; None if another one is staged.
     :param before: the bill of materials of the run before, {} for none.
     :param builder_stage: asks the builder's stage about modules, wherever that is.
     """

@@ -1,6 +1,6 @@
 """Where an image comes from, for programs: an in-toto statement (v1) with the predicate SLSA provenance v1, as plain data.
 
-It is not signed, and says what the role knows of a build on a host of the user's: level 1 of SLSA's build track. What its fields mean is in
+It is not signed, and says what the role knows about a build on one of the user's hosts: level 1 of SLSA's build track. The meaning of its fields is in
 docs/provenance.md, which `buildType` names. Sources: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md,
 https://slsa.dev/spec/v1.0/provenance.
 """
@@ -20,7 +20,7 @@ from . import sbom
 STATEMENT_TYPE, PREDICATE_TYPE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 _PROJECT = "https://github.com/go-service/go_service"
 BUILD_TYPE = f"{_PROJECT}/blob/main/docs/provenance.md"
-# What decides the image, beside the source and the base images, which stand by their digests; secret mappings by their names.
+# The settings that determine the image, besides the source and the base images (which are given by their digests); of secret mappings only the names.
 PARAMETERS = (
     "module_dir",
     "main_package",
@@ -49,9 +49,9 @@ PARAMETERS = (
 def statement(evidence: Evidence, settings: Settings, *, builder: Mapping[str, str], built_by: str = "") -> dict[str, Any]:
     """Make the statement of an image.
 
-    :param settings: that it was built with, secret values in their places.
+    :param settings: with which it was built, including secret values.
     :param builder: {"reference": ..., "digest": ..., "stand_in_for": ...} of the image that built it; the last is "" for one that is no stand-in.
-    :param built_by: what the role built it with, such as `docker_image`; "" where that was another run.
+    :param built_by: what the role built it with, such as `docker_image`; "" if that was another run.
     """
     image = evidence.image
     labels = image.labels
@@ -81,7 +81,7 @@ def statement(evidence: Evidence, settings: Settings, *, builder: Mapping[str, s
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
-    """Return what decides the image as everybody may see it: secret values are masked wherever they stand, and what is empty is left out."""
+    """Return the settings that determine the image in a form that everybody may see: secret values are masked everywhere, and empty settings are left out."""
     shown = conceal(settings).as_json()
     found = mask({name: shown[name] for name in PARAMETERS}, secret_values(vars(settings)))
     return {name: value for name, value in found.items() if value not in ("", None, False, [], {})}
@@ -132,7 +132,7 @@ def _time(text: str) -> str:
 
 
 def summary(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report tells of a statement: its format, and what the image was made from by name and digest."""
+    """What a report says about a statement: its format, and what the image was made from, by name and digest."""
     definition = document["predicate"]["buildDefinition"]
     made_from = [
         f"{item['name']} {algorithm}:{value}" for item in definition["resolvedDependencies"] for algorithm, value in item["digest"].items()

@@ -1,14 +1,14 @@
-"""The bill of materials of an image: CycloneDX 1.6 as plain data, with nothing but the standard library.
+"""The bill of materials of an image: CycloneDX 1.6 as plain data, made only with the standard library.
 
-What is listed: the service's module with the binary's hash, the Go modules linked into it and Go's standard library (from the
-binary's own build information), the packages of the runtime base (from apk's database), and the base images by digest; who needs whom among them.
+It lists the service's module with the binary's hash, the Go modules linked into it and Go's standard library (from the
+binary's own build information), the packages of the runtime base (from apk's database), and the base images by digest; and which of these need which.
 
-The same image gives the same document, byte for byte, where the same is known of its modules: the serial number is derived from the image's digest,
+The same image gives the same document, byte for byte, if the same is known about its modules: the serial number is derived from the image's digest,
 and the time is the source's date or left out. Sources: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec.
 
 A module's package URL has its whole path, with a major version (`/v2`) as its last part: by the purl specification's type golang the subpath points to
 a package within a module (types/golang-definition.json), and `/v2` is a part of the module's own path (https://go.dev/ref/mod#major-version-suffixes).
-syft, trivy and cyclonedx-gomod write it so too. The same definition asks for lower case, which Go itself tells apart: the component's name has the case.
+syft, trivy and cyclonedx-gomod write it in the same way. That definition requires lower case, although Go is case-sensitive: the component's name keeps the case.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SERIAL_NAMESPACE = uuid.UUID("7f1e0d2c-6a43-5f0e-9b57-0c4b7a6f2f11")
 
 
 def purl(kind: str, name: str, version: str = "", qualifiers: Mapping[str, str] | None = None) -> str:
-    """A package URL. name: with its namespace before it, divided by slashes."""
+    """A package URL. name: with its namespace before it, separated by slashes."""
     path = "/".join(quote(part, safe="") for part in name.split("/") if part)
     text = f"pkg:{kind}/{path}"
     if version:
@@ -52,8 +52,8 @@ def go_purl(path: str, version: str) -> str:
 
 
 def main_version(path: str, said: str, labels: Mapping[str, str]) -> str:
-    """The version of the service's own module: what the build says; else the image's, where that is a release; else the pseudo-version that
-    Go gives to the revision (https://go.dev/ref/mod#pseudo-versions), as it does where it sees the repository; else the image's tag.
+    """The version of the service's own module: that of the build; else the image's, if that is a release; else the pseudo-version that
+    Go gives to the revision if it sees the repository (https://go.dev/ref/mod#pseudo-versions); else the image's tag.
 
     :param path: of the module, which may end with a major version.
     :param said: by the build information.
@@ -108,7 +108,7 @@ def _module_component(dependency: GoModule, known: Mapping[str, ModuleFacts]) ->
     module = dependency.effective
     replaced = f"{dependency.path} {dependency.version}" if dependency.replaced_by else ""
     if is_directory(module):
-        # Its code is of no published version; a directory has no address, so that the name of what it stands for is the one that tells something.
+        # Its code is not a published version; a directory has no address, so the name of the module that it replaces is more informative.
         url = go_purl(dependency.path, "")
         directory = _properties({"replaces": replaced, "directory": module.path})
         return _component(url, "library", dependency.path, purl=url, properties=directory)
@@ -134,7 +134,7 @@ def _package_component(package: Package, evidence: Evidence) -> dict[str, Any]:
         "apk",
         f"{system}/{package.name}".lower(),
         package.version,
-        # The origin is what vulnerability databases of distributions go by.
+        # Vulnerability databases of distributions use the origin.
         {
             "arch": package.architecture,
             "distro": f"{system}-{version}" if version else "",
@@ -160,7 +160,7 @@ def _base_component(evidence: Evidence, digest: str, name: str) -> dict[str, Any
         f"base:{evidence.base.reference}",
         "container",
         repository,
-        # A tag may say less than the version, or another name; the address below has it.
+        # A tag may be less precise than the version, or a different name; the address below has it.
         evidence.os_release.get("VERSION_ID", "") or tag,
         description=labels.get(OCI + "title", ""),
         purl=image_purl(evidence.base.reference, digest),
@@ -246,9 +246,9 @@ def cyclonedx(
 
 
 def _binary_components(evidence: Evidence, known: Mapping[str, ModuleFacts]) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
-    """The service's own module first, then what is linked into it; and who needs whom.
+    """The service's own module first, then the modules linked into it; and which of them need which.
 
-    What the service's own go.mod does not require for itself is needed by another module; where nothing tells by which one, by the service.
+    A module that the service's own go.mod does not require directly is needed by another module; if it is not known by which one, by the service.
     """
     binary = evidence.binary
     if binary is None or binary.build_info is None:
@@ -271,7 +271,7 @@ def _binary_components(evidence: Evidence, known: Mapping[str, ModuleFacts]) -> 
     standard = purl("golang", "stdlib", toolchain)
     linked = [_component(standard, "library", "stdlib", toolchain, purl=standard, licenses=licenses.named(_GO_LICENSE))]
     linked += [_module_component(dependency, known) for dependency in info.deps]
-    # A replacement is required under the name of what it stands for.
+    # A replacement is required under the name of the module that it replaces.
     references = {dependency.path: component["bom-ref"] for dependency, component in zip(info.deps, linked[1:])}
     edges: dict[str, list[str]] = {}
     for dependency in info.deps:
@@ -308,9 +308,9 @@ def _unique(components: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summary(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report tells of a bill of materials: how many components of each kind, and what the service depends on.
+    """What a report says about a bill of materials: how many components of each kind, and what the service depends on.
 
-    dependencies: "name version" of Go modules, Go itself and packages, which is what two reports are compared by.
+    dependencies: "name version" of Go modules, Go itself and packages, by which two reports are compared.
     """
     components = document.get("components") or []
     libraries = [component for component in components if component["type"] == "library"]

@@ -1,4 +1,4 @@
-"""An image is proven by a candidate container and held to the contract, before anything of the service is touched."""
+"""Proves an image with a candidate container and checks it against the contract, before anything of the service is touched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from ..engine.client import Engine
 from . import modules, provenance, sbom
 from .facts import facts
 
-# Takes the Engine, the settings, the image's reference and what looks into the candidate; returns the proof, which has `start_seconds`, and what was found.
+# Takes the Engine, the settings, the image's reference and a function that examines the candidate; returns the proof, which has `start_seconds`, and the
+# result of that function.
 Prove = Callable[[Engine, Settings, str, Callable[[str], Evidence]], "tuple[Any, Evidence]"]
 
 
@@ -43,12 +44,12 @@ class ContractBroken(Failure):
 def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str, Any]:
     """Verify an image.
 
-    :param params: the options of the module deploy; `earlier`: whether the image was proven before and is returned to; `received`:
-        whether another host has built it; `demands`: what is asked of it,
-        as one word; `sbom_before`: the bill of materials of the run before, {} for none; `modules_in_builder`: asks the service's builder stage
-        about modules, as `modules.gather` wants it; `provenance_before`: where this very image comes from, as the run that built it knew, {} for unknown.
-    :param prove: what proves an image by a candidate, `deploy.candidate.prove_candidate`.
-    :returns: what its documentation says of `verify`.
+    :param params: the options of the module deploy; `earlier`: whether this is a rollback to an image that was proven before; `received`:
+        whether another host has built it; `demands`: a fingerprint of the budgets and waivers; `sbom_before`: the bill of materials of the run before,
+        {} for none; `modules_in_builder`: asks the service's build stage about modules, for `modules.gather`; `provenance_before`: where this
+        very image comes from, from the run that built it, {} if that is not known.
+    :param prove: the function that proves an image with a candidate, `deploy.candidate.prove_candidate`.
+    :returns: what the module's documentation describes as `verify`.
     :raises WaiverError: a waiver names no check, or gives no reason.
     :raises Failure: the candidate does not prove itself; ContractBroken where the contract is not met.
     """
@@ -58,7 +59,7 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
     try:
         proof, found = prove(engine, settings, reference, lambda container_id: examine(engine, params, container_id))
     except NoHealthCheck as unprovable:
-        # It is held to the contract as it lies there, which names what is missing.
+        # Only the image is checked against the contract, which names what is missing.
         refusal, found = unprovable, examine(engine, params)
     verified = judged(engine, params, found, proof.start_seconds if proof else None, began=began)
     if refusal:
@@ -67,7 +68,7 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
 
 
 def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -> Evidence:
-    """Return what can be known of an image, and of a container of it where one is given; params: as `verify` takes them."""
+    """Return the evidence of an image, and of its container if one is given; params: as in `verify`."""
     settings, reference = params["settings"], params["image"]
     base = _base_of(engine, reference) or params["bases"][1]
     try:
@@ -88,11 +89,11 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
 def judged(
     engine: Engine, params: Mapping[str, Any], found: Evidence, start_seconds: float | None, *, candidate: bool = True, began: float
 ) -> dict[str, Any]:
-    """Hold evidence to the contract; raise ContractBroken where it breaks it.
+    """Judge evidence by the contract; raise ContractBroken if a check fails.
 
-    :param start_seconds: how long the container took until healthy, None where none was started.
+    :param start_seconds: how long the container took until healthy, None if none was started.
     :param candidate: whether that was a candidate.
-    :param began: since when it is worked on, monotonic.
+    :param began: when this work began, monotonic.
     :returns: what the module deploy returns under `verify`.
     """
     settings, reference = params["settings"], params["image"]
@@ -122,7 +123,7 @@ def judged(
         "checked_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "start_seconds": start_seconds,
         "seconds": round(time.monotonic() - began, 2),
-        # What files, labels and linters are called is anybody's text.
+        # Names of files, labels and messages of linters may be any text.
         "facts": visible(facts(found, expected, results, document, statement)),
         "sbom": document,
         "provenance": visible(statement),
@@ -133,11 +134,11 @@ def judged(
 
 
 def _modules(params: Mapping[str, Any], found: Evidence) -> dict[str, modules.ModuleFacts]:
-    """Return what is known of the modules in the service's executable; params: as `verify` takes them."""
+    """Return what is known about the modules in the service's executable; params: as in `verify`."""
     settings: Settings = params["settings"]
     return modules.gather(
         found.binary.build_info if found.binary else None,
-        # Of an image that is returned to another source may be staged, of one that was received none is.
+        # For a rollback, another source may be staged; for a received image, none is.
         source=None if params["earlier"] or params["received"] else (service_directory(settings) / "context", settings.module_dir),
         before=params["sbom_before"],
         builder_stage=params["modules_in_builder"],
@@ -145,23 +146,23 @@ def _modules(params: Mapping[str, Any], found: Evidence) -> dict[str, modules.Mo
 
 
 def _without_secrets(binary: BinaryFacts | None, settings: Settings) -> BinaryFacts | None:
-    """Return what is known of a binary without the secret values that GOFLAGS may have left in its build settings."""
+    """Return what is known about a binary, without the secret values that GOFLAGS may have left in its build settings."""
     if binary is None or binary.build_info is None:
         return binary
     hidden = secret_values(vars(settings))
-    # The other settings are Go's own words, like GOARCH=arm64, and no foreign text.
+    # The other settings are Go's own, like GOARCH=arm64, and not text of others.
     kept = {name: mask(value, hidden) if name.startswith("-") else value for name, value in binary.build_info.settings.items()}
     return replace(binary, build_info=replace(binary.build_info, settings=kept))
 
 
 def _base_of(engine: Engine, reference: str) -> str:
-    """Return the base that an image says it is made from, "" where it says none: an image that is returned to may have had another."""
+    """Return the base image that an image names, "" if it names none: an earlier image may have had another base."""
     labels = ((engine.image(reference) or {}).get("Config") or {}).get("Labels") or {}
     return labels.get(OCI + "base.name", "")
 
 
 def _builder(engine: Engine, reference: str, settings: Settings) -> dict[str, str]:
-    """Return the builder image as the bill of materials and the provenance name it."""
+    """Return the builder image in the form for the bill of materials and the provenance."""
     image = engine.image(reference) or {}
     stand_in = ((image.get("Config") or {}).get("Labels") or {}).get(LABEL_STAND_IN) == "true"
     return {
@@ -172,7 +173,7 @@ def _builder(engine: Engine, reference: str, settings: Settings) -> dict[str, st
 
 
 def _provenance(params: Mapping[str, Any], found: Evidence, builder: Mapping[str, str]) -> dict[str, Any]:
-    """Return where an image comes from, {} where nobody knows any more: only the run that builds it sees what it is built with."""
+    """Return where an image comes from, {} if that is no longer known: only the run that builds an image knows with what it is built."""
     if params["provenance_before"] and not params["build"]:
         return dict(params["provenance_before"])
     if params["earlier"] or params["received"]:

@@ -1,4 +1,4 @@
-"""Addresses of git repositories: which of them are taken, and what of them may be shown: never who asks, and with what password."""
+"""Addresses of git repositories: which of them are accepted, and which parts of them may be shown: never the user and the password."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*
 _PATH = re.compile(r"[A-Za-z0-9._~/+ -]*")
 # user@host:path, as ssh and scp write it: https://git-scm.com/docs/git-clone#_git_urls
 _SCP = re.compile(rf"(?:[A-Za-z0-9_.-]+@)?({_HOST.pattern.partition('|')[0]}):(?!//)(.*)", re.DOTALL)
-# What git itself knows beside file: another one would be a program of the host's, git-remote-<name>.
+# The schemes that git itself supports, besides file: any other one would run a program of the host, git-remote-<name>.
 _TAKEN = _SCHEMES - {"git+https", "git+http"}
-_TRANSPORTS = "names no way that is taken; write it by https, ssh, git or file, in small letters, or as user@host:path"
-_PASSWORD = (
-    "has a password, which git takes by http and https alone; write it by https, or as ssh://user@host/path, with a key of SSH on the host"
-)
+_TRANSPORTS = "has a scheme that is not accepted; write it with https, ssh, git or file, in lower case, or as user@host:path"
+_PASSWORD = "has a password, which git accepts only with http and https; write it with https, or as ssh://user@host/path, with an SSH key on the host"
 _QUERY = (
     "has a query or a fragment, which everybody on the host would see; give a token as https://user:token@host/path, "
-    'with "?" as %3F and "#" as %23 in it, or let git on the host have it (a credential helper, a key of SSH)'
+    'with "?" as %3F and "#" as %23 in it, or give it to git on the host (a credential helper, an SSH key)'
 )
 _PLACE = (
-    'has an "@" where no user ends; write it as https://user:password@host/path or user@host:path, '
+    'has an "@" that does not end a user; write it as https://user:password@host/path or user@host:path, '
     'with "@" as %40 and "/" as %2F in a user, in a password and in the path of a URL'
 )
 HIDDEN = "(an address that is not shown)"
@@ -35,10 +33,10 @@ def is_address(source: str) -> bool:
 
 
 def shown_address(address: str) -> str:
-    """Return scheme, host, port and path of a repository's address, "" where it is not understood for sure.
+    """Return scheme, host, port and path of a repository's address, "" if it is not certainly understood.
 
-    A password with a slash, a hash or a question mark in it cuts an address at the wrong place: the rest of it then has what no address of
-    ours has, an "@" or a port that is no number, and nothing is shown.
+    A password with a slash, a hash or a question mark in it makes a parser split the address at the wrong place: the rest then has something that no valid
+    address has, an "@" or a port that is not a number, and nothing is shown.
     """
     if not address.isascii() or not address.isprintable():
         return ""
@@ -58,10 +56,9 @@ def shown_address(address: str) -> str:
 
 
 def fault_of(address: str) -> str:
-    """Return why an address is not taken, as the end of a sentence with what to do, "" for one that is. It quotes nothing of the address.
+    """Return why an address is not accepted, as the end of a sentence with what to do, "" if it is accepted. It quotes no part of the address.
 
-    What git gets is an argument, which everybody on the host sees (ps): a secret stands where `credentials` finds it and takes it out, or
-    nowhere.
+    git gets the address as an argument, which everybody on the host can see (ps): so a secret may only be where `credentials` finds and removes it.
     """
     bare = without_credentials(address)
     scheme, is_url, rest = bare.partition("://")

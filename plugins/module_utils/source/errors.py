@@ -1,4 +1,4 @@
-"""What is wrong with a source."""
+"""The error for faults of a source."""
 
 from __future__ import annotations
 

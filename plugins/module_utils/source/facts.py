@@ -62,7 +62,7 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
 
 
 def _check_local_modules(project: GoProject, root: Path) -> None:
-    """Raise SourceError where the build will not find a module that it takes from a directory."""
+    """Raise SourceError if the build will not find a module that it takes from a directory."""
     for module in project.local_modules:
         if project.vendored and not module.used:
             continue
@@ -82,7 +82,7 @@ def _check_local_modules(project: GoProject, root: Path) -> None:
 
 
 def _check_embed(embed: Embed, root: Path) -> None:
-    """Raise SourceError where a pattern embeds nothing: Go refuses it, but only when all dependencies are downloaded and compiled."""
+    """Raise SourceError if a pattern embeds nothing: Go refuses it, but only when all dependencies are downloaded and compiled."""
     if embed.files:
         return
     directory = posixpath.dirname(embed.file)
@@ -110,7 +110,7 @@ def _check_embed(embed: Embed, root: Path) -> None:
 
 
 def _link(root: Path, place: str) -> str:
-    """Return the symbolic link by which a path of the source leads, or the first one below it, "" where there is none."""
+    """Return the symbolic link by which a path of the source leads, or the first one below it, "" if there is none."""
     way = [*reversed(list(parents(place))), place]
     below = (
         posixpath.relpath(os.path.join(directory, name), root)
@@ -122,7 +122,7 @@ def _link(root: Path, place: str) -> str:
 
 
 def _package_json(root: Path, directory: str) -> str:
-    """Return the nearest package.json, in a directory of the source or above it, by which a web page is made; "" where there is none."""
+    """Return the nearest package.json, in a directory of the source or above it, by which a web page is made; "" if there is none."""
     while True:
         path = posixpath.join(directory, "package.json")
         if (root / path).is_file():

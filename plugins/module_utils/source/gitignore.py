@@ -173,7 +173,7 @@ def _rules(text: str) -> list[_Rule]:
 class Checkout:
     """The git checkout that a source is or lies in.
 
-    top: its directory; prefix: of the source in it, with a slash at the end, "" where they are the same.
+    top: its directory; prefix: of the source in it, with a slash at the end, "" if they are the same.
     """
 
     def __init__(self, top: Path, source: Path) -> None:
@@ -230,7 +230,7 @@ class Checkout:
 
 
 def find_checkout(source: Path) -> Checkout | None:
-    """Return the checkout that a source is, or lies in; None where there is none. What git does not track at all is no part of one."""
+    """Return the checkout that a source is, or lies in; None if there is none. What git does not track at all is no part of one."""
     source = Path(os.path.realpath(source))
     for top in (source, *source.parents):
         if os.path.lexists(top / ".git"):
@@ -243,7 +243,7 @@ def find_checkout(source: Path) -> Checkout | None:
 
 
 def _git_directory(top: Path) -> Path:
-    """Return where a checkout has its index; raise ValueError where it has none."""
+    """Return where a checkout has its index; raise ValueError if it has none."""
     place = top / ".git"
     if place.is_dir():
         return place
@@ -264,7 +264,7 @@ def _path(octets: str) -> str:
 
 
 def _read(root: Path, relative: str) -> str:
-    """Return the text of a file, a character for each byte; "" where there is no such regular file: git follows no links to its rules."""
+    """Return the text of a file, a character for each byte; "" if there is no such regular file: git follows no links to its rules."""
     try:
         with open_beneath(root, relative) as stream:
             return read_rest(stream, relative).decode("latin-1")
@@ -285,7 +285,7 @@ def _directories(path: str) -> Iterator[str]:
 
 
 def _index(git: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the paths that git tracks, and the directories above them; raise ValueError where the index cannot be read."""
+    """Return the paths that git tracks, and the directories above them; raise ValueError if the index cannot be read."""
     try:
         with open_beneath(git, "index") as stream:
             parts = []

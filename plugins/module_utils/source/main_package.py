@@ -18,7 +18,7 @@ _CGO = (
 
 
 def shown(items: Iterable[str]) -> str:
-    """Join a list for a message, cut where it gets long."""
+    """Join a list for a message, and shorten it if it is long."""
     items = list(items)
     return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
@@ -56,8 +56,8 @@ class MainChoice:
         if len(packages) > 1:
             found = " and ".join(f"{package} ({file})" for package, file in packages.items())
             raise SourceError(
-                f"{argument(directory)} holds files of more than one package: {found}",
-                "Move one of them to a directory of its own, or keep it out of the build with //go:build ignore.",
+                f"{argument(directory)} contains files of more than one package: {found}",
+                "Move one of them to a separate directory, or exclude it from the build with //go:build ignore.",
             )
         return directory
 
@@ -112,7 +112,7 @@ class MainChoice:
         if other:
             raise self._wrong(
                 wanted,
-                f"{argument(other)} is a module of its own (it has a go.mod)",
+                f"{argument(other)} is a separate module (it has a go.mod)",
                 f"Set {MODULE_DIR} to that directory and {MAIN} to {argument(directory[len(other) + 1 :])}.",
             )
         package = self.module.package_name(directory)
@@ -128,7 +128,7 @@ class MainChoice:
         return directory
 
     def _none(self) -> SourceError:
-        """Return the error for a module without a main package, with what comes closest."""
+        """Return the error for a module without a main package, with the most similar find."""
         where = f"module {self.module.mod.module} ({self.module.path})"
         problem, remedy, variable = (
             f"there is no main package in {where}",
@@ -141,7 +141,7 @@ class MainChoice:
             problem = f"there is no Go file in {where}"
         if mixed:
             problem += f"; package main shares a directory with another package in {shown(map(argument, mixed))}"
-            remedy = f"Set {MAIN} to that directory to see which files collide, and part them."
+            remedy = f"Set {MAIN} to that directory to see which files collide, and separate them."
             variable = MAIN
         if excluded:
             problem += f"; files of package main that do not build for {self.target}: {shown(excluded)}"
@@ -152,6 +152,6 @@ class MainChoice:
             if any(file.irregular for directory in self.searched for file in self.module.files(directory)):
                 remedy, variable = "Put regular files in their place, within the source.", SOURCE
         if self.nested:
-            remedy = f"Set {MODULE_DIR} to the service's module; in this one lie {self._nested()}."
+            remedy = f"Set {MODULE_DIR} to the service's module; this one contains {self._nested()}."
             variable = MODULE_DIR
         return SourceError(problem, remedy, variable)

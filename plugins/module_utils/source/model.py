@@ -13,9 +13,9 @@ class LocalModule:
     https://go.dev/ref/mod#go-mod-file-replace, #go-work-file-use
 
     said: the directive, as "go.mod replaces example.com/x by ../x".
-    path: what its packages are imported by, "" where a workspace uses a directory without a go.mod.
+    path: what its packages are imported by, "" if a workspace uses a directory without a go.mod.
     directory: relative to the root of the source, "" for the root itself, "../x" or absolute if it lies outside.
-    used: a workspace uses it, so that cmd/go wants to see it even where it is vendored.
+    used: a workspace uses it, so cmd/go needs it even if it is vendored.
     """
 
     said: str
@@ -48,7 +48,7 @@ class GoProject:
     module_dir: the module's directory relative to root, "." for root itself.
     module_path: the `module` directive.
     go_directive: the version of the `go` line of go.mod, "" without one.
-    go_minimum: the Go that cmd/go insists on under GOTOOLCHAIN=local: the `go` line of go.mod, or of go.work if newer. A `toolchain`
+    go_minimum: the Go that cmd/go requires under GOTOOLCHAIN=local: the `go` line of go.mod, or of go.work if newer. A `toolchain`
         line makes no Go refuse: https://go.dev/doc/toolchain#select.
     main_package: the main package for `go build`, run in module_dir: "." or "./cmd/x".
     vendored: cmd/go takes dependencies from vendor/ without being told to: https://go.dev/ref/mod#vendoring.

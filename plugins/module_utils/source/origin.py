@@ -1,8 +1,8 @@
 """Where a source comes from: its revision, date and address.
 
 A repository is a part of the source, and its configuration names programs that git runs: hooks, filters, monitors, pagers, signature and
-credential helpers. So git never sees the repository. It reads objects alone, in a repository of our own that borrows them, and all else is
-read here: HEAD, references, the address in the configuration. Whether the source was edited is told by our own digests of its files.
+credential helpers. So git never works in that repository. It only reads objects, in a separate repository that borrows them; everything else is
+read here: HEAD, references, the address in the configuration. Digests of the files that are computed here tell whether the source was edited.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from .address import shown_address
 _UNKNOWN = {"revision": "", "date": "", "url": ""}
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMITTER = re.compile(rb"^committer .*> (\d{1,12}) ([+-])(\d\d)(\d\d)$", re.M)
-_SECONDS = 10  # for one answer of git; a file that is no regular one after all could be waited for
+_SECONDS = 10  # for one answer of git, which could wait for ever if a file turns out not to be a regular one
 
 
 class _Unknown(Exception):
-    """The repository does not tell what was asked."""
+    """The repository does not have the wanted information."""
 
 
 @dataclass(frozen=True)
 class _Repository:
-    """top: the directory that is under version control; directory: what HEAD is in; common: what references and objects are in."""
+    """top: the directory that is under version control; directory: the one with HEAD; common: the one with references and objects."""
 
     top: str
     directory: str
     common: str
 
     def text(self, *names: str) -> str:
-        """Return a small file of the repository, the first that there is."""
+        """Return the content of a small file of the repository, the first of these that exists."""
         for base in dict.fromkeys((self.directory, self.common)):
             for name in names:
                 with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ def _find(root: Path) -> _Repository:
 
 
 def _worktree(top: Path, dot_git: Path) -> _Repository:
-    """Return the repository of a further working tree (git worktree), where it names this tree as well: a .git file alone may point anywhere."""
+    """Return the repository of a further working tree (git worktree), if it also names this tree: a .git file by itself may point anywhere."""
     try:
         directory = os.path.realpath(top / read_source_file(top, dot_git).decode().partition("gitdir: ")[2].strip())
         back = read_source_file(directory, os.path.join(directory, "gitdir")).decode().strip()
@@ -106,9 +106,9 @@ def _plain(directory: str) -> bool:
 
 
 class _Git:
-    """git in an empty repository of our own, with the objects of another one.
+    """git in an empty, separate repository, with the objects of another one.
 
-    What it borrows is linked part by part, so that a list of other object stores (alternates) is not.
+    The borrowed parts are linked one by one, so that a list of further object stores (alternates) is not borrowed.
     """
 
     def __init__(self, temporary: str, repository: _Repository, size: int) -> None:
@@ -159,7 +159,7 @@ class _Git:
 
 
 def _date(commit: bytes) -> str:
-    """Return the date of a commit by RFC 3339, "" where it has none."""
+    """Return the date of a commit by RFC 3339, "" if it has none."""
     found = _COMMITTER.search(commit.partition(b"\n\n")[0])
     if not found:
         return ""
@@ -175,7 +175,7 @@ def _blob(algorithm: str, content: bytes) -> str:
 
 
 def _is_blob(root: str, path: str, blob: str) -> bool:
-    """Say whether a file is what a commit has, as it is, with other line ends, or by a pointer to large content (git lfs)."""
+    """Say whether a file equals the one in a commit: exactly, except for line ends, or by a pointer to large content (git lfs)."""
     algorithm = "sha256" if len(blob) == 64 else "sha1"
     with open_beneath(root, path) as stream:
         size = os.fstat(stream.fileno()).st_size
@@ -197,7 +197,7 @@ def _is_blob(root: str, path: str, blob: str) -> bool:
 
 
 def _tracked(git: _Git, tree: str) -> Iterator[tuple[str, str, str]]:
-    """Yield mode, hash and path of all in a tree; modules of other repositories are left out."""
+    """Yield mode, hash and path of everything in a tree; submodules are left out."""
     for line in git.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
         head, tab, path = line.partition(b"\t")
         if tab and not head.startswith(b"160000"):
@@ -206,7 +206,7 @@ def _tracked(git: _Git, tree: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _edited(root: str, mode: str, blob: str, path: str, settings: dict[str, str]) -> bool:
-    """Say whether a path of the source is not what the commit has there."""
+    """Say whether a path of the source differs from the commit."""
     place = os.path.join(root, path)
     try:
         found = os.lstat(place).st_mode
@@ -215,17 +215,17 @@ def _edited(root: str, mode: str, blob: str, path: str, settings: dict[str, str]
         modes = settings.get("core.filemode") != "false" and mode != "120000"
         return (modes and bool(found & stat.S_IXUSR) != (mode == "100755")) or not _is_blob(root, path, blob)
     except (FileNotFoundError, NotADirectoryError):
-        # A sparse checkout has a part of the files on purpose.
+        # A sparse checkout has only some of the files, on purpose.
         return settings.get("core.sparsecheckout") != "true"
     except OSError:
         return True
 
 
 def read_origin(root: Path) -> dict[str, str]:
-    """Return where a source comes from, as far as its repository tells: revision ("-dirty" behind it with uncommitted changes), date, url.
+    """Return where a source comes from, as far as its repository tells: revision (with "-dirty" appended if there are uncommitted changes), date, url.
 
-    Empty values where the source is in no git repository, or git is not there. The configuration of git is without effect, and so is the
-    environment. An address is shown without user, password and query.
+    Returns empty values if the source is in no git repository, or if git is not installed. Neither git's configuration nor the environment has an effect.
+    An address is shown without user, password and query.
     """
     try:
         repository = _find(root)

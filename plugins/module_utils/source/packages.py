@@ -13,7 +13,7 @@ from .constraints import BuildContext
 from .gofile import GoFile, read_go_file
 from .modfile import ModFile
 
-# What an import path may be, as far as it is given to the go command: golang.org/x/mod/module.CheckImportPath. "..." is a pattern there.
+# Which import paths may be given to the go command: golang.org/x/mod/module.CheckImportPath. "..." is a pattern there.
 _IMPORT_PATH = re.compile(r"(?![-~])(?!.*\.\.\.)[A-Za-z0-9._~+/-]+")
 # `./...` passes over testdata and vendor. node_modules is this module's own addition: npm packages hold stray Go files,
 # main packages among them, and thousands of directories.
@@ -22,7 +22,7 @@ UNSEARCHED = frozenset({"testdata", "vendor", "node_modules"})
 
 @dataclass(frozen=True)
 class _Listing:
-    """A directory: the Go files that are not hidden, with those that are refused once they are read, its subdirectories, whether it is a module's."""
+    """A directory: its Go files that are not hidden (also those that are refused when they are read), its subdirectories, and whether it has a go.mod."""
 
     go_files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class _Listing:
 
 
 def list_directory(path: str, root: str) -> _Listing:
-    """List a directory; what is missing, no directory, or reached by a link that leaves the source in root is empty."""
+    """List a directory; empty if it is missing, not a directory, or reached by a link that leaves the source in root."""
     go_files, directories, has_go_mod = [], [], False
     if not stays_within(root, path):
         return _Listing()
@@ -109,7 +109,7 @@ class Module:
             try:
                 listing = self.listing(directory)
             except PermissionError:
-                # A database's data beside the code, as a rule. Where a package is needed from there, reading it fails.
+                # Usually the data of a database beside the code. If a package is needed from there, reading it fails later.
                 if not directory:
                     raise
                 continue

@@ -19,7 +19,7 @@ from .modfile import ModFile, read_mod
 from .packages import UNSEARCHED, Gathered, Module, argument, list_directory, within
 from .versions import version_key
 
-# As much of vendor/modules.txt as its first line may have.
+# How much of vendor/modules.txt is read, for its first line.
 _FIRST_LINE = 4096
 
 
@@ -32,8 +32,8 @@ def _upwards(directory: str) -> Iterator[str]:
 
 
 def _with_file(root: str, directories: Iterable[str], name: str) -> str | None:
-    """Return the first of the directories below root that holds a file of that name, or what is no regular file but should be one, None if
-    none does. As in cmd/go a directory does not count."""
+    """Return the first of the directories below root that contains a file of that name (also if it is not a regular file, as it should be), None if
+    none does. As in cmd/go, a directory of that name does not count."""
     paths = {directory: os.path.join(root, directory, name) for directory in directories}
     return next((directory for directory, path in paths.items() if os.path.lexists(path) and not os.path.isdir(path)), None)
 
@@ -67,7 +67,7 @@ def _module_directory(root: str, module_dir: str) -> str:
             MODULE_DIR,
         )
     path = os.path.join(root, directory) if directory else root
-    # What is no regular file is refused where it is read.
+    # If it is not a regular file, reading it fails later.
     if os.path.lexists(os.path.join(path, "go.mod")):
         return directory
     exists = os.path.isdir(path)
@@ -152,7 +152,7 @@ class _Modules:
         return [self.mod, *(read_mod(self.root, module.directory, "go.mod") for module in modules if module.has_go_mod)]
 
     def dependencies(self, modules: Iterable[LocalModule]) -> set[str]:
-        """Return the paths of the modules that packages may come from besides this one and the standard library."""
+        """Return the paths of the modules from which packages may come, besides this one and the standard library."""
         replaced = [path for file in (self.mod, self.work) if file for path, _target in file.replaces]
         return {*self.mod.requires, *replaced, *(module.path for module in modules if module.path)}
 
@@ -232,7 +232,7 @@ def module_directories(root: Path, levels: int = 4) -> list[str]:
 def main_packages(root: Path, module_dir: str = ".", build_tags: Sequence[str] = ()) -> list[str]:
     """Return the main packages of a module as `go_service_main_package` takes them ("." or "./cmd/x"), sorted; raise SourceError.
 
-    What is no package main for linux/amd64 without cgo is left out, as the build leaves it out.
+    A package that is not a package main for linux/amd64 without cgo is left out, as in the build.
     """
     with _reading():
         base = os.fspath(root)
@@ -255,7 +255,7 @@ def _reading() -> Iterator[None]:
             SOURCE,
         ) from error
     except RecursionError as error:
-        raise SourceError("the directories of the source are nested too deeply", "Make the source flatter.", SOURCE) from error
+        raise SourceError("the directories of the source are nested too deeply", "Reduce the depth of its directories.", SOURCE) from error
     except OSError as error:
         raise SourceError(
             f"cannot read {error.filename}: {error.strerror}",
@@ -300,7 +300,7 @@ def read_project(
         context = BuildContext(goos, goarch, frozenset(build_tags), go_version)
         dependencies = modules.dependencies(local)
         module = Module(base, os.path.join(base, directory) if directory else base, modules.mod, dependencies, context)
-        # What is vendored comes from there, but for the modules of a workspace.
+        # Vendored packages come from vendor/, except those of a workspace's modules.
         read = [other for other in local if other.has_go_mod and (other.used or not vendor)]
         others = {other.path: modules.sibling(other, dependencies, context) for other in read}
         sources = _Sources({**others, modules.mod.module: module}, frozenset({*dependencies, modules.mod.module}))

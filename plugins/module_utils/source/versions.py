@@ -40,7 +40,7 @@ def check_go_version(project: GoProject, builder_version: str, reference: str = 
     """Raise SourceError if the module needs a newer Go than the builder has.
 
     project: the module.
-    reference: of the builder image, "" where it is not known; stand_in: the role base_images has put together what stands for it.
+    reference: of the builder image, "" if it is not known; stand_in: the role base_images has put together what stands for it.
     builder_version: the builder's Go, "1.27.3" or "1.27rc1", with or without "go" before it, compared as cmd/go does. A
         release line ("1.27": no toolchain since 1.21 is called that, but tags of builder images are) stands for the
         newest release of that line.
@@ -75,14 +75,14 @@ def check_go_version(project: GoProject, builder_version: str, reference: str = 
 
 
 def _newer(reference: str, minimum: str) -> str:
-    """Return the reference of a builder as it is for another version of Go, as an example; "" where the tag names no version, or more than that."""
+    """Return the reference of a builder as it is for another version of Go, as an example; "" if the tag names no version, or more than that."""
     line = ".".join(minimum.split(".")[:2])
     match = re.fullmatch(r"(\S+:)[0-9]+\.[0-9]+(?:\.[0-9]+)?(-alpine)?(?:[0-9.]+)?", reference)
     return f" ({match[1]}{line}{match[2] or ''})" if match else ""
 
 
 def builder_version(reference: str) -> str:
-    """Return the Go version that the tag of a builder image names ("golang:1.27-alpine3.24" -> "1.27"), "" where it names none."""
+    """Return the Go version that the tag of a builder image names ("golang:1.27-alpine3.24" -> "1.27"), "" if it names none."""
     match = re.search(r":(?:go)?([0-9]+\.[0-9]+(?:\.[0-9]+|rc[0-9]+)?)(?:-[A-Za-z0-9._-]*)?(?:@|\Z)", reference)
     return match[1] if match else ""
 
@@ -92,6 +92,6 @@ def numbers(version: str) -> tuple[int, ...] | None:
 
 
 def check_builder(project: Mapping[str, Any], version: str, reference: str = "", *, stand_in: bool = False) -> None:
-    """Raise SourceError where the builder image's own Go is too old for the module."""
+    """Raise SourceError if the builder image's own Go is too old for the module."""
     # The plain data has the same names as the record that it was made from.
     check_go_version(cast(GoProject, SimpleNamespace(**project)), version, reference, stand_in=stand_in)

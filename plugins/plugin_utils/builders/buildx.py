@@ -16,8 +16,8 @@ MODULE = "community.docker.docker_image_build"
 
 
 def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the module's arguments. build: the options of the action `build`, and `access`, the path of the program by which private
-    modules are read, where there are some."""
+    """Return the module's arguments. build: the options of the action `build`, and `access`, the path of the script with which private
+    modules are read, if there are any."""
     asked = {"name": build["name"], "tag": build["tag"], "path": build["context"]}
     if build.get("access"):
         asked["secrets"] = [{"id": SECRET_ID, "type": "file", "src": build["access"]}]
@@ -31,17 +31,17 @@ def stage(printed: str) -> str:
 
 
 def log(result: Mapping[str, Any]) -> str:
-    """Return what the builder printed, from the module's result: the plain progress goes to stderr."""
+    """Return the builder's output from the module's result: the plain progress goes to stderr."""
     return str(result.get("stdout") or "") + str(result.get("stderr") or "")
 
 
 def was_cached(printed: str) -> bool:
-    """Say whether a build could stand on an earlier one."""
+    """Say whether a build could use the cache of an earlier one."""
     return bool(re.search(r"^#\d+ CACHED$", printed, re.M))
 
 
 def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:
-    """Return why a build failed, None where it did not. project: the Go facts of its source."""
+    """Return why a build failed, None if it did not. project: the Go facts of its source."""
     if not result.get("failed"):
         if result.get("image"):
             return None

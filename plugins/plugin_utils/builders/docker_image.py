@@ -26,12 +26,12 @@ def arguments(build: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def log(result: Mapping[str, Any]) -> str:
-    """Return what the builder printed, from the module's result."""
+    """Return the builder's output from the module's result."""
     return str(result.get("stdout") or "")
 
 
 def was_cached(printed: str) -> bool:
-    """Say whether a build could stand on an earlier one: a step that runs Go came from the cache, or it went on from the last one's builder stage."""
+    """Say whether a build could use an earlier one: a step that runs Go came from the cache, or it went on from the build stage of the last build."""
     return any(
         (step["cached"] and step["instruction"].startswith("RUN go ")) or step["instruction"].startswith("FROM sha256:")
         for step in steps(printed)
@@ -39,13 +39,13 @@ def was_cached(printed: str) -> bool:
 
 
 def stage(printed: str) -> str:
-    """Return the short id of the builder stage of a build, "" where it is not told: the last step before the second FROM."""
+    """Return the short id of the build stage of a build, "" if it is not known: the last step before the second FROM."""
     first = _SECOND_FROM.split(printed)[0] if _SECOND_FROM.search(printed) else ""
     return next(iter(reversed(_STEP_ID.findall(first))), "")
 
 
 def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:
-    """Return why a build failed, None where it did not; project: the Go facts of its source. The failed module's message ends in the list of all lines."""
+    """Return why a build failed, None if it did not; project: the Go facts of its source. A failed module's message ends with the list of all lines."""
     if not result.get("failed"):
         return None if result.get("image") else broken_off(log(result))
     head, _marker, tail = why(result).partition(", logs: ")
@@ -62,8 +62,8 @@ def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None)
 
 
 def broken_off(printed: str) -> Failure:
-    """Return the failure of a build whose builder said neither that it is done nor why not, from what it printed until then."""
+    """Return the failure of a build whose builder said neither that it succeeded nor why it failed, from what it printed until then."""
     seen = steps(printed)
-    message = f"the build broke off at: {seen[-1]['instruction']}" if seen else "the build broke off"
-    remedy = "The Engine ended or was restarted meanwhile. See that it runs (docker info) and what its log says, then run again."
+    message = f"the build was interrupted at: {seen[-1]['instruction']}" if seen else "the build was interrupted"
+    remedy = "The Engine ended or was restarted meanwhile. Make sure that it runs (docker info), look at its log, then run again."
     return Failure(BUILD, message, remedy, UNTOUCHED)

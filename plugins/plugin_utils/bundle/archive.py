@@ -1,7 +1,7 @@
-"""A bundle: one archive with all that machines without any network need, held to its checksums before anything of it is used.
+"""A bundle: one archive with everything that machines without any network need; its checksums are verified before any of it is used.
 
-It is a tar archive. First comes SHA256SUMS, as sha256sum(1) writes it, with a line for each file behind it; then, where a key was given, its signature;
-then bundle.json, which says what is in it and for which machines; then the files. Nothing is compressed: what takes room is compressed already.
+It is a tar archive. First comes SHA256SUMS, in the form of sha256sum(1), with a line for each file that follows; then, if a key was given, its signature;
+then bundle.json, which says what the bundle contains and for which machines it is; then the files. It is not compressed: the large files already are.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _CHUNK = 1 << 20
 _LARGEST_DOCUMENT = 8 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _UNPACKING = ".unpacking-"
-_AGAIN = "Copy it here once more, and compare its checksum with the one that `make bundle` printed; where it stays, write it anew."
+_AGAIN = "Copy it here once more, and compare its checksum with the one that `make bundle` printed; if it is still damaged, write it anew."
 
 
 class BundleError(Problem):
-    """A bundle cannot be used. Nothing of it was, and no host was asked."""
+    """A bundle cannot be used. No part of it was used, and no host was contacted."""
 
     stage = TRANSFER
     remedy = _AGAIN
@@ -41,7 +41,7 @@ class BundleError(Problem):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that is as it was written. directory: where it is unpacked; fresh: whether that was done now; signed: whether its signature was
+    """A bundle whose checksums are right. directory: where it is unpacked; fresh: whether it was unpacked just now; signed: whether its signature was
     verified; contents: what bundle.json says.
     """
 
@@ -52,7 +52,7 @@ class Bundle:
 
 
 def files_of(tree: Path) -> Iterator[str]:
-    """Yield the paths of all files below a directory, sorted, as they are named in a bundle."""
+    """Yield the paths of all files below a directory, sorted, with their names in a bundle."""
     for path in sorted(tree.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield path.relative_to(tree).as_posix()
@@ -65,9 +65,9 @@ def _add(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> 
 
 
 def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[bytes], bytes] | None) -> str:
-    """Write what lies in a directory as a bundle, whole or not at all, and return its sha256.
+    """Write the files of a directory as a bundle, completely or not at all, and return its sha256.
 
-    contents: what bundle.json is to say beside the format; sign: returns the signature of SHA256SUMS, None where there is no key.
+    contents: what bundle.json says in addition to the format; sign: returns the signature of SHA256SUMS, None if there is no key.
     """
     document = json.dumps({"format": FORMAT, **contents}, indent=2, sort_keys=True).encode()
     names = [CONTENTS]
@@ -101,10 +101,10 @@ def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[by
 
 
 def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None], bool]) -> Bundle:
-    """Hold a bundle to its checksums and unpack it, where that was not done before; raise BundleError where it is not as it was written.
+    """Verify a bundle's checksums and unpack it, unless that was done before; raise BundleError if it is not as it was written.
 
-    cache: the directory below which it is unpacked, under its checksum; verify: takes SHA256SUMS and its signature, None where there is none, raises
-    BundleError where that is not to be trusted, and returns whether a key vouches for it.
+    cache: the directory below which it is unpacked, under its checksum; verify: takes SHA256SUMS and its signature (None if there is none), raises
+    BundleError if these cannot be trusted, and returns whether a signature was verified.
     """
     try:
         with tarfile.open(path, "r:") as archive:
@@ -116,21 +116,22 @@ def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None],
             ) from error
         raise
     except (tarfile.TarError, EOFError) as error:
-        raise BundleError(f"the bundle {path} is damaged, truncated or none: {error}") from error
+        raise BundleError(f"the file {path} is damaged, truncated, or not a bundle: {error}") from error
 
 
 def _document(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, name: str) -> bytes:
-    """Return the content of the member that is to come next."""
+    """Return the content of the member that must come next."""
     if member is None or member.name != name or not member.isreg() or member.size > _LARGEST_DOCUMENT:
         raise BundleError(
-            f"{path} is no bundle: it does not begin with {SUMS} and {CONTENTS}", "Name one that `make bundle` wrote (bundle_archive)."
+            f"{path} is not a bundle: it does not begin with {SUMS} and {CONTENTS}",
+            "Name a file that `make bundle` wrote (bundle_archive).",
         )
     content = archive.extractfile(member)
     return content.read() if content else b""
 
 
 def _listed(sums: bytes, path: Path) -> dict[str, str]:
-    """Return name -> checksum of what a bundle says that it holds."""
+    """Return name -> checksum of the files that a bundle lists."""
     found: dict[str, str] = {}
     for line in sums.decode("utf-8", "replace").splitlines():
         match = _LINE.fullmatch(line)
@@ -161,7 +162,7 @@ def _open(archive: tarfile.TarFile, path: Path, cache: Path, verify: Callable[[b
     try:
         contents = _held(archive, member, path, expected, unpacked)
         if unpacked:
-            # Another run may have been first.
+            # Another run may have unpacked it meanwhile.
             with contextlib.suppress(FileExistsError):
                 _rename(unpacked, directory)
     finally:
@@ -183,7 +184,7 @@ def _rename(source: Path, target: Path) -> None:
 def _held(
     archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, expected: dict[str, str], unpacked: Path | None
 ) -> dict[str, Any]:
-    """Hold every file to its checksum, and write it below `unpacked`; return what bundle.json says."""
+    """Verify the checksum of every file, and write the files below `unpacked`; return what bundle.json says."""
     missing = dict(expected)
     contents: dict[str, Any] = {}
     if member is None or member.name != CONTENTS or CONTENTS not in expected:
@@ -191,7 +192,7 @@ def _held(
     while member is not None:
         if not _stays(member.name) or not member.isreg():
             raise BundleError(
-                f"the bundle {path} is forged: {member.name!r} is no file that stays within it", "Use none of it, and write it anew."
+                f"the bundle {path} is forged: {member.name!r} is not a file inside of it", "Do not use it, and write it anew."
             )
         wanted = missing.pop(member.name, None)
         if wanted is None:
@@ -212,14 +213,14 @@ def _understood(document: bytes, path: Path) -> dict[str, Any]:
     contents = json.loads(document)
     if contents.get("format") != FORMAT:
         raise BundleError(
-            f"the bundle {path} has the format {contents.get('format')}, and this version of the project reads {FORMAT}",
-            "Use the version of the project that the bundle holds itself (project/), or write it anew.",
+            f"the bundle {path} has the format {contents.get('format')}, but this version of the project reads {FORMAT}",
+            "Use the version of the project that is in the bundle (project/), or write the bundle anew.",
         )
     return dict(contents)
 
 
 def _copied(archive: tarfile.TarFile, member: tarfile.TarInfo, unpacked: Path | None) -> str:
-    """Return the sha256 of a member's content, as far as it is there, and write it where it is to be unpacked."""
+    """Return the sha256 of a member's content, as far as it is there, and write the content to the file."""
     digest = hashlib.sha256()
     content = archive.extractfile(member)
     with contextlib.ExitStack() as stack:

@@ -1,31 +1,31 @@
-"""Whether a bundle has what a machine needs, said before anything of the machine changes."""
+"""Whether a bundle has what a machine needs; this is checked before anything on the machine changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What an Engine is when packages of it have to be installed, as the module engine_info names it.
+# The states of an Engine, as the module engine_info names them, in which packages must be installed.
 _NEEDS_PACKAGES = ("absent", "no_library")
 
 
 def problems(contents: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
-    """Return why a bundle does not do for a machine, a sentence each.
+    """Return why a bundle does not fit a machine, one sentence for each reason.
 
-    contents: what bundle.json says; target: of the machine `machine` (uname -m), `release` (the codename of its Debian), `name` (of its distribution),
-    `status` (of its Engine, as engine_info has it), `images` (for each base image that it lacks the names that would do).
+    contents: what bundle.json says; target: about the machine: `machine` (uname -m), `release` (the codename of its Debian), `name` (of its distribution),
+    `status` (of its Engine, from engine_info), `images` (for each base image that it lacks, the names that can be used).
     """
     found = []
     if target["machine"] != contents["machine"]:
-        found.append(f"it is for {contents['machine']}, and the machine is {target['machine']}")
+        found.append(f"it is for {contents['machine']}, but the machine is {target['machine']}")
     needs_packages = target["status"] in _NEEDS_PACKAGES
     if needs_packages and target["release"] not in contents["releases"]:
         there = ", ".join(contents["releases"]) or "none"
         found.append(
-            f"it has packages for {there}, and the machine, which lacks an Engine or what speaks to one, is {target['name']} ({target['release']})"
+            f"it has packages for {there}, but the machine, which lacks an Engine or the Docker SDK, is {target['name']} ({target['release']})"
         )
     found += [
-        f"it has no base image {' or '.join(names)}, but {', '.join(contents['base_images']) or 'none'}"
+        f"it does not have the base image {' or '.join(names)}, only {', '.join(contents['base_images']) or 'none'}"
         for names in target["images"]
         if not set(names) & set(contents["base_images"])
     ]
@@ -33,7 +33,7 @@ def problems(contents: Mapping[str, Any], target: Mapping[str, Any]) -> list[str
 
 
 def packages_for(contents: Mapping[str, Any], release: str) -> str:
-    """Return the name of the archive of packages for a release, "" where there is none."""
+    """Return the name of the archive of packages for a release, "" if there is none."""
     return f"packages/{release}.tar" if release in contents["releases"] else ""
 
 

@@ -1,7 +1,7 @@
-"""Debian's packages of a release with all that they depend on, as an archive that apt installs from without any other repository.
+"""Debian's packages of a release with all their dependencies, as an archive from which apt can install without any other repository.
 
-apt chooses them itself, in a root of its own in which nothing is installed: what the machine that writes the bundle has, and which release it is of,
-decides nothing, and no machine lacks a dependency. What a machine has already in a version that will do stays as it is.
+apt itself chooses them, in a separate root directory in which nothing is installed: so the packages and the release of the machine that writes the bundle
+do not matter, and no target machine lacks a dependency. A package that a machine already has in a sufficient version is not changed.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def sources(release: str, mirror: str, security_mirror: str) -> str:
-    """Return the sources.list of a release, with the indexes of packages alone."""
+    """Return the sources.list of a release, only with the indexes of binary packages."""
     options = f"[signed-by={_KEYS} target=Packages]"
     suites = [(mirror, release), (mirror, f"{release}-updates"), (security_mirror, _SECURITY.format(suite=release))]
-    # Of a mirror on this machine's own disk apt would only note where its files are.
+    # From a mirror on this machine's own disk (file:), apt would not copy the files.
     return "".join(f"deb {options} {re.sub('^file:', 'copy:', address)} {suite} main\n" for address, suite in suites)
 
 
 def apt_options(root: Path) -> list[str]:
-    """Return the options by which apt works in a root of its own, and reaches its mirrors as this machine's does."""
+    """Return the options with which apt works in a separate root directory, and reaches its mirrors with the settings of this machine's apt."""
     places = {
         "Dir::Etc::SourceList": root / "sources.list",
         "Dir::Etc::SourceParts": "/dev/null",
@@ -61,26 +61,27 @@ def _run(root: Path, *command: str) -> str:
         )
     except FileNotFoundError as error:
         raise BundleError(
-            f"{program} is missing on this machine, which chooses Debian's packages", "Write the bundle on Debian or what is made of it."
+            f"{program} is missing on this machine, which chooses Debian's packages",
+            "Write the bundle on Debian or one of its derivatives.",
         ) from error
     if done.returncode or "\nE: " in f"\n{done.stderr}":
         said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))] or done.stderr.splitlines()
         raise BundleError(
             f"{program} {arguments[0]}: {'; '.join(said[-4:])}",
-            "See that apt of this machine reaches bundle_mirror and bundle_security_mirror, and that debian-archive-keyring is new enough for the release.",
+            "Make sure that apt on this machine reaches bundle_mirror and bundle_security_mirror, and that debian-archive-keyring is new enough for the release.",
         )
     return done.stdout
 
 
 def stanza(control: str, name: str, size: int, sha256: str) -> str:
-    """Return a package's part of the index; control: what dpkg-deb says of it."""
+    """Return a package's part of the index; control: what dpkg-deb prints about it."""
     return f"{control.strip()}\nFilename: ./{name}\nSize: {size}\nSHA256: {sha256}\n"
 
 
 def fetch(release: str, wanted: Iterable[str], optional: Iterable[str], mirrors: tuple[str, str], target: Path) -> list[str]:
     """Write the archive of a release's packages and return the names of its files.
 
-    wanted: names of packages; optional: those that come as well where the release has them; mirrors: of the release, and of its security updates.
+    wanted: names of packages; optional: further packages, if the release has them; mirrors: of the release, and of its security updates.
     """
     with tempfile.TemporaryDirectory(prefix="go-service-bundle-") as made:
         root = Path(made)

@@ -1,4 +1,4 @@
-"""The signature of a bundle: one of OpenSSH (ssh-keygen -Y, from 8.2 on), which lies on each controller, by a key as people have them already."""
+"""The signature of a bundle, made with OpenSSH (ssh-keygen -Y, from 8.2 on), which each controller has, and with the keys that people already have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .archive import SIGNATURE, SUMS, BundleError
 
-# What the signature is for: one that the key gave to something else is none of a bundle.
+# The purpose of the signature: a signature that the key made for another purpose is not valid for a bundle.
 _NAMESPACE = _WHO = "go-service-bundle"
 _SECONDS = 60
 
@@ -27,28 +27,28 @@ def _ssh_keygen(arguments: list[str], content: bytes) -> subprocess.CompletedPro
 
 
 def sign(content: bytes, key: str) -> bytes:
-    """Return the signature of some content; key: path of a private key, or of the public one whose private key an agent has."""
+    """Return the signature of some content; key: path of a private key, or of a public key whose private key an SSH agent has."""
     done = _ssh_keygen(["sign", "-q", "-f", str(Path(key).expanduser()), "-n", _NAMESPACE], content)
     if done.returncode:
         raise BundleError(
             f"the bundle cannot be signed with {key}: {done.stderr.decode(errors='replace').strip()}",
-            "Correct bundle_key; where the key has a passphrase, add it to an agent (ssh-add) and name its public key.",
+            "Correct bundle_key; if the key has a passphrase, add it to an SSH agent (ssh-add) and name its public key.",
         )
     return done.stdout
 
 
 def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
-    """Return whether a key vouches for the checksums: False where none is asked to; raise BundleError where it does not.
+    """Verify the signature of the checksums: return True if it is valid, False if no key is given; raise BundleError if it is not valid.
 
-    public_key: one as in a .pub file ("ssh-ed25519 AAAA..."), or several, a line each; "" for none.
+    public_key: a key in the form of a .pub file ("ssh-ed25519 AAAA..."), or several, one on each line; "" for none.
     """
     keys = [line.strip() for line in public_key.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not keys:
         return False
     if signature is None:
         raise BundleError(
-            "the bundle has no signature, and bundle_public_key asks for one",
-            "Write it with bundle_key; or, if its checksum came by a way that you trust, leave bundle_public_key out.",
+            "the bundle has no signature, but bundle_public_key requires one",
+            "Write the bundle with bundle_key; or, if you got its checksum from a source that you trust, leave bundle_public_key out.",
         )
     with tempfile.TemporaryDirectory() as made:
         signers, signed = Path(made, "signers"), Path(made, SIGNATURE)
@@ -58,7 +58,7 @@ def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise BundleError(
-            f"the signature of the bundle's {SUMS} is not one of bundle_public_key: {said}",
-            "Use none of it, unless bundle_public_key is the wrong one; get the bundle from those who sign it.",
+            f"the signature of the bundle's {SUMS} was not made with bundle_public_key: {said}",
+            "Do not use the bundle, unless bundle_public_key is the wrong key; get the bundle from those who sign it.",
         )
     return True

@@ -1,6 +1,6 @@
-"""What the text of Go files says of how a service is run: where it listens, what it answers to, which files and variables it wants.
+"""What the text of Go files says about how to run a service: where it listens, which paths it answers, which files and variables it needs.
 
-Nothing of a source is run, and nothing is known for certain: a value may be computed, or belong to something else. Each clue names its place, so
+No code of a source is run, and nothing is certain: a value may be computed, or belong to something else. Each clue names its place, so
 that a reader can judge it.
 """
 
@@ -17,7 +17,7 @@ from ...module_utils.common.files import read_source_file
 from ...module_utils.source.gofile import LITERAL
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-# From "it listens there" to "there is such a text".
+# How certain a clue is: from "it listens there" to "there is such a text".
 SURE, LIKELY, POSSIBLE, FAINT = 4, 3, 2, 1
 
 
@@ -25,7 +25,7 @@ SURE, LIKELY, POSSIBLE, FAINT = 4, 3, 2, 1
 class Clue:
     """One find. value: what was found; file: relative to the source; line: from 1; weight: SURE to FAINT; flag, env: what changes the value.
 
-    host: where it listens; apart: flag and env change that alone, and not the port with it.
+    host: where it listens; apart: flag and env change only the host, and not the port with it.
     """
 
     value: str
@@ -39,12 +39,12 @@ class Clue:
 
     @property
     def everywhere(self) -> str:
-        """What flag or env are given, so that it listens to all addresses."""
+        """The value for flag or env with which it listens on all addresses."""
         return "0.0.0.0" if self.apart else f":{self.value}"
 
     @property
     def place(self) -> str:
-        """Where it was found, as compilers write it."""
+        """Where it was found, in the form that compilers print."""
         return f"{self.file}:{self.line}"
 
 
@@ -52,9 +52,9 @@ class Clue:
 class Clues:
     """What a Go file says. Each part is in the order of the file.
 
-    serves: how surely it serves HTTP, 0 where nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers to.
-    health: those of them that are called like a health check. opened: relative paths that it reads; absent files are known only to who has the source.
-    named: further texts that look like the name of a file. wanted_env, wanted_flags: what it does not start without; POSSIBLE where it returns an error.
+    serves: how certain it is that it serves HTTP, 0 if nothing says so. reads_port: where it reads the variable PORT. handlers: the paths that it answers.
+    health: those of them with a usual name of a health check. opened: relative paths that it reads (whether these exist is not known here).
+    named: further texts that look like the name of a file. wanted_env, wanted_flags: what it needs to start; POSSIBLE if it only returns an error.
     """
 
     serves: int = 0
@@ -68,7 +68,7 @@ class Clues:
     wanted_flags: tuple[Clue, ...] = ()
 
 
-# The last part of a path that asks for health, the best one first: "alive" before "ready", since a service may never be ready without others.
+# The last part of the path of a health check, the best one first: "alive" before "ready", since a service may never be ready without other services.
 HEALTH_NAMES = (
     *("health", "healthz", "healthy", "_health", "_healthz", "health-check", "healthcheck", "livez", "live", "liveness", "alive", "_live"),
     *("heartbeat", "up", "status", "ready", "readyz", "readiness", "_ready", "ping"),
@@ -82,45 +82,45 @@ _LISTENING = re.compile(
     rf'(?:[\w.()]+,\s*)?(?:"tcp[46]?",\s*)?{_ADDRESS}|\bAddr:\s*{_ADDRESS}|\.Addr\s*=\s*{_ADDRESS}'
 )
 _ANY_ADDRESS = re.compile(_ADDRESS)
-# Where it listens, as a URL: of others services are told by URLs too.
+# Where it listens, as a URL; but services are also given URLs of other services.
 _LISTENING_URL = re.compile(rf'"https?://({_HOST}):(\d{{2,5}})/?"')
-# A word that ends in "port", but for those that mean something else: import, report, export, support, transport.
+# A word that ends in "port", except those that mean something else: import, report, export, support, transport.
 _PORT = r"(?:(?<![Ii]m)(?<![Rr]e)(?<![Ee]x)(?<![Ss]up)(?<![Tt]rans)port|Port|PORT)"
 _PORT_NUMBER = re.compile(rf'(?<![A-Za-z])\w*{_PORT}\b[\w.]*"?\)?(?:\s+(?:string|u?int\w*))?\s*(?::=|=|,|:)\s*"?:?(\d{{2,5}})\b(?![.\w])"?')
 _PORT_TAG = re.compile(rf'{_PORT}.*(?i:envdefault|default):"(\d{{2,5}})"')
 _PORT_FUNCTION = re.compile(r'\bfunc\b[^\n{]*[pP]ort\w*\([^\n]*\{\n(?:[^\n}][^\n]*\n|\n){0,20}?\s*return "?:?(\d{2,5})"?\n')
 _ABOUT_LISTENING = re.compile(r"(?i)listen|addr|port|bind|http|serve|web")
-# Of other programs, or of the service's other ears.
+# Words for ports of other programs, or for further ports of the service.
 _ELSEWHERE = re.compile(
     r"(?i)redis|postgres|mysql|maria|mongo|kafka|nats|amqp|rabbit|smtp|mail|memcache|etcd|consul|vault|zookeeper|elastic|influx|otlp|otel|jaeger|"
     r"zipkin|collector|statsd|syslog|grpc|dial|upstream|backend|database|proxy_?url|endpoint|sql\.Open|usage|example"
 )
-# Where a service listens to its clients is no client's.
+# Words for the address on which a service listens for clients, which is not the address of a client.
 _CLIENT = re.compile(r"(?i)client")
 _LISTEN = re.compile(r"(?i)listen")
-# A file that is about one of them, and the ports that such programs listen on.
+# A file that is about one of these other programs, and the usual ports of such programs.
 _STORE_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:database|db|storage|postgres\w*|pg|redis|mysql|mariadb|mongo\w*|kafka|nats|rabbit\w*|amqp|mail|smtp|cache)(?:[/_.]|$)"
 )
 _STORE_PORTS = frozenset({"1433", "2379", "3306", "4222", "4317", "4318", "5432", "5672", "6379", "9092", "11211", "27017"})
-# Of protocols that no HTTP service speaks (names, mail, shells, directories), and what is a base or a size in calls that read or write a port.
+# Ports of protocols that an HTTP service does not speak (DNS, mail, shells, directories), and numbers that are a base or a size in calls that parse or format a port.
 _NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110", "143", "389", "465", "587", "636", "993", "995"})
-# A file by which a service asks others.
+# A file with which a service sends requests to others.
 _CALLING_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
-# A block for something else than the service's own pages: an option that is on, a part of its settings.
+# A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
-# The address beside a port that has a variable of its own: its name, and not that of another program's address.
+# The name of a variable for the address if it is separate from the port, but not a name for another program's address.
 _OWN_HOST = re.compile(r"(?i)host|addr|listen|bind|\bip")
 _STORE_HOST = re.compile(r"(?i)db|\bpg|cache|queue|broker|allowed|trusted|cors|origin|remote|target|peer")
 _LOOPBACK_ALONE = re.compile(r'"(localhost|127\.0\.0\.1)"')
-# How far from the port.
+# How many lines away from the port it may be.
 _LINES_BESIDE = 3
 _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
-# The name that stands for a value: a constant, a variable.
+# A name that stands for a value: a constant or a variable.
 _NAMED = re.compile(r"\A\s*(?:const\s+|var\s+)?(\w+)(?:\s+string)?\s*:?=\s*\S+\s*\Z")
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
@@ -129,7 +129,7 @@ _HANDLING = re.compile(r"\b(?:Handle\w*|GET|Get|Any|All|Path\w*|Route|HEAD|Head|
 _OTHER_METHOD = re.compile(r"\b(?:POST|PUT|PATCH|DELETE|Post|Put|Patch|Delete|Method(?:Post|Put|Patch|Delete))\b")
 _ASKING = re.compile(r"\bhttp\.Get\(|NewRequest|httptest|\bclient\b|\bGet\(\s*ctx|://|curl")
 _PATH = re.compile(r'"(?:(?P<method>[A-Z]+) )?(?P<path>/[A-Za-z0-9._~/-]*(?:\{\$\})?)"')
-# A path behind a prefix that a variable holds.
+# A path after a prefix that is in a variable.
 _PATH_BEHIND = re.compile(r'\+\s*"/?([A-Za-z_-]+)"')
 _SERVES = (
     (SURE, re.compile(r"\bListenAndServe\w*\(|\bhttp\.Serve(?:TLS)?\(")),
@@ -166,24 +166,24 @@ _COMPLAINT = re.compile(
     r'"((?:[^"\\\n]|\\.)*(?i:missing|required|must be (?:set|given|specified|provided|defined|configured|present)|must provide|must specify|not set|be empty|'
     r'please (?:set|give|specify))(?:[^"\\\n]|\\.)*)"'
 )
-# Of several that exclude each other, of one that another one asks for, and of one that was given a wrong value, none is insisted on.
+# A setting is not required if it excludes others, if only another setting requires it, or if the message is about a wrong value.
 _CONDITIONAL = re.compile(r"(?i)\binvalid (?:format|value)|\bonly one|\bboth\b|mutually|together with|\bwhen\b|\bif\b|\bfor -|_[A-Z]+=")
 _FLAG_WORD = re.compile(r"(?<![\w-])--?([A-Za-z][\w.-]*)")
 _ENV_WORD = re.compile(r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b")
 _KINGPIN_REQUIRED = re.compile(rf"\.Flag\(\s*{_STRING}[^\n]*\.Required\(\)")
 _COBRA_REQUIRED = re.compile(rf"\bMark(?:Persistent)?FlagRequired\(\s*{_STRING}")
-# A longer line holds data.
+# A longer line contains data.
 _LONGEST = 1000
-# How far above a line a block that it lies in is looked for.
+# How many lines above a line its block is looked for.
 _LINES_ABOVE = 30
-# How far behind a look for a variable a program says that it cannot go on without it.
+# How many lines after reading a variable the message may be that the program cannot go on without it.
 _LINES_AFTER = 5
 
 
 def code_of(data: bytes) -> str:
-    """Return a Go file's text without comments, raw strings of several lines and very long lines; each line is where it was.
+    """Return a Go file's text without comments, raw strings of several lines and very long lines; line numbers do not change.
 
-    Other raw strings stand in double quotes, and a joined path of literals is one literal.
+    Other raw strings are put in double quotes, and a path that is joined from literals becomes one literal.
     """
 
     def plain(match: re.Match[bytes]) -> bytes:
@@ -194,7 +194,7 @@ def code_of(data: bytes) -> str:
             inner = literal[1:-1]
             if b"\n" in literal:
                 return b'""' + b"\n" * literal.count(b"\n")
-            # The tag of a field holds quotes of its own, which say something.
+            # The tag of a field contains quotes itself, which have a meaning.
             return literal if b'"' in inner or b"\\" in inner else b'"' + inner + b'"'
         return literal
 
@@ -224,12 +224,12 @@ class _Text:
         return bisect.bisect_right(self._starts, position)
 
     def around(self, number: int) -> str:
-        """Return a line, with the one before it where the call goes on from there."""
+        """Return a line, together with the line before it if a call continues from there."""
         line, before = self.lines[number - 1], self.lines[number - 2] if number > 1 else ""
         return f"{before} {line}" if before.rstrip().endswith(("(", ",")) else line
 
     def taking(self, number: int) -> str:
-        """Return the line that gives a flag or a variable the value of this line as its default: this one, or one that calls the value by its name."""
+        """Return the line that gives a flag or a variable this line's value as its default: this line, or one that uses the value by its name."""
         line = self.around(number)
         named = _NAMED.match(self.lines[number - 1])
         if not named or _FLAG.search(line) or _ENV_NAME.search(line):
@@ -242,7 +242,7 @@ class _Text:
         return self._taking.get(named[1], line)
 
     def enclosing(self, number: int) -> str:
-        """Return the lines that open the blocks a line lies in, by their indentation; without that of the function, whose name says little."""
+        """Return the lines that open the blocks around a line, found by indentation; without that of the function, whose name says little."""
         found, depth = [], _depth(self.lines[number - 1])
         for line in reversed(self.lines[max(number - 1 - _LINES_ABOVE, 0) : number - 1]):
             if line.strip() and _depth(line) < depth:
@@ -279,7 +279,7 @@ def find_clues(file: str, data: bytes) -> Clues:
 
 
 def health_rank(path: str) -> int:
-    """Return how good a path is for a health check, 0 the best; len(HEALTH_NAMES) where it is not called like one."""
+    """Return how good a path is for a health check, 0 is the best; len(HEALTH_NAMES) if it does not have a usual name."""
     name = path.rstrip("/").rpartition("/")[2].lower()
     return HEALTH_NAMES.index(name) if name in HEALTH_NAMES else len(HEALTH_NAMES)
 
@@ -330,7 +330,7 @@ def _ports(text: _Text) -> Iterator[Clue]:
 
 
 def _with_host_beside(text: _Text, clue: Clue) -> Clue:
-    """Return a port with the address that the lines around it have for it, where that is the machine's own and a flag or a variable changes it."""
+    """Return a port with the address from the lines around it, if that is a loopback address and a flag or a variable changes it."""
     around = range(max(clue.line - _LINES_BESIDE, 1), min(clue.line + _LINES_BESIDE, len(text.lines)) + 1)
     for number in sorted(around, key=lambda number: abs(number - clue.line)):
         line = text.lines[number - 1]
@@ -361,7 +361,7 @@ def _opened(text: _Text) -> Iterator[Clue]:
     for match in _OPENING.finditer(text.code):
         for literal in re.finditer(_STRING, match["arguments"]):
             if _RELATIVE.fullmatch(literal[1]) and "//" not in literal[1]:
-                # Behind another part of a path it need not lie where the program is started.
+                # After another part of a path, it need not be in the directory where the program is started.
                 behind = re.search(r"\bJoin\([^)]*[\w)]\s*,[^)]*\Z", match["arguments"][: literal.start()])
                 yield text.clue(literal[1], match.start("arguments") + literal.start(), FAINT if behind else POSSIBLE)
 
@@ -399,14 +399,14 @@ def _wanted_flags(text: _Text) -> Iterator[Clue]:
 
 
 def _insists(text: _Text, complaint: re.Match[str]) -> int:
-    """Return how surely the program ends by a complaint: an error may be one of a part that nobody uses."""
+    """Return how certain it is that the program ends with this message: a returned error may belong to a part that nobody uses."""
     number = text.number(complaint.start())
     ended = _ENDS.search("\n".join(text.lines[number - 1 : number + 2]))
     return POSSIBLE if ended and ended[0].startswith("return") else LIKELY
 
 
 def _complaints(text: _Text) -> Iterator[re.Match[str]]:
-    """Yield the messages that something is missing, where the program ends soon after."""
+    """Yield the messages that something is missing, if the program ends soon after them."""
     for match in _COMPLAINT.finditer(text.code):
         number = text.number(match.start())
         if (

@@ -1,4 +1,4 @@
-"""The inventory that is proposed for a service, as text: each guess says that it is one, and where in the source it comes from."""
+"""The proposed inventory for a service, as text: each guess is marked as one, with the place in the source from which it comes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .service import Beside, Candidate, Service, listening_argument, reason_for
 
 _SHOWN = 12
 _DEFAULT_PORT = "8080"
-# How many ports are tried for one that is free.
+# How many ports are tried to find a free one.
 _PORTS = 100
 _PLAIN = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@+-]*")
-# Ansible would work these out when it reads the inventory, and a source is a stranger's.
+# Ansible would evaluate these when it reads the inventory, and the source is not trusted.
 _TEMPLATE = re.compile(r"\{[{%#]")
 _PATH = re.compile(r"[A-Za-z0-9_.@+/~-]+")
 _INDENT = " " * 6
@@ -27,14 +27,16 @@ _INDENT = " " * 6
 def render(service: Service, source: str, command: str, taken: Callable[[int], bool] = lambda port: False) -> str:
     """Return the inventory.
 
-    source: what go_service_source is to be; command: what runs the main job with this inventory; taken: whether something of this machine has a port.
+    source: the value for go_service_source; command: the command that runs the main job with this inventory; taken: whether a port of this machine is taken.
     """
     if _TEMPLATE.search(source):
-        raise Problem(f"the path {source} has what Ansible takes for a template", "Move the source to a directory without {{, {% or {#.")
+        raise Problem(
+            f"the path {source} contains text that Ansible takes for a template", "Move the source to a directory without {{, {% or {#."
+        )
     name = service.name
     lines = [
         "---",
-        f"# Proposed for the source {_comment(source)}: nothing of it was run, it was only read. Each guess says so, and names the place in the",
+        f"# Proposed for the source {_comment(source)}: no code of it was run, it was only read. Each guess says so, and names the place in the",
         "# source that it comes from. Read it, correct what is wrong, then run:",
         f"#   {_comment(command)}",
         "all:",
@@ -42,7 +44,7 @@ def render(service: Service, source: str, command: str, taken: Callable[[int], b
         "    localhost:",
         "      ansible_connection: local",
         '      ansible_python_interpreter: "{{ ansible_playbook_python }}"',
-        "      # Where no image registry can be reached, build on stand-ins for the base images, which say so.",
+        "      # If no image registry can be reached, build on stand-ins for the base images, whose names say so.",
         "      base_images_fallback: assemble",
         "",
         f"      go_service_name: {_value(name)}",
@@ -58,35 +60,35 @@ def render(service: Service, source: str, command: str, taken: Callable[[int], b
 
 
 def open_points(service: Service) -> list[str]:
-    """Return what the user has to decide before the first run, a sentence each."""
+    """Return what the user has to decide before the first run, one sentence for each point."""
     points = list(service.problems)
     if not service.chosen:
         points.insert(
             0,
-            f"None of {count(len(service.candidates), 'main package')} was seen to serve HTTP: choose one (go_service_main_package).",
+            f"None of {count(len(service.candidates), 'main package')} seems to serve HTTP: choose one (go_service_main_package).",
         )
     names = ", ".join(dict.fromkeys([*(f"--{clue.value}" for clue in service.wanted_flags), *(clue.value for clue in service.wanted_env)]))
     if names:
-        points.append(f"The program seems to insist on {one_line(names)}: give values (go_service_args, go_service_env).")
+        points.append(f"The program seems to require {one_line(names)}: give values (go_service_args, go_service_env).")
     if _hears_itself_alone(service) and service.port:
         points.append(
-            f"By itself it listens to {one_line(service.port.host)} alone ({one_line(service.port.place)}): let it listen to all addresses (go_service_args, go_service_env)."
+            f"By default it listens only on {one_line(service.port.host)} ({one_line(service.port.place)}): let it listen on all addresses (go_service_args, go_service_env)."
         )
     if service.absent:
         points.append(
-            f"It reads {one_line(_listed(service.absent))}, which the source does not have: bring it by a volume (go_service_volumes)."
+            f"It reads {one_line(_listed(service.absent))}, which the source does not have: mount it from the host (go_service_volumes)."
         )
     return points
 
 
 def _hears_itself_alone(service: Service) -> bool:
-    """Say whether it listens to its own machine alone, and no argument or variable was found that changes it."""
+    """Say whether it listens only on its own machine, and no argument or variable was found that changes that."""
     port = service.port
     return bool(port and port.host in LOOPBACK and not port.env and not listening_argument(service))
 
 
 def guesses(service: Service) -> dict[str, str]:
-    """Return what was guessed, by what it is for a reader: the values and where they come from."""
+    """Return the guesses with their names for a reader: the values and where they come from."""
     found = {}
     if service.chosen:
         found["main package"] = f"{_shown(service.chosen)}, {reason_for(service)}"
@@ -98,24 +100,24 @@ def guesses(service: Service) -> dict[str, str]:
 
 
 def _main(service: Service) -> list[str]:
-    """The module and the main package; the others as comments that can be put in its place."""
+    """The module and the main package; the others as comments that can replace it."""
     chosen, others = service.chosen, [one for one in service.candidates if one is not service.chosen]
     lines = []
     if chosen:
         lines += [f"# Guess: {reason_for(service)}."] if others or not chosen.serves else []
         if not chosen.serves:
-            lines.append("# It was not seen to serve HTTP.")
+            lines.append("# It does not seem to serve HTTP.")
         if chosen.module_dir != ".":
             lines.append(f"go_service_module_dir: {_value(chosen.module_dir)}")
         if others or chosen.main_package != ".":
             lines.append(f"go_service_main_package: {_value(chosen.main_package)}")
     else:
-        lines.append("# Choose: none of these main packages was seen to serve HTTP.")
+        lines.append("# Choose one: none of these main packages seems to serve HTTP.")
     shown = others[:_SHOWN]
     if shown and chosen:
         lines.append("# The others:")
     for one in shown:
-        told = "" if one.serves else "   # not seen to serve HTTP"
+        told = "" if one.serves else "   # does not seem to serve HTTP"
         module = f"go_service_module_dir: {_value(one.module_dir)}, " if len(service.modules) > 1 else ""
         lines.append(f"#   {module}go_service_main_package: {_value(one.main_package)}{told}")
     if len(others) > len(shown):
@@ -124,7 +126,7 @@ def _main(service: Service) -> list[str]:
 
 
 def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
-    """The port, where it is published, and what makes the service listen to others."""
+    """The port, the published port, and the setting that makes the service listen on all addresses."""
     port = service.port
     lines = [""]
     if port:
@@ -132,10 +134,10 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
     elif service.reads_port:
         lines.append(f"# It reads PORT ({_comment(service.reads_port.place)}), which the role sets to this port.")
     else:
-        lines.append("# Guess: no address that it listens to was found in the source.")
+        lines.append("# Guess: no address on which it listens was found in the source.")
     value = port.value if port else _DEFAULT_PORT
     lines.append(f"go_service_port: {value}")
-    # Where it is to be asked on this machine: not below 1024, where others than root may not listen.
+    # The port to use on this machine: not below 1024, where only root may listen.
     wanted = int(value) + (8000 if int(value) < 1024 else 0)
     published = next((port for port in range(wanted, min(wanted + _PORTS, 65536)) if not taken(port)), wanted)
     if published != wanted:
@@ -144,19 +146,19 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
     given = listening_argument(service)
     if given and port:
         lines += [
-            f"# By itself it listens to {_comment(port.host)} alone ({_comment(port.place)}), which nothing outside of its container reaches.",
+            f"# By default it listens only on {_comment(port.host)} ({_comment(port.place)}), which nothing outside of its container reaches.",
             f"go_service_args: [{_value(given)}]",
         ]
     elif port and port.host in LOOPBACK and port.env:
         lines += [
-            f"# By itself it listens to {_comment(port.host)} alone ({_comment(port.place)}), which nothing outside of its container reaches.",
+            f"# By default it listens only on {_comment(port.host)} ({_comment(port.place)}), which nothing outside of its container reaches.",
             "go_service_env:",
             f'  {port.env}: "{port.everywhere}"',
         ]
     elif port and _hears_itself_alone(service):
         lines += [
-            f"# Look at this: by itself it listens to {_comment(port.host)} alone, which nothing outside of its container reaches. Give it an argument or",
-            "# a variable by which it listens to all addresses (go_service_args, go_service_env); where it has none, change the source there.",
+            f"# Look at this: by default it listens only on {_comment(port.host)}, which nothing outside of its container reaches. Give it an argument or",
+            "# a variable with which it listens on all addresses (go_service_args, go_service_env); if it has none, change the source there.",
         ]
     return _indented(lines)
 
@@ -164,19 +166,19 @@ def _listening(service: Service, taken: Callable[[int], bool]) -> list[str]:
 def _health(service: Service) -> list[str]:
     health = service.health
     if not health:
-        return _indented(["", "# Guess: no handler was found in the source. The path has to answer with 200.", "go_service_health_path: /"])
-    named = "the front page, as no path that asks for health was found; it" if health.value == "/" else "it"
+        return _indented(["", "# Guess: no handler was found in the source. The path must answer with 200.", "go_service_health_path: /"])
+    named = "the front page, as no path of a health check was found; it" if health.value == "/" else "it"
     return _indented(
         [
             "",
-            f"# Guess, from {_comment(health.place)}: {named} has to answer with 200.{_also(service.other_health)}",
+            f"# Guess, from {_comment(health.place)}: {named} must answer with 200.{_also(service.other_health)}",
             f"go_service_health_path: {_value(health.value)}",
         ]
     )
 
 
 def _files(service: Service) -> list[str]:
-    """The files beside the binary, and those that it reads and the source does not have."""
+    """The files beside the binary, and those that the program reads, but the source does not have."""
     lines = []
     taken = [beside for beside in service.beside if _PATH.fullmatch(beside.dest) and not _TEMPLATE.search(beside.src)]
     if taken:
@@ -185,7 +187,7 @@ def _files(service: Service) -> list[str]:
     if service.absent:
         lines += [
             "",
-            "# It reads these, which the source does not have. Where it needs them, bring them, like go_service_volumes: [/etc/x.yml:/srv/x.yml:ro]",
+            "# It reads these, which the source does not have. If it needs them, mount them, like go_service_volumes: [/etc/x.yml:/srv/x.yml:ro]",
         ]
         lines += [f"#   {_comment(clue.value)}   ({_comment(clue.place)})" for clue in service.absent[:_SHOWN]]
     return _indented(lines)
@@ -197,15 +199,15 @@ def _file(beside: Beside) -> str:
 
 
 def _wanted(service: Service) -> list[str]:
-    """What the program insists on, as comments to be filled in: a value that is made up would hide that it is missing."""
+    """What the program requires, as comments to be filled in: an invented value would hide that the real one is missing."""
     lines = []
     if service.wanted_flags:
-        lines += ["", "# It seems to insist on these arguments. Give them values."]
+        lines += ["", "# It seems to require these arguments. Give them values."]
         lines += ["#go_service_args:"]
         lines += [f"#  - {_comment(f'--{clue.value}=...')}   # {_comment(clue.place)}" for clue in service.wanted_flags[:_SHOWN]]
     if service.wanted_env:
-        also = "Or these" if service.wanted_flags else "It seems to insist on these"
-        lines += ["", f"# {also} variables of its environment. Give them values; what is secret belongs into a vault.", "#go_service_env:"]
+        also = "Or these" if service.wanted_flags else "It seems to require these"
+        lines += ["", f"# {also} environment variables. Give them values; secret values belong into a vault.", "#go_service_env:"]
         lines += [f'#  {_comment(clue.value)}: "..."   # {_comment(clue.place)}' for clue in service.wanted_env[:_SHOWN]]
     return _indented(lines)
 
@@ -229,29 +231,29 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _comment(text: str) -> str:
-    """Return foreign text for a comment: in one line, with nothing that a terminal obeys."""
+    """Return text of others for a comment: in one line, without anything that controls a terminal."""
     return one_line(spelled(text))
 
 
 def _value(text: str) -> str:
-    """Return a text as a value in YAML, in quotes where it needs them."""
+    """Return a text as a value in YAML, in quotes if it needs them."""
     reads_otherwise = text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "~") or re.fullmatch(r"[\d.]+", text)
     return text if _PLAIN.fullmatch(text) and not reads_otherwise else json.dumps(text)
 
 
 def _exists(path: Path) -> Problem:
-    remedy = "Use it, take it away, or choose another place (new_inventory) or name (go_service_name)."
+    remedy = "Use it, remove it, or choose another place (new_inventory) or name (go_service_name)."
     return Problem(f"{path} exists, and is not overwritten", remedy)
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise Problem where a file is there already."""
+    """Raise Problem if the file already exists."""
     if path.exists() or path.is_symlink():
         raise _exists(path)
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet; raise Problem where it is."""
+    """Write a new file; raise Problem if it already exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:

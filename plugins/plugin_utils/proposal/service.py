@@ -1,4 +1,4 @@
-"""The service that a source seems to hold: its main package, and what it needs to be run."""
+"""The service that a source seems to contain: its main package, and what it needs to run."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ...module_utils.source.packages import list_directory
 from ...module_utils.source.project import main_packages, module_directories, read_project
 from .clues import FAINT, HEALTH_NAMES, LIKELY, LOOPBACK, POSSIBLE, Clue, Clues, health_rank, read_clues
 
-# More main packages than these are listed, and not looked into.
+# If there are more main packages than this, they are only listed, and their code is not examined.
 _LOOKED_INTO = 60
-# Parts of a path where programs lie that are not the service.
+# Parts of a path that usually contain other programs than the service.
 _ASIDE = re.compile(
     r"(?i)^_?(?:examples?|samples?|demos?|tests?|testing|e2e|integration.*|tools?|hack|scripts?|ci|\.?ci-.*|benchmarks?|docs?|website|tutorials?|gen.*)$"
 )
-# A package that reads what a program is told.
+# A package that reads a program's arguments or configuration.
 _SETTINGS = re.compile(r"(?i)(?:^|/)(?:config\w*|conf|settings?|env\w*|options?)/[^/]+$")
-# Names of directories that say nothing of what is in them.
+# Names of directories that say nothing about their contents.
 _GENERAL = frozenset({"", "cmd", "server", "main", "app", "api", "web", "service", "src", "backend", "go", "http", "serve"})
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A main package. module_dir, main_package: as the variables of those names take them; serves: how surely it serves HTTP, 0 where nothing says so;
-    packages: how many packages of the source it needs."""
+    """A main package. module_dir, main_package: values for the variables of those names; serves: how certain it is that it serves HTTP, 0 if nothing says
+    so; packages: how many packages of the source it needs."""
 
     module_dir: str
     main_package: str
@@ -52,7 +52,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Beside:
-    """A file or directory that the program reads beside its binary. src: in the source; dest: what the program calls it."""
+    """A file or directory that the program reads beside its binary. src: path in the source; dest: path that the program uses."""
 
     src: str
     dest: str
@@ -63,10 +63,10 @@ class Beside:
 class Service:
     """What is proposed.
 
-    chosen: None where nothing tells which main package is the service. candidates: all main packages, the likeliest first; modules: where a go.mod is.
-    problems: sentences on what will not work as it is. port, health: the guesses, None where nothing was found; others are further finds.
-    listens: variables of the service by which it listens to others than itself, argument or environment.
-    absent: what it reads and the source does not have.
+    chosen: None if nothing tells which main package is the service. candidates: all main packages, the most likely first; modules: directories with a go.mod.
+    problems: sentences about what will not work as it is. port, health: the guesses, None if nothing was found; others are further finds.
+    listens: settings of the service (argument or environment) with which it listens on other addresses than loopback.
+    absent: what it reads, but the source does not have.
     """
 
     root: Path
@@ -90,7 +90,7 @@ Read = Callable[[str], Clues]
 
 
 def look_at(root: Path, name: str = "") -> Service:
-    """Return what a source seems to hold; raise SourceError where it has no Go module or no main package.
+    """Return the service that a source seems to contain; raise SourceError if it has no Go module or no main package.
 
     root: of the source; name: of the service, "" to take it from the source.
     """
@@ -98,10 +98,12 @@ def look_at(root: Path, name: str = "") -> Service:
     modules = module_directories(root)
     candidates = _candidates(root, modules, name or root.resolve().name, read)
     if not candidates:
-        # Its message says what comes closest.
+        # Its message names the most similar one.
         read_project(root, name=name or "service", module_dir=modules[0] if len(modules) == 1 else ".")
         raise SourceError(
-            f"no main package is in {root}, nor in a module below it", "Name the directory of a program's source.", "go_service_source"
+            f"there is no main package in {root}, nor in a module below it",
+            "Name the directory of a program's source.",
+            "go_service_source",
         )
     chosen = candidates[0] if candidates[0].serves or len(candidates) == 1 else None
     service = Service(root, name or _name(chosen or candidates[0], root), chosen, candidates, modules)
@@ -111,7 +113,7 @@ def look_at(root: Path, name: str = "") -> Service:
 
 
 def _reader(root: Path) -> Read:
-    """Return what reads a Go file's clues, each file once."""
+    """Return a function that reads the clues of a Go file, each file only once."""
     known: dict[str, Clues] = {}
 
     def read(file: str) -> Clues:
@@ -126,7 +128,7 @@ def _reader(root: Path) -> Read:
 
 
 def _project(root: Path, candidate: Candidate) -> GoProject | None:
-    """Return what is read of a main package, None where that fails: the run tells it better, with its remedy."""
+    """Return the facts of a main package, None if reading fails: a run reports that better, with a remedy."""
     try:
         return read_project(root, name="service", module_dir=candidate.module_dir, main_package=candidate.main_package)
     except SourceError:
@@ -134,7 +136,7 @@ def _project(root: Path, candidate: Candidate) -> GoProject | None:
 
 
 def _files(project: GoProject, own: str) -> list[str]:
-    """Return the Go files of a main package and of the packages of the source that it needs, its own ones first."""
+    """Return the Go files of a main package, and then those of the packages of the source that it needs."""
     root, context = os.fspath(project.root), BuildContext()
     directories = ["" if path == "." else path for path in project.packages]
     found = []
@@ -147,7 +149,7 @@ def _files(project: GoProject, own: str) -> list[str]:
 
 
 def _candidates(root: Path, modules: Sequence[str], name: str, read: Read) -> list[Candidate]:
-    """Return the main packages of all modules, the likeliest service first."""
+    """Return the main packages of all modules, the most likely service first."""
     found = []
     for module_dir in modules:
         try:
@@ -166,7 +168,7 @@ def _candidates(root: Path, modules: Sequence[str], name: str, read: Read) -> li
     wanted = _as_name(name).replace("-", "")
 
     def likeliest(one: Candidate) -> tuple[bool | int | str, ...]:
-        # What is called like the source, and what much of the source is for.
+        # A package with the name of the source, and one that uses a large part of the source.
         return (
             _aside(one),
             not one.serves,
@@ -185,13 +187,13 @@ def _aside(candidate: Candidate) -> bool:
 
 
 def _as_name(text: str) -> str:
-    """Return a text as a service may be called: lower-case letters and digits with hyphens."""
+    """Return a text in the form of a service's name: lower-case letters and digits with hyphens."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return name if len(name) > 1 else "service"
 
 
 def _name(candidate: Candidate, root: Path) -> str:
-    """Return what a service is called after: the directory of its main package, the module, or the source."""
+    """Return the text from which a service gets its name: the directory of its main package, the module, or the source."""
     parts = candidate.directory.split("/")
     module = [part for part in candidate.module_path.split("/") if not re.fullmatch(r"v\d+", part)]
     own = [parts[-1]] if candidate.main_package != "." else []
@@ -210,7 +212,7 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
         return
     if project.cgo_files:
         service.problems.append(
-            f'{project.cgo_files[0]} imports "C" and is left out: the build switches cgo off. Without it the program may lack something.'
+            f'{project.cgo_files[0]} imports "C" and is left out, since the build switches cgo off. Without this file the program may lack something.'
         )
     service.problems += [
         f"{local.said}, which is outside of the source. Name the directory that holds both, and go_service_module_dir in it."
@@ -222,7 +224,7 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
     own = {file for file in files if posixpath.dirname(file) == chosen.directory}
 
     def best(found: Iterable[Clue]) -> list[Clue]:
-        """The surest first, then those of the main package itself; each value once."""
+        """The most certain first, then those of the main package itself; each value once."""
         ranked = sorted(found, key=lambda clue: (-clue.weight, clue.file not in own))
         return list({clue.value: clue for clue in reversed(ranked)}.values())[::-1]
 
@@ -233,7 +235,7 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
     _choose_health(service, best(clue for part in clues for clue in part.handlers))
 
     def insisted(found: Iterable[Clue]) -> list[Clue]:
-        """Without those for whose absence a library returns an error: it may be one of a part that nobody uses."""
+        """Without those for which only a library returns an error if they are missing: it may belong to a part that nobody uses."""
         return best(clue for clue in found if clue.weight > POSSIBLE or clue.file in own or _SETTINGS.search(clue.file))
 
     service.wanted_env = [clue for clue in insisted(clue for part in clues for clue in part.wanted_env) if clue.value != "PORT"]
@@ -242,8 +244,8 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
 
 
 def _choose_health(service: Service, handlers: list[Clue]) -> None:
-    """Choose the path of the health check: one that is called like it, else the front page, else the metrics."""
-    # A text that no handler is seen to be given may be a path of another service.
+    """Choose the path of the health check: one with a usual name, else the front page, else the metrics."""
+    # A text that is not seen to be given to a handler may be a path of another service.
     named = sorted(
         (clue for clue in handlers if health_rank(clue.value) < len(HEALTH_NAMES)), key=lambda clue: (-clue.weight, health_rank(clue.value))
     )
@@ -253,7 +255,7 @@ def _choose_health(service: Service, handlers: list[Clue]) -> None:
 
 
 def _find_beside(service: Service, project: GoProject, clues: Iterable[Clues]) -> None:
-    """Find which files of the source the program reads beside its binary, and which it reads that the source has not."""
+    """Find which files of the source the program reads beside its binary, and which files it reads that the source does not have."""
     chosen = service.chosen
     assert chosen
     bases = list(dict.fromkeys((project.module_dir, chosen.directory or ".", ".")))
@@ -281,9 +283,9 @@ def _find_beside(service: Service, project: GoProject, clues: Iterable[Clues]) -
 
 
 def _without_leftovers(root: Path, places: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """Yield those of (path in the source, what the program calls it) that an image may have: the contract takes no Go files, go.mod and the like.
+    """Yield those of (path in the source, path that the program uses) that an image may have: the contract accepts no Go files, go.mod and the like.
 
-    Of a directory that holds such a file it is what else is in it.
+    If a directory contains such a file, yield the other files in it instead.
     """
     for src, dest in places:
         absolute = root / src
@@ -297,7 +299,7 @@ def _without_leftovers(root: Path, places: Iterable[tuple[str, str]]) -> Iterabl
 
 
 def _is_leftover(name: str) -> bool:
-    """Say whether a file of this name belongs to a source or its build alone."""
+    """Say whether a file of this name belongs only to a source or its build."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFTOVERS)
 
 
@@ -307,9 +309,9 @@ def _above(path: str) -> Iterable[str]:
 
 
 def _matches(root: Path, bases: Sequence[str], pattern: str) -> list[tuple[str, str]]:
-    """Return what a relative path or pattern of a program means in a source, as (path in the source, what the program calls it).
+    """Return what a relative path or pattern of a program means in a source, as (path in the source, path that the program uses).
 
-    It is looked for from the directories that a program is started in, as a rule. Of a pattern below a directory it is that directory.
+    It is looked for from the directories in which a program is usually started. For a pattern below a directory, it is that directory.
     """
     wanted = posixpath.normpath(pattern)
     parts = wanted.split("/")
@@ -331,7 +333,7 @@ def _matches(root: Path, bases: Sequence[str], pattern: str) -> list[tuple[str, 
 
 
 def listening_argument(service: Service) -> str:
-    """Return the argument by which a service that listens to itself alone listens to others, "" where it does or has none."""
+    """Return the argument with which a service that listens only on loopback listens on all addresses, "" if it needs none or has none."""
     port = service.port
     if not port or port.host not in LOOPBACK or not port.flag:
         return ""
@@ -345,4 +347,4 @@ def reason_for(service: Service) -> str:
     serving = [one for one in service.candidates if one.serves and not _aside(one)]
     if len(serving) == 1:
         return f"the only one of {count(len(service.candidates), 'main package')} that seems to serve HTTP"
-    return f"the likeliest of {count(len(service.candidates), 'main package')}, {len(serving)} of which seem to serve HTTP"
+    return f"the most likely of {count(len(service.candidates), 'main package')}, {len(serving)} of which seem to serve HTTP"

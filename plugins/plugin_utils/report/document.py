@@ -19,14 +19,14 @@ from ...module_utils.common.text import count, listed, megabytes
 from ...module_utils.contract.names import FAIL, PASS, SKIP, VERDICTS, WAIVED, WARN
 from .trend import continued
 
-# Raised in its first part when a program that reads reports has to change, in its second when something is added.
+# The first number rises if programs that read reports must change, the second if something is added.
 SCHEMA_VERSION = "1.4"
 SCHEMA_ID = "https://go-service.invalid/report.schema.json"
 # Documents beside a report, by their sections in it: <service>.sbom.json.
 BESIDE = ("sbom", "provenance")
 JUNIT_SUFFIX = ".junit.xml"
 _SECTIONS = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "deploy", "dockerfile", "kept_for_speed")
-# What a run that found nothing to do takes over from the report before.
+# What a run that found nothing to do copies from the previous report.
 _KEPT = ("engine", "builder", "image", "binary", *BESIDE, "vulnerabilities", "dockerfile", "kept_for_speed", "checks", "gaps")
 WORDS = {
     PASS: "Passed",
@@ -41,23 +41,23 @@ def paths(root: str, host: str, service: str) -> dict[str, Path]:
     """Where the files of a service's report are: "json", "html", "junit", "sbom" and "provenance"."""
     folder, name = Path(root) / _file_name(host), _file_name(service)
     if name.endswith(tuple(f".{kind}" for kind in BESIDE)):
-        # The report of a service api.sbom would be the bill of materials of the service api.
+        # The report of a service "api.sbom" would have the name of the bill of materials of the service "api".
         name += "_"
     beside = {kind: folder / f"{name}.{kind}.json" for kind in BESIDE}
     return {"json": folder / f"{name}.json", "html": folder / f"{name}.html", "junit": folder / f"{name}{JUNIT_SUFFIX}", **beside}
 
 
 def is_beside(path: Path) -> bool:
-    """Say whether a file is none of the reports, but a document beside one."""
+    """Say whether a file is not a report, but a document beside one."""
     return path.name.endswith(tuple(f".{kind}.json" for kind in BESIDE))
 
 
 def unwritable(directory: Path) -> str:
-    """Return why no file can be made in a directory, which may have to be made first; "" where it can."""
+    """Return why no file can be created in a directory (which may not exist yet), "" if it can."""
     there = next((place for place in (directory, *directory.parents) if os.path.lexists(place)), Path("/"))
     if not there.is_dir():
         return f"{there} is not a directory"
-    # As an effective user, who is not always the one who logged in.
+    # With the rights of the effective user, who is not always the one who logged in.
     writable = os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
     return "" if writable else f"this user may not write to {there}"
 
@@ -72,9 +72,9 @@ def _file_name(name: str) -> str:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Read a report; None for what is none, as a user's own file in the directory, or one that somebody changed or cut off."""
+    """Read a report; None for a file that is not one, for instance a user's own file, or a report that was changed or truncated."""
     try:
-        # No pipe is waited for.
+        # Do not wait for a pipe.
         document = json.loads(read_own(path))
         whole = document["$schema"] == SCHEMA_ID and document["schema_version"].partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
         return document if whole and _is_whole(document) else None
@@ -83,8 +83,8 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def _is_whole(document: Mapping[str, Any]) -> bool:
-    """Say whether a document has what the next report and the page of all reports take from it; raise what a missing part raises."""
-    # What can be compared with itself has all that is compared.
+    """Say whether a document has everything that the next report and the page of all reports take from it; missing parts may raise any exception."""
+    # A document that can be compared with itself has everything that is compared.
     changes(document, document)
     image = document["image"]
     of_image = [image["digest"], image["id"], image["base"]["digest"], image["base"]["reference"]] if image else []
@@ -148,7 +148,7 @@ def assemble(
 
 
 def _with_previous(raw: Mapping[str, Any], previous: Mapping[str, Any] | None, now: str) -> tuple[Mapping[str, Any], str]:
-    """What is known, with what the report before knows of the same image; and when that was checked."""
+    """What is known, together with what the previous report knows about the same image; and when that was checked."""
     digest = raw.get("unchanged")
     if not digest or not previous or (previous.get("image") or {}).get("digest") != digest:
         return raw, (raw.get("checked_at") if digest else None) or now
@@ -188,7 +188,7 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands(service: str, ask: str, failed: bool) -> list[dict[str, str]]:
-    """The commands to try the service with, on its host; ask: the one that asks the service, "" where nothing on the host can."""
+    """The commands to try the service with, on its host; ask: the one that asks the service, "" if nothing on the host can."""
     name = shlex.quote(service)
     found = []
     if ask:
@@ -218,9 +218,9 @@ def _differences(kind: str, before: Iterable[str], after: Iterable[str]) -> list
 
 
 def changes(document: Mapping[str, Any], previous: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What differs from the report before: {"since": its time or None, "items": [{"what", "before", "after"}]}.
+    """What differs from the previous report: {"since": its time or None, "items": [{"what", "before", "after"}]}.
 
-    A report of another major version, or one without an image, has nothing to compare with.
+    A report of another major version, or one without an image, cannot be compared.
     """
     before = previous or {}
     same_format = str(before.get("schema_version", "")).partition(".")[0] == SCHEMA_VERSION.partition(".")[0]

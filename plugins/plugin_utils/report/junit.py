@@ -1,4 +1,4 @@
-"""The verdict of a run for a CI system: JUnit's XML, as GitLab, Jenkins, GitHub's and Azure's test reporters read it."""
+"""The verdict of a run for a CI system: JUnit's XML, in the form that the test reporters of GitLab, Jenkins, GitHub and Azure read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ...module_utils.contract.names import FAIL, GROUPS, SKIP, WAIVED, WARN
 def render(document: Mapping[str, Any]) -> str:
     """Return the XML of a report: a suite for the stages of the run, and one for each group of the contract's checks.
 
-    A failed check and a failed stage are failures. A waived one and one that could not be judged are skipped, with the reason; JUnit knows no warnings, so
-    that a check with one passes and says it in its output.
+    A failed check and a failed stage are failures. A waived check and one that could not be judged are skipped, with the reason. JUnit has no warnings, so
+    a check with a warning passes, and has the warning in its output.
     """
     name = f"{document['service']} on {document['host']}"
     root = ET.Element("testsuites", name=_text(name))
@@ -35,7 +35,7 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def _run(root: ET.Element, document: Mapping[str, Any]) -> None:
-    """The stages that came to their end, and the one that did not."""
+    """The stages that succeeded, and the one that failed."""
     failure = document["failure"]
     suite = ET.SubElement(root, "testsuite", name="Run", timestamp=_time(document["generated_at"]))
     for stage in document["timeline"]:
@@ -82,10 +82,10 @@ def _count(suite: ET.Element) -> None:
 
 
 def _time(moment: str | None) -> str:
-    """A time as JUnit's schema has it, without a zone."""
+    """A time in the form of JUnit's schema, without a zone."""
     return (moment or "").removesuffix("Z")
 
 
 def _text(text: str) -> str:
-    """Return a text that XML can hold: no control character is one of its characters."""
+    """Return a text that is valid in XML, which does not allow control characters."""
     return spelled(text)

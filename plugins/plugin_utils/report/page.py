@@ -1,4 +1,4 @@
-"""What the pages of a report print: the document brought into the form of the templates, so that these hold no arithmetic."""
+"""The data for the pages of a report: the document in the form that the templates need, so that these contain no arithmetic."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def _percent(part: float, whole: float) -> float:
 
 
 def _label(budget: Mapping[str, Any]) -> str:
-    """A budget's name, shorter than its check's title; the two kinds of builds are told apart by their figures'
-    words."""
+    """A budget's name, shorter than its check's title; the two kinds of builds are distinguished by the text of their
+    figures."""
     if budget["id"] == "build-time":
         return "Build with a cache" if "cache" in budget["measured"] else "First build"
     return budget["title"]
@@ -52,7 +52,7 @@ def _groups(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _gravity(result: Mapping[str, Any]) -> tuple[int, int]:
-    """What stands first among what needs attention: failures, and of these the severe ones."""
+    """The sort key of what needs attention: failures first, and the severest of them before the others."""
     return VERDICTS.index(result["verdict"]), SEVERITIES.index(result["severity"])
 
 
@@ -105,7 +105,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(kept: Mapping[str, int] | None) -> str:
-    """Tell what is kept for the next build, "" where nothing is known of it."""
+    """Say how much is kept for the next build, "" if that is not known."""
     if not kept:
         return ""
     shared = f", of which {megabytes(kept['shared_bytes'])} serve other services of the host as well" if kept["shared_bytes"] else ""

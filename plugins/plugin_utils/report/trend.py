@@ -1,4 +1,4 @@
-"""How a service's figures went over its last images: kept in the report from run to run, and drawn as small charts."""
+"""How a service's figures changed over its last images: kept in the report from run to run, and drawn as small charts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ KEPT = 20
 # What is drawn, in this order: the check that measures it, and its title.
 MEASURED = {"image-size": "Image size", "build-time": "Build", "start-time": "Start", "memory-use": "Memory when idle"}
 COMPONENTS = "components"
-# A chart, in units of its own; the page gives it the width that there is.
+# The size of a chart, in its own units; on the page it gets the available width.
 WIDTH, HEIGHT = 240.0, 64.0
-# So few bars are not drawn broader than this many would be.
+# If there are fewer bars than this, they are drawn only as broad as if there were this many.
 _SLOTS = 8
-# A limit further off than this many times the highest bar is not drawn: the bars would be flat.
+# A limit higher than this many times the highest bar is not drawn, since the bars would be flat.
 _FAR = 1.6
 
 _UNITS = {"MB": lambda amount: megabytes(amount * 1_000_000), "s": seconds}
 
 
 def continued(previous: Mapping[str, Any] | None, document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the history of a report: that of the one before, with the image of this one, the newest last.
+    """Return the history of a report: that of the previous report, with the image of this one, the newest last.
 
-    Another run of the same image brings its newer figures in. An entry is {"digest", "generated_at": of the first report on it, "verdict",
-    "cached": whether the build had a cache, None where it was not measured, "figures": amounts by the id of their check}.
+    Another run with the same image replaces its figures. An entry is {"digest", "generated_at": of the first report on it, "verdict",
+    "cached": whether the build had a cache, None if it was not measured, "figures": amounts by the id of their check}.
     """
     entries = [entry for entry in (previous or {}).get("history") or () if _is_entry(entry)]
     image = document["image"]
@@ -53,7 +53,7 @@ def continued(previous: Mapping[str, Any] | None, document: Mapping[str, Any]) -
 
 
 def _is_entry(entry: Any) -> bool:
-    """Say whether something in an earlier report is an entry: somebody may have changed the file."""
+    """Say whether a value in an earlier report is a valid entry: somebody may have changed the file."""
     return (
         isinstance(entry, Mapping)
         and all(isinstance(entry.get(name), str) for name in ("digest", "generated_at", "verdict"))
@@ -68,7 +68,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     history = document["history"]
     titles = {**MEASURED, COMPONENTS: "Components"}
     if sum(_cached(entry) for entry in history) > 1:
-        # Beside the first build those with a cache would all look alike.
+        # Next to the first build, builds with a cache would all look alike.
         titles["build-time"] = "Build with a cache"
         history = [entry if entry["cached"] else _without_build(entry) for entry in history]
     units = {budget["id"]: budget["unit"] for budget in document["budgets"]}
@@ -101,7 +101,7 @@ def _without_build(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _figure(entry: Mapping[str, Any], name: str, units: Mapping[str, str]) -> str:
-    """Return a figure of an image for a reader, "" where it was not measured."""
+    """Return a figure of an image for a reader, "" if it was not measured."""
     return _shown(entry["figures"][name], name, units) if name in entry["figures"] else ""
 
 

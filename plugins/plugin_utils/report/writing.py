@@ -1,4 +1,4 @@
-"""The files of a report: data, page and what lies beside them, and the page of all reports."""
+"""The files of a report: data, page and the documents beside them, and the page of all reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...module_utils.common.files import write_text
 from . import document, junit, page
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "roles/go_service/templates"
-# A report quotes logs, which may hold more than the secrets that are known.
+# A report quotes logs, which may contain secrets that are in no variable.
 MODE = 0o600
 PAGE = "report.html.j2"
 INDEX = "index.html.j2"
@@ -33,7 +33,7 @@ def render(template: str, **variables: Any) -> str:
 
 
 def write(args: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
-    """Write the report of a run and what lies beside it; return where they are and what they say.
+    """Write the report of a run and the documents beside it; return their paths and what they say.
 
     args: options of action report. check: write nothing.
     """
@@ -65,7 +65,7 @@ def write(args: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
         if index:
             paths["index"] = index
     return {
-        # A check writes none.
+        # Check mode writes none.
         "path": "" if check else str(paths["html"]),
         "paths": {kind: str(path) for kind, path in paths.items() if kind not in document.BESIDE or report[kind]},
         "verdict": report["verdict"],
@@ -78,7 +78,7 @@ def write(args: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
 
 
 def write_index(root: Path) -> Path | None:
-    """Write the page of all reports under a directory, where there are several; return its path."""
+    """Write the page of all reports below a directory, if there are several; return its path."""
     found = sorted(path for path in root.glob("*/*.json") if not document.is_beside(path))
     reports = [(f"{path.parent.name}/{path.stem}.html", report) for path in found if (report := document.read(path))]
     if len(reports) < 2:

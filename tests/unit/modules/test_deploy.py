@@ -275,7 +275,7 @@ def test_a_container_in_any_state_comes_back_where_the_new_one_fails(
 
 # What comes in the way of a swap
 
-# A service that lets nobody else have its data.
+# A service that locks its data.
 LOCKING = f"exec 9>/data/lock; flock -n 9 || {{ echo 'open /data/lock: resource temporarily unavailable'; exit 9; }}; {SERVE}"
 
 
@@ -413,7 +413,7 @@ def test_a_further_port_that_nothing_listens_on_is_a_warning(settings: Callable[
         assert not done.get("failed"), done["msg"]
         assert (done["deploy"]["action"], done["deploy"]["silent"]) == ("created", [str(silent)])
         (warning,) = done["warnings"]
-        assert f"go_service_publish_more has {silent}, and nothing listens on that port" in warning
+        assert f"go_service_publish_more has {silent}, but nothing listens on that port" in warning
         here.settings = replace(here.settings, publish_more=(loud,))
         assert here.bring_up()["warnings"] == []
 
@@ -449,7 +449,7 @@ def test_a_service_that_locks_its_data_is_told_of_recreate_and_updated_by_it(
     assert stands(engine)["Id"] == first
     with pytest.raises(Failure, match="exited with code 4") as caught:
         play(engine, wanted(image_tag=TAG["new"], **{**locks, "args": ["exit 4"]}))
-    assert "a service that lets nobody else have its data needs: Set go_service_deploy_strategy" in caught.value.remedy
+    assert "If the service locks its data: Set go_service_deploy_strategy" in caught.value.remedy
     done = play(engine, wanted(image_tag=TAG["new"], deploy_strategy="recreate", **locks))
     found = stands(engine)
     assert (done["deploy"]["strategy"], done["deploy"]["old_id"], done["deploy"]["container_id"]) == ("recreate", first, found["Id"])

@@ -54,7 +54,7 @@ def test_what_was_sent_is_loaded(archive: Path) -> None:
 def test_a_damaged_archive_never_reaches_the_engine(archive: Path, came: bytes) -> None:
     engine, expected = Engine(), Sum.of(archive)
     archive.write_bytes(came)
-    with pytest.raises(Damaged, match=f"is damaged: {len(came)} bytes .* and 5000 with "):
+    with pytest.raises(Damaged, match=f"is damaged: {len(came)} bytes .* but 5000 with "):
         load(engine, archive, expected, OFFER, whole=True)
     assert (engine.loaded, engine.ids) == (0, ["sha256:there"])
 

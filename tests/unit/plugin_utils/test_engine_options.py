@@ -32,14 +32,14 @@ REFUSED = {
     "a mirror with a path": ({"registry_mirrors": ["https://mirror.example.com/hub"]}, "no path and no user"),
     "a mirror with a user": ({"registry_mirrors": ["https://me:secret@mirror.example.com"]}, "//***@mirror.example.com"),
     "a registry with a scheme": ({"insecure_registries": ["http://registry:5000"]}, "give host, host:port or a network"),
-    "a proxy that nobody knows": ({"proxies": {"ftp_proxy": "http://p:1"}}, "it knows http_proxy, https_proxy, no_proxy"),
-    "a proxy without a scheme": ({"proxies": {"http_proxy": "proxy:3128"}}, "docker_engine_proxies.http_proxy is no address"),
+    "a proxy that nobody knows": ({"proxies": {"ftp_proxy": "http://p:1"}}, "only http_proxy, https_proxy, no_proxy are allowed"),
+    "a proxy without a scheme": ({"proxies": {"http_proxy": "proxy:3128"}}, "docker_engine_proxies.http_proxy is not an address"),
     "a proxy with a line after it": ({"proxies": {"https_proxy": "http://proxy:3128\nX=1"}}, "docker_engine_proxies.https_proxy"),
-    "no list of hosts": ({"proxies": {"no_proxy": "a b"}}, "docker_engine_proxies.no_proxy"),
-    "two that say the same": ({"live_restore": False, "daemon_options": {"live-restore": True}}, "both say live-restore"),
+    "not a list of hosts": ({"proxies": {"no_proxy": "a b"}}, "docker_engine_proxies.no_proxy"),
+    "two that say the same": ({"live_restore": False, "daemon_options": {"live-restore": True}}, "both set live-restore"),
     "two that say the same of logs": (
         {"log_max_size": "1m", "daemon_options": {"log-opts": {"max-size": "2m"}}},
-        "both say log-opts.max-size",
+        "both set log-opts.max-size",
     ),
 }
 
@@ -109,7 +109,7 @@ def test_what_others_have_written_stays(bring_up: bool) -> None:
 
 def test_another_driver_of_logs_keeps_its_options() -> None:
     assert outcome({"log-driver": "journald"}, NOTHING, bring_up=True).settings == {"log-driver": "journald", "live-restore": True}
-    assert "says 'journald'" in outcome({"log-driver": "journald"}, {**NOTHING, "log_max_size": "1m"}, bring_up=True).problem
+    assert "chooses 'journald'" in outcome({"log-driver": "journald"}, {**NOTHING, "log_max_size": "1m"}, bring_up=True).problem
     assert outcome({"log-driver": "local"}, {**NOTHING, "log_max_size": "1m"}, bring_up=True).settings["log-opts"] == {"max-size": "1m"}
 
 

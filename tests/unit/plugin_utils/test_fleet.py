@@ -20,7 +20,7 @@ WEB = {"name": "web", "container": "c", "image": "sha256:" + "a" * 64, "digest":
         ({}, ""),
         ({"engine": ""}, ""),
         ({"engine": "", "containerd": True}, ""),
-        ({"architecture": "arm64"}, "it needs images for arm64, and the build host makes them for amd64"),
+        ({"architecture": "arm64"}, "it needs images for arm64, but the build host makes them for amd64"),
         ({"containerd": True}, "keeps images in another store"),
     ],
 )

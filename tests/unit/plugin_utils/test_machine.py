@@ -46,18 +46,21 @@ DEBIAN_12 = {
     "origin": {"program": "/usr/sbin/dockerd", "package": "docker.io", "package_version": "20.10.24+dfsg1-1", "source": "the distribution"},
 }
 LIMITED = {
-    "an Engine that its maker does not mend": (DEBIAN_12, ["security included", "docker_engine_source: docker", "First remove docker.io"]),
+    "an Engine that its maker does not mend": (
+        DEBIAN_12,
+        ["not even security fixes", "docker_engine_source: docker", "First remove docker.io"],
+    ),
     "an Engine without a start interval": ({"engine": {"version": "24.0.7"}}, ["Engine 24.0.7 has no start interval"]),
     "limits that cannot be held": (
         {"limits_not_held": ["memory", "pids_limit"]},
         ["limits of memory (go_service_memory)", "go_service_pids_limit"],
     ),
-    "no security module": ({"security_modules": []}, ["No AppArmor and no SELinux"]),
-    "no seccomp": ({"engine": {"seccomp": False}}, ["filters no system calls"]),
+    "no security module": ({"security_modules": []}, ["neither AppArmor nor SELinux"]),
+    "no seccomp": ({"engine": {"seccomp": False}}, ["does not filter system calls"]),
     "layers that are copied": ({"engine": {"storage_driver": "vfs"}}, ["vfs copies each layer"]),
-    "little room": ({"space": {"free_bytes": 1_000_000_000, "size_bytes": 5_000_000_000}}, ["1.0 GB are free in /var/lib/docker"]),
+    "little space": ({"space": {"free_bytes": 1_000_000_000, "size_bytes": 5_000_000_000}}, ["1.0 GB are free in /var/lib/docker"]),
     "no init system": ({"system": {"init": ""}}, ["run the role again"]),
-    "the Engine's own words": ({"warnings": ["No swap limit support"]}, ["No swap limit support (the Engine's own words)"]),
+    "the Engine's own words": ({"warnings": ["No swap limit support"]}, ["No swap limit support (a warning of the Engine itself)"]),
 }
 
 
@@ -108,18 +111,18 @@ def test_of_an_engine_elsewhere_nothing_of_this_machine_is_told() -> None:
     [
         ({"source": "docker"}, {}, ""),
         ({"source": "distribution"}, {}, ""),
-        ({"source": "docker"}, DEBIAN_12, "docker_engine_source is docker, and the Engine that serves is of docker.io"),
+        ({"source": "docker"}, DEBIAN_12, "docker_engine_source is docker, but the running Engine comes from docker.io"),
         ({"source": "docker", "version": "29.1"}, {}, ""),
         ({"source": "docker", "version": "29.1.0"}, {}, ""),
-        ({"source": "docker", "version": "28.5.2"}, {}, "docker_engine_version is 28.5.2, and Engine 29.1.0 serves"),
-        ({"source": "docker", "version": "2"}, {}, "docker_engine_version is 2, and Engine 29.1.0 serves"),
+        ({"source": "docker", "version": "28.5.2"}, {}, "docker_engine_version is 28.5.2, but Engine 29.1.0 runs"),
+        ({"source": "docker", "version": "2"}, {}, "docker_engine_version is 2, but Engine 29.1.0 runs"),
     ],
 )
 def test_another_engine_than_the_one_asked_for_is_told_with_the_way_to_it(
     asked: dict[str, str], changes: dict[str, Any], told: str
 ) -> None:
     found = " ".join(
-        line for line in limits(report(machine(**changes), asked)) if "docker_engine_" in line and "maker has mended" not in line
+        line for line in limits(report(machine(**changes), asked)) if "docker_engine_" in line and "has got no fixes" not in line
     )
     assert told in found if told else found == ""
 

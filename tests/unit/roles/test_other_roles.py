@@ -36,8 +36,8 @@ def run(tmp_path: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[
 
 REFUSED = {
     "pull": [
-        ("pull_repository", "a b", "pull_repository is no address"),
-        ("pull_repository", "--upload-pack=x", "pull_repository is no address"),
+        ("pull_repository", "a b", "pull_repository is not an address"),
+        ("pull_repository", "--upload-pack=x", "pull_repository is not an address"),
         ("pull_version", "-x", "pull_version is"),
         ("pull_playbook", "../x.yml", "pull_playbook is"),
         ("pull_inventory", "/etc/x", "pull_inventory is"),

@@ -64,11 +64,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a pattern that keeps all out": (
         {"go_service_source": "{{ sources }}/good", "go_service_dockerignore": ["*"]},
-        ["out of the build what it needs: go.mod, the main package (*.go)", "go_service_dockerignore", '"!go.mod", "!*.go"'],
+        ["excludes files that the build needs: go.mod, the main package (*.go)", "go_service_dockerignore", '"!go.mod", "!*.go"'],
     ),
     "a pattern that keeps the main package out": (
         {"go_service_source": "{{ sources }}/ambiguous", "go_service_main_package": "cmd/api", "go_service_dockerignore": ["/cmd"]},
-        ["out of the build what it needs: the main package (cmd/api/*.go)", "go_service_dockerignore", '"!cmd/api/*.go"'],
+        ["excludes files that the build needs: the main package (cmd/api/*.go)", "go_service_dockerignore", '"!cmd/api/*.go"'],
     ),
     "another kind": ({"go_service_args": {"a": 1}}, ["go_service_args", "list"]),
     "no such source": ({"go_service_source": "nowhere"}, ["no such directory: ", "/nowhere", "Set go_service_source to the directory"]),
@@ -182,7 +182,7 @@ PROBLEMS = [
     "go_service_env has 'C' with a value (not shown) that is a list",
     "go_service_volumes has the item 'data', which",
     "go_service_volumes has the item 'data:data', which",
-    "go_service_memory cannot be worked out: 'nowhere' is undefined.",
+    "go_service_memory cannot be evaluated: 'nowhere' is undefined.",
     "go_service_budget has no budget named 'image'",
     "go_service_budget has 'image_mb' with the value 'small'",
     "go_service_waivers has 'files-setuid' with the value ''",

@@ -30,7 +30,7 @@ Run = Callable[..., str]
 
 
 def image(other: Other) -> None:
-    """Make the service's image in an Engine: a user of its own, a health test, and what the role ends an image with."""
+    """Make the service's image in an Engine: a user of its own, a health check, and what the role ends an image with."""
     own = f"""FROM {RUNTIME}
     RUN mkdir -p /srv && echo ok >/srv/health && adduser -D -H -s /sbin/nologin -u 10001 app
     USER app
@@ -195,7 +195,7 @@ def test_what_an_engine_elsewhere_publishes(bare: Other, run: Callable[[Other], 
             assert answer.stdout.strip() == "ok", answer.stderr
             untouched(bare, deploy, **asked)
             inside = deploy(**asked, args=["exec httpd -f -p 127.0.0.1:8080 -h /srv"], succeeds=False)
-            assert "it listens on its own loopback address alone" in " ".join(inside.split())
+            assert "it listens only on its own loopback address" in " ".join(inside.split())
         finally:
             here.kill()
 

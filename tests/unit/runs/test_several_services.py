@@ -83,6 +83,6 @@ def test_one_that_fails_keeps_no_other_from_running_and_the_run_fails(runs: Runs
 def test_a_wrong_list_is_told_before_anything_is_done(runs: Runs) -> None:
     done = runs([{"name": NAMES[0], "env": {"A": SECRET}, "sorce": "x"}, {"name": NAMES[0]}])
     assert done.returncode == 2
-    assert "has sorce" in done.stdout and "has the name 'utest-one' of service 1" in done.stdout
+    assert "has sorce" in done.stdout and "has the same name 'utest-one' as service 1" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert not exists(NAMES[0])

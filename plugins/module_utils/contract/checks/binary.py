@@ -89,7 +89,7 @@ def binary_architecture(evidence: Evidence, _expected: Expected) -> Outcome:
 @needs_binary
 @needs_layers
 def binary_single_copy(evidence: Evidence, _expected: Expected) -> Outcome:
-    """No other file in any layer has the binary's content, and no other layer holds another version of it."""
+    """No other file in any layer has the binary's content, and no other layer contains another version of the binary."""
     copies = evidence.executable.copies
     if copies:
         return failed(count(len(copies) + 1, "copy", "copies"), "1 copy", f"also {listed(copies)}")

@@ -12,14 +12,14 @@ from .belongings import PACKAGE_MANAGER_PATHS, is_binary, matches, no_base, pack
 
 GROUP = Group("budgets")
 
-# What may lie above the base and the binary: an account and its group, and apk's own book-keeping.
+# What the image may have besides the base and the binary: an account and its group, and apk's own records.
 MAX_OVERHEAD = 1_000_000
 # Account, packages, working directory, binary.
 MAX_LAYERS_ABOVE_BASE = 4
 
 
 def within(amount: float, expected: Expected, budget: str, *, unit: str, shown: str, limit: str) -> Outcome:
-    """Hold an amount against a budget; no limit is a skip that still shows what was measured. Over a budget that only warns is a warning."""
+    """Compare an amount with a budget; without a limit it is a skip that still shows what was measured; over a budget that only warns, a warning."""
     allowed = expected.budget(budget)
     if allowed is None:
         return Outcome("skip", shown, reason=f"no limit is set in go_service_budget.{budget}", amount=amount, unit=unit)
@@ -34,7 +34,7 @@ def within(amount: float, expected: Expected, budget: str, *, unit: str, shown: 
     "image-size",
     "Image size",
     severity="high",
-    remedy="Look at the largest layers in the report; leave files out by go_service_dockerignore, packages out of "
+    remedy="Look at the largest layers in the report; exclude files with go_service_dockerignore, leave packages out of "
     "go_service_packages, "
     "or raise go_service_budget.image_mb.",
     rules=("CIS 4.3",),
@@ -51,7 +51,7 @@ def image_size(evidence: Evidence, expected: Expected) -> Outcome:
 
 @GROUP.check(
     "image-overhead",
-    "Weight beside base, packages, binary and files",
+    "Size besides base, packages, binary and files",
     severity="medium",
     remedy="Look at the layers in the report for what else was copied or written, and keep it out of the final stage.",
     rules=("CIS 4.3", "Dockle DKL-LI-0003"),
@@ -82,7 +82,7 @@ def image_overhead(evidence: Evidence, expected: Expected) -> Outcome:
     "image-layers",
     "Layers",
     severity="low",
-    remedy="Bring several RUN steps of the final stage together in one.",
+    remedy="Combine the RUN steps of the final stage into one.",
 )
 def image_layers(evidence: Evidence, expected: Expected) -> Outcome:
     """The layers above the base: one for the account, the packages, the working directory and the binary, which are 4,
@@ -103,10 +103,10 @@ def image_layers(evidence: Evidence, expected: Expected) -> Outcome:
     "start-time",
     "Start until healthy",
     severity="high",
-    remedy="Find out what the service does before it listens, and do it later or beside it; or raise go_service_budget.start_seconds.",
+    remedy="Find out what the service does before it listens, and do it later or in parallel; or raise go_service_budget.start_seconds.",
 )
 def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
-    """From the container's start to the end of its first passing health test, both as the Engine recorded them.
+    """From the container's start to the end of its first passing health check, both as the Engine recorded them.
     Limit: go_service_budget.start_seconds."""
     if expected.start_seconds is None:
         return skipped("no start was measured")
@@ -131,8 +131,8 @@ def start_time(_evidence: Evidence, expected: Expected) -> Outcome:
     "context by go_service_dockerignore; or raise go_service_budget.first_build_seconds or cached_build_seconds.",
 )
 def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
-    """The seconds of the build. Two limits: go_service_budget.first_build_seconds for one that found no layer to use
-    again, go_service_budget.cached_build_seconds for one that did."""
+    """The seconds of the build. Two limits: go_service_budget.first_build_seconds for a build that could use no cached
+    layer, go_service_budget.cached_build_seconds for one that could."""
     if expected.build_seconds is None:
         return skipped("nothing was built in this run: the image of this content was there")
     budget = "cached_build_seconds" if expected.build_cached else "first_build_seconds"
@@ -157,8 +157,8 @@ def build_time(_evidence: Evidence, expected: Expected) -> Outcome:
 )
 @needs_container
 def memory_use(evidence: Evidence, expected: Expected) -> Outcome:
-    """What the healthy, idle container uses, as `docker stats` counts it: without the cache that the kernel gives back
-    at once; where the Engine has no figures, the resident set of the container's first process. Limit:
+    """What the healthy, idle container uses, as `docker stats` counts it: without the cache that the kernel can free
+    at once; if the Engine has no figures, the resident set of the container's first process. Limit:
     go_service_budget.memory_mb, in millions of bytes."""
     allowed = expected.budget("memory_mb")
     resident = evidence.process.resident if evidence.process else 0

@@ -19,7 +19,7 @@ _SECRET_NAME = re.compile(
 _HARMLESS_NAMES = ("GPG_KEY", "GPG_KEYS")
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 _BUILD_ARGUMENTS = re.compile(r"\A\|\d+ (.*?) /bin/sh -c ", re.S)
-# A source that is no git checkout has no date, no address and no revision; the rest is always known.
+# A source that is not a git checkout has no date, no address and no revision; the rest is always known.
 _LABELS_REQUIRED = tuple(OCI + name for name in ("title", "version", "base.name", "base.digest"))
 _LABELS_WISHED = tuple(OCI + name for name in ("created", "source", "revision"))
 _SENSITIVE_VOLUMES = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr", "/bin", "/sbin")
@@ -115,7 +115,7 @@ def config_stop_signal(evidence: Evidence, expected: Expected) -> Outcome:
     "config-env-secrets",
     "Secrets in environment and history",
     severity="critical",
-    remedy="Take it out of go_service_build_args and go_service_build_env and hand it over at run time, by a mounted "
+    remedy="Remove it from go_service_build_args and go_service_build_env, and give it to the service at run time, by a mounted "
     "file. If the image has "
     "left this machine, change the secret.",
     rules=("CIS 4.10", "Dockle CIS-DI-0010", "trivy AVD-DS-0031", "OWASP #12"),
@@ -179,15 +179,15 @@ def config_labels(evidence: Evidence, expected: Expected) -> Outcome:
     rules=("CIS 4.2", "hadolint DL3006", "hadolint DL3007", "trivy AVD-DS-0001", "checkov CKV_DOCKER_7"),
 )
 def config_base(evidence: Evidence, expected: Expected) -> Outcome:
-    """The base's reference has a tag other than latest or a digest, and the image's lowest layers are the base's. An image that was proven before
-    and is returned to keeps the base of its time."""
+    """The base's reference has a digest, or a tag other than latest, and the image's lowest layers are those of the base. For a rollback to an image
+    that was proven before, the base of that time counts."""
     base = evidence.base
     wanted = expected.base_name or base.reference
     measured = wanted if wanted == base.reference else f"{base.reference} instead of {wanted}"
     limit = "a release tag or a digest"
     _repository, tag, digest = parts_of(wanted)
     if not digest and tag in ("", "latest"):
-        return failed(measured, limit, f"{wanted} is whatever is the latest on the day")
+        return failed(measured, limit, f"{wanted} changes with each new release")
     if not base.found:
         return warned(measured, limit, f"the base {base.reference} is no longer on this host, so its layers cannot be compared")
     if not base.matches:
@@ -201,7 +201,7 @@ def config_base(evidence: Evidence, expected: Expected) -> Outcome:
     "config-command",
     "Entry point",
     severity="medium",
-    remedy='Write ENTRYPOINT as a list, like ["/usr/local/bin/name"]. A shell in between swallows the stop signal.',
+    remedy='Write ENTRYPOINT as a list, like ["/usr/local/bin/name"]. A shell in between does not pass on the stop signal.',
     rules=("hadolint DL3025",),
 )
 def config_command(evidence: Evidence, _expected: Expected) -> Outcome:
@@ -247,8 +247,8 @@ def config_volumes(evidence: Evidence, _expected: Expected) -> Outcome:
 
 
 def _health_command(test: list[str]) -> list[str]:
-    """The words of a health check's command, in whichever form it is written; `|| exit 1` is what a non-zero code means
-    anyway."""
+    """The words of a health check's command, in whichever form it is written; `|| exit 1` is left out, since any non-zero
+    code means the same."""
     if test[0] != "CMD-SHELL":
         return test[1:]
     try:

@@ -1,4 +1,4 @@
-"""Checks of what holds the running container in: system calls, a profile, its own file system."""
+"""Checks of what confines the running container: a filter of system calls, a profile, its own file system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..registry import Group, Outcome, failed, needs_container, passed, skipped
 GROUP = Group("runtime")
 
 _SECCOMP_FILTER = 2
-# What SELinux does not hold back (container-selinux).
+# Types that SELinux does not confine (container-selinux).
 _UNCONFINED_DOMAINS = ("spc_t", "unconfined_t", "unconfined_service_t", "kernel_t")
 
 
@@ -54,7 +54,7 @@ def runtime_lsm(evidence: Evidence, _expected: Expected) -> Outcome:
     held = evidence.process.confinement if evidence.process else ""
     if "apparmor" in offered and held:
         if not held.endswith("(enforce)"):
-            return failed(f"AppArmor {held}", "a profile", "the kernel does not hold the container to a profile")
+            return failed(f"AppArmor {held}", "a profile", "the kernel confines the container with no profile")
         return passed(f"AppArmor {held}", "a profile")
     if "apparmor" in offered:
         profile = container.get("AppArmorProfile") or ""
@@ -63,7 +63,7 @@ def runtime_lsm(evidence: Evidence, _expected: Expected) -> Outcome:
         return passed(f"AppArmor {profile}", "a profile")
     if held:
         if any(f":{domain}:" in f":{held}:" for domain in _UNCONFINED_DOMAINS):
-            return failed(f"SELinux {held}", "a label", "the kernel does not hold the container to a label of its own")
+            return failed(f"SELinux {held}", "a label", "the kernel confines the container with no label of its own")
         return passed(f"SELinux {held}", "a label")
     if "label=disable" in options or not container.get("ProcessLabel"):
         return failed("SELinux off", "a label", "the container has no SELinux label")

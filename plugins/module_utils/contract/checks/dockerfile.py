@@ -12,23 +12,23 @@ from ..registry import Group, Outcome, failed, passed, skipped, warned
 
 GROUP = Group("dockerfile")
 
-# The gravest first, as both linters know them.
+# The severest first, as both linters name them.
 _LEVELS = ("error", "warning", "info", "style")
 
 
 def judge_findings(name: str, dockerfile: Mapping[str, Any] | None, numeric_user: bool) -> Outcome:
     """Judge what a linter found: nothing at `warning` or above, with a numeric user nothing at `info` or above.
 
-    :param dockerfile: what `lint.examine` returned; None where this run has no Dockerfile, because it returns to an earlier image.
+    :param dockerfile: what `lint.examine` returned; None if this run has no Dockerfile, because it returns to an earlier image.
     """
     if not dockerfile:
-        return skipped("an earlier image was returned to, whose Dockerfile is not at hand")
+        return skipped("the run returned to an earlier image, whose Dockerfile is no longer there")
     answer = dockerfile["linters"].get(name)
     if answer is None:
         return skipped(f"no {name} on the controller")
     threshold = "info" if numeric_user else "warning"
     if answer["problem"]:
-        return warned(f"{name} failed", f"nothing at {threshold}", answer["problem"], f"Run {name} by hand and mend it.")
+        return warned(f"{name} failed", f"nothing at {threshold}", answer["problem"], f"Run {name} by hand, and find out why it fails.")
     grave = _LEVELS[: _LEVELS.index(threshold) + 1]
     findings = [finding for finding in answer["findings"] if finding["level"] in grave]
     limit = f"nothing at {threshold} or above"
@@ -56,8 +56,8 @@ def judge_findings(name: str, dockerfile: Mapping[str, Any] | None, numeric_user
 )
 def dockerfile_hadolint(evidence: Evidence, expected: Expected) -> Outcome:
     """hadolint finds nothing at `warning` or above in the rendered Dockerfile, and nothing at `info` or above with
-    go_service_numeric_user. It runs on the controller; without hadolint there it is a skip. Not counted is DL3064 for the names in
-    go_service_build_env and go_service_build_args: they are the builder stage's, and the image has nothing of them."""
+    go_service_numeric_user. It runs on the controller; without hadolint there it is a skip. DL3064 does not count for the names in
+    go_service_build_env and go_service_build_args: they belong to the build stage, and the image has nothing of them."""
     return judge_findings("hadolint", evidence.dockerfile, expected.numeric_user)
 
 

@@ -17,7 +17,7 @@ from .belongings import PACKAGE_MANAGER_PATHS, in_base, matches, no_base, packag
 
 GROUP = Group("files")
 _ACCOUNT_FILES = tuple(f"/etc/{name}{suffix}" for name in ("passwd", "group", "shadow", "gshadow") for suffix in ("", "-"))
-# Where a builder mounts something of its own into each step, which leaves an empty file or directory behind (BuildKit's RUN does).
+# Paths at which a builder mounts its own files into each step, which leaves an empty file or directory behind (BuildKit's RUN does).
 _MOUNT_POINTS = (
     "/etc/hosts",
     "/etc/hostname",
@@ -46,7 +46,7 @@ _LEFTOVER_DIRECTORIES = ("/root/.cache", "/root/go", "/go", "/usr/local/go", "/s
     "files-setuid",
     "Setuid files and file capabilities",
     severity="high",
-    remedy="Remove the bits in the step that brings the file (`chmod a-s`), or the package that brings it.",
+    remedy="Remove the bits in the step that adds the file (`chmod a-s`), or remove the package that contains it.",
     rules=("CIS 4.8", "Dockle CIS-DI-0008"),
 )
 def files_setuid(evidence: Evidence, _expected: Expected) -> Outcome:
@@ -66,7 +66,7 @@ def files_setuid(evidence: Evidence, _expected: Expected) -> Outcome:
     "files-world-writable",
     "World-writable paths",
     severity="medium",
-    remedy="Take the write permission for others away (`chmod o-w`) in the step that brings the file.",
+    remedy="Remove the write permission for others (`chmod o-w`) in the step that adds the file.",
 )
 def files_world_writable(evidence: Evidence, _expected: Expected) -> Outcome:
     """No file or directory outside /tmp and /var/tmp has the write bit for others."""
@@ -117,7 +117,7 @@ def files_secrets(evidence: Evidence, _expected: Expected) -> Outcome:
     "files-leftovers",
     "Build leftovers",
     severity="medium",
-    remedy="Copy nothing but the binary into the final stage; use `apk add --no-cache`. Where go_service_files brings it, name what the service reads, and not "
+    remedy="Copy only the binary into the final stage; use `apk add --no-cache`. If go_service_files adds it, name only the files that the service reads, and not "
     "the directory that holds both.",
     rules=("CIS 4.3", "Dockle DKL-LI-0003", "trivy AVD-DS-0025"),
 )
@@ -149,8 +149,8 @@ def files_leftovers(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_binary
 def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
-    """The service's user may not write the binary; where the design's `COPY --chown` makes it the owner, the read-only
-    root file system is what keeps it from doing so, and the result says so."""
+    """The service's user may not write the binary. If `COPY --chown` makes that user its owner, as the design asks, the read-only
+    root file system prevents writing, and the result says so."""
     entry = evidence.executable.entry
     uid, gid = evidence.user_ids
     measured = f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}"
@@ -175,8 +175,8 @@ def files_binary_writable(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_layers
 def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
-    """What go_service_files and go_service_directories ask for is in the image, with the owner and mode that were asked for: what
-    belongs to root may not be written by the service's user."""
+    """What go_service_files and go_service_directories ask for is in the image, with the owner and mode that were asked for; the
+    service's user cannot write to what belongs to root."""
     uid, gid = evidence.user_ids
     limit = f"{count(len(expected.files), 'path')} and {count(len(expected.directories), 'directory', 'directories')}"
     wrong = []
@@ -194,7 +194,7 @@ def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
     for place in expected.directories:
         found = evidence.files.get(place)
         if found is None or found.type != image_archive.DIRECTORY:
-            wrong.append(f"{place} is no directory of the image")
+            wrong.append(f"{place} is not a directory of the image")
         elif found.uid != uid:
             wrong.append(f"{place} belongs to {found.uid}, not to the service's user ({uid})")
     if wrong:
@@ -206,13 +206,13 @@ def files_beside(evidence: Evidence, expected: Expected) -> Outcome:
     "files-differences",
     "Differences from the base",
     severity="medium",
-    remedy="Look at which step of the final stage brings or removes it.",
+    remedy="Find out which step of the final stage adds or removes it.",
     rules=("CIS 4.3", "Dockle DKL-LI-0003"),
 )
 @needs_layers
 def files_differences(evidence: Evidence, expected: Expected) -> Outcome:
-    """Against the base, the layers add the binary, the account files, the working directory, what go_service_files and
-    go_service_directories ask for, the authorities that go_service_ca_in_image asks for and what installed packages own, and change or
+    """Compared with the base, the layers add the binary, the account files, the working directory, what go_service_files and
+    go_service_directories ask for, the authorities that go_service_ca_in_image asks for and the files of installed packages, and change or
     remove nothing else."""
     if not evidence.base.matches:
         return skipped(no_base(evidence))
@@ -250,7 +250,7 @@ def _parents(path: str) -> Iterable[str]:
 
 
 def _writable(entry: FileEntry, uid: int | None, gid: int | None) -> bool:
-    """Say whether the mode bits let the service's user write; a symbolic link has none that count."""
+    """Say whether the mode bits let the service's user write; those of a symbolic link do not count."""
     owner = entry.uid == uid and entry.mode & 0o200
     return entry.type != image_archive.SYMLINK and bool(owner or (entry.gid == gid and entry.mode & 0o020) or entry.mode & 0o002)
 

@@ -1,4 +1,4 @@
-"""Checks of what the running container reaches of the host: namespaces, sockets, mounts, devices."""
+"""Checks of which parts of the host the running container can reach: namespaces, sockets, mounts, devices."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def runtime_host_namespaces(evidence: Evidence, _expected: Expected) -> Outcome:
     "runtime-docker-socket",
     "Container engine sockets",
     severity="critical",
-    remedy="Take the socket out of go_service_volumes: who can write to it is root on the host, also through a read-only mount.",
+    remedy="Remove the socket from go_service_volumes: a program that can use it has the power of root on the host, also through a read-only mount.",
     rules=("CIS 5.32", "OWASP #1"),
 )
 @needs_container
@@ -80,12 +80,12 @@ def runtime_docker_socket(evidence: Evidence, _expected: Expected) -> Outcome:
     "runtime-mounts",
     "Mounts from the host",
     severity="high",
-    remedy="Mount the one directory the service needs by go_service_volumes, with :ro where it is only read.",
+    remedy="Mount only the directory that the service needs with go_service_volumes, with :ro if the service only reads it.",
     rules=("CIS 5.6", "CIS 5.20"),
 )
 @needs_container
 def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
-    """No mount comes from a system directory of the host, and none hands its own mounts back to the host."""
+    """No mount comes from a system directory of the host, and none propagates mounts back to the host."""
     mounts = (evidence.container or {}).get("Mounts") or []
     bad = [
         f"{mount['Source']} at {mount['Destination']}"
@@ -108,7 +108,7 @@ def runtime_mounts(evidence: Evidence, _expected: Expected) -> Outcome:
 )
 @needs_container
 def runtime_secret_files(evidence: Evidence, expected: Expected) -> Outcome:
-    """At /run/secrets the volume of the files of go_service_secret_files is mounted, read-only, and nothing else there or below."""
+    """At /run/secrets the volume with the files of go_service_secret_files is mounted read-only, and nothing else is mounted there or below."""
     mounts = (evidence.container or {}).get("Mounts") or []
     found = {mount["Destination"]: mount for mount in mounts if f"{mount.get('Destination')}/".startswith(f"{SECRETS}/")}
     wanted = {SECRETS} if expected.secret_files else set()

@@ -1,4 +1,4 @@
-"""Checks of the account that the service runs as."""
+"""Checks of the account with which the service runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_LOGIN = ("/sbin/nologin", "/usr/sbin/nologin", "/bin/false", "/usr/bin/false
 )
 def user_not_root(evidence: Evidence, expected: Expected) -> Outcome:
     """The image's USER is the account that was asked for and not uid 0, the container does not override it, and the
-    kernel shows no uid 0 for the container's first process."""
+    kernel shows that the container's first process does not have uid 0."""
     limit = f"{expected.user}, not uid 0"
     uid, _gid = evidence.user_ids
     user = evidence.image.user
@@ -64,7 +64,7 @@ def user_no_login(evidence: Evidence, _expected: Expected) -> Outcome:
     """The account's shell is nologin or false."""
     account = evidence.account
     if account is None:
-        return passed("no account", reason="a number without an account cannot log in")
+        return passed("no account", reason="a user id without an account cannot log in")
     if account.shell not in _NO_LOGIN:
         return failed(
             account.shell or "/bin/sh",
@@ -102,22 +102,22 @@ def user_groups(evidence: Evidence, _expected: Expected) -> Outcome:
 
 @GROUP.check(
     "user-uid",
-    "Number of the user",
+    "User id",
     severity="low",
     remedy="Set go_service_uid; a fixed number keeps the ownership of volumes the same after a rebuild.",
 )
 def user_uid(evidence: Evidence, expected: Expected) -> Outcome:
-    """The uid of the service's account is go_service_uid, in the image and, where the kernel's record can be read, in
+    """The uid of the service's account is go_service_uid, in the image and, if the kernel's record can be read, in
     the running process."""
     uid, _gid = evidence.user_ids
     measured = "unknown" if uid is None else f"uid {uid}"
     if expected.uid is None:
-        return skipped("no number is asked for: go_service_uid is empty", measured)
+        return skipped("no user id is asked for: go_service_uid is empty", measured)
     limit = f"uid {expected.uid}"
     if uid != expected.uid:
-        return failed(measured, limit, "the account has another number")
+        return failed(measured, limit, "the account has another uid")
     if evidence.process and evidence.process.uid != expected.uid:
-        return failed(f"{measured}, process uid {evidence.process.uid}", limit, "the process runs under another number")
+        return failed(f"{measured}, process uid {evidence.process.uid}", limit, "the process runs with another uid")
     return passed(measured, limit)
 
 
@@ -149,8 +149,8 @@ def user_numeric(evidence: Evidence, expected: Expected) -> Outcome:
     rules=("Dockle DKL-LI-0001", "Dockle DKL-LI-0002"),
 )
 def accounts(evidence: Evidence, _expected: Expected) -> Outcome:
-    """No account in the image has an empty password, and no other account shares the number of the service's."""
-    limit = "no empty password, no shared number"
+    """No account in the image has an empty password, and no other account has the same uid as the service's."""
+    limit = "no empty password, no shared uid"
     if not evidence.accounts:
         return passed("no account", limit)
     open_ones = [account.name for account in evidence.accounts if account.password == ""]
@@ -159,5 +159,5 @@ def accounts(evidence: Evidence, _expected: Expected) -> Outcome:
     uid, _gid = evidence.user_ids
     same = [account.name for account in evidence.accounts if account.uid == uid]
     if len(same) > 1:
-        return failed(f"{len(same)} accounts with uid {uid}", limit, f"{listed(same)} share the number {uid}")
+        return failed(f"{len(same)} accounts with uid {uid}", limit, f"{listed(same)} share the uid {uid}")
     return passed(count(len(evidence.accounts), "account"), limit)

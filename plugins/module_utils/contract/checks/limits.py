@@ -11,7 +11,7 @@ from ..registry import CheckFunction, Group, Outcome, failed, needs_container, p
 
 GROUP = Group("runtime")
 
-# What of the kernel holds each limit.
+# The part of the kernel that holds each limit.
 _CONTROLLERS = {"pids_limit": "controller of processes", "memory": "memory controller", "cpus": "controller of processor time"}
 
 

@@ -55,7 +55,7 @@ CAPABILITIES = (
     "BPF",
     "CHECKPOINT_RESTORE",
 )
-# What the Engine grants where nothing is dropped (moby, oci/caps/defaults.go).
+# The capabilities that the Engine grants if none is dropped (moby, oci/caps/defaults.go).
 _DEFAULT_CAPABILITIES = (
     "CHOWN",
     "DAC_OVERRIDE",
@@ -72,7 +72,7 @@ _DEFAULT_CAPABILITIES = (
     "KILL",
     "AUDIT_WRITE",
 )
-# The one capability that Kubernetes' restricted profile lets a container add.
+# The only capability that Kubernetes' profile "Restricted" allows a container to add.
 _HARMLESS_CAPABILITIES = ("NET_BIND_SERVICE",)
 
 
@@ -116,7 +116,7 @@ def runtime_privileged(evidence: Evidence, _expected: Expected) -> Outcome:
 @needs_container
 def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
     """The kernel's bounding and effective sets of the container's first process are empty, except for what
-    go_service_cap_add names; of that, only NET_BIND_SERVICE passes. Where the kernel's record is out of reach, the
+    go_service_cap_add names; of these, only NET_BIND_SERVICE passes. If the kernel's record cannot be read, the
     container's configuration is judged."""
     asked = [name.upper().removeprefix("CAP_") for name in expected.cap_add]
     limit = ", ".join(name for name in asked if name in _HARMLESS_CAPABILITIES) or "none"
@@ -129,7 +129,7 @@ def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
     measured = listed(held) or "none"
     if open_ones:
         return failed(measured, limit, f"{count(len(open_ones), 'capability', 'capabilities')} beyond what a service needs")
-    return passed(measured, limit, "" if process else "by the container's configuration; the kernel's record is out of reach")
+    return passed(measured, limit, "" if process else "by the container's configuration; the kernel's record cannot be read")
 
 
 @GROUP.check(
@@ -141,7 +141,7 @@ def runtime_capabilities(evidence: Evidence, expected: Expected) -> Outcome:
 )
 @needs_container
 def runtime_no_new_privileges(evidence: Evidence, _expected: Expected) -> Outcome:
-    """The kernel shows NoNewPrivs for the container's first process; setuid files then raise nothing."""
+    """The kernel shows NoNewPrivs for the container's first process; then setuid files give no further privileges."""
     options = evidence.host_config.get("SecurityOpt") or []
     configured = any(option in ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true") for option in options)
     on = evidence.process.no_new_privileges if evidence.process else configured

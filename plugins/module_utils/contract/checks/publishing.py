@@ -1,4 +1,4 @@
-"""Checks of where the running container is reached: what it publishes, and the networks that it is in."""
+"""Checks of where the running container can be reached: its published ports, and the networks that it is in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUP = Group("runtime")
 )
 @needs_container
 def runtime_publish(evidence: Evidence, expected: Expected) -> Outcome:
-    """What the container publishes is go_service_publish and go_service_publish_more, and nothing else. An address that stands for every interface is a
+    """The container publishes go_service_publish and go_service_publish_more, and nothing else. An address that stands for every interface is a
     warning: the Engine opens it past most host firewalls. Skipped for a candidate, which has no host port by design."""
     host = evidence.host_config
     actual = sorted(

@@ -1,4 +1,4 @@
-"""The check of when the Engine starts the running container again."""
+"""The check of the restart policy of the running container."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ GROUP = Group("runtime")
 )
 @needs_container
 def runtime_restart_policy(evidence: Evidence, expected: Expected) -> Outcome:
-    """The container's restart policy is go_service_restart_policy. The benchmark wants on-failure with 5 attempts; the
-    default, unless-stopped, brings a developer's service back after a reboot. Skipped for a candidate, which is never
+    """The container's restart policy is go_service_restart_policy. The CIS benchmark asks for on-failure with 5 attempts; the
+    default, unless-stopped, starts a developer's service again after a reboot. Skipped for a candidate, which is never
     restarted."""
     if expected.candidate:
         return skipped("a candidate is never restarted by design; the service's own container is checked after the swap")

@@ -1,9 +1,9 @@
-"""What can be known of an image and of a container made from it, gathered once on the target, before anything is
+"""Everything that can be known about an image and a container made from it, gathered once on the target, before anything is
 judged.
 
-`collect` speaks to the Engine (inspect of the image, the base and the container, one pass over the image's layers, one
-reading of its memory), reads the kernel's own record of the container's first process, and asks the vulnerability scanners
-that the host has. Nothing is written, started or changed. Judging is done in `contract`, on the result alone.
+`collect` asks the Engine (inspect of the image, the base and the container, one pass over the image's layers, one
+reading of its memory), reads the kernel's own record of the container's first process, and runs the vulnerability scanners
+of the host. Nothing is written, started or changed. `contract` then judges only this result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .image_archive import FileEntry, LayerFiles
 from .model import BaseFacts, BinaryFacts, EngineFacts, Evidence, ImageFacts, LayerFacts
 from .process import memory_in_use, read_process
 
-# What the Engine itself puts into every container, which only a container's own file system shows.
+# Files that the Engine itself puts into every container, and that are visible only in a container's own file system.
 _ENGINE_PATHS = ("/.dockerenv", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab")
 
 
@@ -63,8 +63,8 @@ def _read_base(engine: Engine, reference: str, diff_ids: tuple[str, ...]) -> Bas
 
 
 def _base_of_its_time(base: BaseFacts, archive: image_archive.ImageArchive, labels: Mapping[str, str]) -> BaseFacts:
-    """Return the base that an image of the role's was made from where its name has another image today, or none: what lies below the first
-    instruction of the role's own. Unchanged where that is not found."""
+    """Return the base from which one of the role's images was made, if the base's name refers to another image today, or to none: the layers below the
+    role's first own instruction. Returns it unchanged if that instruction is not found."""
     made_by = [step for step, _when in image_archive.instructions(archive.config)]
     own = [number for number, step in enumerate(made_by) if OWN_FIRST in step][-1:]
     if not own:
@@ -85,7 +85,7 @@ def _text(contents: dict[str, IO[bytes]], *paths: str) -> str:
 
 
 def _final_contents(layers: tuple[LayerFiles, ...], files: dict[str, FileEntry]) -> dict[str, IO[bytes]]:
-    """The kept contents as the file system shows them: of each path, the one of the layer it comes from."""
+    """The kept contents as the file system shows them: for each path, the content from the layer where the path comes from."""
     return {
         path: stream
         for index, layer in enumerate(layers)
@@ -172,7 +172,7 @@ def collect(
 
 
 def of_container(engine: Engine, container_id: str) -> Evidence:
-    """Gather the evidence of a container alone, with nothing of its image: all that the checks of the group `runtime` look at."""
+    """Gather only the evidence of a container, without its image: everything that the checks of the group `runtime` look at."""
     image = ImageFacts(
         reference="", id="", tags=(), digests=(), created="", architecture="", os="", reported_size=0, config={}, measured=False
     )
@@ -188,7 +188,8 @@ def observe(engine: Engine, evidence: Evidence, container_id: str) -> Evidence:
     process = memory = None
     if state.get("Running"):
         process = read_process(state.get("Pid") or 0, container["Id"])
-        memory = memory_in_use(engine.stats(container_id))
+        # Without the controller the Engine counts what all that it runs uses together.
+        memory = None if "memory" in engine.limits_not_held else memory_in_use(engine.stats(container_id))
     return replace(evidence, container=container, process=process, memory=memory)
 
 
@@ -251,8 +252,8 @@ def _with_contents(
 
 
 def _with_exported_files(engine: Engine, evidence: Evidence, container_id: str, wanted: frozenset[str]) -> Evidence:
-    """Take the file system from the container instead, where the layers cannot be read; what is whose layer stays
-    unknown."""
+    """Take the file system from the container instead, if the layers cannot be read; then it is not known from which layer
+    a file comes."""
     if not container_id:
         return evidence
     exported = engine.read_files(container_id, lambda stream: image_archive.read_layer(stream, wanted))

@@ -143,7 +143,7 @@ class ElfFile:
         return [_Section(_string_at(names, row[0]), row[1], row[3], row[4], row[5]) for row in rows]
 
     def offset_of(self, address: int) -> int | None:
-        """The place in the file of what is loaded at ``address``, or None where nothing of the file is."""
+        """The place in the file of what is loaded at ``address``, or None if nothing of the file is."""
         for segment in self.segments:
             if segment.type == _PT_LOAD and segment.address <= address < segment.address + segment.file_size:
                 return segment.offset + address - segment.address

@@ -1,4 +1,4 @@
-"""The evidence: what is known of an image and of a container made from it."""
+"""The evidence: what is known about an image and a container made from it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image; renewed: these are known by the image alone,
-    since the base's name has another image today, or none."""
+    """The base image. found: the Engine has it; matches: its layers are the lowest ones of the image; renewed: these are known only from the image,
+    since the base's name refers to another image today, or to none."""
 
     reference: str
     found: bool = False
@@ -85,7 +85,7 @@ class BinaryFacts:
 
 @dataclass(frozen=True)
 class Account:
-    """A line of /etc/passwd, with the password field of /etc/shadow (None where there is none)."""
+    """A line of /etc/passwd, with the password field of /etc/shadow (None if there is none)."""
 
     name: str
     uid: int
@@ -119,7 +119,7 @@ class Package:
 @dataclass(frozen=True)
 class ProcessFacts:
     """The kernel's record of the container's first process (/proc/<pid>/status); users and groups by their numbers in the container. resident: its memory in bytes. confinement: its AppArmor profile
-    with the mode, or its SELinux label (/proc/<pid>/attr/current), "" where the kernel tells none."""
+    with the mode, or its SELinux label (/proc/<pid>/attr/current), "" if the kernel tells none."""
 
     uid: int
     gid: int
@@ -152,7 +152,7 @@ class Evidence:
 
     files, base_files: the file systems that the image's and the base's layers make up, by absolute path. layers: what
     each layer changes, the lowest first; empty when some could not be read. container: the Engine's record of the
-    container, None when only the image is looked at. process: None where the kernel's record is out of reach (a remote
+    container, None when only the image is looked at. process: None if the kernel's record is out of reach (a remote
     Engine, another process namespace). memory: bytes the container uses as `docker stats` counts them (without
     reclaimable cache), None when it was not read. dockerfile: what the linters found in the Dockerfile (`lint.examine`), None
     where the run has none. gaps: what could not be read, as sentences.
@@ -180,7 +180,7 @@ class Evidence:
 
     @property
     def executable(self) -> BinaryFacts:
-        """The service's executable, for checks that are asked only where there is one (`needs_binary`)."""
+        """The service's executable, for checks that run only if there is one (`needs_binary`)."""
         if self.binary is None:
             raise AssertionError("a check without needs_binary asks for the executable")
         return self.binary
@@ -194,12 +194,12 @@ class Evidence:
 
     @property
     def host_config(self) -> dict[str, Any]:
-        """What the container was created with on the host's side; empty without a container."""
+        """The HostConfig with which the container was created; empty without a container."""
         return (self.container or {}).get("HostConfig") or {}
 
     @property
     def account(self) -> Account | None:
-        """The account that USER names (root's without one), None where the image has no such account."""
+        """The account that USER names (root's without one), None if the image has no such account."""
         user = self.image.user.partition(":")[0] or "root"
         for account in self.accounts:
             if user in (account.name, str(account.uid)):
@@ -208,7 +208,7 @@ class Evidence:
 
     @property
     def user_ids(self) -> tuple[int | None, int | None]:
-        """The (uid, gid) that the image's USER comes to; None where it cannot be told without running it."""
+        """The (uid, gid) that the image's USER comes to; None if it cannot be told without running it."""
         user, _colon, group = self.image.user.partition(":")
         account = self.account
         uid = account.uid if account else int(user) if user.isdigit() else None if user else 0

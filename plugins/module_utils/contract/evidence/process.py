@@ -1,4 +1,4 @@
-"""What the kernel and the Engine tell of a running container."""
+"""What the kernel and the Engine say about a running container."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def parse_process_status(text: str) -> ProcessFacts | None:
 
 
 def in_namespace(number: int, text: str) -> int:
-    """Return what a number of a user or group is called in a container that may have numbers of its own; text: uid_map or gid_map of one of its processes.
+    """Translate a user or group id into the one in a container, which may have a user namespace; text: uid_map or gid_map of one of its processes.
 
-    Each line has the first number there, the first one here, and how many (user_namespaces(7)). One that has no name there stays as it is.
+    Each line has the first id there, the first id here, and how many ids (user_namespaces(7)). An id that is not mapped there is returned unchanged.
     """
     for line in text.splitlines():
         fields = line.split()
@@ -42,7 +42,7 @@ def in_namespace(number: int, text: str) -> int:
 
 
 def memory_in_use(stats: dict[str, Any]) -> int | None:
-    """The bytes that `docker stats` shows: usage without the cache that the kernel would give back at once.
+    """The bytes that `docker stats` shows: usage without the cache that the kernel can free at once.
 
     total_inactive_file is cgroup v1's name and inactive_file cgroup v2's (docker/cli, stats_helpers.go).
     """
@@ -55,7 +55,7 @@ def memory_in_use(stats: dict[str, Any]) -> int | None:
 
 
 def _read(path: str) -> str:
-    """Return what the kernel has there, "" where it has nothing."""
+    """Return what the kernel has there, "" if it has nothing."""
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
         return stream.read()
     return ""

@@ -1,5 +1,5 @@
 """Known vulnerabilities of an image, as the scanners on the host find them: trivy or grype in the whole image, govulncheck in the service's
-executable. They are used where they are; none is brought along.
+executable. They are used if they are installed; the role installs none.
 
 Formats: trivy's report of schema version 2 (aquasecurity/trivy, integration/testdata/*.json.golden), grype's JSON document (anchore/grype,
 grype/presenter/models/document.go), govulncheck's stream of messages (golang.org/x/vuln/internal/govulncheck).
@@ -21,11 +21,11 @@ from typing import IO, Any
 from ...common.text import listed
 
 SEVERITIES = ("critical", "high", "medium", "low", "unknown")
-# grype tells apart what Debian calls negligible; nobody else does.
+# Only grype has this severity, which Debian calls negligible.
 _SAME_AS = {"negligible": "low", "": "unknown"}
 _SECONDS = 300
 _KEPT = 20
-# Where `go install` puts what it makes; the PATH of a module that comes by SSH seldom has it.
+# Where `go install` puts programs; a module that runs over SSH seldom has this directory in its PATH.
 _FURTHER_PLACES = ("~/go/bin", "/usr/local/bin")
 _PSEUDO_VERSION = re.compile(r"@v\d+\.\d+\.\d+-(?:\S*\.)?(\d{4})(\d\d)(\d\d)\d{6}-[0-9a-f]{12}\b")
 _DATE = re.compile(r"[1-9]\d{3}-\d\d-\d\d")
@@ -34,8 +34,8 @@ _NO_DATE = "0001-01-01"
 
 @dataclass(frozen=True)
 class Finding:
-    """One vulnerability of one package. fixed_in: the version that mends it, "" where there is none yet. linked: the package is one of the Go modules in
-    the service's executable, or Go itself. aliases: the names that others have for the vulnerability."""
+    """One vulnerability of one package. fixed_in: the version that fixes it, "" if there is none yet. linked: the package is one of the Go modules in
+    the service's executable, or Go itself. aliases: other names of the vulnerability."""
 
     id: str
     severity: str
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Scanner:
-    """A scanner that was run. database: the day of what it knows, YYYY-MM-DD, "" where it does not tell. problem: why there is no result."""
+    """A scanner that was run. database: the date of its database, YYYY-MM-DD, "" if it does not tell. problem: why there is no result."""
 
     name: str
     version: str = ""
@@ -62,7 +62,7 @@ class Scanner:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What the scanners said. counts: findings by severity, every severity present; empty where no scanner has a result."""
+    """The results of the scanners. counts: findings by severity, with every severity; empty if no scanner has a result."""
 
     scanners: tuple[Scanner, ...]
     counts: dict[str, int] = field(default_factory=dict)
@@ -75,12 +75,12 @@ class ScanResult:
 
     @property
     def problem(self) -> str:
-        """Why there is no result of a scanner, or of several; "" where each has one."""
+        """Why a scanner, or several, have no result; "" if each has one."""
         return "; ".join(f"{scanner.name}: {scanner.problem}" for scanner in self.scanners if scanner.problem)
 
     @property
     def worst(self) -> tuple[Finding, ...]:
-        """The gravest findings first, no more than a page shows."""
+        """The severest findings first, as many as a page shows."""
         return self.findings[:_KEPT]
 
 
@@ -145,8 +145,8 @@ def parse_grype(text: str) -> tuple[Scanner, list[Finding]]:
 def parse_govulncheck(text: str) -> tuple[Scanner, list[Finding]]:
     """Read `govulncheck -format json`; raise ScanError for anything else.
 
-    Go's database knows no severities: what is in the executable counts as high, and what is only in a module of which the executable has another
-    part as low. Of an executable without symbols, as `-ldflags=-s` leaves it, govulncheck takes all of a module for linked.
+    Go's database has no severities: a finding in code of the executable counts as high, and one in a part of a module that the executable does not have
+    counts as low. For an executable without symbols, as `-ldflags=-s` makes it, govulncheck assumes that all of a module is linked.
     """
     config: dict[str, Any] = {}
     entries: dict[str, Any] = {}
@@ -192,7 +192,7 @@ def _go_finding(finding: Mapping[str, Any], entries: Mapping[str, Any]) -> Findi
         if affected["package"]["name"] == frame["module"]
         for part in (affected.get("ecosystem_specific") or {}).get("imports") or ()
     ]
-    # Where the entry names no function, or no package, all of the package, or of the module, is meant.
+    # If the entry names no function, it means the whole package; if it names no package, the whole module.
     functions = [symbol for part in parts if part.get("path") == frame.get("package") for symbol in part.get("symbols") or ()]
     linked = bool(frame.get("function")) or not parts or bool(frame.get("package") and not functions)
     return Finding(
@@ -207,8 +207,8 @@ def _go_finding(finding: Mapping[str, Any], entries: Mapping[str, Any]) -> Findi
 
 
 def merged(scans: list[tuple[Scanner, list[Finding]]]) -> ScanResult:
-    """Put together what several scanners said. One vulnerability of one package counts once, in however many places the package lies, and whatever
-    each of them calls it: as the one that tells its severity has it."""
+    """Combine the results of several scanners. One vulnerability of one package counts once, even if the package is in several places or the scanners name
+    the vulnerability differently; the finding of the scanner that tells the severity is kept."""
     findings = [finding for _scanner, found in scans for finding in found]
     named = {(finding.id, finding.package) for finding in findings}
     kept = {finding for finding in findings if not any((alias, finding.package) in named for alias in finding.aliases)}
@@ -218,7 +218,7 @@ def merged(scans: list[tuple[Scanner, list[Finding]]]) -> ScanResult:
     return ScanResult(tuple(scanner for scanner, _found in scans), counts if answered else {}, tuple(unique))
 
 
-# Of the first two one is enough: both look at the whole image. Neither is told to be quiet: it would not say why it fails.
+# One of the first two is enough: both look at the whole image. No option makes them quiet, or they would not say why they fail.
 _OF_IMAGES: dict[str, tuple[tuple[str, ...], str, Callable[[str], tuple[Scanner, list[Finding]]]]] = {
     "trivy": (("image", "--no-progress", "--format", "json", "--scanners", "vuln", "--image-src", "docker"), "", parse_trivy),
     "grype": (("--output", "json"), "docker:", parse_grype),
@@ -238,7 +238,7 @@ def scan(image: str, binary: IO[bytes] | None = None, paths: tuple[str, ...] | N
     """Scan an image of the local Engine.
 
     :param image: reference or id.
-    :param binary: content of the service's executable, None where it cannot be read.
+    :param binary: content of the service's executable, None if it cannot be read.
     :param paths: of the scanners; None looks for them on the host.
     :param database: a directory on the host, or an address, of the Go vulnerability database; "" for Go's own.
     :returns: None without a scanner.

@@ -156,7 +156,7 @@ def test_the_address_at_which_a_person_on_the_host_asks(settings: Callable[..., 
     ],
 )
 def test_the_command_to_try(settings: Settings, changes: dict[str, Any], command: str) -> None:
-    """It asks as the health test does, and is safe to paste."""
+    """It asks as the health check does, and is safe to paste."""
     assert settings(**changes).try_command("-fsS") == command
 
 

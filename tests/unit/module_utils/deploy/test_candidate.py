@@ -67,7 +67,7 @@ FAILING = {
     "never healthy": (
         "sleep 60",
         {"start_timeout": 0.8},
-        ["within 0.8 s (go_service_start_timeout): it never listened on any port", "health test: exit 1"],
+        ["within 0.8 s (go_service_start_timeout): it never listened on any port", "health check: exit 1"],
         "go_service_start_timeout",
     ),
     "dies later": ("httpd -f -p 8080 -h /srv & sleep 1.2; exit 4", {"stable_seconds": 3}, ["exited with code 4"], "go_service_args"),

@@ -166,6 +166,29 @@ def test_a_builder_stage_is_ours_by_how_it_ends(store: Store, steps: tuple[str, 
     assert images.is_our_builder_stage(store, image, NAME) is expected
 
 
+UNFINISHED: dict[str, tuple[tuple[str, ...], bool]] = {
+    "all but the last label": ((f"/bin/sh -c #(nop) {COPY}", "/bin/sh -c #(nop)  USER app"), True),
+    "the first label alone": ((), True),
+    "with directories": (("/bin/sh -c mkdir -p /srv/data && chown app:app /srv/data", "/bin/sh -c #(nop) WORKDIR /srv"), True),
+    "built FROM it": (("/bin/sh -c touch x", f"/bin/sh -c #(nop) {COPY}"), False),
+    "with another environment": (("/bin/sh -c #(nop)  ENV MINE=1", f"/bin/sh -c #(nop) {COPY}"), False),
+}
+
+
+@pytest.mark.parametrize(("steps", "expected"), UNFINISHED.values(), ids=UNFINISHED)
+def test_an_image_without_a_name_whose_build_did_not_end_is_ours_by_its_steps(store: Store, steps: tuple[str, ...], expected: bool) -> None:
+    """A build that was killed leaves it, and containerd's image store keeps the last but one of each."""
+    labels = {"go-service.name": NAME, "go-service.kind": "image"}
+    made = store.add([*steps, f"/bin/sh -c #(nop)  LABEL go-service.name={NAME} go-service.kind=image title=x", "FROM base"], labels)
+    for name, found in ((NAME, expected), ("other", False)):
+        assert images.is_unfinished(store, store.image(made), name) is found
+    store.made[made]["RepoTags"] = ["mine:1"]
+    assert not images.is_unfinished(store, store.image(made), NAME)
+    store.made[made]["RepoTags"] = []
+    in_use = store.ours(1)
+    assert (made[7:19] in images.prune(store, NAME, 1, in_use, History(NAME, {}))) is expected
+
+
 @pytest.mark.parametrize("name", ["ap", "apis", "x"])
 def test_a_builder_stage_of_a_service_called_alike_is_its_own(store: Store, name: str) -> None:
     store.stage("COPY dir:1 in /src/ ", name=name)

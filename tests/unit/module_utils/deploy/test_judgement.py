@@ -18,7 +18,7 @@ from samples import Settings
 
 
 class HealthTester:
-    """Stands for an Engine that runs a health test in a container. timeouts: of the tests that it ran."""
+    """Stands for an Engine that runs a health check in a container. timeouts: of the tests that it ran."""
 
     def __init__(self, code: int, said: str = "") -> None:
         self.code, self.said = code, said
@@ -220,7 +220,7 @@ def test_a_container_that_the_engine_starts_again_and_again(state: dict[str, Any
 @pytest.mark.parametrize(
     ("status", "test", "code", "told", "timeouts"),
     [
-        ("starting", ["CMD", "x"], 1, "the container is starting, and does not pass its health test yet", [1.5]),
+        ("starting", ["CMD", "x"], 1, "the container is starting, and does not pass its health check yet", [1.5]),
         ("starting", ["CMD", "x"], 0, "", [1.5]),
         ("healthy", ["CMD", "x"], 1, "", []),
         ("starting", ["NONE"], 1, "", []),

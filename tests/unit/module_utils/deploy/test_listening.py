@@ -92,7 +92,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
     "on another address": (
         "exec httpd -f -p 127.0.0.2:8080 -h /srv",
         {},
-        ["it listens on 8080 (127.0.0.2), and the health check asks localhost"],
+        ["it listens on 8080 (127.0.0.2), but the health check connects to localhost"],
         ["Set go_service_health_host to 127.0.0.2"],
         ["Nothing listens"],
     ),
@@ -100,14 +100,14 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
         "sleep 60",
         {},
         ["it never listened on any port"],
-        ["See in its log lines what it waits for", "go_service_start_timeout"],
+        ["Find out from its log lines for what it waits", "go_service_start_timeout"],
         ["go_service_port"],
     ),
     "never, as it waits for its database": (
         REFUSED_BY_OTHERS + "sleep 60",
         {},
         ["it never listened on any port"],
-        ["something that the service needs does not answer"],
+        ["another server that the service needs does not answer"],
         ["go_service_health_host"],
     ),
     "no more": (
@@ -120,7 +120,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
     "by TLS": (
         "exec nc -lk -p 8080 -e nc {gateway} {tls}",
         {},
-        ["it speaks TLS on port 8080, where the health check asks by plain HTTP"],
+        ["it speaks TLS on port 8080, where the health check uses plain HTTP"],
         ["plain HTTP on go_service_port"],
         ["go_service_health_path"],
     ),
@@ -128,7 +128,7 @@ LISTENING: dict[str, tuple[str, dict[str, Any], list[str], list[str], list[str]]
         REFUSED_BY_OTHERS + "httpd -f -p 8080 -h /srv & sleep 0.7; exit 4",
         {"stable_seconds": 3},
         ["exited with code 4", "measured: it listened on 8080 (all addresses) before it ended"],
-        ["something that the service needs does not answer"],
+        ["another server that the service needs does not answer"],
         ["Nothing listens"],
     ),
 }

@@ -80,7 +80,7 @@ def test_a_name_that_was_taken_away_is_given_back(past: History) -> None:
 )
 def test_an_image_that_was_not_proven_here_is_refused(past: History, images: dict[str, dict[str, Any]]) -> None:
     past.images = images
-    with pytest.raises(Failure, match="was not held to the contract on this host"):
+    with pytest.raises(Failure, match="was not checked against the contract on this host"):
         subject.proven_image(Engine({"web:latest": IMAGE}), "web", Path("/nowhere"))
 
 

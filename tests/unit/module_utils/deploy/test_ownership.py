@@ -257,7 +257,7 @@ def test_files_of_somebody_elses_beside_ours_are_no_reason_to_refuse(place: Path
 CLOSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "open to all": (lambda path: path.chmod(0o757), "can be written to by others (mode 0757)"),
     "of another owner": (lambda path: os.chown(path, 65534, 0), "belongs to nobody, while this run works as root"),
-    "of an owner without a name": (lambda path: os.chown(path, 54321, 0), "belongs to the user with the number 54321"),
+    "of an owner without a name": (lambda path: os.chown(path, 54321, 0), "belongs to the user with the id 54321"),
 }
 
 

@@ -15,7 +15,7 @@ WGET = ["wget", "-q", "--header=X-Asked: yes", "http://localhost:8080/health"]
 
 
 class Answering:
-    """An Engine whose container answers its health test well at some paths."""
+    """An Engine whose container answers its health check well at some paths."""
 
     def __init__(self, *paths: str) -> None:
         self.paths = paths
@@ -31,7 +31,7 @@ def _container(command: list[str]) -> dict[str, Any]:
     return {"Id": "c1", "Config": {"Healthcheck": {"Test": ["CMD", *command]}}}
 
 
-NOT_FOUND = "health test: exit 1: wget: server returned error: HTTP/1.1 404 Not Found"
+NOT_FOUND = "health check: exit 1: wget: server returned error: HTTP/1.1 404 Not Found"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ def process(proc: Path, pid: int | str, name: str, network: str, parent: int = 1
     [
         pytest.param(7, ("dockerd", "host", 1), "", id="the same network"),
         pytest.param(1, ("systemd", "host", 0), "", id="the socket of systemd"),
-        pytest.param(7, ("dockerd", "other", 1), "dockerd with another network", id="another network"),
+        pytest.param(7, ("dockerd", "other", 1), "dockerd, which is in another network", id="another network"),
         pytest.param(7, ("dockerd", "other", 9), "", id="rootless, published by its parent"),
         pytest.param(7, ("ssh", "host", 1), "ssh (pid 7), which forwards", id="a tunnel"),
-        pytest.param(0, (), "no process of this machine or container", id="another process space"),
+        pytest.param(0, (), "not a process of this machine or container", id="another process space"),
         pytest.param(None, (), "", id="not known"),
         pytest.param(8, (), "", id="not to be looked at"),
     ],
@@ -54,9 +54,9 @@ def test_the_process_behind_a_socket(
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("tcp://192.0.2.7:2376", "192.0.2.7 of tcp://192.0.2.7:2376 is no address of this one"),
-        ("ssh://dev@192.0.2.7", "is no address of this one"),
-        ("tcp://[2001:db8::1]:2376", "is no address of this one"),
+        ("tcp://192.0.2.7:2376", "192.0.2.7 of tcp://192.0.2.7:2376 is not an address of this one"),
+        ("ssh://dev@192.0.2.7", "is not an address of this one"),
+        ("tcp://[2001:db8::1]:2376", "is not an address of this one"),
         ("tcp://127.0.0.1:1", ""),
         ("ssh://dev@localhost", ""),
     ],
@@ -82,10 +82,10 @@ def test_a_socket_of_this_process(tmp_path: Path) -> None:
         pytest.param((), "", id="here"),
         pytest.param(
             ("--pid", "--fork", "--mount-proc", "--net"),
-            "is no process of this machine or container",
+            "is not a process of this machine or container",
             id="as in a container with the socket",
         ),
-        pytest.param(("--net",), "with another network than this process", id="as in a container with the host's processes"),
+        pytest.param(("--net",), "is in another network than this process", id="as in a container with the host's processes"),
     ],
 )
 def test_the_engine_of_this_machine_from_namespaces(engine: Engine, namespaces: tuple[str, ...], told: str) -> None:

@@ -92,7 +92,7 @@ def test_a_datagram_port(settings: Settings) -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         wanted = settings(publish="", publish_more=[f"127.0.0.1:{port}:53/udp"])
-        with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port}/udp cannot be had"):
+        with pytest.raises(Failure, match=rf"127\.0\.0\.1:{port}/udp cannot be used"):
             ports.check_port(Publishers(), wanted, None)
         for protocol, own in (("udp", True), ("tcp", False)):
             bound = {f"53/{protocol}": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}

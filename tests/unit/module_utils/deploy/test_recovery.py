@@ -138,7 +138,7 @@ def test_each_thing_that_was_done_is_told_with_the_container_that_serves_now(fas
     engine.stop(new, 0)
     begin(engine, fast(), "utest-web-next")
     assert recovery.recover(engine, fast()) == [
-        f"Went on with an interrupted return: the old container {new[:12]} runs again.",
+        f"Completed an interrupted return to the old container: {new[:12]} runs again.",
         "Removed the leftover container utest-web-next.",
     ]
     assert state(engine) == [("utest-web", True)] and old != new

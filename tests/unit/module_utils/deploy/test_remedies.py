@@ -24,11 +24,11 @@ REMEDIES = {
     "exec /usr/local/bin/api: exec format error": "GOARCH",
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",
     "/bin/sh: wget: not found": "BusyBox",
-    "health test: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
-    "health test: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
-    'health test: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
-    "health test: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
-    "log: dial tcp 10.0.0.5:5432: connect: connection refused": "something that the service needs does not answer",
+    "health check: exit 1: wget: can't execute 'ssl_client': No such file or directory": "go_service_packages",
+    "health check: exit 1: wget: not an http or ftp url: https://localhost:8080/health": "go_service_packages",
+    'health check: exit -1: exec: "/app/x": stat /app/x: no such file or directory: unknown': "go_service_health_command",
+    "health check: exit 1: wget: can't connect to remote host (127.0.0.1): Connection refused": "go_service_port",
+    "log: dial tcp 10.0.0.5:5432: connect: connection refused": "another server that the service needs does not answer",
     "log: http: TLS handshake error from 127.0.0.1:5: client sent an HTTP request to an HTTPS server": "speaks TLS",
     "log: memory usage: 5 %": "Read the log lines",
     "log: wget: server returned error: HTTP/1.1 404 Not Found": "Read the log lines",
@@ -46,8 +46,8 @@ REMEDIES = {
     'log: level=ERROR msg="failed" error="failed to migrate: unable to open database file (14)"': "SQLite cannot make or write its file",
     "log: attempt to write a readonly database (8)": "SQLite cannot make or write its file",
     "log: open /data/x: no such file or directory": "go_service_files (dest",
-    "log: stat config file /etc/api/config.yaml: no such file or directory": "go_service_volumes (its configuration with :ro)",
-    "log: failed to open file: '/etc/api/config.yaml': no such file or directory": "Mount what the host has",
+    "log: stat config file /etc/api/config.yaml: no such file or directory": "go_service_volumes (a configuration with :ro)",
+    "log: failed to open file: '/etc/api/config.yaml': no such file or directory": "If the host has it, mount it",
     'log: searching modules: running go with ["list" "-m"]: exec: "go": executable file not found in $PATH:': "go_service_packages",
     'log: cannot convert: exec: "/usr/bin/magick": stat /usr/bin/magick: no such file or directory': "go_service_packages",
     "log: fork/exec /usr/bin/ffmpeg: no such file or directory": "go_service_packages",
@@ -160,7 +160,7 @@ def test_any_words_of_a_service_and_of_the_engine_have_a_remedy(wanted: typed.Se
 
 
 def test_a_container_that_ends_while_it_is_tested_lacks_no_command() -> None:
-    line = "health test: OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown"
-    assert "no such command" not in remedies.remedy_for([line])
-    missing = 'health test: OCI runtime exec failed: exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown'
-    assert "no such command" in remedies.remedy_for([missing])
+    line = "health check: OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown"
+    assert "does not have the command" not in remedies.remedy_for([line])
+    missing = 'health check: OCI runtime exec failed: exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown'
+    assert "does not have the command" in remedies.remedy_for([missing])

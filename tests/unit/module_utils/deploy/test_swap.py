@@ -57,7 +57,7 @@ def test_a_swap_replaces_and_answers(clean: Engine, web: str, service: Settings)
 @pytest.mark.engine
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("echo boom; exit 3", ["exited with code 3", "log: boom"]), ("sleep 60", ["did not pass its health test within 0.5 s"])],
+    [("echo boom; exit 3", ["exited with code 3", "log: boom"]), ("sleep 60", ["did not pass its health check within 0.5 s"])],
 )
 def test_a_swap_that_fails_brings_the_very_same_container_back(
     clean: Engine, web: str, service: Settings, command: str, words: list[str]

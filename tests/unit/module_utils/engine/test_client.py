@@ -351,7 +351,7 @@ WEB = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 @pytest.mark.parametrize("host", ["ssh://-oProxyCommand=x", "ssh://h;touch${IFS}x", "ssh://h x", "ssh://h\n", "ssh://"])
 def test_what_no_shell_may_see(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    with pytest.raises(EngineUnreachable, match="is no address"):
+    with pytest.raises(EngineUnreachable, match="is not a valid address"):
         Engine()
 
 

@@ -54,7 +54,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[
         ("/usr/sbin/dockerd", {"/usr/sbin/dockerd": "docker.io"}, "docker.io", "the distribution"),
         ("/usr/bin/dockerd", {"/usr/bin/dockerd": "docker-ce"}, "docker-ce", "Docker's repository"),
         ("/usr/sbin/dockerd", {"/sbin/dockerd": "own-docker"}, "own-docker", "the package own-docker"),
-        ("/usr/local/bin/dockerd", {}, "", "no package: it was put there by hand"),
+        ("/usr/local/bin/dockerd", {}, "", "no package: it was installed by hand"),
     ],
 )
 def test_whose_a_daemon_is(database: Callable[..., None], path: str, owners: dict[str, str], package: str, source: str) -> None:

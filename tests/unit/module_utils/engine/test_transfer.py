@@ -69,7 +69,7 @@ def test_another_image_gets_no_name() -> None:
         ("x509: certificate signed by unknown authority", "go_service_registry_ca"),
         ("http: server gave HTTP response to HTTPS client", "insecure-registries"),
         ("manifest unknown", "was removed there"),
-        ("dial tcp 10.0.0.1:5000: connect: connection refused", "See that the host reaches the registry"),
+        ("dial tcp 10.0.0.1:5000: connect: connection refused", "Make sure that the host reaches the registry"),
     ],
 )
 def test_what_a_registry_says_is_told_with_its_remedy(said: str, remedy: str) -> None:

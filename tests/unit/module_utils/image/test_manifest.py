@@ -217,11 +217,11 @@ def test_a_context_over_the_limit_names_what_is_largest(root: Path) -> None:
     assert "4.8 MB" in caught.value.message and "limit of 1.5 MB" in caught.value.message
     assert caught.value.message.endswith("largest: movie.bin 2.0 MB, d6/ 0.7 MB, d5/ 0.6 MB, d4/ 0.5 MB, d3/ 0.4 MB")
     assert "go_service_context_limit_mb" in caught.value.remedy
-    assert "seems to need" not in caught.value.remedy
+    assert "does not seem to need" not in caught.value.remedy
     with pytest.raises(ContextError) as caught:
         manifest.check_size(manifest.read_manifest(root), 1.5, root, needed={"d6", "d4"})
     assert caught.value.remedy.startswith(
-        'The build seems to need nothing of movie.bin, d5/, d3/: keep it out, go_service_dockerignore: ["/movie.bin", "/d5", "/d3"]. Or raise'
+        'The build does not seem to need movie.bin, d5/, d3/: exclude it, go_service_dockerignore: ["/movie.bin", "/d5", "/d3"]. Or raise'
     )
 
 

@@ -105,10 +105,10 @@ def test_odd_names_stay_one_word(root: Path, generate: Callable, settings: Calla
         ({"directories": ["/usr/x"]}, "go_service_directories has '/usr/x'"),
         (
             {"files": [{"src": "a", "dest": "/data/a"}], "volumes": ["data:/data"]},
-            "which go_service_volumes hides by what it mounts at /data",
+            "which go_service_volumes hides by a mount at /data",
         ),
         ({"files": [{"src": "a", "dest": "cache/a"}], "tmpfs": {"/srv/cache": ""}}, "which go_service_tmpfs hides"),
-        ({"files": [{"src": "a", "dest": "x"}, {"src": "b", "dest": "/srv/x"}]}, "another one to the same place"),
+        ({"files": [{"src": "a", "dest": "x"}, {"src": "b", "dest": "/srv/x"}]}, "another file at the same place"),
         ({"files": [{"src": "a", "owner": "web"}]}, "'web', who is neither root nor go_service_user (app)"),
         ({"files": [{"src": "/etc/passwd"}]}, "is not a path within the source"),
         ({"files": [{"src": "."}]}, "is not a path within the source"),

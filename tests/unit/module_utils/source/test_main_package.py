@@ -84,7 +84,7 @@ def test_main_package(tmp_path: Path, tree: Tree, options: dict[str, object], ex
         (
             {"n/go.mod": "module n", "n/cmd/x/m.go": MAIN},
             "n/cmd/x",
-            ["./n is a module", "go_service_module_dir", "./cmd/x"],
+            ["./n is a separate module", "go_service_module_dir", "./cmd/x"],
         ),
     ],
 )

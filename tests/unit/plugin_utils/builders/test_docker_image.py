@@ -47,9 +47,9 @@ def test_a_real_failed_build(engine: Engine, tmp_path: Path) -> None:
 
 def test_a_build_that_the_engine_left_says_so() -> None:
     failure = docker_image.failure({"stdout": CLASSIC.format(cached="")})
-    assert failure.message == "the build broke off at: COPY . /src/"
+    assert failure.message == "the build was interrupted at: COPY . /src/"
     assert "docker info" in failure.remedy
-    assert docker_image.failure({"image": {}}).message == "the build broke off"
+    assert docker_image.failure({"image": {}}).message == "the build was interrupted"
 
 
 def test_what_an_exception_of_the_module_says_is_told() -> None:

@@ -175,13 +175,13 @@ def test_one_that_is_not_there_and_one_that_is_none(tmp_path: Path) -> None:
         archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
     assert "bundle_archive" in error.value.remedy
     (tmp_path / "b.tar").write_text("a text")
-    with pytest.raises(archive.BundleError, match="damaged, truncated or none"):
+    with pytest.raises(archive.BundleError, match="damaged, truncated, or not a bundle"):
         archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
 
 
 def test_one_of_another_format_names_the_version_to_use(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "FORMAT", archive.FORMAT + 1)
-    with pytest.raises(archive.BundleError, match="has the format 1, and this version of the project reads 2"):
+    with pytest.raises(archive.BundleError, match="has the format 1, but this version of the project reads 2"):
         archive.open_bundle(bundle, tmp_path / "cache", unsigned)
     assert left(tmp_path) == []
 

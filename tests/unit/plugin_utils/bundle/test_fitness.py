@@ -22,13 +22,16 @@ TARGET = {
 }
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
-    "another architecture": ({"machine": "aarch64"}, "it is for x86_64, and the machine is aarch64"),
+    "another architecture": ({"machine": "aarch64"}, "it is for x86_64, but the machine is aarch64"),
     "another release": (
         {"release": "noble", "name": "Ubuntu 24.04"},
-        "it has packages for bookworm, trixie, and the machine, which lacks an Engine",
+        "it has packages for bookworm, trixie, but the machine, which lacks an Engine",
     ),
     "no release": ({"release": "", "status": "no_library"}, "it has packages for bookworm, trixie"),
-    "another base image": ({"images": [["golang:2", "stand-in:2"]]}, "it has no base image golang:2 or stand-in:2, but golang:1, alpine:3"),
+    "another base image": (
+        {"images": [["golang:2", "stand-in:2"]]},
+        "it does not have the base image golang:2 or stand-in:2, only golang:1, alpine:3",
+    ),
 }
 
 

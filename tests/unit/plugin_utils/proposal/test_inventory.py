@@ -89,7 +89,7 @@ def test_every_guess_says_so(tmp_path: Path) -> None:
 def test_a_source_of_which_nothing_is_known_is_proposed_all_the_same(tmp_path: Path, defaults: dict[str, Any]) -> None:
     text, variables = propose(tmp_path, {"main.go": "package main\n\nfunc main() {}\n"})
     assert settings(variables, defaults)["go_service_port"] == 8080
-    assert "not seen to serve HTTP" in text
+    assert "not seem to serve HTTP" in text
 
 
 def test_where_no_main_package_is_chosen_the_user_chooses(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_hears_itself_alone_and_cannot_be_told_otherwise_is_left_to_the_use
         return " ".join(inventory.open_points(service.look_at(go_trees.write(tmp_path / place, {"go.mod": MOD, "main.go": main}))))
 
     fixed = FULL.replace('addr := flag.String("addr", "localhost:9001", "")', 'addr := "localhost:9001"')
-    assert "it listens to localhost alone (main.go:" in points(fixed, "fixed")
+    assert "it listens only on localhost (main.go:" in points(fixed, "fixed")
     assert "alone" not in points(FULL, "told") + points(fixed.replace("localhost", ""), "all")
 
 

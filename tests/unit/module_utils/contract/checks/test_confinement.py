@@ -23,8 +23,18 @@ VIOLATIONS: dict[str, Violation] = {
         {"runtime-lsm"},
         "unconfined",
     ),
-    "no AppArmor by the kernel": (lambda: with_process(confinement="unconfined"), {}, {"runtime-lsm"}, "does not hold"),
-    "AppArmor that only complains": (lambda: with_process(confinement="docker-default (complain)"), {}, {"runtime-lsm"}, "does not hold"),
+    "no AppArmor by the kernel": (
+        lambda: with_process(confinement="unconfined"),
+        {},
+        {"runtime-lsm"},
+        "confines the container with no profile",
+    ),
+    "AppArmor that only complains": (
+        lambda: with_process(confinement="docker-default (complain)"),
+        {},
+        {"runtime-lsm"},
+        "confines the container with no profile",
+    ),
     "no SELinux by the kernel": (
         lambda: replace(
             with_process(confinement="system_u:system_r:spc_t:s0"),
@@ -32,7 +42,7 @@ VIOLATIONS: dict[str, Violation] = {
         ),
         {},
         {"runtime-lsm"},
-        "does not hold",
+        "confines the container with no label",
     ),
     "no SELinux": (
         lambda: replace(GOOD, engine=replace(GOOD.engine, security_options=("name=seccomp", "name=selinux"))),

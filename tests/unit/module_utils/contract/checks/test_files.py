@@ -86,7 +86,7 @@ VIOLATIONS: dict[str, Violation] = {
         lambda: samples.good_evidence(samples.Layer().directory("/data")),
         {"directories": ("/data", "/more")},
         {"files-beside"},
-        "/data belongs to 0, not to the service's user (1000), /more is no directory",
+        "/data belongs to 0, not to the service's user (1000), /more is not a directory",
     ),
 }
 

@@ -51,7 +51,7 @@ VIOLATIONS: dict[str, Violation] = {
         "wheel",
     ),
     "further group of the process": (lambda: with_process(groups=(1000, 999)), {}, {"user-groups"}, "999"),
-    "another uid": (lambda: GOOD, {"uid": 10001}, {"user-uid"}, "another number"),
+    "another uid": (lambda: GOOD, {"uid": 10001}, {"user-uid"}, "another uid"),
     "named user": (lambda: GOOD, {"numeric_user": True}, {"user-numeric"}, "a name"),
     "open account": (
         lambda: samples.good_evidence(replace_user=samples.user_layer(shadow="app::20000::::::\n")),

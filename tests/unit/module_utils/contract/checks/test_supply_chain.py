@@ -46,7 +46,7 @@ def test_what_the_service_can_mend_fails_and_what_is_over_a_budget(findings, bud
 def test_the_finding_the_scanner_and_its_day_are_named():
     found = judged(LINKED)
     assert found.measured == "1 high (trivy 0.74.0 with a database of 2026-11-27)"
-    assert "GO-1 in golang.org/x/text v0.3.5, mended in v0.3.8" in found.reason
+    assert "GO-1 in golang.org/x/text v0.3.5, fixed in v0.3.8" in found.reason
 
 
 def test_an_image_that_is_returned_to_is_warned_of_alone():

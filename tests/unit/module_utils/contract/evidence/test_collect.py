@@ -72,6 +72,17 @@ def test_stopped_container():
     assert "stats cat-server" not in engine.asked
 
 
+def test_memory_is_not_known_where_the_engine_counts_it_for_all_together():
+    """Without the controller a container's figure is that of whatever shares its control group."""
+    tars = samples.good_tars()
+    engine = samples.engine(tars, samples.image_record(tars))
+    engine.limits_not_held = ("memory",)
+    found = collect.collect(
+        engine, "cat-server:1", "cat-server", base_image_ref="alpine:3.24", binary_path=samples.BINARY, scanner_paths=()
+    )
+    assert found.memory is None and "stats cat-server" not in engine.asked
+
+
 def test_unreadable_layers_fall_back_to_the_container():
     """With layers that cannot be read, the container's own file system is looked at, without what the Engine puts into
     it."""
