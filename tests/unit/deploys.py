@@ -85,6 +85,7 @@ class Memory:
     interruptions = 0
     address = Address()
     limits_not_held = ()
+    is_rootless = False
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}

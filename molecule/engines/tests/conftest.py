@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,18 @@ class Docker:
 def docker(machine: Any, machine_name: str, expected: dict[str, Any]) -> Docker:
     """The docker command on the machine."""
     return Docker(machine, expected["addresses"].get(machine_name, ""))
+
+
+@pytest.fixture
+def health(machine: Any, expected: dict[str, Any]) -> Callable[[], str]:
+    """Return what asks the service how it is, which has to answer that it is well, and returns what it says."""
+
+    def ask() -> str:
+        response = machine.get("/health", "127.0.0.1", expected["host_port"])
+        assert response.status == 200 and json.loads(response.body)["status"] == "ok", response
+        return response.body
+
+    return ask
 
 
 @pytest.fixture

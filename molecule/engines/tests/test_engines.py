@@ -40,12 +40,6 @@ def life(docker) -> tuple[str, str, str]:
     return found["Id"], found["State"]["StartedAt"], found["Image"]
 
 
-def answers(machine, expected) -> bool:
-    """Ask the service."""
-    response = machine.get("/health", "127.0.0.1", expected["host_port"])
-    return response.status == 200 and json.loads(response.body)["status"] == "ok"
-
-
 def test_1_what_it_is(docker, cell) -> None:
     """The machine has the Engine that the table says."""
     cell["column"] = "Engine"
@@ -55,14 +49,14 @@ def test_1_what_it_is(docker, cell) -> None:
     cell["text"] = ", ".join([f"Docker {version['Version'].split('+')[0]}", f"API {version['ApiVersion']}", info["Driver"], *kind])
 
 
-def test_2_the_main_job(machine, docker, machine_name: str, expected, cell) -> None:
+def test_2_the_main_job(docker, machine_name: str, health, cell) -> None:
     """The contract is kept, on the report's own word, and the service answers."""
     cell["column"] = "main job"
     verdicts = [check["verdict"] for check in report(machine_name)["checks"]]
     cell["text"] = f"{verdicts.count('pass')} checks passed, {verdicts.count('skip')} skipped"
     # The machines share their processors: a first build may take longer than its budget, which warns.
     assert set(verdicts) <= {"pass", "skip", "warn"} and verdicts.count("pass") > 40
-    assert answers(machine, expected)
+    assert health()
     assert docker.json(CONTAINER)[0]["State"]["Health"]["Status"] in ("healthy", "starting")
 
 
@@ -74,7 +68,7 @@ def test_3_a_second_run(machine_name: str, docker, cell) -> None:
     assert life(docker) == before
 
 
-def test_4_an_edit(machine, machine_name: str, docker, expected, source: Path, cell) -> None:
+def test_4_an_edit(machine_name: str, docker, health, source: Path, cell) -> None:
     """It is built on the last build's stage, proven and put in the place of what ran before, whose image stays for the way back."""
     cell["column"] = "edit"
     before = life(docker)
@@ -83,12 +77,12 @@ def test_4_an_edit(machine, machine_name: str, docker, expected, source: Path, c
     assert changed(run("build", machine_name)) > 0
     after = life(docker)
     assert after[0] != before[0] and after[2] != before[2]
-    assert "edited" in machine.get("/health", "127.0.0.1", expected["host_port"]).body
+    assert "edited" in health()
     assert docker.json(f"inspect --type image {before[2]}")
     assert "FROM sha256:" in json.dumps(report(machine_name))
 
 
-def test_5_a_broken_edit(machine, machine_name: str, docker, expected, source: Path, cell) -> None:
+def test_5_a_broken_edit(machine_name: str, docker, health, source: Path, cell) -> None:
     """It costs nothing: the compiler's line is told, and the very container runs on."""
     cell["column"] = "broken edit"
     before, sound = life(docker), source.read_text(encoding="utf-8")
@@ -96,16 +90,16 @@ def test_5_a_broken_edit(machine, machine_name: str, docker, expected, source: P
     told = run("build", machine_name, succeeds=False)
     source.write_text(sound, encoding="utf-8")
     assert "main.go:" in told and "syntax error" in told
-    assert life(docker) == before and answers(machine, expected)
+    assert life(docker) == before and health()
 
 
-def test_6_a_way_back(machine, machine_name: str, docker, expected, cell) -> None:
+def test_6_a_way_back(machine_name: str, docker, health, cell) -> None:
     """The image before the edit serves again, without a build."""
     cell["column"] = "way back"
     before = life(docker)
     run("rollback", machine_name)
     assert life(docker)[2] != before[2]
-    assert "edited" not in machine.get("/health", "127.0.0.1", expected["host_port"]).body and answers(machine, expected)
+    assert "edited" not in health()
 
 
 def test_7_a_removal(machine_name: str, docker, cell) -> None:

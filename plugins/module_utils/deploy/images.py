@@ -16,7 +16,7 @@ from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, L
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
-from ..image.continued import in_order
+from .builds import in_order
 from .history import History, read
 
 MOVING = LATEST, PREVIOUS = ("latest", "previous")

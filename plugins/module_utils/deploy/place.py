@@ -47,7 +47,7 @@ def reaches_containers(engine: Engine, proc: str = "/proc") -> bool:
 
     Those of a rootless Engine are in a network of its user alone, though its ports are published here: the same address may be another machine's here.
     """
-    return not elsewhere(engine, proc) and "name=rootless" not in (engine.info().get("SecurityOptions") or [])
+    return not elsewhere(engine, proc) and not engine.is_rootless
 
 
 def _peer(address: Address) -> int | None:

@@ -312,6 +312,11 @@ class Engine:
         """The limits for which the Engine's kernel has no controller, by the names of their variables."""
         return limits_not_held(self.info())
 
+    @functools.cached_property
+    def is_rootless(self) -> bool:
+        """Whether the Engine runs as an ordinary user, with its containers in a network of that user's own."""
+        return "name=rootless" in (self.info().get("SecurityOptions") or [])
+
     def network_exists(self, name: str) -> bool:
         """Say whether a network of that name exists."""
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..common.settings import Settings
@@ -69,39 +69,6 @@ def is_worth_it(wanted: Mapping[str, Any], last: Mapping[str, Any], builds: int)
     last: what was kept of it; builds: how many builds follow one another in its stage.
     """
     return builds > 1 or wanted["packages"] >= MIN_PACKAGES or wanted["compiled"] != last["compiled"]
-
-
-def builds(steps: Iterable[str]) -> int:
-    """Return how many builds follow one another in a build stage, from its instructions."""
-    return sum(1 for step in steps if _COPIED.search(step))
-
-
-def added_bytes(history: Sequence[Mapping[str, Any]]) -> int:
-    """Return how much the builds after the first have added to a build stage, in bytes; history: its steps from the Engine, the last one first."""
-    steps = [(step.get("CreatedBy") or "").replace('"', "") for step in history]
-    later = max((number for number, step in enumerate(steps) if (found := _COPIED.search(step)) and found[1]), default=-1)
-    return sum(step.get("Size") or 0 for step in history[: later + 1])
-
-
-def in_order(steps: Sequence[str], links: Sequence[str]) -> bool:
-    """Say whether the steps after a build stage's label are those of builds that follow one another, the last of which may have been interrupted.
-
-    steps: the last one first; links: those of them that link the service.
-    """
-    copies = linked = 0
-    for step in reversed(steps):
-        found = _COPIED.search(step)
-        if found:
-            copies += 1
-            if int(found[1] or 1) != copies or linked != copies - 1:
-                return False
-        elif step in links:
-            linked += 1
-            if linked != copies:
-                return False
-    if not copies:
-        return False
-    return bool(_COPIED.search(steps[0])) or steps[0] in links or (linked == copies and bool(_BEGUN.fullmatch(steps[0])))
 
 
 def dockerfile(ordinary: str, stage: str, number: int) -> str:

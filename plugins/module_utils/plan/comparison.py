@@ -13,6 +13,7 @@ from ..common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
 from ..common.secrets import fingerprint
 from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
+from ..deploy.builds import added_bytes, builds
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
 from ..deploy.images import PREVIOUS, instruction, is_our_builder_stage, refuse_foreign_images, remember, returnable
@@ -25,7 +26,7 @@ from ..deploy.recovery import leftovers
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
 from ..engine.records import health
-from ..image.continued import MAX_BUILDS, MAX_BYTES, added_bytes, builds, dockerfile, is_worth_it, standing_on
+from ..image.continued import MAX_BUILDS, MAX_BYTES, dockerfile, is_worth_it, standing_on
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
