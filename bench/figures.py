@@ -242,7 +242,8 @@ def part_of(what: str) -> str:
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of a whole measurement with those of a later one, of some parts, in their place; `later` says when each of these was measured."""
     samples = {what: values for what, values in old["samples"].items() if part_of(what) not in new["parts"]}
-    later = {part: {"began": new["began"], "project": new["machine"]["project"]} for part in new["parts"]}
+    how = {"began": new["began"], "project": new["machine"]["project"], "rounds": new["growth_rounds"]}
+    later = {part: how for part in new["parts"]}
     return {**old, "samples": {**samples, **new["samples"]}, "later": {**old.get("later", {}), **later}}
 
 

@@ -119,7 +119,7 @@ def test_figures_of_one_part_take_the_place_of_its_own_alone() -> None:
     assert {what: values for what, values in whole["samples"].items() if what.startswith("files-")} == later["samples"]
     assert whole["samples"]["hosts-edit"] == sample_figures()["samples"]["hosts-edit"]
     assert whole["samples"]["build-edit"] == sample_figures()["samples"]["build-edit"]
-    assert "The part *files* was measured again on 2026-02-03, at 04:05 UTC" in render.page(whole)
+    assert "The part *files* was measured again on 2026-02-03, at 04:05 UTC, with x, in 2 rounds." in render.page(whole)
     assert "measured again" not in render.page(sample_figures())
 
 
