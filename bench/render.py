@@ -19,7 +19,7 @@ PICTURED = ("build-first", "build-edit", "build-import", "whole-edit", "whole-no
 # The columns of the main table, and the bars.
 COMPARED = ("hand", "script", "expert", "role", "role-buildx")
 # Geometry of the picture, in pixels.
-WIDTH, LEFT, RIGHT, TOP = 860, 92, 150, 70
+WIDTH, LEFT, RIGHT, TOP = 860, 124, 150, 70
 BAR, GAP, HEADING, BETWEEN = 18, 5, 26, 18
 # A step of a profile below this share of the whole is summed up with the others of its kind.
 SMALL = 0.01
