@@ -238,7 +238,9 @@ $(RECORDER): requirements-recording.txt | $(READY)
 
 recording: $(READY) $(RECORDER)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	$(RECORDER) docs/recording.svg --command scripts/recording.sh --screen-geometry 100x28 --max-frame-duration 1500 --loop-delay 3000 --template window_frame
+	@# It ends where its input does, and begins with a terminal's settings: it gets a terminal on which nobody types.
+	"$(BIN)"/python -c 'import pty, subprocess, sys; sys.exit(subprocess.call(sys.argv[1:], stdin=pty.openpty()[1]))' \
+	  $(RECORDER) docs/recording.svg --command scripts/recording.sh --screen-geometry 100x28 --max-frame-duration 1500 --loop-delay 3000 --template window_frame
 
 release: $(READY)
 	@test -n "$(TAG)" || { echo 'Name the tag: make release TAG=v1.2.0'; exit 1; }

@@ -31,24 +31,22 @@ END
 cd "$place"
 ansible-playbook -i inventory.yml proven.go_service.build >/dev/null
 
-# type COMMAND: show a command as if it were typed, then run it.
-type() {
-  printf '\e[1;32m$\e[0m '
-  for ((at = 0; at < ${#1}; at++)); do printf '%s' "${1:at:1}"; sleep 0.02; done
-  sleep 0.3
-  echo
+# run COMMAND: show a command, then run it.
+run() {
+  printf '\e[32m$\e[0m %s\n' "$1"
+  sleep 0.8
   eval "$1" || true
   echo
   sleep 1.5
 }
-echo 'var recorded = "an edit"; func init() { version += recorded }' >>cat-server/main.go
+echo 'var recorded = ", edited"; func init() { version += recorded }' >>cat-server/main.go
 clear
-type 'ansible-playbook -i inventory.yml proven.go_service.build   # after an edit'
+run 'ansible-playbook -i inventory.yml proven.go_service.build   # after an edit'
 clear
-type 'ansible-playbook -i inventory.yml proven.go_service.build   # and again'
-type 'curl -s http://127.0.0.1:8099/health'
+run 'ansible-playbook -i inventory.yml proven.go_service.build   # and again'
+run 'curl -s http://127.0.0.1:8099/health'
 clear
-type 'echo "func broken( {" >>cat-server/main.go'
-type 'ansible-playbook -i inventory.yml proven.go_service.build'
-type 'curl -s http://127.0.0.1:8099/health   # what ran before runs on'
+run 'echo "func broken( {" >>cat-server/main.go'
+run 'ansible-playbook -i inventory.yml proven.go_service.build'
+run 'curl -s http://127.0.0.1:8099/health   # what ran before runs on'
 sleep 2
