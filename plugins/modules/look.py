@@ -157,6 +157,8 @@ def main() -> None:
     os.umask(0o077)
     try:
         engine = Engine()
+        # Fails if it is none that the role can work with.
+        engine.version()
         images = [named(image) for image in engine.images()]
     except EngineError:
         module.exit_json(changed=False, ready=False, images=[], compared=[])

@@ -103,7 +103,6 @@ class Engine:
             raise EngineUnreachable(str(error)) from error
         self.calls = self.interruptions = 0
         self._patience = patience
-        self._version: dict[str, Any] = {}
         self._client = self._connect(timeout)
 
     def _connect(self, timeout: float) -> docker.APIClient:
@@ -118,7 +117,6 @@ class Engine:
         try:
             tls = _tls(asked) if asked.tls else False
             client = self._call(lambda: docker.APIClient(asked.docker_host, version="auto", timeout=timeout, tls=tls, use_ssh_client=True))
-            self._version = self._call(client.version)
         # Besides its own errors, the SDK also raises those of requests, of ssl and of reading its configuration.
         except Exception as error:
             chain = list(_chain(error))
@@ -128,13 +126,6 @@ class Engine:
             oldest = ".".join(map(str, OLDEST_API))
             raise EngineUnreachable(
                 f"the Engine at {where} speaks API {client.api_version} at most, and {oldest} is needed: upgrade it to 20.10 or newer",
-                asked=asked,
-            )
-        podman = next((part["Version"] for part in self._version.get("Components") or () if part["Name"] == PODMAN), "")
-        if podman:
-            raise EngineUnreachable(
-                f"at {where} Podman {podman} answers in the place of a Docker Engine: {PODMAN_LACKS}. "
-                "Name the socket of a Docker Engine (DOCKER_HOST, or docker context use), or install one on a host without Podman's socket",
                 asked=asked,
             )
         return client
@@ -196,8 +187,16 @@ class Engine:
         return self._ask(what, call)
 
     def version(self) -> dict[str, Any]:
-        """Return the Engine's version record, as it was when the connection was made."""
-        return self._version
+        """Return the Engine's version record; raise EngineUnreachable if it is Podman's."""
+        told = self._ask("version", self._client.version)
+        podman = next((part["Version"] for part in told.get("Components") or () if part["Name"] == PODMAN), "")
+        if podman:
+            raise EngineUnreachable(
+                f"at {self.address.docker_host} ({self.address.named_by}) Podman {podman} answers in the place of a Docker Engine: {PODMAN_LACKS}. "
+                "Name the socket of a Docker Engine (DOCKER_HOST, or docker context use), or install one on a host without Podman's socket",
+                asked=self.address,
+            )
+        return told
 
     def info(self) -> dict[str, Any]:
         """Return the Engine's system record."""

@@ -412,11 +412,12 @@ class OtherEngine(http.server.BaseHTTPRequestHandler):
     """Says which API it speaks, and nothing else."""
 
     api = "1.40"
+    more: dict[str, object] = {}
 
     def do_GET(self) -> None:
         """Answer."""
         self.server.heard += self.path.encode() + b"\n"
-        body = json.dumps({"ApiVersion": self.api, "Version": "x"}).encode()
+        body = json.dumps({"ApiVersion": self.api, "Version": "x", **self.more}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -434,6 +435,20 @@ def test_an_engine_that_is_too_old(tmp_path: Path) -> None:
     relay = Relay(tmp_path / "old", OtherEngine)
     with pytest.raises(EngineUnreachable, match=r"speaks API 1\.40 at most, and 1\.41 is needed: upgrade it to 20\.10 or newer"):
         Engine(f"unix://{tmp_path}/old")
+    relay.end()
+
+
+def test_podman_in_the_place_of_an_engine_is_told_by_its_own_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As 5.4.2 answers by its Docker socket; with a real one: the scenario engines."""
+    monkeypatch.setattr(OtherEngine, "api", "1.41")
+    monkeypatch.setattr(
+        OtherEngine, "more", {"Components": [{"Name": "Podman Engine", "Version": "5.4.2"}, {"Name": "Conmon", "Version": "2.1"}]}
+    )
+    relay = Relay(tmp_path / "podman", OtherEngine)
+    with pytest.raises(
+        EngineUnreachable, match=r"Podman 5\.4\.2 answers in the place of a Docker Engine: .* Name the socket of a Docker Engine"
+    ):
+        Engine(f"unix://{tmp_path}/podman").version()
     relay.end()
 
 
