@@ -100,7 +100,7 @@ class ActionModule(StageAction):
             return outcome
         self._progress.at(stages.STAGE)
         self.next_module = DEPLOY
-        if plan["build"]:
+        if plan["builder"]:
             self.next_module = import_module(f"..plugin_utils.builders.{plan['builder']['name']}", __package__).MODULE
         after = self._stage(settings, {**common, "keep_lock": keep_lock}, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
