@@ -134,9 +134,12 @@ def test_edits_one_upon_another(source: Source, variables: dict[str, Any]) -> No
     assert not went_on(variables) and made(variables) == continued
 
 
-def test_a_stage_that_is_gone_costs_time_alone(source: Source, variables: dict[str, Any]) -> None:
-    """Somebody pruned the Engine: the next build begins from the builder image."""
+def test_an_edit_goes_on_from_the_last_build_and_a_stage_that_is_gone_costs_time_alone(source: Source, variables: dict[str, Any]) -> None:
+    """Where somebody pruned the Engine the next build begins from the builder image."""
     play("build", variables)
+    source.say("p1", "edited")
+    play("build", variables)
+    assert went_on(variables) and "p0 edited p2" in words(variables)
     subprocess.run(["docker", "image", "prune", "--force", "--filter", f"label=go-service.name={SERVICE}"], check=True, capture_output=True)
     source.say("p1", "anew")
     play("build", variables)
