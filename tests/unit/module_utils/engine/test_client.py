@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine import client as engines
@@ -412,7 +412,7 @@ class OtherEngine(http.server.BaseHTTPRequestHandler):
     """Says which API it speaks, and nothing else."""
 
     api = "1.40"
-    more: dict[str, object] = {}
+    more: ClassVar[dict[str, object]] = {}
 
     def do_GET(self) -> None:
         """Answer."""
