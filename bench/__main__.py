@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bench import engine, render
 from bench.against import compare
-from bench.figures import merged
-from bench.measure import PARTS, Measurement, say
+from bench.figures import PARTS, merged
+from bench.measure import Measurement, say
 from bench.plays import ROOT, BenchError
 
 DOCUMENTS = ROOT / "docs"

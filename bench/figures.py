@@ -20,6 +20,7 @@ CONTESTANTS = {
 }
 SIZES = (30, 500, 4500)
 HOSTS = (1, 2, 4)
+PARTS = ("main", "files", "modules", "services", "hosts")
 # Runs of fleet.yml, and the batches in which they deploy to all hosts but the one that builds (go_service_fleet_serial).
 FLEETS: dict[str, tuple[str | int, ...]] = {"hosts-fleet": (1, "100%"), "hosts-fleet-at-once": ("100%",)}
 SERVICES = (1, 2, 5, 10)
@@ -236,7 +237,7 @@ def judge(goal: Goal, samples: Samples) -> Verdict:
 def part_of(what: str) -> str:
     """Return the part of the benchmark that measures something."""
     part = what.partition("-")[0]
-    return part if part in ("files", "modules", "services", "hosts") else "main"
+    return part if part in PARTS else "main"
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

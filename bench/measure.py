@@ -20,7 +20,6 @@ from bench.figures import FLEETS, HOSTS, MODULES, SERVICES, SIZES, Samples, add,
 from bench.plays import ROOT, BenchError, run
 
 SCENARIO = "bench"
-PARTS = ("main", "files", "modules", "services", "hosts")
 
 
 def say(text: str) -> None:

@@ -92,6 +92,17 @@ def get(port: int, path: str) -> tuple[int, str]:
         return error.code, ""
 
 
+def service_variables(name: str, source: Path, directory: Path, port: int = 0) -> dict[str, Any]:
+    """Return the variables of a test's service, with its work and its reports below a directory; port: where it is published, 0 for a free one."""
+    return {
+        "go_service_name": name,
+        "go_service_source": str(source),
+        "go_service_publish": f"127.0.0.1:{port or free_port()}",
+        "go_service_work_dir": str(directory / "work"),
+        "go_service_report_dir": str(directory / "reports"),
+    }
+
+
 def left_on_engine(name: str) -> list[str]:
     """Return what the Engine still holds of a service: containers, images and builder stages."""
     label = f"label=go-service.name={name}"

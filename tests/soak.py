@@ -19,7 +19,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from plays import PROJECT, environment, free_port, get, left_on_engine, play
+from plays import PROJECT, environment, free_port, get, left_on_engine, play, service_variables
 
 NAME = "soaked"
 EDITS = int(os.environ.get("EDITS", "200"))
@@ -88,11 +88,7 @@ class Soak:
         (self.source / "go.mod").write_text("module example.com/soaked\n\ngo 1.22\n")
         self.port = free_port()
         self.variables = {
-            "go_service_name": NAME,
-            "go_service_source": str(self.source),
-            "go_service_publish": f"127.0.0.1:{self.port}",
-            "go_service_work_dir": str(directory / "work"),
-            "go_service_report_dir": str(directory / "reports"),
+            **service_variables(NAME, self.source, directory, self.port),
             "go_service_start_timeout": 4,
             "go_service_stop_timeout": 1,
             "go_service_keep_images": KEPT,

@@ -21,7 +21,7 @@ from typing import Any
 
 import docker
 import pytest
-from plays import SERVICES, changed, free_port, get, left_on_engine, play
+from plays import SERVICES, changed, get, left_on_engine, play, service_variables
 
 REFUSAL = "the classic builder is no longer supported, use builder version 2 (BuildKit) instead"
 SERVICE = "builder-notes"
@@ -97,13 +97,7 @@ def stand_in(tmp_path: Path) -> Iterator[BuildKitOnly]:
 @pytest.fixture
 def variables(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Return the variables of a service, which is gone after the test."""
-    made = {
-        "go_service_name": SERVICE,
-        "go_service_source": str(shutil.copytree(SERVICES / "notes", tmp_path / "source")),
-        "go_service_publish": f"127.0.0.1:{free_port()}",
-        "go_service_work_dir": str(tmp_path / "work"),
-        "go_service_report_dir": str(tmp_path / "reports"),
-    }
+    made = service_variables(SERVICE, shutil.copytree(SERVICES / "notes", tmp_path / "source"), tmp_path)
     yield made
     play("remove", made)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import free_port, get, left_on_engine, play
+from plays import get, left_on_engine, play, service_variables
 
 SERVICE = "utest-continued"
 PACKAGES = 12
@@ -63,14 +63,7 @@ def source(tmp_path: Path) -> Source:
 @pytest.fixture
 def variables(tmp_path: Path, source: Source) -> Iterator[dict[str, Any]]:
     """Return the variables of the service, which is gone after the test."""
-    made = {
-        "go_service_name": SERVICE,
-        "go_service_source": str(source.root),
-        "go_service_publish": f"127.0.0.1:{free_port()}",
-        "go_service_work_dir": str(tmp_path / "work"),
-        "go_service_report_dir": str(tmp_path / "reports"),
-        "go_service_stable_seconds": 0,
-    }
+    made = {**service_variables(SERVICE, source.root, tmp_path), "go_service_stable_seconds": 0}
     yield made
     play("remove", made)
 

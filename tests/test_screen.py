@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from plays import PROJECT, free_port, get, left_on_engine, play
+from plays import PROJECT, free_port, get, left_on_engine, play, service_variables
 
 SCREEN = {"ANSIBLE_STDOUT_CALLBACK": "proven.go_service.progress"}
 NAME = "screen-service"
@@ -14,13 +14,7 @@ NAME = "screen-service"
 def test_a_run_prints_its_steps_and_a_broken_build_its_cause_once(tmp_path: Path) -> None:
     source, port = tmp_path / "source", free_port()
     shutil.copytree(PROJECT / "examples/cat-server", source)
-    variables = {
-        "go_service_name": NAME,
-        "go_service_source": str(source),
-        "go_service_publish": f"127.0.0.1:{port}",
-        "go_service_work_dir": str(tmp_path / "work"),
-        "go_service_report_dir": str(tmp_path / "reports"),
-    }
+    variables = service_variables(NAME, source, tmp_path, port)
     try:
         first = play("build", variables, env=SCREEN).splitlines()
         steps = [

@@ -157,7 +157,7 @@ class Removal:
         by_buildkit = False
         for image in self._images(engine):
             by_buildkit = by_buildkit or "buildkit" in str((engine.image(image["Id"]) or {}).get("Comment"))
-            given = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+            given = images.tags(image)
             shown = given[0] if given else image["Id"][7:19]
             if images.is_ours(engine, image, self._name, past):
                 own = images.own_references(self._name, image) if given else [image["Id"]]

@@ -11,6 +11,11 @@ _COPIED = re.compile(r"\bCOPY (?:dir:\w+ in|\.) /src(\d*)/ *\Z")
 _BEGUN = re.compile(r"/bin/sh -c #\(nop\) +(?:ARG |WORKDIR /src\d+).*", re.S)
 
 
+def instruction(step: Mapping[str, Any]) -> str:
+    """Return the instruction of a step of an image, without the quotes that only one of the builders writes."""
+    return (step.get("CreatedBy") or "").replace('"', "")
+
+
 def builds(steps: Iterable[str]) -> int:
     """Return how many builds follow one another in a build stage, from its instructions."""
     return sum(1 for step in steps if _COPIED.search(step))
@@ -18,7 +23,7 @@ def builds(steps: Iterable[str]) -> int:
 
 def added_bytes(history: Sequence[Mapping[str, Any]]) -> int:
     """Return how much the builds after the first have added to a build stage, in bytes; history: its steps from the Engine, the last one first."""
-    steps = [(step.get("CreatedBy") or "").replace('"', "") for step in history]
+    steps = [instruction(step) for step in history]
     later = max((number for number, step in enumerate(steps) if (found := _COPIED.search(step)) and found[1]), default=-1)
     return sum(step.get("Size") or 0 for step in history[: later + 1])
 

@@ -16,7 +16,7 @@ from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, L
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
-from .builds import in_order
+from .builds import in_order, instruction
 from .history import History, read
 
 MOVING = LATEST, PREVIOUS = ("latest", "previous")
@@ -27,9 +27,9 @@ def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
     return (image.get("Config") or image).get("Labels") or {}
 
 
-def instruction(step: Mapping[str, Any]) -> str:
-    """Return the instruction of a step of an image, without the quotes that only one of the builders writes."""
-    return (step.get("CreatedBy") or "").replace('"', "")
+def tags(image: Mapping[str, Any]) -> list[str]:
+    """Return the tags of an image of the Engine's list, which older Engines give a word even where there are none."""
+    return [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
 
 
 def labels_builder(made_by: str) -> bool:
@@ -67,8 +67,7 @@ _UNFINISHED = re.compile(
 def is_unfinished(engine: Engine, image: Mapping[str, Any], name: str) -> bool:
     """Say whether an untagged image is the unfinished image that an interrupted build of this service left, or, in containerd's store, that every build leaves."""
     labels = _labels(image)
-    named = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
-    if named or (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or labels.get(LABEL_DIGEST):
+    if tags(image) or (labels.get(LABEL_NAME), labels.get(LABEL_KIND)) != (name, KIND_IMAGE) or labels.get(LABEL_DIGEST):
         return False
     steps = _steps(engine, image)
     began = next((number for number, step in enumerate(steps) if "LABEL" in step and f"{LABEL_KIND}={KIND_IMAGE}" in step), None)

@@ -7,7 +7,8 @@ import itertools
 from ..common.names import caches_directory
 from ..engine.client import Engine
 from ..engine.records import mounted_at
-from .images import builder_stage, instruction, labels_builder
+from .builds import instruction
+from .images import builder_stage, labels_builder
 
 
 def kept_for_speed(engine: Engine, name: str, builder_image: str) -> dict[str, int]:

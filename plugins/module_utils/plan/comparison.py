@@ -13,10 +13,10 @@ from ..common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
 from ..common.secrets import fingerprint
 from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
-from ..deploy.builds import added_bytes, builds
+from ..deploy.builds import added_bytes, builds, instruction
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
-from ..deploy.images import PREVIOUS, instruction, is_our_builder_stage, refuse_foreign_images, remember, returnable
+from ..deploy.images import PREVIOUS, is_our_builder_stage, refuse_foreign_images, remember, returnable
 from ..deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere

@@ -40,8 +40,8 @@ def was_cached(printed: str) -> bool:
 
 def stage(printed: str) -> str:
     """Return the short id of the build stage of a build, "" if it is not known: the last step before the second FROM."""
-    first = _SECOND_FROM.split(printed)[0] if _SECOND_FROM.search(printed) else ""
-    return next(iter(reversed(_STEP_ID.findall(first))), "")
+    first, *others = _SECOND_FROM.split(printed, maxsplit=1)
+    return ["", *_STEP_ID.findall(first)][-1] if others else ""
 
 
 def failure(result: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> Failure | None:
