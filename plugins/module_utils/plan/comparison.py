@@ -13,10 +13,9 @@ from ..common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
 from ..common.secrets import fingerprint
 from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
-from ..deploy.builds import added_bytes, builds, instruction
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
-from ..deploy.images import PREVIOUS, is_our_builder_stage, refuse_foreign_images, remember, returnable
+from ..deploy.images import PREVIOUS, refuse_foreign_images, remember, returnable
 from ..deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere
@@ -26,7 +25,7 @@ from ..deploy.recovery import leftovers
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
 from ..engine.records import health
-from ..image.continued import MAX_BUILDS, MAX_BYTES, dockerfile, is_worth_it, standing_on
+from ..image.continued import standing_on
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
@@ -85,8 +84,6 @@ class Comparison:
         self.past = history.History(self.name)
         ownership.examine(self.directory, self.name)
         self.entries, self.left_out = list(entries or ()), list(left_out)
-        # Whether the Dockerfile goes on from the last build's stage.
-        self.continued = False
         self.manifest = params["manifest"] if entries is None else manifest_digest(self.entries)
         # The generated files in the form that the builder gets.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
@@ -103,6 +100,7 @@ class Comparison:
         plan: dict[str, Any] = {
             "directory": str(self.directory),
             "context": str(self.context),
+            "changes": "",
             "digest": "",
             "image": "",
             "image_id": "",
@@ -155,7 +153,8 @@ class Comparison:
                 # The digest is computed from the other Dockerfile, so that an image is the same with both builders.
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
             else:
-                self._continue(engine, plan)
+                builder = plan["base_ids"][self.params["base_images"][0]]
+                plan["standing"] = standing_on(self.params["continued"], self._values, builder, self.manifest)
         if plan["build"]:
             self._compare_context(plan)
         self._compare_container(engine, plan)
@@ -276,22 +275,6 @@ class Comparison:
         self.params = {**self.params, **choice}
         self.generated[DOCKERFILE] = with_values(choice["dockerfile"], self.settings)
 
-    def _continue(self, engine: Engine, plan: dict[str, Any]) -> None:
-        """Go on from the builder stage of the last build, where that is the same and worth it."""
-        wanted, last = self.params["continued"], self.past.stage
-        builder = plan["base_ids"][self.params["base_images"][0]]
-        plan["standing"] = standing_on(wanted, self._values, builder)
-        if not wanted or last.get("standing") != plan["standing"]["standing"]:
-            return
-        stage = engine.image(last["id"])
-        if not stage or not is_our_builder_stage(engine, stage, self.name):
-            return
-        history = engine.history(stage["Id"])
-        number = builds(map(instruction, history))
-        if number < MAX_BUILDS and added_bytes(history) < MAX_BYTES and is_worth_it(wanted, last, number):
-            self._take({"dockerfile": dockerfile(self.params["dockerfile"], stage["Id"], number + 1)})
-            self.continued = True
-
     @cached_property
     def _values(self) -> str:
         """Return a word that differs where values of the build's variables and arguments do."""
@@ -353,9 +336,6 @@ class Comparison:
         shown = []
         # Secret values are not shown; if only one of them has changed, the reasons below say so.
         wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
-        if self.continued:
-            # What it says of the service is as before, or is among the reasons.
-            del wanted[DOCKERFILE]
         for name, text in wanted.items():
             before = without_values(read_text(self.context / name).partition(LABELS_MARK)[0])
             if text and before != text:
