@@ -145,6 +145,7 @@ from ..module_utils.common.files import write_text
 from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import containers_command
 from ..module_utils.common.references import digest_of
+from ..module_utils.common.settings import CLASSIC
 from ..module_utils.deploy import ownership
 from ..module_utils.deploy.builds import added_bytes, builds, instruction
 from ..module_utils.deploy.images import PREVIOUS, is_our_builder_stage, refuse_foreign_images, remember
@@ -241,6 +242,9 @@ class Preparation(Comparison):
         instruction = label_instruction(labels)
         labelled = f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}"
         write_text(self.context / DOCKERFILE, labelled, 0o600)
+        if plan["builder"]["name"] == CLASSIC:
+            builder = plan["base_ids"][self.params["base_images"][0]]
+            plan["standing"] = continued.standing_on(self.params["continued"], self.values, builder, self.manifest)
         stage = self._stage_to_go_on_from(engine, plan)
         if not stage:
             shutil.rmtree(self.changes, ignore_errors=True)

@@ -16,16 +16,14 @@ from ..deploy import history, ownership
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
 from ..deploy.images import PREVIOUS, refuse_foreign_images, remember, returnable
-from ..deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
+from ..deploy.judgement import leftovers, refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere
 from ..deploy.port import check_port, refuse_beside
 from ..deploy.proxies import unasked_proxies
-from ..deploy.recovery import leftovers
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
 from ..engine.records import health
-from ..image.continued import standing_on
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
@@ -152,9 +150,6 @@ class Comparison:
             if plan["builder"]["name"] == BUILDX:
                 # The digest is computed from the other Dockerfile, so that an image is the same with both builders.
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
-            else:
-                builder = plan["base_ids"][self.params["base_images"][0]]
-                plan["standing"] = standing_on(self.params["continued"], self._values, builder, self.manifest)
         if plan["build"]:
             self._compare_context(plan)
         self._compare_container(engine, plan)
@@ -225,7 +220,7 @@ class Comparison:
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
-                self._values,
+                self.values,
                 plan["base_ids"],
             )
             reference = plan["digest"][:TAG_LENGTH]
@@ -276,7 +271,7 @@ class Comparison:
         self.generated[DOCKERFILE] = with_values(choice["dockerfile"], self.settings)
 
     @cached_property
-    def _values(self) -> str:
+    def values(self) -> str:
         """Return a word that differs where values of the build's variables and arguments do."""
         return fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name)
 
