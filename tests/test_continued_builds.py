@@ -140,6 +140,27 @@ def test_an_edit_goes_on_from_the_last_build_and_a_stage_that_is_gone_costs_time
     assert not went_on(variables) and "p0 anew p2" in words(variables)
 
 
+def test_files_beside_the_binary_are_those_of_the_source_after_each_edit(source: Source, variables: dict[str, Any]) -> None:
+    """Of a directory and of a file, whether they changed or the program did; a directory has the name that another version gave to its own."""
+    asked = {**variables, "go_service_files": [{"src": "files"}, {"src": "text/page.txt", "dest": "page.txt"}]}
+    source.write("files/a.txt", "first")
+    source.write("text/page.txt", "page")
+
+    def served() -> str:
+        return subprocess.check_output(["docker", "exec", SERVICE, "sh", "-c", "cat /srv/files/* /srv/page.txt"], text=True)
+
+    play("build", asked)
+    assert served() == "firstpage"
+    source.say("p1", "edited")
+    play("build", asked)
+    assert went_on(variables) and "p0 edited p2" in words(variables) and served() == "firstpage"
+    source.write("files/b.txt", "second")
+    (source.root / "files/a.txt").unlink()
+    play("build", asked)
+    assert went_on(variables) and served() == "secondpage"
+    assert "changed=0" in play("build", asked)
+
+
 def test_a_stage_whose_source_is_not_the_recorded_one_is_not_built_upon(source: Source, variables: dict[str, Any]) -> None:
     """As if the record were damaged: it says that an edited file is in the stage already."""
     play("build", variables)
