@@ -109,6 +109,12 @@ _NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110
 _CALLING_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
+# A file that stands in for something in tests, or that serves gRPC: its ports come after those of other files.
+_OTHER_SERVER_FILE = re.compile(
+    r"(?i)(?:^|[/_])(?:mock(?:s|ed)?|fakes?|stubs?|fixtures?|test(?:s|ing|utils?|helpers?|data)?|grpc)(?:[/_.]|$)"
+)
+# What a second server on port 80 does, if the service itself speaks TLS: it sends clients on, or answers an authority for certificates.
+_SENDS_ON = re.compile(r"(?i)redirect|acme|\.HTTPHandler\(")
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
 # A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
@@ -300,7 +306,13 @@ def _ports(text: _Text) -> Iterator[Clue]:
             or (weight < SURE and _STORE_FILE.search(text.file))
         ):
             weight = 0
-        elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
+        elif (
+            _ASIDE.search(line)
+            or (not listens and _CALLING_FILE.search(text.file))
+            or _OTHER_SERVER_FILE.search(text.file)
+            or _OTHERS.search(text.enclosing(number))
+            or (port == "80" and _SENDS_ON.search("\n".join(text.lines[number - 1 : number + 1])))
+        ):
             weight = min(weight, FAINT)
         taking = text.taking(number)
         flag, env = _FLAG.search(taking), _ENV_NAME.search(taking)

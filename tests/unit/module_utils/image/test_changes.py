@@ -131,7 +131,9 @@ def test_what_the_image_has_beside_the_binary_is_in_the_context_whether_it_chang
     assert found == [entry for entry in after if entry.path.split("/")[0] in ("pages", "run.sh", "files")]
 
 
-def test_files_beside_the_binary_whose_place_the_context_itself_needs_are_left_to_a_build_of_everything(tmp_path: Path, source: Path) -> None:
+def test_files_beside_the_binary_whose_place_the_context_itself_needs_are_left_to_a_build_of_everything(
+    tmp_path: Path, source: Path
+) -> None:
     (source / changes.FOR_STAGE).mkdir()
     after = read_manifest(source)
     assert not changes.write(tmp_path / "changes", source, [entry.identity for entry in after], after, [f"{changes.FOR_STAGE}/x"])

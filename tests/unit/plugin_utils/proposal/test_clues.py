@@ -65,6 +65,33 @@ def test_a_port_is_found_in_a_call_of_several_lines_and_in_what_a_function_retur
 
 
 @pytest.mark.parametrize(
+    "file", ["pkg/api/mock.go", "pkg/api/mock_server.go", "internal/fakes/api.go", "testutil/server.go", "pkg/grpc/server.go"]
+)
+def test_a_port_of_what_stands_in_for_something_in_tests_or_speaks_grpc_comes_last(file: str) -> None:
+    for line in ('\thttp.ListenAndServe(":9001", nil)', "\tconfig := Config{Port: 9001}"):
+        assert [clue.weight for clue in find(line, file=file).ports] == [clues.FAINT]
+        assert [clue.weight for clue in find(line, file="pkg/api/latest_hammock.go").ports] != [clues.FAINT]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['\thttp.ListenAndServe(":80", http.HandlerFunc(redirectToTLS))'],
+        ['\tgo http.ListenAndServe(":80", manager.HTTPHandler(nil))'],
+        [
+            '\treturn http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {',
+            "\t\thttp.Redirect(w, r, to, 302)",
+            "\t}))",
+        ],
+    ],
+    ids=str,
+)
+def test_port_80_that_sends_clients_on_to_tls_comes_after_the_own_one(lines: list[str]) -> None:
+    assert ports(*lines, "", '\thttp.ListenAndServeTLS(":9001", cert, key, nil)') == ["9001", "80"]
+    assert find('\thttp.ListenAndServe(":80", mux)').ports[0].weight == clues.SURE
+
+
+@pytest.mark.parametrize(
     "line",
     [
         '\t// http.ListenAndServe(":9001", nil)',
