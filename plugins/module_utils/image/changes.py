@@ -21,6 +21,8 @@ from .transfer import apply_archive, write_archive
 SOURCE, CHANGES = "src", "changes"
 # The directory of such a context with what comes to these places; beside it lies what the image itself takes from the context.
 FOR_STAGE = ".stage"
+# How such a build begins the step that compiles the service; the rest of it is that of the ordinary Dockerfile.
+APPLYING = f"sh /{CHANGES}/apply && "
 # What such a build prints if the source in the stage is not what it should be: then the whole source has to be built.
 NOT_AS_RECORDED = "go-service: the source in this build stage is not the one that was recorded"
 _APPLY = f"""\
