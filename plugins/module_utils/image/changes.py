@@ -25,6 +25,8 @@ FOR_STAGE = ".stage"
 APPLYING = f"sh /{CHANGES}/apply && "
 # What such a build prints if the source in the stage is not what it should be: then the whole source has to be built.
 NOT_AS_RECORDED = "go-service: the source in this build stage is not the one that was recorded"
+# The types of what identifies an entry.
+_IDENTITY = [str, str, bool, str]
 _APPLY = f"""\
 cd /{SOURCE} &&
 xargs -0 rm -rf -- </{CHANGES}/removed &&
@@ -41,7 +43,8 @@ def recall(file: Path, manifest: str) -> list[list[Any]] | None:
         found = json.loads(read_own(file))[manifest]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return found if isinstance(found, list) else None
+    whole = isinstance(found, list) and all(isinstance(identity, list) and list(map(type, identity)) == _IDENTITY for identity in found)
+    return found if whole else None
 
 
 def remember(file: Path, sources: Mapping[str, Sequence[Sequence[Any]]]) -> None:

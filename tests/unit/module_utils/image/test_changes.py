@@ -144,7 +144,7 @@ def test_what_was_built_is_remembered_and_a_damaged_record_is_none(tmp_path: Pat
     changes.remember(file, {"a": identities})
     assert changes.recall(file, "a") == identities
     assert changes.recall(file, "b") is None
-    for text in ("", "[]", "{", '{"a": 1}'):
+    for text in ("", "[]", "{", '{"a": 1}', '{"a": [1]}', '{"a": [["go.mod", "f"]]}', '{"a": [["go.mod", "f", false, null]]}'):
         file.write_text(text)
         assert changes.recall(file, "a") is None
     file.unlink()
