@@ -76,6 +76,24 @@ def test_a_port_of_what_stands_in_for_something_in_tests_or_speaks_grpc_comes_la
 @pytest.mark.parametrize(
     "lines",
     [
+        ["\tswitch strings.ToLower(target.Scheme) {", '\tcase "", "http":', '\t\tport = "80"', "\t}"],
+        ['\tif u.Scheme == "https" {', '\t\tport = "443"', "\t}"],
+        ['\tif secure := scheme == "https"; !secure {', "\t\tport = 80", "\t}"],
+    ],
+    ids=str,
+)
+def test_the_port_that_a_url_without_one_means_comes_last(lines: list[str]) -> None:
+    assert ports(*lines, "", "", '\taddress := "localhost:9001"')[0] == "9001"
+
+
+def test_a_port_for_the_management_comes_after_the_own_one() -> None:
+    management = ["\tManagement struct {", '\t\tListen string `env:"LISTEN" default:"0.0.0.0:9002"`', "\t}", ""]
+    assert ports(*management, '\treturn "0.0.0.0:9001"') == ["9001", "9002"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
         ['\thttp.ListenAndServe(":80", http.HandlerFunc(redirectToTLS))'],
         ['\tgo http.ListenAndServe(":80", manager.HTTPHandler(nil))'],
         [
@@ -147,6 +165,7 @@ def test_a_port_by_which_a_service_asks_others_comes_after_its_own() -> None:
         '\tsrv.Addr = ":25"',
         "\tSmtpPort := 587",
         "\tconst port = 53",
+        '\tport = "1080"',
         "\tport = strconv.FormatUint(uint64(addr.Port), 10)",
         "\tp, err := Parse(port, 64)",
     ],
