@@ -70,7 +70,8 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
 def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -> Evidence:
     """Return the evidence of an image, and of its container if one is given; params: as in `verify`."""
     settings, reference = params["settings"], params["image"]
-    base = _base_of(engine, reference) or params["bases"][1]
+    # Where an image for another platform is built, its base has another name than it has for the hosts that run the image.
+    base = ("" if settings.platform else _base_of(engine, reference)) or params["bases"][1]
     try:
         binary = f"/usr/local/bin/{settings.name}"
         return collect(
