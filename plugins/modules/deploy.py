@@ -278,7 +278,9 @@ def put_in_place(
     known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], past)
     with contextlib.suppress(EngineError):
         # An error in the figures about the disk must not fail the deploy of a service that runs.
-        known["verify"]["facts"]["kept_for_speed"] = kept_for_speed(engine, settings.name, params["bases"][0])
+        known["verify"]["facts"]["kept_for_speed"] = kept_for_speed(
+            engine, settings.name, params["bases"][0], buildkit=built_by_buildkit(params)
+        )
     known["deploy"]["seconds"] = round(time.monotonic() - began, 2)
 
 
@@ -342,10 +344,15 @@ def judge_alone(engine: Engine, params: dict, known: dict) -> Evidence:
     return found
 
 
+def built_by_buildkit(params: dict) -> bool:
+    """Say whether BuildKit builds the service: it built its image in this run, or it would do so."""
+    return BUILDX in (params["build"].get("builder"), params["settings"].builder)
+
+
 def modules_in_builder(engine: Engine, params: dict, wanted: tuple[str, ...]) -> dict[str, ModuleFacts]:
     """Return what the build stage of a service says about Go modules, {} if there is no such stage."""
     settings = params["settings"]
-    if BUILDX in (params["build"].get("builder"), settings.builder):
+    if built_by_buildkit(params):
         # For a rollback, another source may be staged.
         return {} if params["earlier"] else of_build_cache(service_directory(settings) / "context", settings.build_network, wanted)
     stage = builder_stage(engine, settings.name, settings.goarch)

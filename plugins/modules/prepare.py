@@ -200,15 +200,18 @@ class Preparation(Comparison):
             self.past.returning = tag
             self.past.save(engine)
 
-    def stage(self) -> bool:
-        """Make the staged context equal to the source and return whether it changed; raise ContextError if it is not equal afterwards."""
+    def stage(self, plan: dict[str, Any]) -> bool:
+        """Make the staged context equal to the source and return whether it changed; raise ContextError if it is not equal afterwards.
+
+        plan: of a comparison that was made with the lock held.
+        """
         ownership.claim(self.directory, self.name, "context")
         self.context.mkdir(mode=0o700, exist_ok=True)
-        before = manifest_digest(self.staged()), self._generated_differences()
+        if not plan["stage"]:
+            return False
         archive, delete = self.params["archive"], self.params["delete"]
-        if self.entries:
-            present = [entry.identity for entry in self.staged()]
-            send, delete = difference(self.entries, present)
+        if self.entries and "staged" in plan:
+            send, delete = difference(self.entries, plan["staged"])
             with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tar.gz") as packed:
                 write_archive(Path(self.params["source_root"]), send, Path(packed.name))
                 apply_archive(self.context, Path(packed.name), delete)
@@ -218,7 +221,7 @@ class Preparation(Comparison):
             write_text(self.context / name, self.generated[name], 0o600)
         if manifest_digest(self.staged()) != self.manifest:
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
-        return before != (self.manifest, [])
+        return True
 
     def write_labels(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
@@ -293,7 +296,7 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
             plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
-            staged = bool(plan["build"]) and preparation.stage()
+            staged = bool(plan["build"]) and preparation.stage(plan)
             if plan["build"]:
                 plan.update(stage=[], staged=[])
                 preparation.note(engine, plan)

@@ -11,13 +11,14 @@ from .builds import instruction
 from .images import builder_stage, labels_builder
 
 
-def kept_for_speed(engine: Engine, name: str, builder_image: str) -> dict[str, int]:
+def kept_for_speed(engine: Engine, name: str, builder_image: str, *, buildkit: bool) -> dict[str, int]:
     """Return the bytes on the disk of the host: `bytes`, all of them, and `shared_bytes`, those that other services use as well.
 
-    builder_image: reference of the image in which the service is built, whose own size is not counted.
+    builder_image: reference of the image in which the service is built, whose own size is not counted. buildkit: whether BuildKit builds the service; only
+    then its caches are asked for, since an Engine before 23 reads all files of all volumes of the machine to answer that.
     """
     own, shared = _of_builder_stage(engine, name, builder_image)
-    for cache in engine.build_caches():
+    for cache in engine.build_caches() if buildkit else ():
         size = max(cache.get("Size") or 0, 0)
         if mounted_at(cache, caches_directory(name)):
             own += size

@@ -49,7 +49,7 @@ PODMAN_LACKS = "an image that is built by it shows no health check, without whic
 TIMEOUT = 60
 PATIENCE = 60.0
 POLL = 0.1
-# How long the Engine may be silent while it loads or pulls an image, in seconds.
+# How long the Engine may be silent while it loads or pulls an image, or counts what is on the disk, in seconds.
 TRANSFER_TIMEOUT = 900
 # If a look at a container takes longer than this, in seconds, it had to wait for the Engine: with systemd's socket, a restart can be noticed only so.
 STALL = 1.0
@@ -491,8 +491,9 @@ class Engine:
 
     def build_caches(self) -> list[dict[str, Any]]:
         """Return the Engine's records of the directories that BuildKit keeps from one build to the next."""
-        # Without `type`, which Engines before API 1.42 do not know, all that is on the disk is counted.
-        found = self._ask("what builds keep", lambda: self._send("GET", "/system/df", params={"type": "build-cache"}).json())
+        # An Engine before API 1.42 does not know `type`, and counts all that is on the disk, also every file of every volume.
+        params = {"type": "build-cache"}
+        found = self._ask("what builds keep", lambda: self._send("GET", "/system/df", params=params, timeout=TRANSFER_TIMEOUT).json())
         caches = found.get("BuildCache") or []
         return [cache for cache in caches if cache.get("Type") == "exec.cachemount"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from plays import changed
+from plays import play as project_play
 from small_plays import QUICK, play, service_image
 
 SECRET = "s3cret-of-the-last"
@@ -86,3 +89,24 @@ def test_a_wrong_list_is_told_before_anything_is_done(runs: Runs) -> None:
     assert "has sorce" in done.stdout and "has the same name 'utest-one' as service 1" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert not exists(NAMES[0])
+
+
+def test_each_playbook_of_the_project_works_for_a_list_also_one_that_is_called_like_an_entry_point(
+    runs: Runs, client: Callable[..., str], tmp_path: Path
+) -> None:
+    """A playbook lies in another directory than the role's tasks of the same name, and must not be taken for them."""
+    good = [SERVICES[0], SERVICES[3]]
+    assert runs(good).returncode == 0
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    where = {"go_service_work_dir": str(tmp_path / "work"), "go_service_report_dir": str(tmp_path / "reports")}
+    variables = {**QUICK, **local, **where, "go_services": good}
+    lacking = {name: "" for name in ("go_service_image_tag", "go_service_registry")}
+    told = project_play("rollback", {**variables, **lacking}, "-i", "localhost,", succeeds=False)
+    assert told.count("was in service before the one that runs") >= 2, told
+    told = project_play("publish", {**variables, **lacking}, "-i", "localhost,", succeeds=False)
+    assert told.count("go_service_registry") >= 2 and "2 of 2 services failed" in told, told
+    assert all(container(service["name"])["State"]["Running"] for service in good)
+    # The name that the role did not give would stay, with a warning.
+    client("rmi", *(f"{service['name']}:1" for service in good))
+    told = project_play("remove", variables, "-i", "localhost,")
+    assert changed(told) > 0 and not any(exists(service["name"]) for service in good)

@@ -56,4 +56,11 @@ class Engine:
     ids=["a builder stage", "without its base", "without a stage", "caches", "both"],
 )
 def test_what_serves_other_services_too_is_told_apart(engine: Any, whole: int, shared: int) -> None:
-    assert kept.kept_for_speed(engine, "cat-server", BASE["Id"]) == {"bytes": whole, "shared_bytes": shared}
+    assert kept.kept_for_speed(engine, "cat-server", BASE["Id"], buildkit=True) == {"bytes": whole, "shared_bytes": shared}
+
+
+def test_what_buildkit_keeps_is_not_asked_for_where_it_builds_nothing() -> None:
+    """An old Engine reads every file of every volume for that."""
+    engine: Any = Engine([], BASE, STAGE)
+    engine.build_caches = None
+    assert kept.kept_for_speed(engine, "cat-server", BASE["Id"], buildkit=False) == {"bytes": 80_000, "shared_bytes": 70_000}
