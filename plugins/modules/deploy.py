@@ -15,6 +15,8 @@ description:
     the contract's checks of the running service. If that fails, the very same old container runs again before the module fails.
   - With the strategy V(recreate) no candidate is started. First the checks that need only the image are made, then the old container is stopped and set aside,
     and the new one is proven in its place, with all checks of the contract.
+  - An image for another platform (C(go_service_platform)) cannot run here. The checks that need only the image are made, nothing is started or replaced, and
+    the tag of that platform's newest image moves, such as V(latest-arm64).
   - Afterwards moves the tags V(latest) and V(previous) and removes the images beyond those that are kept.
   - The service's lock is given back in any case.
 attributes:
