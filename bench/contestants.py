@@ -61,6 +61,8 @@ class Contestant:
         self.source = WORK / self.name
         self.port = engine.free_port()
         self.version = ""
+        # Variables of the build that modules need.
+        self.build_env: dict[str, str] = {}
         self._logs = 0
 
     def log(self, what: str) -> Path:
@@ -112,7 +114,7 @@ class ByHand(Contestant):
     def write(self) -> None:
         super().write()
         template = jinja2.Template((HERE / "by_hand" / self.dockerfile).read_text(encoding="utf-8"), keep_trailing_newline=True)
-        text = template.render(builder=self.bases.builder, runtime=self.bases.runtime)
+        text = template.render(builder=self.bases.builder, runtime=self.bases.runtime, build_env=self.build_env)
         (self.source / "Dockerfile").write_text(text, encoding="utf-8")
         (self.source / ".dockerignore").write_text((HERE / "by_hand/dockerignore").read_text(encoding="utf-8"), encoding="utf-8")
 
@@ -211,7 +213,6 @@ class Role(Contestant):
         super().__init__(bases, files, name)
         self.user = "app"
         self.mark = "none"
-        self.build_env: dict[str, str] = {}
         self.checkout = checkout
 
     @property

@@ -20,7 +20,7 @@ CONTESTANTS = {
 }
 SIZES = (30, 500, 4500)
 HOSTS = (1, 2, 4)
-PARTS = ("main", "files", "modules", "services", "hosts")
+PARTS = ("main", "files", "large", "modules", "services", "hosts")
 # Runs of fleet.yml, and the batches in which they deploy to all hosts but the one that builds (go_service_fleet_serial).
 FLEETS: dict[str, tuple[str | int, ...]] = {"hosts-fleet": (1, "100%"), "hosts-fleet-at-once": ("100%",)}
 SERVICES = (1, 2, 5, 10)
@@ -162,6 +162,20 @@ GOALS = (
         ("build-first", "expert"),
         "ratio",
         1.05,
+    ),
+    Goal(
+        "image build after an edit, 4,500 files and 100 modules, classic builder, against BuildKit with cache mounts",
+        ("large-edit", "role"),
+        ("large-edit", "expert"),
+        "ratio",
+        1.3,
+    ),
+    Goal(
+        "image build after an edit, 4,500 files and 100 modules, builder buildx, against BuildKit with cache mounts",
+        ("large-edit", "role-buildx"),
+        ("large-edit", "expert"),
+        "ratio",
+        1.3,
     ),
     Goal(
         "image build after adding a third-party module to 100, classic builder, against that after an edit",

@@ -58,6 +58,8 @@ class Measurement:
                 self.main()
             if "files" in self.parts:
                 self.by_files()
+            if "large" in self.parts:
+                self.large()
             if "modules" in self.parts:
                 self.by_modules()
             if "services" in self.parts:
@@ -138,6 +140,27 @@ class Measurement:
                 values = role.nothing()
                 figures = {"files-nothing": values["whole-nothing"], "files-look": values["build-nothing"]}
                 self.keep(str(role.files), figures, f"by files, nothing changed {turn + 1}")
+
+    def large(self) -> None:
+        """The role's builders and the expert side by side, with a service of the most files and the most third-party modules."""
+        kinds: list[type[Expert] | type[Role]] = [Role, *([Expert, RoleBuildKit] if engine.has_buildkit() else [])]
+        with modules.proxy() as address:
+            contestants = [kind(self.bases, max(SIZES), f"large-{kind.key}") for kind in kinds]
+            for each in contestants:
+                each.build_env = {"GOPROXY": address, "GOSUMDB": "off"}
+                each.write()
+                services.require(each.source, max(MODULES))
+                each.edit("0")
+                self.keep(each.key, {"large-first": each.first("large")["build-first"]}, "many files and modules, first build")
+            for turn in range(self.rounds):
+                for each in rotated(contestants, turn):
+                    each.edit(f"{turn}.1")
+                    changed = each.change()
+                    figures = {"large-edit": changed["build-edit"], "large-whole": changed["whole-edit"]}
+                    self.keep(each.key, figures, f"many files and modules, edit {turn + 1}")
+            for each in contestants:
+                if isinstance(each, Role):
+                    each.remove()
 
     def by_modules(self) -> None:
         """The role, by each builder, with services of more and more third-party modules. The last build of a round has one module more."""

@@ -97,6 +97,12 @@ def growth_table(samples: Samples, rows: Mapping[str, tuple[str, str]], columns:
     return table(["", *(f"{column:,} {unit}{'s' if column != 1 else ''}" for column in columns)], lines)
 
 
+def contestants_table(samples: Samples, rows: Mapping[str, tuple[str, str]], contestants: Sequence[str]) -> str:
+    """Return a table of contestants side by side; rows: what -> (title, unit of the value)."""
+    lines = [[title, *(spread(samples.get(what, {}).get(who), kind) for who in contestants)] for what, (title, kind) in rows.items()]
+    return table(["", *(CONTESTANTS[who] for who in contestants)], lines)
+
+
 def profile_table(profile: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Return the profile of a play: each step, its median, its share; what takes next to nothing is one line."""
     medians = [(name, statistics.median(seconds)) for name, seconds in profile]
@@ -170,6 +176,11 @@ def page(figures: Mapping[str, Any]) -> str:
         "files-ansible-peak": ("peak memory of Ansible's largest process, first build and edits", "bytes"),
         "files-peak": ("peak memory of the largest process of all, linters included", "bytes"),
     }
+    large = {
+        "large-first": ("first image build", "s"),
+        "large-edit": ("image build after an edit", "s"),
+        "large-whole": ("edit -> new version answering", "s"),
+    }
     by_services = {
         "services-first": ("first image build of the last one", "s"),
         "services-nothing": ("whole play, nothing changed", "s"),
@@ -200,7 +211,9 @@ def page(figures: Mapping[str, Any]) -> str:
             goals=goals_table(verdicts),
             reasons=[verdict.goal for verdict in verdicts if not verdict.held and verdict.reached is not None],
             sizes=SIZES,
+            most_modules=max(MODULES),
             files=growth_table(samples, by_files, SIZES, "file"),
+            large=contestants_table(samples, large, ("expert", "role", "role-buildx")),
             modules=growth_table(samples, by_modules, MODULES, "module"),
             services=growth_table(samples, by_services, SERVICES, "service"),
             hosts=growth_table(samples, by_hosts, HOSTS, "host"),

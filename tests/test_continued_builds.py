@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -81,8 +82,8 @@ def made(variables: dict[str, Any]) -> tuple[str, str]:
 
 def went_on(variables: dict[str, Any]) -> bool:
     """Say whether the last build went on from the one before, by what it was built from."""
-    text = (Path(variables["go_service_work_dir"]) / SERVICE / "context/Dockerfile").read_text()
-    return bool(re.search(r"^FROM sha256:[0-9a-f]{64} AS build$", text, re.M))
+    written = Path(variables["go_service_work_dir"]) / SERVICE / "changes/Dockerfile"
+    return written.exists() and bool(re.search(r"^FROM sha256:[0-9a-f]{64} AS build$", written.read_text(), re.M))
 
 
 def words(variables: dict[str, Any]) -> str:
@@ -137,3 +138,23 @@ def test_an_edit_goes_on_from_the_last_build_and_a_stage_that_is_gone_costs_time
     source.say("p1", "anew")
     play("build", variables)
     assert not went_on(variables) and "p0 anew p2" in words(variables)
+
+
+def test_a_stage_whose_source_is_not_the_recorded_one_is_not_built_upon(source: Source, variables: dict[str, Any]) -> None:
+    """As if the record were damaged: it says that an edited file is in the stage already."""
+    play("build", variables)
+    source.say("p1", "edited")
+    source.say("p2", "too")
+    record = Path(variables["go_service_work_dir"]) / SERVICE / "sources.json"
+    edited = hashlib.sha256((source.root / "p2/word.go").read_bytes()).hexdigest()
+    sources = json.loads(record.read_text())
+    for entries in sources.values():
+        for entry in entries:
+            entry[3] = edited if entry[0] == "p2/word.go" else entry[3]
+    record.write_text(json.dumps(sources))
+    play("build", variables)
+    assert went_on(variables) and "p0 edited too p3" in words(variables)
+    # That build was of the whole source, so the next one goes on from it.
+    source.say("p2", "again")
+    play("build", variables)
+    assert went_on(variables) and "p0 edited again p3" in words(variables)

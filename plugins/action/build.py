@@ -19,6 +19,7 @@ from ..module_utils.common.secrets import mask
 from ..module_utils.common.settings import Settings
 from ..module_utils.common.stages import BUILD
 from ..module_utils.common.text import visible
+from ..module_utils.image.changes import NOT_AS_RECORDED
 from ..module_utils.image.module_access import DOWNLOAD, way
 from ..plugin_utils.build_log import explain, steps
 from ..plugin_utils.stage_action import DEPLOY, StageAction
@@ -40,6 +41,7 @@ class ActionModule(StageAction):
                 "builder": {"type": "str", "required": True, "choices": BUILDERS},
                 "tag": {"type": "str", "required": True},
                 "context": {"type": "str", "required": True},
+                "changes": {"type": "str", "default": ""},
                 "connection": {"type": "dict", "default": {}},
                 "project": {"type": "dict", "default": {}},
                 "settings": {"type": "dict", "required": True},
@@ -53,8 +55,12 @@ class ActionModule(StageAction):
         named = {"name": settings.name, "network": settings.build_network, "timeout": settings.build_timeout}
         began = time.monotonic()
         with self._private_modules(build, settings) as access:
-            asked = {**builder.arguments({**build, **named, "access": access}), **build["connection"]}
-            result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
+            for context in filter(None, (build["changes"], build["context"])):
+                asked = {**builder.arguments({**build, **named, "context": context, "access": access}), **build["connection"]}
+                result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
+                # Somebody may have changed something in the Engine: then the whole source is built, which costs only time.
+                if not (result.get("failed") and NOT_AS_RECORDED in str(result)):
+                    break
         seconds = round(time.monotonic() - began, 1)
         if self._task.check_mode:
             # A context that a check has not staged is no failure.

@@ -26,6 +26,12 @@ options:
     description: Directory of the build context on the host, with the Dockerfile in it.
     type: str
     required: true
+  changes:
+    description:
+      - Directory of a build context with only what changed since the last build, as M(proven.go_service.prepare) returns it; it is built instead of O(context).
+      - If the build finds that the source in the build stage is not the one that was recorded, O(context) is built after all.
+    type: str
+    default: ""
   connection:
     description: Options with which the builder's module uses the Engine, as M(proven.go_service.engine_info) returns them.
     type: dict

@@ -120,6 +120,7 @@ plan:
     build: {description: "Reasons to build the image.", type: list, elements: str}
     builder: {description: "What builds it: C(name), and the C(reason) where that is not the builder asked for; empty if nothing is built.", type: dict}
     standing: {description: "What the next build must have in common with this one to go on from its build stage; empty if it cannot.", type: dict}
+    changes: {description: "The build context with only what changed since the last build; empty if the whole one has to be built.", type: str}
     deploy: {description: "Reasons to deploy.", type: list, elements: str}
     hints: {description: "Messages about the Engine before something is deployed on it.", type: list, elements: str}
     elsewhere: {description: "Why the Engine's published ports cannot be reached from where the module runs; empty if they can.", type: str}
@@ -131,6 +132,7 @@ plan:
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -143,12 +145,15 @@ from ..module_utils.common.files import write_text
 from ..module_utils.common.interruption import whole
 from ..module_utils.common.names import containers_command
 from ..module_utils.common.references import digest_of
+from ..module_utils.common.settings import CLASSIC
 from ..module_utils.deploy import ownership
-from ..module_utils.deploy.images import PREVIOUS, refuse_foreign_images, remember
+from ..module_utils.deploy.builds import added_bytes, builds, instruction
+from ..module_utils.deploy.images import PREVIOUS, is_our_builder_stage, refuse_foreign_images, remember
 from ..module_utils.deploy.judgement import refuse_foreign
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.deploy.recovery import recover
 from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.image import changes, continued
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction
 from ..module_utils.image.errors import ContextError
@@ -166,6 +171,11 @@ from ..module_utils.source.finding import find_source
 
 class Preparation(Comparison):
     """A comparison, and the work that makes the staged context equal to it."""
+
+    @property
+    def changes(self) -> Path:
+        """The directory of a build context with only what changed since the last build."""
+        return self.directory / "changes"
 
     def __init__(self, params: dict[str, Any]) -> None:
         """params: of the module; its settings with their secret values."""
@@ -223,13 +233,47 @@ class Preparation(Comparison):
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return True
 
-    def write_labels(self, engine: Engine, plan: dict[str, Any]) -> None:
-        """Write the labels that say where the image comes from to the end of the staged Dockerfile."""
+    def write_dockerfiles(self, engine: Engine, plan: dict[str, Any]) -> None:
+        """Write the labels that say where the image comes from to the end of the staged Dockerfile; and, if the build may go on from the last one's stage, a
+        context for that."""
         runtime = engine.image(self.params["base_images"][1]) or {}
         base_digest = digest_of(runtime.get("RepoDigests"), runtime.get("Id", ""))
         labels = image_labels(self.params["project"], self.settings, plan["digest"], base_digest)
         instruction = label_instruction(labels)
-        write_text(self.context / DOCKERFILE, f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}", 0o600)
+        labelled = f"{self.generated[DOCKERFILE]}{LABELS_MARK}{instruction}"
+        write_text(self.context / DOCKERFILE, labelled, 0o600)
+        if plan["builder"]["name"] == CLASSIC:
+            builder = plan["base_ids"][self.params["base_images"][0]]
+            plan["standing"] = continued.standing_on(self.params["continued"], self.values, builder, self.manifest)
+        stage = self._stage_to_go_on_from(engine, plan)
+        if not stage:
+            shutil.rmtree(self.changes, ignore_errors=True)
+        else:
+            write_text(self.changes / DOCKERFILE, continued.dockerfile(labelled, stage), 0o600)
+            plan["changes"] = str(self.changes)
+
+    def _stage_to_go_on_from(self, engine: Engine, plan: dict[str, Any]) -> str:
+        """Return the id of the build stage of the last build, with the changes since then written, if the build may go on from it; "" otherwise."""
+        wanted, last, sources = plan["standing"], self.past.stage, self.directory / ownership.SOURCES
+        if not wanted:
+            return ""
+        source = self.staged()
+        before = changes.recall(sources, last.get("manifest", ""))
+        kept = {last["manifest"]: before} if before else {}
+        changes.remember(sources, {**kept, self.manifest: [entry.identity for entry in source]})
+        if not before or last.get("standing") != wanted["standing"]:
+            return ""
+        stage = engine.image(last["id"])
+        if not stage or not is_our_builder_stage(engine, stage, self.name):
+            return ""
+        history = engine.history(stage["Id"])
+        number = builds(map(instruction, history))
+        if number >= continued.MAX_BUILDS or added_bytes(history) >= continued.MAX_BYTES:
+            return ""
+        if not continued.is_worth_it(self.params["continued"], last, number, len(source)):
+            return ""
+        ownership.claim(self.directory, self.name, self.changes.name)
+        return str(stage["Id"]) if changes.write(self.changes, self.context, before, source) else ""
 
 
 def base_image_missing(plan: dict[str, Any], still_runs: str) -> Failure:
@@ -300,7 +344,7 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
             if plan["build"]:
                 plan.update(stage=[], staged=[])
                 preparation.note(engine, plan)
-                preparation.write_labels(engine, plan)
+                preparation.write_dockerfiles(engine, plan)
             elif plan["deploy"] and settings.image_tag == PREVIOUS:
                 preparation.note_return(engine, plan)
         except BaseException:

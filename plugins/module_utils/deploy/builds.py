@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# How a step of an image says it, by the classic builder and by BuildKit, without quotes.
-_COPIED = re.compile(r"\bCOPY (?:dir:\w+ in|\.) /src(\d*)/ *\Z")
+# How a step of an image says it, by the classic builder and by BuildKit, without quotes: the whole source, and in a later build what changed in it. An earlier
+# version gave each source a directory of its own, like /src2.
+_WHOLE = re.compile(r"\bCOPY (?:dir:\w+ in|\.) /src/ *\Z")
+_CHANGES = re.compile(r"\bCOPY dir:\w+ in /(?:src\d+/)? *\Z")
 _BEGUN = re.compile(r"/bin/sh -c #\(nop\) +(?:ARG |WORKDIR /src\d+).*", re.S)
 
 
@@ -16,15 +18,19 @@ def instruction(step: Mapping[str, Any]) -> str:
     return (step.get("CreatedBy") or "").replace('"', "")
 
 
+def _brings_source(step: str) -> bool:
+    return bool(_WHOLE.search(step) or _CHANGES.search(step))
+
+
 def builds(steps: Iterable[str]) -> int:
     """Return how many builds follow one another in a build stage, from its instructions."""
-    return sum(1 for step in steps if _COPIED.search(step))
+    return sum(map(_brings_source, steps))
 
 
 def added_bytes(history: Sequence[Mapping[str, Any]]) -> int:
     """Return how much the builds after the first have added to a build stage, in bytes; history: its steps from the Engine, the last one first."""
     steps = [instruction(step) for step in history]
-    later = max((number for number, step in enumerate(steps) if (found := _COPIED.search(step)) and found[1]), default=-1)
+    later = max((number for number, step in enumerate(steps) if _CHANGES.search(step)), default=-1)
     return sum(step.get("Size") or 0 for step in history[: later + 1])
 
 
@@ -35,15 +41,14 @@ def in_order(steps: Sequence[str], links: Sequence[str]) -> bool:
     """
     copies = linked = 0
     for step in reversed(steps):
-        found = _COPIED.search(step)
-        if found:
-            copies += 1
-            if int(found[1] or 1) != copies or linked != copies - 1:
+        if _brings_source(step):
+            if bool(_CHANGES.search(step)) != bool(copies) or linked != copies:
                 return False
+            copies += 1
         elif step in links:
             linked += 1
             if linked != copies:
                 return False
     if not copies:
         return False
-    return bool(_COPIED.search(steps[0])) or steps[0] in links or (linked == copies and bool(_BEGUN.fullmatch(steps[0])))
+    return _brings_source(steps[0]) or steps[0] in links or (linked == copies and bool(_BEGUN.fullmatch(steps[0])))

@@ -128,3 +128,9 @@ def restarted(container: Mapping[str, Any], proven: Mapping[str, Any]) -> str:
     if restarts in (0, known):
         return ""
     return f"the Engine has restarted the container since it was proven (restarts in all: {restarts})"
+
+
+def leftovers(engine: Engine, name: str) -> list[str]:
+    """Return the names of containers that an ended run left behind; only this role's own."""
+    ours = [container for container in engine.containers(name=name) if is_ours(engine, container, name)]
+    return sorted({known.lstrip("/") for container in ours for known in container["Names"]}.intersection(temporary_names(name)))

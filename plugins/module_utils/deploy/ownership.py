@@ -20,10 +20,10 @@ from ..common.files import read_own, write_text
 from ..common.stages import DIRECTORY
 
 RECORD = "record.json"
-TREES = ("context", "source", "secrets")
-# How a build reads private modules, as long as BuildKit builds; the modules that were downloaded for the classic builder.
-ACCESS, MODULES = "access", "modules.tar"
-FILES = (RECORD, "report.json", ACCESS, MODULES, "lock", "lock.new", "working")
+TREES = ("context", "changes", "source", "secrets")
+# How a build reads private modules, as long as BuildKit builds; the modules that were downloaded for the classic builder; what identifies the sources of builds.
+ACCESS, MODULES, SOURCES = "access", "modules.tar", "sources.json"
+FILES = (RECORD, "report.json", ACCESS, MODULES, SOURCES, "lock", "lock.new", "working")
 
 
 @dataclass

@@ -6,18 +6,12 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..common.names import failed_name, next_name, set_aside_name, temporary_names
+from ..common.names import failed_name, next_name, set_aside_name
 from ..common.settings import RECREATE, Settings
 from ..engine.client import Engine
-from .judgement import is_ours
+from .judgement import is_ours, leftovers
 from .proof import NotProven, prove_service
 from .swap import ALWAYS, STOPPED, revive
-
-
-def leftovers(engine: Engine, name: str) -> list[str]:
-    """Return the names of containers that an ended run left behind; only this role's own."""
-    ours = [container for container in engine.containers(name=name) if is_ours(engine, container, name)]
-    return sorted({known.lstrip("/") for container in ours for known in container["Names"]}.intersection(temporary_names(name)))
 
 
 def recover(engine: Engine, settings: Settings, alone: Collection[str] = ()) -> list[str]:

@@ -1,9 +1,9 @@
 """A build with the classic builder that goes on from the build stage of the last build, and the Dockerfile for it.
 
-That stage contains what Go compiled for the last build, addressed by content. So only what changed and what depends on it is compiled, and the
-binary is the same, byte for byte (https://pkg.go.dev/cmd/go#hdr-Build_and_test_caching, and `-trimpath`, with which no directory is part of it). Each
-such build copies the source to a separate directory, so that it sees no file of an earlier one. The number of added layers is limited; beyond the limit,
-a build starts from the builder image again. The content digest is computed only from the ordinary Dockerfile.
+That stage contains the source of the last build and what Go compiled for it, addressed by content. So only what changed is sent, only what changed and
+what depends on it is compiled, and the binary is the same, byte for byte (https://pkg.go.dev/cmd/go#hdr-Build_and_test_caching). Before Go compiles anything,
+the build compares the whole source in the stage with the checksums of what is to be built (`changes`). The number of added layers is limited; beyond the
+limit, a build starts from the builder image again. The content digest is computed only from the ordinary Dockerfile.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.settings import Settings
+from .changes import CHANGES, SOURCE
 from .module_access import way
 
 # How many builds may follow one another in a stage, and how many bytes those after the first may add on the disk.
 MAX_BUILDS = 12
 MAX_BYTES = 512_000_000
-# A service with fewer own packages gains nothing: they are compiled in less time than the additional instruction takes.
-MIN_PACKAGES = 10
+# A service with fewer own packages and fewer files gains nothing: they are compiled and sent in less time than the comparison takes.
+MIN_PACKAGES, MIN_FILES = 10, 200
 
-_SOURCE = "\nCOPY . /src/\n"
-# The form of such a step in the history of an image, from the classic builder and from BuildKit, without quotes.
-_COPIED = re.compile(r"\bCOPY (?:dir:\w+ in|\.) /src(\d*)/ *\Z")
-_BEGUN = re.compile(r"/bin/sh -c #\(nop\) +(?:ARG |WORKDIR /src\d+).*", re.S)
+_SOURCE, _COMPILE = f"\nCOPY . /{SOURCE}/\n", "RUN go build "
 
 
 def basis(project: Mapping[str, Any], facts: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -54,32 +52,35 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def standing_on(wanted: Mapping[str, Any], values: str, builder_id: str) -> dict[str, str]:
+def standing_on(wanted: Mapping[str, Any], values: str, builder_id: str, manifest: str) -> dict[str, str]:
     """Return what is kept of a build for the next one, {} where that may not go on from it.
 
-    wanted: as `basis` returns it; values: fingerprint of the values of the build's arguments and variables; builder_id: of the builder image.
+    wanted: as `basis` returns it; values: fingerprint of the values of the build's arguments and variables; builder_id: of the builder image;
+    manifest: digest of the manifest of the source.
     """
-    return {"standing": _digest([wanted["standing"], values, builder_id]), "compiled": wanted["compiled"]} if wanted else {}
+    if not wanted:
+        return {}
+    return {"standing": _digest([wanted["standing"], values, builder_id]), "compiled": wanted["compiled"], "manifest": manifest}
 
 
-def is_worth_it(wanted: Mapping[str, Any], last: Mapping[str, Any], builds: int) -> bool:
+def is_worth_it(wanted: Mapping[str, Any], last: Mapping[str, Any], builds: int, files: int) -> bool:
     """Say whether to go on from the last build. If the last build itself went on from another one, the ordinary layers no longer fit the source, so the next
     build goes on as well.
 
-    last: what was kept of it; builds: how many builds follow one another in its stage.
+    last: what was kept of it; builds: how many builds follow one another in its stage; files: how many the source has.
     """
-    return builds > 1 or wanted["packages"] >= MIN_PACKAGES or wanted["compiled"] != last["compiled"]
+    return builds > 1 or wanted["packages"] >= MIN_PACKAGES or files >= MIN_FILES or wanted["compiled"] != last["compiled"]
 
 
-def dockerfile(ordinary: str, stage: str, number: int) -> str:
-    """Return the Dockerfile of a build that goes on from the last one.
+def dockerfile(ordinary: str, stage: str) -> str:
+    """Return the Dockerfile of a build that goes on from the last one, for a context that `changes.write` has written.
 
-    ordinary: that of the service; stage: id of the build stage to go on from; number: of the build among those that follow one another, from 2 on.
+    ordinary: that of the service; stage: id of the build stage to go on from, which has its variables and its working directory.
     """
     head, _copied, tail = ordinary.partition(_SOURCE)
     arguments = re.findall(r"^ARG .*\n", head, re.M)
-    directory = re.findall(r"^WORKDIR /src(.*)$", head, re.M)[-1]
     return (
-        "# Goes on from the builder stage of the last build, where what it compiled lies. The image has its digest by the ordinary Dockerfile.\n"
-        f"FROM {stage} AS build\n{''.join(arguments)}WORKDIR /src{number}{directory}\n\nCOPY . /src{number}/\n{tail}"
+        "# Goes on from the builder stage of the last build, where its source and what it compiled lie. The image has its digest by the ordinary Dockerfile.\n"
+        f"FROM {stage} AS build\n{''.join(arguments)}\nCOPY files/ /\n"
+        f"{tail.replace(_COMPILE, f'RUN sh /{CHANGES}/apply && {_COMPILE[4:]}', 1)}"
     )

@@ -13,20 +13,17 @@ from ..common.names import LABEL_DIGEST, TAG_LENGTH, service_directory
 from ..common.secrets import fingerprint
 from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
-from ..deploy.builds import added_bytes, builds, instruction
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
-from ..deploy.images import PREVIOUS, is_our_builder_stage, latest_for, refuse_foreign_images, remember, returnable
-from ..deploy.judgement import refuse_foreign, restarted, shortcomings, unproven
+from ..deploy.images import PREVIOUS, latest_for, refuse_foreign_images, remember, returnable
+from ..deploy.judgement import leftovers, refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere
 from ..deploy.port import check_port, refuse_beside
 from ..deploy.proxies import unasked_proxies
-from ..deploy.recovery import leftovers
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
 from ..engine.records import health
-from ..image.continued import MAX_BUILDS, MAX_BYTES, dockerfile, is_worth_it, standing_on
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
@@ -85,8 +82,6 @@ class Comparison:
         self.past = history.History(self.name)
         ownership.examine(self.directory, self.name)
         self.entries, self.left_out = list(entries or ()), list(left_out)
-        # Whether the Dockerfile goes on from the last build's stage.
-        self.continued = False
         self.manifest = params["manifest"] if entries is None else manifest_digest(self.entries)
         # The generated files in the form that the builder gets.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
@@ -103,6 +98,7 @@ class Comparison:
         plan: dict[str, Any] = {
             "directory": str(self.directory),
             "context": str(self.context),
+            "changes": "",
             "digest": "",
             "image": "",
             "image_id": "",
@@ -156,8 +152,6 @@ class Comparison:
             if plan["builder"]["name"] == BUILDX:
                 # The digest is computed from the other Dockerfile, so that an image is the same with both builders.
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
-            else:
-                self._continue(engine, plan)
         if plan["build"]:
             self._compare_context(plan)
         if self.settings.platform:
@@ -259,7 +253,7 @@ class Comparison:
                 self.manifest,
                 self.params["dockerfile"],
                 self.params["dockerignore"],
-                self._values,
+                self.values,
                 plan["base_ids"],
             )
             reference = plan["digest"][:TAG_LENGTH]
@@ -319,24 +313,8 @@ class Comparison:
         self.params = {**self.params, **choice}
         self.generated[DOCKERFILE] = with_values(choice["dockerfile"], self.settings)
 
-    def _continue(self, engine: Engine, plan: dict[str, Any]) -> None:
-        """Go on from the builder stage of the last build, where that is the same and worth it."""
-        wanted, last = self.params["continued"], self.past.stage
-        builder = plan["base_ids"][self.params["base_images"][0]]
-        plan["standing"] = standing_on(wanted, self._values, builder)
-        if not wanted or last.get("standing") != plan["standing"]["standing"]:
-            return
-        stage = engine.image(last["id"])
-        if not stage or not is_our_builder_stage(engine, stage, self.name):
-            return
-        history = engine.history(stage["Id"])
-        number = builds(map(instruction, history))
-        if number < MAX_BUILDS and added_bytes(history) < MAX_BYTES and is_worth_it(wanted, last, number):
-            self._take({"dockerfile": dockerfile(self.params["dockerfile"], stage["Id"], number + 1)})
-            self.continued = True
-
     @cached_property
-    def _values(self) -> str:
+    def values(self) -> str:
         """Return a word that differs where values of the build's variables and arguments do."""
         return fingerprint({kind: values for kind in ("build_env", "build_args") if (values := getattr(self.settings, kind))}, self.name)
 
@@ -396,9 +374,6 @@ class Comparison:
         shown = []
         # Secret values are not shown; if only one of them has changed, the reasons below say so.
         wanted = {DOCKERFILE: self.params["dockerfile"], DOCKERIGNORE: self.params["dockerignore"]}
-        if self.continued:
-            # What it says of the service is as before, or is among the reasons.
-            del wanted[DOCKERFILE]
         for name, text in wanted.items():
             before = without_values(read_text(self.context / name).partition(LABELS_MARK)[0])
             if text and before != text:

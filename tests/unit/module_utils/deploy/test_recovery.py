@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common import names as common_names
 from ansible_collections.proven.go_service.plugins.module_utils.deploy import container as containers
-from ansible_collections.proven.go_service.plugins.module_utils.deploy import recovery
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import judgement, recovery
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from deploys import VARIANTS, Killed, Memory, calls_of, names, running_service, serving, state, swap
 from plays import SERVE
@@ -180,6 +180,6 @@ def test_a_container_that_looked_into_the_builders_stage_is_removed(fast: Settin
 def test_leftovers_of_other_services_are_not_touched(fast: Settings) -> None:
     engine, _old = running_service(fast(), "unless-stopped")
     engine.create("utest-web-next", {"Image": "good", "Labels": {common_names.LABEL_NAME: "utest"}, "HostConfig": {}})
-    assert recovery.leftovers(engine, "utest-web") == []
+    assert judgement.leftovers(engine, "utest-web") == []
     assert recovery.recover(engine, fast()) == []
     assert len(engine.records) == 2

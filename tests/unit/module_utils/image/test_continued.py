@@ -61,33 +61,33 @@ def test_what_comes_after_the_stage_or_lies_in_the_cache_may_differ(basis: Calla
 
 
 def test_values_and_the_builder_image_count(basis: Callable[..., dict[str, Any]]) -> None:
-    kept = continued.standing_on(basis(), "values", "sha256:1")
-    assert kept == continued.standing_on(basis(), "values", "sha256:1")
-    assert kept != continued.standing_on(basis(), "others", "sha256:1")
-    assert kept != continued.standing_on(basis(), "values", "sha256:2")
-    assert continued.standing_on({}, "values", "sha256:1") == {}
+    kept = continued.standing_on(basis(), "values", "sha256:1", "m")
+    assert kept == continued.standing_on(basis(), "values", "sha256:1", "m")
+    assert kept != continued.standing_on(basis(), "others", "sha256:1", "m")
+    assert kept != continued.standing_on(basis(), "values", "sha256:2", "m")
+    assert continued.standing_on({}, "values", "sha256:1", "m") == {}
 
 
 @pytest.mark.parametrize(
-    ("packages", "compiled", "builds", "worth"), [(1, "a", 1, False), (10, "a", 1, True), (1, "b", 1, True), (1, "a", 2, True)]
+    ("packages", "compiled", "builds", "files", "worth"),
+    [(1, "a", 1, 9, False), (10, "a", 1, 9, True), (1, "b", 1, 9, True), (1, "a", 2, 9, True), (1, "a", 1, 4500, True)],
 )
-def test_it_is_worth_it_where_something_is_saved(packages: int, compiled: str, builds: int, worth: bool) -> None:
-    assert continued.is_worth_it({"packages": packages, "compiled": compiled}, {"compiled": "a"}, builds) is worth
+def test_it_is_worth_it_where_something_is_saved(packages: int, compiled: str, builds: int, files: int, worth: bool) -> None:
+    assert continued.is_worth_it({"packages": packages, "compiled": compiled}, {"compiled": "a"}, builds, files) is worth
 
 
 def test_the_dockerfile_begins_with_the_stage_and_ends_as_the_ordinary_one() -> None:
-    """Arguments are declared anew: a stage does not inherit them, as it does variables. The source has a directory of its own."""
+    """Arguments are declared anew: a stage does not inherit them, as it does variables and the working directory."""
     ordinary = (
         'FROM golang AS build\nARG A="***"\nENV B="***"\nWORKDIR /src\nRUN go build std\nWORKDIR /src/below\nCOPY go.mod ./\n'
         "\nCOPY . /src/\nRUN go build -o /out/api .\n\nFROM alpine\nCOPY --from=build /out/api /api\n"
     )
-    assert continued.dockerfile(ordinary, "sha256:1", 3).splitlines()[1:] == [
+    assert continued.dockerfile(ordinary, "sha256:1").splitlines()[1:] == [
         "FROM sha256:1 AS build",
         'ARG A="***"',
-        "WORKDIR /src3/below",
         "",
-        "COPY . /src3/",
-        "RUN go build -o /out/api .",
+        "COPY files/ /",
+        "RUN sh /changes/apply && go build -o /out/api .",
         "",
         "FROM alpine",
         "COPY --from=build /out/api /api",
