@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fleets import BUILDER, NAME, Fleet, rows, sent, serving
 from machines import disguise, emulation, machines
 from plays import EXAMPLES, changed, free_port
-from test_fleet import BUILDER, NAME, Fleet, rows, sent
 
 pytestmark = pytest.mark.skipif("FLEET" not in os.environ, reason="make fleet runs it")
 # In the inventory before the one that is as the build host.
@@ -114,3 +114,14 @@ def test_an_edit_comes_to_both_and_what_is_replaced_goes(fleet: Fleet) -> None:
     assert fleet.containers()[OTHER][1] == before[OTHER][1] and fleet.health(OTHER) == "ok"
     fleet.play("--limit", OTHER)
     assert fleet.containers()[OTHER][1] == after[OTHER][1]
+
+
+def test_each_platform_comes_by_a_registry_as_well(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.edit("by-registry")
+    with serving(tmp_path) as registry:
+        fleet.variables.update(registry)
+        told = fleet.play()
+    for name in registry:
+        del fleet.variables[name]
+    assert architectures(fleet) == {BUILDER: "amd64", LIKE: "amd64", OTHER: "arm64"} and sent(told) == {}
+    assert told.count(f"came by {registry['go_service_registry']}") == 2
