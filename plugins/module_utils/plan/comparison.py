@@ -23,7 +23,7 @@ from ..deploy.port import check_port, refuse_beside
 from ..deploy.proxies import unasked_proxies
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
-from ..engine.records import health
+from ..engine.records import containerd_store, health
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
@@ -243,7 +243,7 @@ class Comparison:
                 if image is None:
                     plan["build"].append(f"the base image {base} is not on the host")
                 else:
-                    self._refuse_base(base, image)
+                    self._refuse_base(engine, base, image)
                     plan["base_ids"][base] = image["Id"]
                     plan["builder_go"] = plan["builder_go"] or go_version(image)
             if plan["build"]:
@@ -290,9 +290,13 @@ class Comparison:
                 UNTOUCHED,
             )
 
-    def _refuse_base(self, base: str, image: dict[str, Any]) -> None:
-        """Raise Failure if the base of an image for another platform is for a third one."""
-        if self.settings.platform and base == self.params["base_images"][1] and image.get("Architecture") != self.settings.goarch:
+    def _refuse_base(self, engine: Engine, base: str, image: dict[str, Any]) -> None:
+        """Raise Failure if the base of an image for another platform is for a third one.
+
+        Containerd's store shows the host's own one of several platforms under a name; there, the builder alone notices it.
+        """
+        of_another = base == self.params["base_images"][1] and image.get("Architecture") != self.settings.goarch
+        if self.settings.platform and of_another and not containerd_store(engine.info()):
             raise Failure(
                 stages.BASE,
                 f"{base}, the base of the image for {self.settings.platform}, is an image for {image.get('Os')}/{image.get('Architecture')}",

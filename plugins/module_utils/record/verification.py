@@ -80,7 +80,8 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
             container_id,
             base_image_ref=base,
             binary_path=binary,
-            earlier=params["earlier"] or params["received"],
+            # Of an image for another platform the base is here, but the Engine may show the host's own one under its name.
+            earlier=bool(params["earlier"] or params["received"] or settings.platform),
             vulnerability_database=settings.vulnerability_database,
         )
     except (ArchiveError, tarfile.TarError, OSError) as error:
