@@ -30,19 +30,19 @@ INTRODUCTION = """\
 <!-- Written by scripts/generate_docs.py from the code; change it there. -->
 # The image contract
 
-Every image is held to these checks before anything is promoted, on the image itself and on a candidate container that has the
-final hardening. A failed check fails the run, and the container that runs stays as it is.
+Before an image goes into service, these checks are made on the image itself and on a candidate container with the same hardening
+as the service's container. If a check fails, the run fails, and the running container is not changed.
 
 | verdict | meaning |
 | --- | --- |
-| pass | what was measured keeps the limit |
-| warn | it does not fully, and the run goes on |
-| fail | it does not, and the run ends |
-| skip | it could not be judged, for the reason given: no scanner on the host, nothing built in this run |
-| waived | it fails or warns, and a waiver names the reason |
+| pass | the measured value is within the limit |
+| warn | the measured value is not fully within the limit, but the run continues |
+| fail | the measured value is not within the limit, and the run ends |
+| skip | the check could not be made, for the reason given: for example no scanner on the host, or nothing built in this run |
+| waived | the check fails or warns, and a waiver gives the reason why that is accepted |
 
-A waiver is a variable with a reason. It shows in the report as waived, never as passed; one for a check that does not exist is
-an error, and one for a check that is met does nothing:
+A waiver is an entry of a variable, with a reason. The report shows the check as waived, never as passed. A waiver for a check that
+does not exist is an error; a waiver for a check that passes has no effect:
 
 ```yaml
 go_service_waivers:
@@ -55,19 +55,19 @@ Limits in megabytes are millions of bytes, as `docker images` counts.
 REPORT = """\
 ## The report
 
-The results are written on the controller on every run, failed ones included:
+Every run writes its results on the controller, also a run that fails:
 
 | file in `go_service_report_dir` | what it is |
 | --- | --- |
 | `<host>/<service>.json` | the report as data; [report.schema.json](report.schema.json) describes it |
-| `<host>/<service>.html` | the same as one self-contained page, without scripts or anything from elsewhere |
+| `<host>/<service>.html` | the same as one page, without scripts, and without files from other places |
 | `<host>/<service>.junit.xml` | the verdict for a CI system: each check and each stage as a test, in JUnit's format |
 | `<host>/<service>.sbom.json` | the bill of materials of the image, CycloneDX 1.6 |
 | `<host>/<service>.provenance.json` | where the image comes from, an in-toto statement with SLSA provenance ([provenance.md](provenance.md)) |
 | `index.html` | all hosts and services, when there is more than one |
 
-A report describes a host and is no part of its state: writing one never counts as a change, so that a run that changed nothing
-says so. In check mode none is written.
+A report describes a host and is not part of its state. So writing a report never counts as a change, and a run that changed nothing
+says so. In check mode no report is written.
 """
 
 

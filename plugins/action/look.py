@@ -79,7 +79,7 @@ class ActionModule(StageAction):
                 if settings.image_tag:
                     yield settings, Description({**asked, "base_images": bases[0]})
                     continue
-                yield settings, of_source(settings, asked, bases, self.places(), ignored=ignored, render=self.render)
+                yield settings, of_source(settings, asked, bases, self.places(), ignored=ignored)
             except Exception:
                 yield None
 

@@ -58,11 +58,11 @@ class ActionModule(StageAction):
         if settings.image_tag:
             return Description(asked)
         if settings.source_type == "controller":
-            return of_source(settings, asked, [bases], self.places(), ignored=ignored, render=self.render)
+            return of_source(settings, asked, [bases], self.places(), ignored=ignored)
         known = {key: asked[key] for key in ("settings", "secrets")}
         found = self._module(mode="analyze", source_root=self._task.args["host_source"], **known)
         project = found["project"]
-        files = generate(settings, project, bases, ignored, self.render)
+        files = generate(settings, project, bases, ignored)
         return Description({**asked, **files, "project": project, "source_root": found["source_root"]}, project)
 
     def _prepare(self, settings: Settings, base_images: dict, ignored: dict[str, Any]) -> dict[str, Any]:

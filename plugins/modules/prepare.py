@@ -273,7 +273,8 @@ class Preparation(Comparison):
         if not continued.is_worth_it(self.params["continued"], last, number, len(source)):
             return ""
         ownership.claim(self.directory, self.name, self.changes.name)
-        return str(stage["Id"]) if changes.write(self.changes, self.context, before, source) else ""
+        beside = [asked["src"] for asked in self.params["project"]["files"]]
+        return str(stage["Id"]) if changes.write(self.changes, self.context, before, source, beside) else ""
 
 
 def base_image_missing(plan: dict[str, Any], still_runs: str) -> Failure:

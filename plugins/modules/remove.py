@@ -82,6 +82,7 @@ from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ..module_utils.engine.records import mounted_at
+from ..module_utils.image.changes import APPLYING
 
 
 def owned_paths(directory: Path, record: ownership.Record) -> list[Path]:
@@ -109,13 +110,13 @@ def instructions(dockerfile: str) -> str:
 def is_ended_build_step(container: dict, name: str, dockerfile: str) -> bool:
     """Say whether a container is a step of an interrupted build of the service, for instance because the Engine ended.
 
-    container: inspected; dockerfile: the staged one. A container that somebody ran from a build stage has its labels, but runs another command.
+    container: inspected; dockerfile: the staged one, by which the step of a build that went on from another one is known too. A container that somebody ran from a build stage has its labels, but runs another command.
     """
     config = container["Config"]
     labels, command = config.get("Labels") or {}, config.get("Cmd") or []
     step = command[2] if len(command) == 3 and command[:2] == ["/bin/sh", "-c"] else ""
     ours = labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) == KIND_BUILDER and bool(step)
-    known = step.startswith("#(nop) ") or " ".join(step.split()) in instructions(dockerfile)
+    known = step.startswith("#(nop) ") or " ".join(step.removeprefix(APPLYING).split()) in instructions(dockerfile)
     made_by_a_build = config["Image"].startswith("sha256:") and bool(re.match(r"\A/[a-z]+_[a-z]+[0-9]?\Z", container["Name"]))
     return ours and known and made_by_a_build and container["State"]["Status"] in ("created", "exited", "dead")
 

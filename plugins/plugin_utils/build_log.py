@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
@@ -182,6 +183,20 @@ _REMEDIES = (
 )
 
 
+# What the compiler says about a name that the service's own source lacks: file, package or "", as Go writes the paths of a module's own files.
+_UNDEFINED = re.compile(r"^(?!/|\.\./|vendor/)(?:\./)?(\S+\.go):\d+(?::\d+)?: undefined: (?:(\w+)\.)?\w", re.M)
+
+
+def _left_out_by_tags(text: str, project: Mapping[str, Any]) -> Sequence[str]:
+    """Return the file that is left out, for build tags, of the package in which a name is missing, and those tags; () if there is none."""
+    for file, named in _UNDEFINED.findall(text):
+        here = posixpath.dirname(posixpath.normpath(posixpath.join(str(project.get("module_dir") or "."), file)))
+        for path, package, tags in project.get("tagged_files") or ():
+            if package == named or (not named and posixpath.dirname(path) == here):
+                return path, tags.replace(",", ", ")
+    return ()
+
+
 def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
     """Return what to do about a failure in the source's own module, by what is known about the source; "" for other failures."""
     own = str(project.get("module_path") or "\0")
@@ -197,6 +212,12 @@ def _of_the_source(text: str, project: Mapping[str, Any]) -> str:
             f"A module of the workspace (go.work) requires a version of {own}, which is the source's own module, and go looks for that version elsewhere. "
             'If the service needs nothing else of the workspace, build only its module: GOWORK: "off" in go_service_build_env. Otherwise require versions '
             "in their go.mod files that can be downloaded (go work sync)."
+        )
+    tagged = _left_out_by_tags(text, project)
+    if tagged:
+        return (
+            f"{tagged[0]} is left out of the build, since it asks for build tags: if what is missing is in it, go_service_build_tags: [{tagged[1]}]. If it is "
+            "in a file that a tool makes, make that before the run (go generate). Otherwise correct the source at the lines named."
         )
     left_out = list(project.get("cgo_files") or ())
     if left_out and re.search(r"undefined: |build constraints exclude all Go files", text):

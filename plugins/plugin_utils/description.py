@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,8 @@ from ..module_utils.image.leftovers import Leftovers
 from ..module_utils.image.manifest import FILE, Entry, manifest_digest
 from ..module_utils.source.facts import project_facts
 from ..module_utils.source.versions import check_builder
+from . import templates
 from .source_place import directory_on_controller
-
-# Renders a template of the role with variables.
-Render = Callable[[str, dict[str, Any]], str]
 
 
 @dataclass
@@ -88,7 +86,6 @@ def of_source(
     places: Sequence[str],
     *,
     ignored: Mapping[str, Any],
-    render: Render,
 ) -> Description:
     """Describe a service whose source is on the controller; raise an error if the source has a fault.
 
@@ -97,7 +94,7 @@ def of_source(
     """
     root = directory_on_controller(settings.source, *places)
     project = project_facts(root, settings)
-    generated = [generate(settings, project, names, ignored, render) for names in bases]
+    generated = [generate(settings, project, names, ignored) for names in bases]
     leftovers = Leftovers(root, settings, project)
     entries, dockerignore = read_context(root, generated[0]["dockerignore"], settings, project, leftovers)
     kinds = ("dockerfile", "dockerfile_buildkit")
@@ -114,9 +111,7 @@ def of_source(
     return Description(described, project, root, entries, leftovers.told())
 
 
-def generate(
-    settings: Settings, project: Mapping[str, Any], bases: Sequence[str], ignored: Mapping[str, Any], render: Render
-) -> dict[str, Any]:
+def generate(settings: Settings, project: Mapping[str, Any], bases: Sequence[str], ignored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the generated files: the Dockerfile from which the digest is computed, the same with caches for BuildKit, and .dockerignore; and, under
     `continued`, what decides whether a build may go on from the last one."""
     facts = dockerfile_facts(project, settings)
@@ -131,15 +126,15 @@ def generate(
         **ignored,
         **facts,
     }
-    dockerignore = render("dockerignore.j2", variables)
+    dockerignore = templates.text("dockerignore.j2", **variables)
     kept_out = let_back(project, dockerignore)
     if kept_out:
-        dockerignore = render("dockerignore.j2", {**variables, "let_back": [literal(path) for path in kept_out]})
+        dockerignore = templates.text("dockerignore.j2", **{**variables, "let_back": [literal(path) for path in kept_out]})
         check_embedded(project, dockerignore)
     cached = {**variables, "caches": caches(project, settings)}
     return {
-        "dockerfile": render("Dockerfile.j2", variables),
-        "dockerfile_buildkit": render("Dockerfile.j2", cached),
+        "dockerfile": templates.text("Dockerfile.j2", **variables),
+        "dockerfile_buildkit": templates.text("Dockerfile.j2", **cached),
         "dockerignore": dockerignore,
         "continued": basis(project, facts, settings),
     }

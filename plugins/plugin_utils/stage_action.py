@@ -10,16 +10,13 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
 from .results import why
-from .source_place import COLLECTION
 from .variables import given, secret_texts, secret_variables
 
-TEMPLATES = COLLECTION / "roles/go_service/templates"
 PREPARE, DEPLOY = "proven.go_service.prepare", "proven.go_service.deploy"
 _LAST_LINES = 20
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
@@ -88,11 +85,6 @@ class StageAction(ActionBase):
     def places(self) -> tuple[str, str]:
         """Return the directories of the inventory and of the playbook, "" where there is none."""
         return str(self._task_vars.get("inventory_dir") or ""), str(self._task_vars.get("playbook_dir") or "")
-
-    def render(self, template: str, variables: dict[str, Any]) -> str:
-        """Render one of the role's templates, with these variables alone."""
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        return str(lookup.run([str(TEMPLATES / template)], variables=variables)[0])
 
     def host(self) -> str:
         """Return the inventory's name of the host."""

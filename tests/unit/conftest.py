@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar
 from plays import PROJECT, RUNTIME, SERVE, SERVING
 
 ROLE = PROJECT / "roles/go_service"
@@ -116,18 +114,14 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, Any]]:
-    """Return what makes {"dockerfile", "dockerignore"} with the role's own action, from changes to the Go facts and the settings."""
-    loader = DataLoader()
-    templar = Templar(loader=loader)
-    module = load("action.prepare")
-    action = module.ActionModule(task=None, connection=None, play_context=None, loader=loader, templar=templar, shared_loader_obj=None)
+    """Return what makes {"dockerfile", "dockerignore"} as the role's actions do, from changes to the Go facts and the settings."""
     lists = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     ignored = {name: lists[f"__go_service_{name}"] for name in ("ignored", "ignored_tests")}
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         wanted = settings(**changes)
         bases = [wanted.builder_image, wanted.runtime_base]
-        return load("plugin_utils.description").generate(wanted, {**GO_FACTS, **(project or {})}, bases, ignored, action.render)
+        return load("plugin_utils.description").generate(wanted, {**GO_FACTS, **(project or {})}, bases, ignored)
 
     return make
 

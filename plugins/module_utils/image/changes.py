@@ -19,8 +19,14 @@ from .transfer import apply_archive, write_archive
 
 # The places in the build stage: of the source, and of what tells how it changed.
 SOURCE, CHANGES = "src", "changes"
+# The directory of such a context with what comes to these places; beside it lies what the image itself takes from the context.
+FOR_STAGE = ".stage"
+# How such a build begins the step that compiles the service; the rest of it is that of the ordinary Dockerfile.
+APPLYING = f"sh /{CHANGES}/apply && "
 # What such a build prints if the source in the stage is not what it should be: then the whole source has to be built.
 NOT_AS_RECORDED = "go-service: the source in this build stage is not the one that was recorded"
+# The types of what identifies an entry.
+_IDENTITY = [str, str, bool, str]
 _APPLY = f"""\
 cd /{SOURCE} &&
 xargs -0 rm -rf -- </{CHANGES}/removed &&
@@ -37,7 +43,8 @@ def recall(file: Path, manifest: str) -> list[list[Any]] | None:
         found = json.loads(read_own(file))[manifest]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return found if isinstance(found, list) else None
+    whole = isinstance(found, list) and all(isinstance(identity, list) and list(map(type, identity)) == _IDENTITY for identity in found)
+    return found if whole else None
 
 
 def remember(file: Path, sources: Mapping[str, Sequence[Sequence[Any]]]) -> None:
@@ -45,10 +52,12 @@ def remember(file: Path, sources: Mapping[str, Sequence[Sequence[Any]]]) -> None
     write_text(file, json.dumps(sources), 0o600)
 
 
-def write(directory: Path, context: Path, before: Sequence[Sequence[Any]], after: Sequence[Entry]) -> bool:
+def write(directory: Path, context: Path, before: Sequence[Sequence[Any]], after: Sequence[Entry], beside: Sequence[str] = ()) -> bool:
     """Write the files of such a context, still without a Dockerfile, and return True; or False if a change is of a kind that this cannot express.
 
     directory: where to, emptied first. context: the whole source. before: identities of the last build's entries; after: the entries of this build.
+    beside: paths of files and directories of the source that the image has beside the binary; it takes them from the same paths of this context, so they
+    are always written, whether they changed or not.
     """
     known = {identity[0]: identity for identity in before}
     send, removed = difference(after, before)
@@ -57,19 +66,31 @@ def write(directory: Path, context: Path, before: Sequence[Sequence[Any]], after
     if any("\n" in entry.path or "\\" in entry.path for entry in after):
         # Neither a list of checksums nor a count of lines can name it.
         return False
-    changed = {entry.path for entry in send}
-    above = {parent for path in changed for parent in parents(path)}
+    if any(path.split("/")[0] == FOR_STAGE for path in beside):
+        return False
     shutil.rmtree(directory, ignore_errors=True)
-    source, told = directory / "files" / SOURCE, directory / "files" / CHANGES
-    for made in (directory, directory / "files", source, told):
+    source, told = directory / FOR_STAGE / SOURCE, directory / FOR_STAGE / CHANGES
+    for made in (directory, directory / FOR_STAGE, source, told):
         made.mkdir(mode=0o755, parents=True)
         made.chmod(0o755)
-    with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz") as packed:
-        write_archive(context, [entry for entry in after if entry.path in changed | above], Path(packed.name))
-        apply_archive(source, Path(packed.name), [])
+    _take(
+        directory,
+        context,
+        after,
+        {entry.path for entry in after if entry.path in beside or not set(beside).isdisjoint(parents(entry.path))},
+    )
+    _take(source, context, after, {entry.path for entry in send})
     files = [entry for entry in after if entry.kind == FILE]
     # Two blanks: https://www.gnu.org/software/coreutils/manual/html_node/md5sum-invocation.html
     write_text(told / "sha256", "".join(f"{entry.content}  ./{entry.path}\n" for entry in files))
     write_text(told / "removed", "".join(f"{path}\0" for path in removed))
     write_text(told / "apply", _APPLY.format(count=sum(entry.kind != DIRECTORY for entry in after)))
     return True
+
+
+def _take(directory: Path, context: Path, entries: Sequence[Entry], paths: set[str]) -> None:
+    """Write some of the entries of a context, with the directories above them, into a directory that has none of them yet."""
+    above = {parent for path in paths for parent in parents(path)}
+    with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz") as packed:
+        write_archive(context, [entry for entry in entries if entry.path in paths | above], Path(packed.name))
+        apply_archive(directory, Path(packed.name), [])

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.settings import Settings
-from .changes import CHANGES, SOURCE
+from .changes import APPLYING, FOR_STAGE, SOURCE
 from .module_access import way
 
 # How many builds may follow one another in a stage, and how many bytes those after the first may add on the disk.
@@ -81,6 +81,6 @@ def dockerfile(ordinary: str, stage: str) -> str:
     arguments = re.findall(r"^ARG .*\n", head, re.M)
     return (
         "# Goes on from the builder stage of the last build, where its source and what it compiled lie. The image has its digest by the ordinary Dockerfile.\n"
-        f"FROM {stage} AS build\n{''.join(arguments)}\nCOPY files/ /\n"
-        f"{tail.replace(_COMPILE, f'RUN sh /{CHANGES}/apply && {_COMPILE[4:]}', 1)}"
+        f"FROM {stage} AS build\n{''.join(arguments)}\nCOPY {FOR_STAGE}/ /\n"
+        f"{tail.replace(_COMPILE, f'RUN {APPLYING}{_COMPILE[4:]}', 1)}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping
@@ -185,6 +186,8 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         "trusted_files": [CA_BUNDLE, OWN_CA],
         "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
         "directories": [settings.in_image(path) for path in settings.directories],
+        # For another platform, each is copied into the directory above it.
+        "split_directories": [posixpath.split(settings.in_image(path)) for path in settings.directories],
         "file_modes": [_with_mode(asked) for asked in project["files"] if asked.get("mode")],
         "copied_files": [_copied_file(asked) for asked in project["files"]],
         "health_command": json.dumps(settings.health_test),

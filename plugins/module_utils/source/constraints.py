@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 # Past, present and future values that cmd/go recognises in file names: internal/syslist.
@@ -211,6 +211,31 @@ def excluded_by_header(header: bytes, context: BuildContext) -> str:
             return f"//go:build {go_build[0]}: {error}"
         return "" if holds else f"//go:build {go_build[0]}"
     return next((f"// +build {line}" for line in plus_build if not evaluate_plus_build(line, context.satisfied)), "")
+
+
+def tags_that_admit(reason: str, context: BuildContext) -> tuple[str, ...]:
+    """Return the build tags with which a file would be part of the build; () if it is not left out by a line, or by one that such tags do not decide.
+
+    reason: as `excluded_by_header` returns it.
+    """
+    asked: dict[str, None] = {}
+    go_build, plus_build = _GO_BUILD.fullmatch(reason), _PLUS_BUILD.fullmatch(reason)
+
+    def admits(given: Container[str]) -> bool:
+        def satisfied(tag: str) -> bool:
+            if tag not in _KNOWN_OS and tag not in _KNOWN_ARCH and "." not in tag and tag not in ("unix", "cgo", "gccgo", "ignore"):
+                asked[tag] = None
+            return tag in given or context.satisfied(tag)
+
+        if go_build:
+            return evaluate_go_build(go_build[1] or "", satisfied)
+        return bool(plus_build) and evaluate_plus_build((plus_build[1] if plus_build else "") or "", satisfied)
+
+    try:
+        admits(())
+        return next((tags for tags in (*((tag,) for tag in asked), tuple(asked)) if admits(tags)), ())
+    except ValueError:
+        return ()
 
 
 def excluded_by_name(name: str, context: BuildContext) -> str:

@@ -56,6 +56,7 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         "std_packages": sorted({*project.std_imports, *(_TEST_PACKAGES if settings.run_tests else ())}),
         "module_packages": list(project.third_party_imports),
         "cgo_files": list(project.cgo_files),
+        "tagged_files": [list(file) for file in project.tagged_files],
         "embedded_files": list(project.embedded_files),
         "placeholders": [f"{embed.file} embeds {embed.pattern}" for embed in project.embeds if _only_placeholders(embed)],
         "files": read_files(root, settings),

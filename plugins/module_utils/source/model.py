@@ -61,6 +61,7 @@ class GoProject:
     third_party_imports: packages of modules that are not in the source imported by the same, sorted. When vendored, only
         those vendor/ has.
     cgo_files: files relative to root that would build but for `import "C"`: CGO_ENABLED=0 leaves them out.
+    tagged_files: files relative to root that would be built only with further build tags: (file, its package, the tags with commas), sorted.
     embeds: the //go:embed patterns of the same packages, sorted by file.
     """
 
@@ -78,6 +79,7 @@ class GoProject:
     std_imports: tuple[str, ...]
     third_party_imports: tuple[str, ...]
     cgo_files: tuple[str, ...]
+    tagged_files: tuple[tuple[str, str, str], ...]
     embeds: tuple[Embed, ...]
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..common.files import stays_within
-from .constraints import BuildContext
+from .constraints import BuildContext, tags_that_admit
 from .gofile import GoFile, read_go_file
 from .modfile import ModFile
 
@@ -63,6 +63,7 @@ class Gathered:
     std: frozenset[str]
     third_party: frozenset[str]
     cgo_files: tuple[str, ...]
+    tagged_files: tuple[tuple[str, str, str], ...]  # file, package, the build tags with which it would be built
     patterns: tuple[tuple[str, str, str], ...]  # package directory, file name, pattern
 
 
@@ -171,6 +172,7 @@ class Module:
         pending = sorted(known)
         resolved: dict[str, tuple[str, str]] = {}
         cgo_files: list[str] = []
+        tagged_files: list[tuple[str, str, str]] = []
         patterns: list[tuple[str, str, str]] = []
         while pending:
             directory = pending.pop()
@@ -178,6 +180,8 @@ class Module:
                 if file.cgo:
                     cgo_files.append(posixpath.join(directory, file.name))
                 if file.excluded:
+                    if tags := tags_that_admit(file.excluded, self.context):
+                        tagged_files.append((posixpath.join(directory, file.name), file.package, ",".join(tags)))
                     continue
                 patterns += [(directory, file.name, pattern) for pattern in dict.fromkeys(file.patterns)]
                 for path in file.imports:
@@ -192,6 +196,7 @@ class Module:
             std=frozenset(path for path, (kind, _target) in resolved.items() if kind == "std"),
             third_party=frozenset(path for path, (kind, _target) in resolved.items() if kind == "third-party"),
             cgo_files=tuple(sorted(cgo_files)),
+            tagged_files=tuple(sorted(tagged_files)),
             patterns=tuple(sorted(patterns)),
         )
 

@@ -306,7 +306,7 @@ def read_project(
         sources = _Sources({**others, modules.mod.module: module}, frozenset({*dependencies, modules.mod.module}))
         choice = MainChoice(module, f"{goos}/{goarch}")
         main = choice.choose(name, main_package)
-        cgo_files = module.gather([main]).cgo_files
+        own = module.gather([main])
         gathered = _gather(module, main, choice.searched if with_tests else (), sources)
         third_party = sorted({path for _module, found in gathered for path in found.third_party if not sources.owner(path)[0]})
         if vendor:
@@ -329,6 +329,7 @@ def read_project(
         packages=tuple(sorted({path for module, found in gathered for path in _directories(base, module, found)})),
         std_imports=tuple(sorted({path for _module, found in gathered for path in found.std})),
         third_party_imports=tuple(third_party),
-        cgo_files=tuple(posixpath.join(directory, file) for file in cgo_files),
+        cgo_files=tuple(posixpath.join(directory, file) for file in own.cgo_files),
+        tagged_files=tuple((posixpath.join(directory, file), *why) for file, *why in own.tagged_files),
         embeds=tuple(embeds),
     )

@@ -103,13 +103,21 @@ _STORE_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:database|db|storage|postgres\w*|pg|redis|mysql|mariadb|mongo\w*|kafka|nats|rabbit\w*|amqp|mail|smtp|cache)(?:[/_.]|$)"
 )
 _STORE_PORTS = frozenset({"1433", "2379", "3306", "4222", "4317", "4318", "5432", "5672", "6379", "9092", "11211", "27017"})
-# Ports of protocols that an HTTP service does not speak (DNS, mail, shells, directories), and numbers that are a base or a size in calls that parse or format a port.
-_NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110", "143", "389", "465", "587", "636", "993", "995"})
+# Ports of protocols that an HTTP service does not speak (DNS, mail, shells, directories, SOCKS), and numbers that are a base or a size in calls that parse or format a port.
+_NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110", "143", "389", "465", "587", "636", "993", "995", "1080"})
 # A file with which a service sends requests to others.
 _CALLING_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
-_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|monitor|telemetry|profil|peer|gossip")
+# A file that stands in for something in tests, or that serves gRPC: its ports come after those of other files.
+_OTHER_SERVER_FILE = re.compile(
+    r"(?i)(?:^|[/_])(?:mock(?:s|ed)?|fakes?|stubs?|fixtures?|test(?:s|ing|utils?|helpers?|data)?|grpc)(?:[/_.]|$)"
+)
+# What a second server on port 80 does, if the service itself speaks TLS: it sends clients on, or answers an authority for certificates.
+_SENDS_ON = re.compile(r"(?i)redirect|acme|\.HTTPHandler\(")
+# What stands above the port that a URL without one means.
+_SCHEME = re.compile(r'(?i)scheme|"https?"')
+_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|peer|gossip")
 # A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 # The name of a variable for the address if it is separate from the port, but not a name for another program's address.
@@ -300,7 +308,16 @@ def _ports(text: _Text) -> Iterator[Clue]:
             or (weight < SURE and _STORE_FILE.search(text.file))
         ):
             weight = 0
-        elif _ASIDE.search(line) or (not listens and _CALLING_FILE.search(text.file)) or _OTHERS.search(text.enclosing(number)):
+        elif (
+            _ASIDE.search(line)
+            or (not listens and _CALLING_FILE.search(text.file))
+            or _OTHER_SERVER_FILE.search(text.file)
+            or _OTHERS.search(text.enclosing(number))
+            or (
+                port in ("80", "443") and not listens and _SCHEME.search("\n".join(text.lines[max(number - 1 - _LINES_BESIDE, 0) : number]))
+            )
+            or (port == "80" and _SENDS_ON.search("\n".join(text.lines[number - 1 : number + 1])))
+        ):
             weight = min(weight, FAINT)
         taking = text.taking(number)
         flag, env = _FLAG.search(taking), _ENV_NAME.search(taking)

@@ -28,6 +28,8 @@ _ASIDE = re.compile(
 )
 # A package that reads a program's arguments or configuration.
 _SETTINGS = re.compile(r"(?i)(?:^|/)(?:config\w*|conf|settings?|env\w*|options?)/[^/]+$")
+# How the name of a server ends, beside a command of the same name.
+_DAEMONS = ("d", "server")
 # Names of directories that say nothing about their contents.
 _GENERAL = frozenset({"", "cmd", "server", "main", "app", "api", "web", "service", "src", "backend", "go", "http", "serve"})
 
@@ -167,12 +169,16 @@ def _candidates(root: Path, modules: Sequence[str], name: str, read: Read) -> li
     seen += found[_LOOKED_INTO:]
     wanted = _as_name(name).replace("-", "")
 
+    # Where x and xd stand side by side, xd is the daemon, and x the command with which people ask it.
+    names = [wanted + ending for ending in _DAEMONS] + [wanted]
+
     def likeliest(one: Candidate) -> tuple[bool | int | str, ...]:
         # A package with the name of the source, and one that uses a large part of the source.
+        name = _name(one, root).replace("-", "")
         return (
             _aside(one),
             not one.serves,
-            _name(one, root).replace("-", "") != wanted,
+            names.index(name) if name in names else len(names),
             one.serves < LIKELY,
             one.directory != "",
             -one.packages,
@@ -224,9 +230,11 @@ def _look_into(service: Service, chosen: Candidate, read: Read) -> None:
     own = {file for file in files if posixpath.dirname(file) == chosen.directory}
 
     def best(found: Iterable[Clue]) -> list[Clue]:
-        """The most certain first, then those of the main package itself; each value once."""
-        ranked = sorted(found, key=lambda clue: (-clue.weight, clue.file not in own))
-        return list({clue.value: clue for clue in reversed(ranked)}.values())[::-1]
+        """The most certain first, then those of the main package itself; each value once, in the place of its most certain clue."""
+        first: dict[str, Clue] = {}
+        for clue in sorted(found, key=lambda clue: (-clue.weight, clue.file not in own)):
+            first.setdefault(clue.value, clue)
+        return list(first.values())
 
     ports = best(clue for part in clues for clue in part.ports)
     service.port, others = (ports[0], ports[1:]) if ports else (None, [])

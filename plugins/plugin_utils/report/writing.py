@@ -8,28 +8,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from ...module_utils.common.files import write_text
+from .. import templates
 from . import document, junit, page
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "roles/go_service/templates"
 # A report quotes logs, which may contain secrets that are in no variable.
 MODE = 0o600
 PAGE = "report.html.j2"
 INDEX = "index.html.j2"
-
-
-def render(template: str, **variables: Any) -> str:
-    """Render one of the role's pages; every value is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(TEMPLATES)),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**variables)
 
 
 def write(args: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
@@ -51,7 +37,7 @@ def write(args: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
         previous=previous,
     )
     if not check:
-        html = render(PAGE, report=report, view=page.view(report))
+        html = templates.page(PAGE, report=report, view=page.view(report))
         paths["json"].parent.mkdir(parents=True, exist_ok=True)
         write_text(paths["json"], json.dumps(report, indent=1) + "\n", MODE)
         write_text(paths["html"], html, MODE)
@@ -84,5 +70,5 @@ def write_index(root: Path) -> Path | None:
     if len(reports) < 2:
         return None
     index = root / "index.html"
-    write_text(index, render(INDEX, view=page.index_view(reports)), MODE)
+    write_text(index, templates.page(INDEX, view=page.index_view(reports)), MODE)
     return index

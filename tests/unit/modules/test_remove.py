@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.image.changes import APPLYING
 from ansible_collections.proven.go_service.plugins.modules import remove as module
 
 DOCKERFILE = """FROM golang AS build
@@ -26,6 +27,8 @@ def step(kind: str = "builder", name: str = "api", state: str = "exited", run: s
     [
         (step(), True),
         (step(state="created", run="#(nop) COPY dir:1 in /src/ "), True),
+        pytest.param(step(run=f"{APPLYING}{STEP}"), True, id="of a build that goes on from the last one"),
+        pytest.param(step(run=f"{APPLYING}go test ./..."), False, id="run by hand after it"),
         (step(state="running"), False),
         (step(name="other"), False),
         (step(kind="image"), False),

@@ -126,6 +126,34 @@ def test_a_failure_of_the_sources_own_module_names_what_is_missing(printed: str,
     assert remedy in failure.remedy
 
 
+TAGGED = {
+    "module_path": "example.com/app",
+    "module_dir": "svc",
+    "cgo_files": ["svc/db/native.go"],
+    "tagged_files": [["svc/dev.go", "main", "dev"], ["svc/asset/asset.go", "asset", "dev,local"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("printed", "remedy"),
+    [
+        ("./main.go:135:63: undefined: asset.Assets", "svc/asset/asset.go is left out of the build, since it asks for build tags"),
+        (
+            "./main.go:135:63: undefined: asset.Assets",
+            "go_service_build_tags: [dev, local]. If it is in a file that a tool makes, make that before",
+        ),
+        ("asset/open.go:3:2: undefined: files", "svc/asset/asset.go is left out"),
+        ("./main.go:3:2: undefined: pages", "svc/dev.go is left out of the build"),
+        ("./main.go:3:2: undefined: db.Open", "svc/db/native.go of the source is left out, since it imports"),
+        ("other/open.go:3:2: undefined: files", "svc/db/native.go of the source is left out, since it imports"),
+        ("/go/pkg/mod/example.org/x@v1.0.0/a.go:3:2: undefined: asset.Assets", "svc/db/native.go"),
+    ],
+)
+def test_a_name_that_a_file_left_out_for_its_tags_may_have_is_told_with_the_tags(printed: str, remedy: str) -> None:
+    failure = docker_image.failure({"failed": True, "msg": failed(*printed.splitlines())}, TAGGED)
+    assert remedy in failure.remedy
+
+
 @pytest.mark.parametrize(
     ("printed", "work_dir", "told"),
     [
@@ -198,7 +226,14 @@ def test_lines_with_nothing_on_them_are_left_out() -> None:
     assert explain("", "RUN x", ["a", "", " ", "", "b"]).evidence == ["a", "b"]
 
 
-PROJECT = st.fixed_dictionaries({}, optional={"module_path": LOG_TEXT, "cgo_files": st.lists(LOG_TEXT, max_size=2)})
+PROJECT = st.fixed_dictionaries(
+    {},
+    optional={
+        "module_path": LOG_TEXT,
+        "cgo_files": st.lists(LOG_TEXT, max_size=2),
+        "tagged_files": st.lists(st.lists(LOG_TEXT, min_size=3, max_size=3), max_size=2),
+    },
+)
 
 
 @EXAMPLES

@@ -100,11 +100,8 @@ def test_each_playbook_of_the_project_works_for_a_list_also_one_that_is_called_l
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     where = {"go_service_work_dir": str(tmp_path / "work"), "go_service_report_dir": str(tmp_path / "reports")}
     variables = {**QUICK, **local, **where, "go_services": good}
-    lacking = {name: "" for name in ("go_service_image_tag", "go_service_registry")}
-    told = project_play("rollback", {**variables, **lacking}, "-i", "localhost,", succeeds=False)
+    told = project_play("rollback", {**variables, "go_service_image_tag": ""}, "-i", "localhost,", succeeds=False)
     assert told.count("was in service before the one that runs") >= 2, told
-    told = project_play("publish", {**variables, **lacking}, "-i", "localhost,", succeeds=False)
-    assert told.count("go_service_registry") >= 2 and "2 of 2 services failed" in told, told
     assert all(container(service["name"])["State"]["Running"] for service in good)
     # The name that the role did not give would stay, with a warning.
     client("rmi", *(f"{service['name']}:1" for service in good))

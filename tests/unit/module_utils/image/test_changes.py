@@ -37,7 +37,7 @@ def turned(tmp_path: Path, source: Path, change: Change) -> tuple[bool, Path, su
     written = changes.write(tmp_path / "changes", source, before, read_manifest(source))
     if not written:
         return False, stage / "src", subprocess.CompletedProcess([], 0)
-    subprocess.run(["cp", "-a", f"{tmp_path}/changes/files/.", stage], check=True)
+    subprocess.run(["cp", "-a", f"{tmp_path}/changes/{changes.FOR_STAGE}/.", stage], check=True)
     # The places in the image are absolute.
     script = (stage / "changes/apply").read_text().replace("/src", f"{stage}/src").replace("/changes/", f"{stage}/changes/")
     return True, stage / "src", subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
@@ -99,7 +99,7 @@ def test_a_source_in_the_stage_that_is_not_the_recorded_one_is_noticed(tmp_path:
     before = [entry.identity for entry in read_manifest(source)]
     assert changes.write(tmp_path / "changes", source, before, read_manifest(source))
     spoil(stage / "src")
-    subprocess.run(["cp", "-a", f"{tmp_path}/changes/files/.", stage], check=True)
+    subprocess.run(["cp", "-a", f"{tmp_path}/changes/{changes.FOR_STAGE}/.", stage], check=True)
     script = (stage / "changes/apply").read_text().replace("/src", f"{stage}/src").replace("/changes/", f"{stage}/changes/")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and changes.NOT_AS_RECORDED in done.stdout
@@ -113,11 +113,30 @@ def test_only_what_changed_is_in_the_context_and_everybody_in_the_build_may_read
         assert changes.write(tmp_path / "changes", source, before, read_manifest(source))
     finally:
         os.umask(old)
-    files = tmp_path / "changes/files"
+    files = tmp_path / "changes" / changes.FOR_STAGE
     assert [str(path.relative_to(files)) for path in sorted(files.rglob("*")) if path.is_file() and "src" in path.parts] == [
         "src/pages/old/one"
     ]
     assert all(path.stat().st_mode & 0o555 == 0o555 for path in [files, *files.rglob("*")] if path.is_dir())
+
+
+def test_what_the_image_has_beside_the_binary_is_in_the_context_whether_it_changed_or_not(tmp_path: Path, source: Path) -> None:
+    before = [entry.identity for entry in read_manifest(source)]
+    (source / "main.go").write_text("edited")
+    (source / "files").mkdir()
+    (source / "files/new").write_text("new")
+    after = read_manifest(source)
+    assert changes.write(tmp_path / "changes", source, before, after, ["pages", "run.sh", "files/new"])
+    found = [entry for entry in read_manifest(tmp_path / "changes") if entry.path.split("/")[0] != changes.FOR_STAGE]
+    assert found == [entry for entry in after if entry.path.split("/")[0] in ("pages", "run.sh", "files")]
+
+
+def test_files_beside_the_binary_whose_place_the_context_itself_needs_are_left_to_a_build_of_everything(
+    tmp_path: Path, source: Path
+) -> None:
+    (source / changes.FOR_STAGE).mkdir()
+    after = read_manifest(source)
+    assert not changes.write(tmp_path / "changes", source, [entry.identity for entry in after], after, [f"{changes.FOR_STAGE}/x"])
 
 
 def test_what_was_built_is_remembered_and_a_damaged_record_is_none(tmp_path: Path, source: Path) -> None:
@@ -125,7 +144,7 @@ def test_what_was_built_is_remembered_and_a_damaged_record_is_none(tmp_path: Pat
     changes.remember(file, {"a": identities})
     assert changes.recall(file, "a") == identities
     assert changes.recall(file, "b") is None
-    for text in ("", "[]", "{", '{"a": 1}'):
+    for text in ("", "[]", "{", '{"a": 1}', '{"a": [1]}', '{"a": [["go.mod", "f"]]}', '{"a": [["go.mod", "f", false, null]]}'):
         file.write_text(text)
         assert changes.recall(file, "a") is None
     file.unlink()

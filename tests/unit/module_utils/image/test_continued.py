@@ -86,7 +86,7 @@ def test_the_dockerfile_begins_with_the_stage_and_ends_as_the_ordinary_one() -> 
         "FROM sha256:1 AS build",
         'ARG A="***"',
         "",
-        "COPY files/ /",
+        "COPY .stage/ /",
         "RUN sh /changes/apply && go build -o /out/api .",
         "",
         "FROM alpine",

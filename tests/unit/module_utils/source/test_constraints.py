@@ -11,6 +11,8 @@ from ansible_collections.proven.go_service.plugins.module_utils.source.constrain
     BuildContext,
     evaluate_go_build,
     evaluate_plus_build,
+    excluded_by_header,
+    tags_that_admit,
 )
 from ansible_collections.proven.go_service.plugins.module_utils.source.project import read_project
 from go_trees import MAIN, MOD, SUFFIXES, Go, go_file, importing, read, write
@@ -162,6 +164,30 @@ def test_build_tags_and_target(tmp_path: Path) -> None:
     assert read(tmp_path, tree).std_imports == ("io",)
     options = {"build_tags": ["extra"], "goarch": "arm64", "go_version": (1, 29)}
     assert read(tmp_path, tree, **options).std_imports == ("html", "os")
+
+
+@pytest.mark.parametrize(
+    ("header", "tags"),
+    [
+        ("//go:build dev", ("dev",)),
+        ("// +build dev", ("dev",)),
+        ("//go:build linux && (dev || local)", ("dev",)),
+        ("//go:build dev && local", ("dev", "local")),
+        ("//go:build !embed && ui", ("ui",)),
+        ("//go:build ignore", ()),
+        ("// +build ignore", ()),
+        ("//go:build cgo", ()),
+        ("//go:build windows", ()),
+        ("//go:build dev && windows", ()),
+        ("//go:build !prod && !linux", ()),
+        ("//go:build dev &&", ()),
+        ("//go:build dev\n//go:build local", ()),
+        ("", ()),
+    ],
+)
+def test_tags_that_would_make_a_file_part_of_the_build(header: str, tags: tuple[str, ...]) -> None:
+    context = BuildContext()
+    assert tags_that_admit(excluded_by_header(f"{header}\n\n".encode(), context), context) == tags
 
 
 def test_files_beside_go_list(tmp_path: Path, go: Go) -> None:

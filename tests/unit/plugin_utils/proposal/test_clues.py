@@ -65,6 +65,51 @@ def test_a_port_is_found_in_a_call_of_several_lines_and_in_what_a_function_retur
 
 
 @pytest.mark.parametrize(
+    "file", ["pkg/api/mock.go", "pkg/api/mock_server.go", "internal/fakes/api.go", "testutil/server.go", "pkg/grpc/server.go"]
+)
+def test_a_port_of_what_stands_in_for_something_in_tests_or_speaks_grpc_comes_last(file: str) -> None:
+    for line in ('\thttp.ListenAndServe(":9001", nil)', "\tconfig := Config{Port: 9001}"):
+        assert [clue.weight for clue in find(line, file=file).ports] == [clues.FAINT]
+        assert [clue.weight for clue in find(line, file="pkg/api/latest_hammock.go").ports] != [clues.FAINT]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["\tswitch strings.ToLower(target.Scheme) {", '\tcase "", "http":', '\t\tport = "80"', "\t}"],
+        ['\tif u.Scheme == "https" {', '\t\tport = "443"', "\t}"],
+        ['\tif secure := scheme == "https"; !secure {', "\t\tport = 80", "\t}"],
+    ],
+    ids=str,
+)
+def test_the_port_that_a_url_without_one_means_comes_last(lines: list[str]) -> None:
+    assert ports(*lines, "", "", '\taddress := "localhost:9001"')[0] == "9001"
+
+
+def test_a_port_for_the_management_comes_after_the_own_one() -> None:
+    management = ["\tManagement struct {", '\t\tListen string `env:"LISTEN" default:"0.0.0.0:9002"`', "\t}", ""]
+    assert ports(*management, '\treturn "0.0.0.0:9001"') == ["9001", "9002"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['\thttp.ListenAndServe(":80", http.HandlerFunc(redirectToTLS))'],
+        ['\tgo http.ListenAndServe(":80", manager.HTTPHandler(nil))'],
+        [
+            '\treturn http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {',
+            "\t\thttp.Redirect(w, r, to, 302)",
+            "\t}))",
+        ],
+    ],
+    ids=str,
+)
+def test_port_80_that_sends_clients_on_to_tls_comes_after_the_own_one(lines: list[str]) -> None:
+    assert ports(*lines, "", '\thttp.ListenAndServeTLS(":9001", cert, key, nil)') == ["9001", "80"]
+    assert find('\thttp.ListenAndServe(":80", mux)').ports[0].weight == clues.SURE
+
+
+@pytest.mark.parametrize(
     "line",
     [
         '\t// http.ListenAndServe(":9001", nil)',
@@ -120,6 +165,7 @@ def test_a_port_by_which_a_service_asks_others_comes_after_its_own() -> None:
         '\tsrv.Addr = ":25"',
         "\tSmtpPort := 587",
         "\tconst port = 53",
+        '\tport = "1080"',
         "\tport = strconv.FormatUint(uint64(addr.Port), 10)",
         "\tp, err := Parse(port, 64)",
     ],

@@ -43,6 +43,10 @@ def test_a_program_at_the_top_is_called_after_its_module(tmp_path: Path) -> None
         ({"main.go": TOOL, "cmd/web/main.go": SERVER}, "", "cmd/web"),
         ({"cmd/a/main.go": SERVER, "cmd/shop/main.go": SERVER}, "", "cmd/shop"),
         ({"cmd/a/main.go": SERVER, "cmd/sh-op/main.go": SERVER}, "", "cmd/sh-op"),
+        # The daemon comes before the command of its name, which may well hold a server of the same library.
+        ({"cmd/shop/main.go": SERVER, "cmd/shopd/main.go": SERVER}, "", "cmd/shopd"),
+        ({"cmd/shop/main.go": SERVER, "cmd/shop-server/main.go": SERVER}, "", "cmd/shop-server"),
+        ({"cmd/shop/main.go": SERVER, "cmd/shopd/main.go": TOOL}, "", "cmd/shop"),
         # How surely it serves is told by where its library opens the port, and not by which of them is the service.
         ({"cmd/a/main.go": SERVER, "cmd/shop/main.go": program('\thttp.HandleFunc("/x", nil)')}, "", "cmd/shop"),
     ],
@@ -63,6 +67,17 @@ def test_what_serves_by_a_package_of_its_own_serves(tmp_path: Path) -> None:
     found = look(tmp_path, tree)
     assert found.chosen and found.chosen.directory == "cmd/a"
     assert found.port and found.port.file == "internal/server/server.go"
+
+
+def test_a_value_that_several_places_name_counts_by_the_most_certain_of_them(tmp_path: Path) -> None:
+    """One that a faint place names again does not come after those that only such a place names."""
+    faint = "package pages\n\nfunc Mock() Config { return Config{\n\tPort: 9001,\n} }\n\nfunc Other() Config { return Config{\n\tPort: 9002,\n} }\n"
+    server = program(
+        '\tport := flag.Int("port", 9001, "")', '\thttp.HandleFunc("/healthz", health)', imports=("example.com/app/pages", "net/http")
+    )
+    for root, text in (("one", faint), ("two", faint.replace("9001", "x").replace("9002", "9001").replace("x", "9002"))):
+        found = look(tmp_path / root, {"go.mod": MOD, "main.go": server, "pages/mock.go": text})
+        assert found.port and (found.port.value, found.port.file) == ("9001", "main.go")
 
 
 def test_none_is_chosen_where_none_serves(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import samples
 from ansible_collections.proven.go_service.plugins.module_utils.common.names import LABEL_STAND_IN, OCI
+from ansible_collections.proven.go_service.plugins.plugin_utils import templates
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import writing
 from reports import BAD, BEFORE, RAW, Page, assemble, checked, facts
@@ -15,7 +16,7 @@ from reports import BAD, BEFORE, RAW, Page, assemble, checked, facts
 
 def page(document):
     """The page of a document."""
-    return writing.render(writing.PAGE, report=document, view=pages.view(document))
+    return templates.page(writing.PAGE, report=document, view=pages.view(document))
 
 
 @pytest.mark.parametrize("name", RAW)
@@ -88,7 +89,7 @@ def test_everything_is_escaped(name, text):
     assert not [value for value in found.outside if value.startswith("on")]
     assert found.open == []
     assert "6603" not in page(document).partition("</style>")[2] or "{{" not in text
-    index = Page(writing.render(writing.INDEX, view=pages.index_view([(text, document), (text, document)])))
+    index = Page(templates.page(writing.INDEX, view=pages.index_view([(text, document), (text, document)])))
     assert not {"script", "img"} & set(index.tags)
     assert index.open == []
 
@@ -242,7 +243,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("ink", ["ink", "muted", "pass", "warn", "fail", "waived", "skip", "accent"])
 def test_words_stand_out_from_their_ground(ink: str, scheme: str) -> None:
     """The contrast that WCAG 2 wants of small text, on each ground that a word stands on."""
-    css = (writing.TEMPLATES / "report.css.j2").read_text()
+    css = (templates.TEMPLATES / "report.css.j2").read_text()
     blocks = re.findall(r":root \{(.*?)\}", css, re.S)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
     for ground in ("bg", "card", f"{ink}-bg") if f"{ink}-bg" in colours else ("bg", "card", "code"):

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.plugin_utils import templates
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import page as pages
 from ansible_collections.proven.go_service.plugins.plugin_utils.report import trend, writing
 from reports import FAILURE, GOOD, Page, assemble, problems
@@ -23,7 +24,7 @@ def run(number: int, previous: dict[str, Any] | None = None, **figures: float) -
 
 def shown(report: dict[str, Any]) -> Page:
     """Return the page of a report, read."""
-    return Page(writing.render(writing.PAGE, report=report, view=pages.view(report)))
+    return Page(templates.page(writing.PAGE, report=report, view=pages.view(report)))
 
 
 def test_an_image_is_one_entry_however_often_it_runs() -> None:
