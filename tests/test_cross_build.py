@@ -39,11 +39,16 @@ def files(image: str) -> dict[str, tarfile.TarInfo]:
 
 def added(image: str, base: str) -> dict[str, tuple[int, int, int]]:
     """Return mode, user and group of what a service's image has that its base has not, or has otherwise, by path."""
+
+    def identity(found: tarfile.TarInfo) -> tuple[int, ...]:
+        # When something was put into a directory depends on the order of what is done.
+        return found.mode, found.uid, found.gid, *((found.size, int(found.mtime)) if found.isfile() else ())
+
     below = files(base)
     return {
         path: (found.mode, found.uid, found.gid)
         for path, found in files(image).items()
-        if path not in below or (below[path].size, below[path].mtime) != (found.size, found.mtime)
+        if path not in below or identity(below[path]) != identity(found)
         # What the Engine adds to each container, and what adduser keeps of the files before it changed them.
         if not path.startswith((".dockerenv", "dev", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "proc", "sys"))
         and path[-1] != "-"
