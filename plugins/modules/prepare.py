@@ -229,7 +229,7 @@ class Preparation(Comparison):
             apply_archive(self.context, Path(archive), delete)
         for name in self._generated_differences():
             write_text(self.context / name, self.generated[name], 0o600)
-        if manifest_digest(self.staged()) != self.manifest:
+        if manifest_digest(self.read_staged()) != self.manifest:
             raise ContextError(f"the staged source in {self.context} is not what was sent", "Something else writes there; run again.")
         return True
 
@@ -257,7 +257,8 @@ class Preparation(Comparison):
         wanted, last, sources = plan["standing"], self.past.stage, self.directory / ownership.SOURCES
         if not wanted:
             return ""
-        source = self.staged()
+        # As it was staged.
+        source = self.present
         before = changes.recall(sources, last.get("manifest", ""))
         kept = {last["manifest"]: before} if before else {}
         changes.remember(sources, {**kept, self.manifest: [entry.identity for entry in source]})

@@ -82,13 +82,16 @@ class Comparison:
         self.past = history.History(self.name)
         ownership.examine(self.directory, self.name)
         self.entries, self.left_out = list(entries or ()), list(left_out)
+        # The entries of the staged context when it was read last; to read them takes long if they are many.
+        self.present: list[Entry] = []
         self.manifest = params["manifest"] if entries is None else manifest_digest(self.entries)
         # The generated files in the form that the builder gets.
         self.generated = {DOCKERFILE: with_values(params["dockerfile"], self.settings), DOCKERIGNORE: params["dockerignore"]}
 
-    def staged(self) -> list[Entry]:
-        """Return the manifest of the staged context, without the generated files."""
-        return read_manifest(self.context, skip=GENERATED) if self.context.is_dir() else []
+    def read_staged(self) -> list[Entry]:
+        """Read the manifest of the staged context, without the generated files, and return it."""
+        self.present = read_manifest(self.context, skip=GENERATED) if self.context.is_dir() else []
+        return self.present
 
     def _generated_differences(self) -> list[str]:
         return [name for name, text in self.generated.items() if read_text(self.context / name).partition(LABELS_MARK)[0] != text]
@@ -223,7 +226,7 @@ class Comparison:
             plan["stage"].append(self.params["unfetched"])
         if not self.params["dockerfile"]:
             return
-        staged = self.staged()
+        staged = self.read_staged()
         if manifest_digest(staged) != self.manifest or not self.context.is_dir():
             plan["stage"].append("the staged source differs")
             plan["staged"] = [entry.identity for entry in staged]

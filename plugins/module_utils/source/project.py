@@ -330,6 +330,6 @@ def read_project(
         std_imports=tuple(sorted({path for _module, found in gathered for path in found.std})),
         third_party_imports=tuple(third_party),
         cgo_files=tuple(posixpath.join(directory, file) for file in own.cgo_files),
-        tagged_files=tuple((posixpath.join(directory, file), *why) for file, *why in own.tagged_files),
+        tagged_files=tuple((posixpath.join(directory, file), package, tags) for file, package, tags in own.tagged_files),
         embeds=tuple(embeds),
     )
