@@ -177,7 +177,7 @@ engines: $(READY)
 
 fleet: $(READY) $(MANIFESTS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
-	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py tests/test_manifests.py $(ARGS)
+	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py tests/test_cross_fleet.py tests/test_manifests.py $(ARGS)
 
 soak: $(READY)
 	"$(BIN)"/ansible-playbook tests/machine.yml

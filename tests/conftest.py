@@ -76,6 +76,20 @@ def debian_13_package(name: str, directory: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the program that runs programs for arm64 here: this machine's, or that of Debian 13. It needs no other file."""
+    own = shutil.which("qemu-aarch64-static")
+    if own:
+        return Path(own)
+    directory = tmp_path_factory.mktemp("emulator")
+    try:
+        debian_13_package("qemu-user", directory)
+    except (OSError, subprocess.CalledProcessError, IndexError, TypeError) as error:
+        pytest.skip(f"no qemu-aarch64-static is on this machine, and that of Debian 13 cannot be had: {error}")
+    return directory / "usr/bin/qemu-aarch64"
+
+
+@pytest.fixture(scope="session")
 def buildx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment in which this machine's Docker client has buildx: its own, or that of Debian 13, since Debian 12 has none."""
     directory = tmp_path_factory.mktemp("buildx")

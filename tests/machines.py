@@ -7,14 +7,17 @@ They are joined by a bridge, at which the test machine has the address GATEWAY.
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from other_engines import end, needs_root
 
 GATEWAY = "10.199.78.1"
@@ -91,6 +94,69 @@ def _start(name: str, number: int, directory: Path) -> tuple[subprocess.Popen[by
     machine.run("ip", "addr", "add", f"10.199.78.{number + 10}/24", "dev", "eth0")
     machine.run("ip", "link", "set", "eth0", "up")
     return daemon, machine
+
+
+class Disguise:
+    """A proxy before a machine's Engine, which says that the machine is for arm64. What it runs is for arm64 all the same, where `emulation` is there."""
+
+    def __init__(self, address: Path, engine: Path) -> None:
+        self._engine = str(engine)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(address))
+        self._listener.listen(64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._handle, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _handle(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as engine:
+            engine.connect(self._engine)
+            back = threading.Thread(target=self._copy, args=(engine, client), daemon=True)
+            back.start()
+            self._copy(client, engine)
+            back.join()
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                # Of the same length, so that the rest of the answer stays true.
+                target.sendall(piece.replace(b'"Arch":"amd64"', b'"Arch":"arm64"'))
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def emulation(emulator: Path) -> Iterator[None]:
+    """Let this machine, and its containers, run programs for arm64 as long as the block runs (https://docs.kernel.org/admin-guide/binfmt-misc.html)."""
+    place = Path("/proc/sys/fs/binfmt_misc")
+    if (
+        not (place / "register").exists()
+        and subprocess.run(["mount", "-t", "binfmt_misc", "none", place], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this kernel lets nobody register an emulator (binfmt_misc)")
+    name = "go-service-arm64"
+    magic = rb"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    mask = rb"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+    (place / "register").write_bytes(b":%s:M::%s:%s:%s:F" % (name.encode(), magic, mask, bytes(emulator)))
+    try:
+        yield
+    finally:
+        (place / name).write_text("-1")
+
+
+def disguise(machine: Machine) -> Disguise:
+    """Let a machine say to Ansible's modules that it is for arm64."""
+    address = machine.home / "arm64.sock"
+    _python(machine.python, machine.pid, f"unix://{address}")
+    return Disguise(address, machine.home / "docker.sock")
 
 
 @contextlib.contextmanager

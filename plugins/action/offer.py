@@ -1,7 +1,7 @@
 """Action plugin: ask the build host of a fleet, to which the task is delegated, for the image that it has proven, once for all hosts of a run.
 
-Options: settings (dict): the role's settings; fetch (bool): bring the image as well, as an archive to the controller, or by the build host's push to the
-registry (go_service_registry) where one is named; keep (str): a directory of the controller, where the archive is left with what is known of the image,
+Options: settings (dict): the role's settings; platform (str): that of the host that asks, "" for the build host's own; fetch (bool): bring the image as
+well, as an archive to the controller, or by the build host's push to the registry (go_service_registry) where one is named; keep (str): a directory of the controller, where the archive is left with what is known of the image,
 whatever registry there is, beside it (modules/) the Go modules of its source, downloaded by builder_image (str); kept (str): such a directory, by which no host is asked. Returns `offer`, and with fetch or keep `digest`, of the image in the
 registry, or `contents` of the archive.
 """
@@ -19,7 +19,7 @@ from ..module_utils.common.failure import Problem
 from ..module_utils.common.settings import Settings
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Contents, Sum
-from ..plugin_utils.depot import Depot
+from ..plugin_utils.depot import Depot, archive_of
 from ..plugin_utils.transfer_action import TransferAction
 from ..plugin_utils.turn import controller_identity
 
@@ -44,23 +44,24 @@ class ActionModule(TransferAction):
         depot = Depot(C.DEFAULT_LOCAL_TMP)
         if args.get("kept"):
             return self._kept(Path(args["kept"]), settings.name, depot, fetch=bool(args.get("fetch")))
-        offer = depot.once("offer", settings.name, lambda _path: self._look(common))
+        platform = str(args.get("platform") or "")
+        offer = depot.once(f"offer{platform.replace('/', '-')}", settings.name, lambda _path: self._look(common, platform))
         found = {"changed": False, "offer": offer}
         if not (args.get("fetch") or args.get("keep")) or self._task.check_mode:
             return found
-        image = offer["id"]
+        image, kind = offer["id"], archive_of(offer)
         if args.get("keep"):
-            contents = depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))
-            _keep(Path(args["keep"]), settings.name, offer, contents, depot.file("archive", settings.name))
+            contents = depot.once(kind, settings.name, lambda path: self._fetch(common, image, path))
+            _keep(Path(args["keep"]), settings.name, offer, contents, depot.file(kind, settings.name))
             modules = Path(args["keep"]).with_name("modules") / f"{settings.name}.tar"
             asked = {"state": "kept", "builder_image": args["builder_image"], "archive": str(modules)}
             self.module(MODULES, {**common, **asked})
             return {**found, "changed": True, "contents": contents}
         if settings.registry:
             asked = {**common, "mode": "push", "image": image, "tag": offer["tag"]}
-            pushed = depot.once("push", settings.name, lambda _path: self.module(MODULE, asked))
+            pushed = depot.once(f"push-{offer['architecture']}", settings.name, lambda _path: self.module(MODULE, asked))
             return {**found, "digest": pushed["digest"]}
-        return {**found, "contents": depot.once("archive", settings.name, lambda path: self._fetch(common, image, path))}
+        return {**found, "contents": depot.once(kind, settings.name, lambda path: self._fetch(common, image, path))}
 
     def _kept(self, directory: Path, name: str, depot: Depot, *, fetch: bool) -> dict[str, Any]:
         """Return what was kept of an image in a directory, and with fetch lay its archive where one that a host gave would lie."""
@@ -73,10 +74,10 @@ class ActionModule(TransferAction):
             path.symlink_to((directory / f"{name}.tar.gz").resolve())
             return dict(record["contents"])
 
-        return {**found, "contents": depot.once("archive", name, lay)}
+        return {**found, "contents": depot.once(archive_of(record["offer"]), name, lay)}
 
-    def _look(self, common: dict[str, Any]) -> dict[str, Any]:
-        found = self.module(MODULE, {**common, "mode": "look", **self.temporary_place()})
+    def _look(self, common: dict[str, Any], platform: str) -> dict[str, Any]:
+        found = self.module(MODULE, {**common, "mode": "look", "platform": platform, **self.temporary_place()})
         self.clean(found["left"], common)
         return dict(found["offer"])
 

@@ -20,7 +20,7 @@ from ..module_utils.common.settings import Settings
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Contents, choose
 from ..plugin_utils import turn
-from ..plugin_utils.depot import Depot
+from ..plugin_utils.depot import Depot, archive_of
 from ..plugin_utils.fleet import differences
 from ..plugin_utils.transfer_action import TransferAction
 
@@ -42,9 +42,10 @@ class ActionModule(TransferAction):
         if fetched.get("digest"):
             return self._taken(settings, settings.registry, 0, digest=fetched["digest"]) or {}
         contents = Contents.from_json(fetched["contents"])
-        taken = self._send(settings, contents, fetched["present"])
+        pieces = Depot(C.DEFAULT_LOCAL_TMP).file(archive_of(offer), settings.name)
+        taken = self._send(settings, contents, pieces, fetched["present"])
         # An Engine that misses a layer which it seemed to have gets all of them.
-        return taken or self._send(settings, contents, 0) or {}
+        return taken or self._send(settings, contents, pieces, 0) or {}
 
     def _look(self, settings: Settings, offer: Mapping[str, Any]) -> dict[str, Any]:
         other = differences(settings, offer["with"])
@@ -60,9 +61,8 @@ class ActionModule(TransferAction):
             self.clean(found["left"], self._common)
         return {"changed": False, "there": found["there"], "loaded": found["loaded"], "present": found["present"]}
 
-    def _send(self, settings: Settings, contents: Contents, present: int) -> dict[str, Any] | None:
+    def _send(self, settings: Settings, contents: Contents, pieces: Path, present: int) -> dict[str, Any] | None:
         """Send the archive without the lowest layers, which the host has, and have it taken over; None where it lacks one of them."""
-        pieces = Depot(C.DEFAULT_LOCAL_TMP).file("archive", settings.name)
         with contextlib.ExitStack() as held:
             with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP, suffix=".tar.gz") as chosen:
                 if present:

@@ -16,6 +16,7 @@ class FilterModule:
         return {
             "base_images_archives": base_images.choose_archives,
             "base_images_canonical": canonical,
+            "base_images_elsewhere": base_images.elsewhere,
             "base_images_manifest_names": base_images.manifest_names,
             "base_images_names": base_images.names_for,
             "base_images_resolve": base_images.resolve,

@@ -15,6 +15,8 @@ description:
     the contract's checks of the running service. If that fails, the very same old container runs again before the module fails.
   - With the strategy V(recreate) no candidate is started. First the checks that need only the image are made, then the old container is stopped and set aside,
     and the new one is proven in its place, with all checks of the contract.
+  - An image for another platform (C(go_service_platform)) cannot run here. The checks that need only the image are made, nothing is started or replaced, and
+    the tag of that platform's newest image moves, such as V(latest-arm64).
   - Afterwards moves the tags V(latest) and V(previous) and removes the images beyond those that are kept.
   - The service's lock is given back in any case.
 attributes:
@@ -147,7 +149,7 @@ from ..module_utils.deploy import history, ownership, secret_files
 from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
-from ..module_utils.deploy.images import MOVING, builder_stage, own_references, promote, prune, refuse_foreign_images, remember
+from ..module_utils.deploy.images import MOVING, builder_stage, latest_for, own_references, promote, prune, refuse_foreign_images, remember
 from ..module_utils.deploy.judgement import SETTLED, refuse_foreign, restarted, runs_for, shortcomings, unproven
 from ..module_utils.deploy.kept import kept_for_speed
 from ..module_utils.deploy.lock import Lock, working
@@ -307,11 +309,25 @@ def note_proven(built: dict, settings: Settings, known: dict) -> None:
     built["with"] = built_with(settings)
 
 
+def give_to_others(engine: Engine, params: dict, past: history.History, built: dict, known: dict) -> bool:
+    """Let hosts of another platform have an image that was built for them and met the contract as far as that can be judged without running it; they prove
+    it themselves. Return whether anything changed."""
+    settings, image = params["settings"], engine.image(params["image"]) or {"Id": ""}
+    verified = known["verify"]
+    built.update(platform=settings.platform, checked_for=settings.demands, provenance=verified["provenance"], sbom=verified["sbom"])
+    built["with"] = built_with(settings)
+    before = engine.image(f"{settings.name}:{latest_for(settings.platform)}")
+    engine.tag(image["Id"], settings.name, latest_for(settings.platform))
+    pruned = prune(engine, settings.name, settings.keep_images, image["Id"], past, platform=settings.platform)
+    return bool(pruned) or before is None or before["Id"] != image["Id"]
+
+
 def prove(engine: Engine, params: dict, known: dict) -> Evidence | None:
-    """Prove an image with a candidate; or, if its container will be proven in the service's place, judge only the image. Return what is then known about
+    """Prove an image with a candidate; or, if its container will be proven in the service's place or on another host, judge only the image. Return what is then known about
     it. What was measured is under `verify`, also for an image that breaks the contract."""
+    settings = params["settings"]
     try:
-        if params["settings"].deploy_strategy == RECREATE:
+        if settings.platform or settings.deploy_strategy == RECREATE:
             return judge_alone(engine, params, known)
         known["verify"] = verify(engine, params, prove_candidate)
     except ContractBroken as broken:
@@ -341,7 +357,7 @@ def modules_in_builder(engine: Engine, params: dict, wanted: tuple[str, ...]) ->
     if built_by_buildkit(params):
         # For a rollback, another source may be staged.
         return {} if params["earlier"] else of_build_cache(service_directory(settings) / "context", settings.build_network, wanted)
-    stage = builder_stage(engine, settings.name)
+    stage = builder_stage(engine, settings.name, settings.goarch)
     return of_builder_stage(engine, settings.name, stage, wanted) if stage else {}
 
 
@@ -355,11 +371,11 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         ownership.examine(directory, name)
         past = remember(engine, name, directory)
         refuse_foreign(engine, name)
-        refuse_foreign_images(engine, name, past, reference.rpartition(":")[2])
+        refuse_foreign_images(engine, name, past, reference.rpartition(":")[2], latest_for(settings.platform))
         built = note(engine, past, reference)
         # For a later run that finds this one killed: the new container is not checked against the contract before it is in its place.
         built["alone"] = settings.deploy_strategy == RECREATE
-        if params["build"]:
+        if params["build"] and not settings.platform:
             past.stage = note_stage(engine, params["stage"])
         past.save(engine)
         image = engine.image(reference) or {"Id": ""}
@@ -376,6 +392,11 @@ def run(engine: Engine, params: dict, lock: Lock, progress: Progress, known: dic
         params["modules_in_builder"] = functools.lru_cache(functools.partial(modules_in_builder, engine, dict(params)))
         settings = params["settings"]
         try:
+            if settings.platform:
+                prove(engine, params, known)
+                changed = give_to_others(engine, params, past, built, known)
+                past.save(engine)
+                return changed
             secret_files.write(engine, settings, reference)
             image_alone = prove(engine, params, known)
             if params["prove_only"]:

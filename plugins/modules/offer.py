@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: offer
 short_description: Give a proven image of a Go service to other hosts
 description:
-  - Says which image of a service is in service on this host and has passed the contract here, writes it as an archive, or pushes it to a registry.
+  - Says which image of a service is in service on this host and has passed the contract here, or was built here for another platform; writes it as an
+    archive, or pushes it to a registry.
   - Run by the action plugin of the same name, delegated to the build host of a fleet; not meant to be called alone.
 attributes:
   check_mode:
@@ -34,6 +35,10 @@ options:
     type: str
     choices: [look, pack, push]
     required: true
+  platform:
+    description: The platform for which V(look) wants an image, such as V(linux/arm64), if it is not this host's own.
+    type: str
+    default: ""
   image:
     description: Id of the image, of V(pack) and V(push).
     type: str
@@ -133,7 +138,8 @@ def run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     settings, engine = params["settings"], Engine()
     if params["mode"] == "look":
         left = sent.found(params["remote_tmp"], params["remote_user"])
-        return {"changed": False, "offer": proven_image(engine, settings.name, service_directory(settings)), "left": left}
+        offer = proven_image(engine, settings.name, service_directory(settings), platform=params["platform"])
+        return {"changed": False, "offer": offer, "left": left}
     if module.check_mode:
         return {"changed": False}
     if params["mode"] == "pack":
@@ -148,6 +154,7 @@ def main() -> None:
             "settings": {"type": "dict", "required": True},
             "secrets": {"type": "str", "default": "", "no_log": True},
             "mode": {"type": "str", "choices": ["look", "pack", "push"], "required": True},
+            "platform": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
             "tag": {"type": "str", "default": ""},
             "archive": {"type": "path", "default": ""},

@@ -71,12 +71,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common.names import LABEL_DIGEST, OCI
+from ..module_utils.common.settings import MACHINES
 from ..module_utils.deploy import history
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import containerd_store, health
 
-# The Engine's names of the machines that uname names.
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
 NOTHING = "nothing runs"
 
 
@@ -120,7 +119,7 @@ def main() -> None:
     names = module.params["names"]
     machine = platform.machine()
     found: dict[str, Any] = {
-        "architecture": _MACHINES.get(machine, machine),
+        "architecture": MACHINES.get(machine, machine),
         "engine": "",
         "containerd": False,
         "services": [nothing(name) for name in names],

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..module_utils.common.references import canonical
+from ..module_utils.common.references import canonical, for_platform
+from ..module_utils.common.settings import MACHINES
 
 
 def image_id_of(images: list[dict[str, Any]], reference: str) -> str:
@@ -57,6 +58,28 @@ def resolve(
         instead = fallback == "assemble" and other["id"] and not real["id"]
         resolved[reference] = other if source == "assemble" or instead else real
     return resolved
+
+
+def elsewhere(platforms: list[str], runtime: str, stand_in: str) -> dict[str, dict[str, str]]:
+    """Return the runtime's base images for other platforms than the host's.
+
+    Args:
+        platforms: Such as `linux/arm64`.
+        runtime: The reference of the runtime's base image.
+        stand_in: The name of its stand-in.
+
+    Returns:
+        Name on the host -> `{"platform", "machine": what `uname -m` calls it, "stand_in": name of the stand-in there}`.
+    """
+    machines = {f"linux/{architecture}": machine for machine, architecture in MACHINES.items()}
+    return {
+        for_platform(runtime, platform): {
+            "platform": platform,
+            "machine": machines.get(platform, platform),
+            "stand_in": for_platform(stand_in, platform),
+        }
+        for platform in platforms
+    }
 
 
 def names_for(reference: str, wanted: dict[str, str], fallback: str) -> list[str]:

@@ -10,13 +10,18 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .turn import controller_identity, is_dead
 
 _PLACE, _OWNER = "go-service-fleet", "owner"
+
+
+def archive_of(offer: Mapping[str, Any]) -> str:
+    """Return the kind by which the archive of an offered image is kept: hosts of different architectures get different ones."""
+    return f"archive-{offer['architecture']}"
 
 
 class Depot:

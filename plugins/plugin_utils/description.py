@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.common.credentials import ALWAYS_DENIED
+from ..module_utils.common.references import without_platform
 from ..module_utils.common.settings import BUILDX, Settings
 from ..module_utils.image.context import read_context
 from ..module_utils.image.continued import basis
@@ -52,7 +53,7 @@ class Description:
 
         base_images: in the form that `names_of_bases` takes. began: when the look began, from time.monotonic.
         """
-        builder, runtime = (base_images.get(reference) or {} for reference in (settings.builder_image, settings.runtime_image))
+        builder, runtime = (base_images.get(reference) or {} for reference in (settings.builder_image, settings.runtime_base))
         if plan["builder_go"] and self.project:
             check_builder(self.project, plan["builder_go"], settings.builder_image, stand_in=bool(builder.get("stand_in")))
         if self.root is not None:
@@ -75,7 +76,7 @@ class Description:
 
 def names_of_bases(settings: Settings, base_images: Mapping[str, Any]) -> list[str]:
     """Return the names of the builder and the runtime base in the Engine; base_images: reference -> {"image": reference to use instead}."""
-    return [(base_images.get(reference) or {}).get("image") or reference for reference in (settings.builder_image, settings.runtime_image)]
+    return [(base_images.get(reference) or {}).get("image") or reference for reference in (settings.builder_image, settings.runtime_base)]
 
 
 def of_source(
@@ -118,6 +119,7 @@ def generate(settings: Settings, project: Mapping[str, Any], bases: Sequence[str
         "settings": settings.as_json(),
         "builder_image": bases[0],
         "runtime_image": bases[1],
+        "base_name": without_platform(bases[1], settings.platform) if settings.platform else bases[1],
         "let_back": [],
         "caches": {},
         "always_denied": ALWAYS_DENIED,

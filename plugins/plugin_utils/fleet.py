@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.names import TAG_LENGTH
-from ..module_utils.common.settings import Settings
+from ..module_utils.common.settings import PLATFORMS, Settings
 from ..module_utils.common.text import visible
 
 # The settings that determine an image, without those by which a host may judge it; deploy/earlier.py has the whole list.
@@ -36,10 +36,28 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
+def platform_of(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
+    """Return for which platform a host needs images, "" for the build host's own; both in the form that the module `running` returns."""
+    return "" if host["architecture"] == builder["architecture"] else f"linux/{host['architecture']}"
+
+
+def platforms(hostvars: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Return for which platforms the build host builds besides its own: each with the first of its hosts, which shows that the image runs there.
+
+    hostvars: of Ansible, empty where it only checks a playbook's syntax; names: the hosts in their order. Hosts that the run did not look at do not count.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        platform = str(hostvars[name].get("__go_service_fleet_platform") or "") if name in hostvars else ""
+        if platform:
+            found.setdefault(platform, name)
+    return found
+
+
 def unfit(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
     """Return why a host cannot run the build host's images, "" if it can; both in the form that the module `running` returns."""
-    if host["architecture"] != builder["architecture"]:
-        return f"it needs images for {host['architecture']}, but the build host makes them for {builder['architecture']}"
+    if platform_of(host, builder) not in ("", *PLATFORMS):
+        return f"it needs images for {host['architecture']}, which cannot be built on a host for {builder['architecture']}"
     if host["engine"] and builder["engine"] and host["containerd"] != builder["containerd"]:
         kinds = {True: "containerd's", False: "the classic one"}
         return (

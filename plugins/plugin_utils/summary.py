@@ -125,12 +125,17 @@ def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the result of one of several services: a row of `services_table`."""
     plan, settings, deploy = record["plan"], _settings(record), record["deploy"]
     done = deploy.get("action") or ("to deploy" if plan.get("deploy") else "unchanged")
+    told = plan.get("try_it") or ""
+    if settings.platform and plan:
+        # It cannot run here.
+        done = "built" if record.get("build") else "to build" if plan.get("build") else "unchanged"
+        told = f"for {settings.platform}"
     return {
         "name": settings.name,
         "failed": False,
         "did": done if plan else "done",
         "image": plan.get("image", ""),
-        "told": plan.get("try_it") or "",
+        "told": told,
     }
 
 

@@ -22,6 +22,7 @@ from ..module_utils.common.settings import (
     BUDGETS,
     BUILDERS,
     DEPLOY_STRATEGIES,
+    PLATFORMS,
     PROTOCOLS,
     SIZES,
     TCP,
@@ -170,7 +171,7 @@ def _boolean(value: Any) -> bool:
 def _choice(choices: Iterable[str]) -> Callable[[Any], str]:
     def take(value: Any) -> str:
         if not isinstance(value, str) or value not in choices:
-            raise Rejected(f"is not one of: {', '.join(choices)}")
+            raise Rejected(f"is not one of: {', '.join(filter(None, choices))}")
         return value
 
     return take
@@ -562,6 +563,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "version": _matching(_TAG, "letters, digits, _ . and - are allowed, 128 at the most", empty=True),
     "builder_image": _image,
     "runtime_image": _image,
+    "platform": _choice(("", *PLATFORMS)),
     "builder": _choice(BUILDERS),
     "build_tags": _list_of(_matching(_BUILD_TAG, "letters, digits, _ and . are allowed")),
     "ldflags": _ldflags,
@@ -716,6 +718,12 @@ def _across(settings: dict[str, Any]) -> list[str]:
     problems = []
     if settings.get("numeric_user") and settings.get("uid", 0) is None:
         problems.append("go_service_numeric_user is true, but go_service_uid is empty. Set go_service_uid to a number, like 10001.")
+    if settings.get("platform") and settings.get("packages"):
+        problems.append(
+            f"go_service_packages has {', '.join(settings['packages'])}, and go_service_platform is {settings['platform']!r}: a package's programs for another "
+            "platform cannot be run in the build. Set go_service_packages to [], use a go_service_runtime_image that has the packages, or build on a host of "
+            "that platform."
+        )
     source, source_type = settings.get("source", ""), settings.get("source_type", "git")
     if is_address(source) and source_type != "git":
         problems.append(

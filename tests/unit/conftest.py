@@ -120,7 +120,7 @@ def generate(settings: Callable[..., Settings]) -> Callable[..., dict[str, Any]]
 
     def make(project: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         wanted = settings(**changes)
-        bases = [wanted.builder_image, wanted.runtime_image]
+        bases = [wanted.builder_image, wanted.runtime_base]
         return load("plugin_utils.description").generate(wanted, {**GO_FACTS, **(project or {})}, bases, ignored)
 
     return make

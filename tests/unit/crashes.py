@@ -466,6 +466,17 @@ def built_sick(here: World) -> None:
     built(here, "sick")
 
 
+def built_for_others(here: World) -> None:
+    """The second version runs, and the image of the third one is built, for hosts of another platform."""
+    here.reach(served)
+    here.settings = replace(here.settings, platform="linux/arm64")
+    # What is not run may have any base.
+    base = next(image["record"] for image in here.engine.rules.state.images.values() if RUNTIME in image["record"]["RepoTags"])
+    base["Architecture"] = "arm64"
+    here.edit("three")
+    here.begin()
+
+
 def alone(here: World) -> None:
     """The third version is built, and is to be proven in the service's place."""
     here.reach(built)
@@ -575,6 +586,7 @@ OPERATIONS = {
     "prepare": Operation(edited, stage, bring_up, "three", "two", 25),
     "prepare after a broken build": Operation(half_built, stage, bring_up, "three", "two", 25, since=25),
     "candidate": Operation(built, prove_built, prove, "two", "one", 25),
+    "an image for others": Operation(built_for_others, prove_built, prove, "two", "one", 20),
     "a sick candidate": Operation(built_sick, deploy_built, bring_up, "two", "one", 20, fails="candidate", since=24),
     "first deploy": Operation(nothing, deploy_built, bring_up, "three", "", 60, serves=False, since=53),
     "swap, tags and prune": Operation(built, deploy_built, bring_up, "three", "two", 80, since=36),

@@ -14,6 +14,8 @@ LABEL_KIND = "go-service.kind"
 LABEL_CONFIG = "go-service.config"
 LABEL_DIGEST = "go-service.digest"
 LABEL_STAND_IN = "go-service.stand-in"
+# Of an image that was built on a host of another platform: its own.
+LABEL_PLATFORM = "go-service.platform"
 LABEL_LOCK = "go-service.lock"
 LABEL_HOLDER = "go-service.holder"
 LABEL_HISTORY = "go-service.history"

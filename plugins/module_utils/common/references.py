@@ -46,6 +46,24 @@ def canonical(reference: str) -> str:
     return f"{repository}@{digest}" if digest else f"{repository}:{tag or 'latest'}"
 
 
+def for_platform(reference: str, platform: str) -> str:
+    """Return the name under which a host of another platform keeps the image of a reference for this one ("linux/arm64"): under one name, the Engine's
+    classic store keeps an image for one platform."""
+    repository, tag, digest = parts_of(canonical(reference))
+    return f"{repository}:{tag or digest.replace(':', '-')}{_suffix(platform)}"
+
+
+def without_platform(name: str, platform: str) -> str:
+    """Return the reference of which `for_platform` made a name."""
+    repository, tag, _digest = parts_of(name)
+    kept = tag[: -len(_suffix(platform))]
+    return f"{repository}@{kept.replace('-', ':')}" if kept.startswith("sha256-") else f"{repository}:{kept}"
+
+
+def _suffix(platform: str) -> str:
+    return f"-{platform.replace('/', '-')}"
+
+
 def digest_of(repo_digests: Iterable[str] | None, image_id: str) -> str:
     """Return the digest of an image: the one in its registry if it came from one (its `RepoDigests`), otherwise its id on this host."""
     return next((parts_of(reference)[2] for reference in repo_digests or ()), image_id)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .places import absolute
+from .references import for_platform
 from .text import duration, size
 
 # What a user writes in Docker's notation, and is a number here; for a size, what its "k" means: for logs the Engine uses another factor than for memory.
@@ -24,6 +25,12 @@ DEPLOY_STRATEGIES = CANDIDATE, RECREATE = ("candidate", "recreate")
 
 # The builders (go_service_builder): the Engine's classic builder, or BuildKit through the client's plugin buildx.
 BUILDERS = CLASSIC, BUILDX = ("docker_image", "buildx")
+
+# What Go and the Engine call the machines that uname names.
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
+# The platforms for which an image can be built on a host of another one (go_service_platform): what Alpine and Go both know, without 32-bit ARM, of whose
+# variants an Engine does not tell which one it is.
+PLATFORMS = tuple(f"linux/{architecture}" for architecture in ("386", "amd64", "arm64", "ppc64le", "riscv64", "s390x"))
 
 # The protocols of a published port.
 PROTOCOLS = TCP, UDP = ("tcp", "udp")
@@ -99,7 +106,7 @@ class Settings:
     """A field for each variable of the role, by its name without the prefix; times in seconds, sizes in bytes.
 
     The values of env, labels, build_env, build_args, build_secrets, secret_files and registry_credentials are secret: where settings are shown or kept, `secrets.conceal` put a mask in their places.
-    publish: None for no port. uid: None for any. image_tag, version: "" for the content digest.
+    publish: None for no port. uid: None for any. image_tag, version: "" for the content digest. platform: "" for the host's own.
     """
 
     name: str
@@ -111,6 +118,7 @@ class Settings:
     version: str
     builder_image: str
     runtime_image: str
+    platform: str
     builder: str
     build_tags: tuple[str, ...]
     ldflags: str
@@ -207,6 +215,16 @@ class Settings:
         if name in SIZES:
             return size(value, SIZES[name])
         return str(value or "") if name == "publish" else value
+
+    @property
+    def goarch(self) -> str:
+        """The architecture for which the image is built, as Go and the Engine call it, "" for the host's own."""
+        return self.platform.rpartition("/")[2]
+
+    @property
+    def runtime_base(self) -> str:
+        """The name under which the base image is asked for on the host: one for another platform has a name of its own there."""
+        return for_platform(self.runtime_image, self.platform) if self.platform else self.runtime_image
 
     @property
     def url(self) -> str:

@@ -38,7 +38,8 @@ class History:
     images: tag -> {"id", "proven"}, None until the images of an earlier version were looked for. An image's id is "" until it was built;
     only a proven one is kept to return to. Of one that was proven `with` has the settings that it was built with and `ran` those that its container ran with (deploy/earlier.py), `provenance`
     where it comes from, as the run that built it knew, and `turn` tells the order in which images were in service (deploy/images.py). `alone`: it was
-    put in place without a candidate. `sbom`: of one that another host has built, its bill of materials there, until it is proven here. container: the service's container as it was proven last, {"id", "restarts": how often the
+    put in place without a candidate. `platform`: of one that was built here for hosts of another one, and `checked_for` the demands of the contract that it
+    met as far as that can be judged without running it. `sbom`: of one that another host has built, its bill of materials there, until it is proven here. container: the service's container as it was proven last, {"id", "restarts": how often the
     Engine had restarted it}, empty before the first. report: what the last deploy measured, as the module deploy returns it under `verify`.
     returning: tag of the image that a run goes back to, until it has: the tag `previous` moves on the way, and a run that goes on with
     one that was killed would come back to where that began. "" if no such run is on its way.

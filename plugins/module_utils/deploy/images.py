@@ -7,12 +7,13 @@ names it, or if the image's own last instruction is the one with which the role 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..common.failure import UNTOUCHED, Failure
 from ..common.names import KIND_BUILDER, KIND_IMAGE, LABEL_DIGEST, LABEL_KIND, LABEL_NAME, TAG_LENGTH
+from ..common.settings import PLATFORMS
 from ..common.stages import IMAGE
 from ..engine.client import Engine
 from ..engine.records import parse_time
@@ -20,6 +21,14 @@ from .builds import in_order, instruction
 from .history import History, read
 
 MOVING = LATEST, PREVIOUS = ("latest", "previous")
+
+
+def latest_for(platform: str) -> str:
+    """Return the tag of the newest image that was built here for another platform, which only hosts of that platform can run; "latest" for no other one."""
+    return f"{LATEST}-{platform.rpartition('/')[2]}" if platform else LATEST
+
+
+_LATEST_ELSEWHERE = tuple(map(latest_for, PLATFORMS))
 
 
 def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
@@ -96,21 +105,28 @@ def is_our_builder_stage(engine: Engine, image: Mapping[str, Any], name: str) ->
     return in_order(own, [step for step in own if "go build -ldflags=" in step and f" -o /out/{name} " in step])
 
 
-def _builder_stages(engine: Engine, name: str) -> list[dict[str, Any]]:
-    """Return the list records of the images of a service's build stage, the newest first."""
+def _builder_stages(engine: Engine, name: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the records of the images of a service's build stage, the newest first, for each architecture that they compile for, "" for the host's own."""
     stages = [image for image in engine.images(dangling=True, name=name, kind=KIND_BUILDER) if is_our_builder_stage(engine, image, name)]
-    return sorted(stages, key=lambda image: (-image["Created"], image["Id"]))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for listed in sorted(stages, key=lambda image: (-image["Created"], image["Id"])):
+        image = engine.image(listed["Id"]) or listed
+        variables = dict(variable.partition("=")[::2] for variable in (image.get("Config") or {}).get("Env") or ())
+        found.setdefault(variables.get("GOARCH", ""), []).append(image)
+    return found
 
 
-def builder_stage(engine: Engine, name: str) -> dict[str, Any] | None:
-    """Return the record of the newest image of a service's build stage, None if there is none: BuildKit keeps the stage only in its cache."""
-    stages = _builder_stages(engine, name)
-    return engine.image(stages[0]["Id"]) if stages else None
+def builder_stage(engine: Engine, name: str, goarch: str = "") -> dict[str, Any] | None:
+    """Return the record of the newest image of a service's build stage, None if there is none: BuildKit keeps the stage only in its cache.
+
+    goarch: the architecture that it compiles for, "" for the host's own.
+    """
+    return next(iter(_builder_stages(engine, name).get(goarch, ())), None)
 
 
 def own_references(name: str, image: Mapping[str, Any]) -> list[str]:
     """Return those tags of one of the role's images that the role itself gave."""
-    given = {f"{name}:{tag}" for tag in ((_labels(image).get(LABEL_DIGEST) or "")[:TAG_LENGTH], *MOVING)}
+    given = {f"{name}:{tag}" for tag in ((_labels(image).get(LABEL_DIGEST) or "")[:TAG_LENGTH], *MOVING, *_LATEST_ELSEWHERE)}
     return sorted(given.intersection(image.get("RepoTags") or []))
 
 
@@ -201,19 +217,27 @@ def _take_turns_from_tags(engine: Engine, name: str, known: dict[str, dict]) -> 
                 entry["turn"] = turn
 
 
-def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -> list[str]:
-    """Remove the recorded images beyond `keep` proven ones, untagged ones, and all build stages except the newest.
+def _ids(engine: Engine, name: str, wanted: Iterable[str]) -> list[str]:
+    """Return the ids of the images that have one of these tags."""
+    return [image["Id"] for tag in wanted if (image := engine.image(f"{name}:{tag}"))]
+
+
+def prune(engine: Engine, name: str, keep: int, in_use: str, history: History, *, platform: str = "") -> list[str]:
+    """Remove the recorded images beyond `keep` proven ones, untagged ones, and all build stages except the newest of each architecture.
 
     The images that were in service last are kept, rather than newer ones: after a rollback, the image that was left is newer than the one in service.
-    Images that `latest` or `previous` names or that a container runs stay, and so does each tag that somebody else gave. Removed images are deleted
-    from the history. Returns the removed references.
+    Images that `latest` or `previous` names or that a container runs stay, and so does the newest one for another platform, and each tag that somebody
+    else gave. Removed images are deleted from the history. Returns the removed references.
+
+    platform: another one, of whose images alone those go that have a name; "" for all images.
     """
     removed = []
-    protected = {in_use, *(image["Id"] for tag in MOVING if (image := engine.image(f"{name}:{tag}")))}
+    protected = {in_use, *_ids(engine, name, MOVING)}
+    elsewhere = set(_ids(engine, name, _LATEST_ELSEWHERE))
     recorded = sorted(_recorded(engine, name, history), key=lambda one: -one[1].get("turn", 0))
     kept = 0
     for tag, known, image in recorded:
-        if image["Id"] in protected:
+        if image["Id"] in protected | elsewhere or (platform and known.get("platform") != platform):
             continue
         if known["proven"] and kept + len(protected) < keep:
             kept += 1
@@ -223,10 +247,11 @@ def prune(engine: Engine, name: str, keep: int, in_use: str, history: History) -
     nameless = [
         image
         for image in engine.images(dangling=True, name=name, kind=KIND_IMAGE)
-        if image["Id"] not in protected and (is_ours(engine, image, name, history) or is_unfinished(engine, image, name))
+        if image["Id"] not in protected | elsewhere and (is_ours(engine, image, name, history) or is_unfinished(engine, image, name))
     ]
     # The newest build stage contains the compiled packages that make the next build fast.
-    removed += [image["Id"][7:19] for image in [*_builder_stages(engine, name)[1:], *nameless] if engine.remove_image(image["Id"])]
+    older = [image for stages in _builder_stages(engine, name).values() for image in stages[1:]]
+    removed += [image["Id"][7:19] for image in [*older, *nameless] if engine.remove_image(image["Id"])]
     left = {tag for tag, _known, _image in recorded if f"{name}:{tag}" not in removed}
     history.images = {tag: known for tag, known in (history.images or {}).items() if tag in left}
     return removed

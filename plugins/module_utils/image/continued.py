@@ -35,9 +35,9 @@ def basis(project: Mapping[str, Any], facts: Mapping[str, Any], settings: Settin
     is worth it.
 
     It is not allowed if tests run in the build, since they are code of the service and could leave anything there; nor if files of the source are copied
-    out of the stage, or if modules need credentials.
+    out of the stage, if modules need credentials, or if the image is for another platform.
     """
-    if settings.run_tests or facts["file_modes"] or way(settings, project) or project["profiled"]:
+    if settings.platform or settings.run_tests or facts["file_modes"] or way(settings, project) or project["profiled"]:
         return {}
     names = ("goflags", "own_goflags", "for_compiler", "trust_in_build", "vendored", "module_subdir", "module_download")
     standing = [settings.name, *(facts[name] for name in names), sorted(settings.build_args), sorted(settings.build_env)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH, caches_directory, caches_name
-from ..common.places import CA_BUNDLE
+from ..common.places import CA_BUNDLE, OWN_CA
 from ..common.secrets import MASK, escaped
 from ..common.settings import DURATIONS, Settings
 from ..common.text import one_line
@@ -181,8 +182,12 @@ def dockerfile_facts(project: Mapping[str, Any], settings: Settings) -> dict[str
         **{name: settings.written(name) for name in DURATIONS},
         # A port without a protocol means TCP.
         "ports": [port.removesuffix("/tcp") for port in settings.exposed],
+        "goarch": settings.goarch,
+        "trusted_files": [CA_BUNDLE, OWN_CA],
         "image_labels": label_instruction(settings.image_labels) if settings.image_labels else "",
         "directories": [settings.in_image(path) for path in settings.directories],
+        # For another platform, each is copied into the directory above it.
+        "split_directories": [posixpath.split(settings.in_image(path)) for path in settings.directories],
         "file_modes": [_with_mode(asked) for asked in project["files"] if asked.get("mode")],
         "copied_files": [_copied_file(asked) for asked in project["files"]],
         "health_command": json.dumps(settings.health_test),

@@ -15,7 +15,7 @@ from ..common.settings import BUILDX, Settings
 from ..deploy import history, ownership
 from ..deploy.container import create_body
 from ..deploy.earlier import as_proven
-from ..deploy.images import PREVIOUS, refuse_foreign_images, remember, returnable
+from ..deploy.images import PREVIOUS, latest_for, refuse_foreign_images, remember, returnable
 from ..deploy.judgement import leftovers, refuse_foreign, restarted, shortcomings, unproven
 from ..deploy.limits import not_held
 from ..deploy.place import elsewhere
@@ -23,7 +23,7 @@ from ..deploy.port import check_port, refuse_beside
 from ..deploy.proxies import unasked_proxies
 from ..engine.builder import choose
 from ..engine.client import Engine, EngineUnreachable
-from ..engine.records import health
+from ..engine.records import containerd_store, health
 from ..image.dockerfile import with_values, without_values
 from ..image.manifest import DOCKERFILE, DOCKERIGNORE, FILE, GENERATED, Entry, content_digest, manifest_digest, read_manifest
 
@@ -147,6 +147,8 @@ class Comparison:
             "architecture": version["Arch"],
             "connection": engine.address.options,
         }
+        if self.settings.platform:
+            self._refuse_platform(version["Arch"])
         self._compare_image(engine, plan)
         if plan["build"] and plan["digest"]:
             plan["builder"] = choose(engine, self.settings.builder)
@@ -155,6 +157,9 @@ class Comparison:
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
         if plan["build"]:
             self._compare_context(plan)
+        if self.settings.platform:
+            self._compare_for_others(engine, plan)
+            return plan
         self._compare_container(engine, plan)
         if self.params["unfetched"]:
             unknown = "whether another image has to run is not known before the source is fetched"
@@ -172,6 +177,33 @@ class Comparison:
             asked = "go_service_budget, go_service_budget_warn_only or go_service_waivers changed"
             plan["deploy"].append(asked if plan["last_report"] else "the image was not checked against the contract on this host yet")
         return plan
+
+    def _refuse_platform(self, own: str) -> None:
+        """Raise Failure if what is asked for of an image for another platform cannot be done on this host; own: the Engine's architecture."""
+        settings = self.settings
+        if settings.goarch == own:
+            message = f"go_service_platform is {settings.platform}, the platform of this host itself"
+            raise Failure(
+                stages.INPUT, message, "Leave it empty: then the image is built so that this host can prove it and run it.", UNTOUCHED
+            )
+        if self.params["deploy_follows"]:
+            raise Failure(
+                stages.INPUT,
+                f"go_service_platform is {settings.platform}, but this host is linux/{own}, and cannot run such an image",
+                "Let it only build the image (-e go_services_entry_point=build); playbooks/fleet.yml builds it too, and brings it to the hosts of that platform.",
+                UNTOUCHED,
+            )
+
+    def _compare_for_others(self, engine: Engine, plan: dict[str, Any]) -> None:
+        """Compare what is known of an image for another platform, which is not run here, with what a host of that platform may be given."""
+        known = (self.past.images or {}).get(plan["image"].rpartition(":")[2], {})
+        latest = engine.image(f"{self.name}:{latest_for(self.settings.platform)}") or {"Id": ""}
+        if not plan["image_id"]:
+            plan["deploy"].append(NOT_BUILT)
+        elif (known.get("id"), known.get("checked_for")) != (plan["image_id"], self.settings.demands):
+            plan["deploy"].append("the image was not checked against the contract on this host yet")
+        elif latest["Id"] != plan["image_id"]:
+            plan["deploy"].append(f"{self.name}:{latest_for(self.settings.platform)} is not {plan['image']}")
 
     def result(self, engine: Engine | None = None) -> dict[str, Any]:
         """Return the result of a module that compares; engine: the Engine, if one answers already."""
@@ -214,6 +246,7 @@ class Comparison:
                 if image is None:
                     plan["build"].append(f"the base image {base} is not on the host")
                 else:
+                    self._refuse_base(engine, base, image)
                     plan["base_ids"][base] = image["Id"]
                     plan["builder_go"] = plan["builder_go"] or go_version(image)
             if plan["build"]:
@@ -228,7 +261,7 @@ class Comparison:
             )
             reference = plan["digest"][:TAG_LENGTH]
         plan["image"] = f"{self.name}:{reference}"
-        refuse_foreign_images(engine, self.name, self.past, reference)
+        refuse_foreign_images(engine, self.name, self.past, reference, latest_for(self.settings.platform))
         image = engine.image(plan["image"])
         if image:
             plan["image_id"] = image["Id"]
@@ -257,6 +290,20 @@ class Comparison:
                 f"Set go_service_image_tag to a tag that is there: {', '.join(known)}."
                 if known
                 else "No image of this service is there to go back to; build one (playbooks/build.yml).",
+                UNTOUCHED,
+            )
+
+    def _refuse_base(self, engine: Engine, base: str, image: dict[str, Any]) -> None:
+        """Raise Failure if the base of an image for another platform is for a third one.
+
+        Containerd's store shows the host's own one of several platforms under a name; there, the builder alone notices it.
+        """
+        of_another = base == self.params["base_images"][1] and image.get("Architecture") != self.settings.goarch
+        if self.settings.platform and of_another and not containerd_store(engine.info()):
+            raise Failure(
+                stages.BASE,
+                f"{base}, the base of the image for {self.settings.platform}, is an image for {image.get('Os')}/{image.get('Architecture')}",
+                f"Remove that name (docker rmi {base}), and let the role base_images get the right one.",
                 UNTOUCHED,
             )
 

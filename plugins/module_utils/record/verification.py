@@ -70,7 +70,8 @@ def verify(engine: Engine, params: Mapping[str, Any], prove: Prove) -> dict[str,
 def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -> Evidence:
     """Return the evidence of an image, and of its container if one is given; params: as in `verify`."""
     settings, reference = params["settings"], params["image"]
-    base = _base_of(engine, reference) or params["bases"][1]
+    # Where an image for another platform is built, its base has another name than it has for the hosts that run the image.
+    base = ("" if settings.platform else _base_of(engine, reference)) or params["bases"][1]
     try:
         binary = f"/usr/local/bin/{settings.name}"
         return collect(
@@ -79,7 +80,8 @@ def examine(engine: Engine, params: Mapping[str, Any], container_id: str = "") -
             container_id,
             base_image_ref=base,
             binary_path=binary,
-            earlier=params["earlier"] or params["received"],
+            # Of an image for another platform the base is here, but the Engine may show the host's own one under its name.
+            earlier=bool(params["earlier"] or params["received"] or settings.platform),
             vulnerability_database=settings.vulnerability_database,
         )
     except (ArchiveError, tarfile.TarError, OSError) as error:

@@ -32,6 +32,8 @@ def project_facts(root: Path, settings: Settings) -> dict[str, Any]:
         build_tags=settings.build_tags,
         go_version=numbers(version),
         with_tests=settings.run_tests,
+        # Which architecture the host has itself is not known yet.
+        goarch=settings.goarch or "amd64",
     )
     if version:
         check_go_version(project, version, settings.builder_image)

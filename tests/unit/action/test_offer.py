@@ -8,14 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.proven.go_service.plugins.action import offer
-from ansible_collections.proven.go_service.plugins.plugin_utils.depot import Depot
+from ansible_collections.proven.go_service.plugins.plugin_utils.depot import Depot, archive_of
+
+OFFER = {"tag": "abc", "architecture": "arm64"}
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """Return a directory in which an image was kept."""
     (tmp_path / "packed").write_bytes(b"an archive")
-    offer._keep(tmp_path / "services", "api", {"tag": "abc"}, {"whole": {"size": 10}}, tmp_path / "packed")
+    offer._keep(tmp_path / "services", "api", OFFER, {"whole": {"size": 10}}, tmp_path / "packed")
     return tmp_path / "services"
 
 
@@ -23,10 +25,10 @@ def kept(tmp_path: Path) -> Path:
 def test_what_was_kept_is_offered_and_its_archive_lies_where_a_hosts_would(kept: Path, tmp_path: Path, fetch: bool, check: bool) -> None:
     action, depot = SimpleNamespace(_task=SimpleNamespace(check_mode=check)), Depot(str(tmp_path / "local"))
     found = offer.ActionModule._kept(action, kept, "api", depot, fetch=fetch)  # type: ignore[arg-type]
-    assert found["offer"] == {"tag": "abc"} and not found["changed"]
+    assert found["offer"] == OFFER and not found["changed"]
     assert found.get("contents") == ({"whole": {"size": 10}} if fetch and not check else None)
     if fetch and not check:
-        assert depot.file("archive", "api").read_bytes() == b"an archive"
+        assert depot.file(archive_of(OFFER), "api").read_bytes() == b"an archive"
         # Another host of the run finds it there.
         assert offer.ActionModule._kept(action, kept, "api", depot, fetch=True) == found  # type: ignore[arg-type]
     else:

@@ -85,3 +85,18 @@ def test_another_run_is_waited_for_and_an_ended_one_is_not(clean: Engine, staged
     assert taken["recovered"] == ["Took over the lock of an ended run (alice@laptop, process 1)."]
     assert taken["plan"]["stage"] == []
     assert "panic(2)" in (tmp_path / "work/utest-web/context/main.go").read_text()
+
+
+@pytest.mark.engine
+def test_an_image_for_another_platform_is_not_asked_for_where_it_makes_no_sense(
+    staged: Callable[..., dict[str, Any]], service: Settings, clean: Engine, tmp_path: Path
+) -> None:
+    """Nothing is looked at that concerns a container; that a base is for a third platform is told before it is built on."""
+    own = clean.version()["Arch"]
+
+    def compared(platform: str, **more: Any) -> dict[str, Any]:
+        return staged("compare", settings=service(work_dir=str(tmp_path / "work"), network="no-such-network", platform=platform), **more)
+
+    assert "the platform of this host itself" in compared(f"linux/{own}")["msg"]
+    assert f"but this host is linux/{own}, and cannot run such an image" in compared("linux/s390x", deploy_follows=True)["msg"]
+    assert f"the base of the image for linux/s390x, is an image for linux/{own}" in compared("linux/s390x")["msg"]

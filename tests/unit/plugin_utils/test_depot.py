@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.proven.go_service.plugins.plugin_utils import turn
-from ansible_collections.proven.go_service.plugins.plugin_utils.depot import Depot
+from ansible_collections.proven.go_service.plugins.plugin_utils.depot import Depot, archive_of
 
 
 def _ask(place: str, counted: str) -> None:
@@ -61,3 +61,7 @@ def test_killed_runs_are_cleared_away_and_living_ones_are_not(tmp_path: Path) ->
     (tmp_path / "own").mkdir()
     Depot(str(tmp_path / "own")).once("offer", "web", lambda _path: {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "living", "own"]
+
+
+def test_hosts_of_different_architectures_get_different_archives() -> None:
+    assert archive_of({"architecture": "arm64"}) != archive_of({"architecture": "amd64"})

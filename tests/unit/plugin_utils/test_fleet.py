@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.earlier import built_with
-from ansible_collections.proven.go_service.plugins.plugin_utils.fleet import differences, fleet, table, unfit
+from ansible_collections.proven.go_service.plugins.plugin_utils.fleet import differences, fleet, platform_of, platforms, table, unfit
 
 HOST = {"architecture": "amd64", "engine": "26.1.5", "containerd": False}
 WEB = {"name": "web", "container": "c", "image": "sha256:" + "a" * 64, "digest": "d" * 64, "version": "1.2", "state": "healthy"}
@@ -20,7 +20,8 @@ WEB = {"name": "web", "container": "c", "image": "sha256:" + "a" * 64, "digest":
         ({}, ""),
         ({"engine": ""}, ""),
         ({"engine": "", "containerd": True}, ""),
-        ({"architecture": "arm64"}, "it needs images for arm64, but the build host makes them for amd64"),
+        ({"architecture": "arm64"}, ""),
+        ({"architecture": "arm"}, "it needs images for arm, which cannot be built on a host for amd64"),
         ({"containerd": True}, "keeps images in another store"),
     ],
 )
@@ -60,3 +61,13 @@ def test_the_table_says_who_runs_what() -> None:
         "three  web      -             -             -        not reached; what runs: nothing runs",
         "four   web      aaaaaaaaaaaa  dddddddddddd  1.2      FAILED: it could not be reached any more; what runs: healthy",
     ]
+
+
+def test_of_each_other_platform_the_first_host_is_known() -> None:
+    """It shows that the image runs there. A host that the run does not look at does not count."""
+    seen = {
+        name: {"__go_service_fleet_platform": platform_of({**HOST, "architecture": name[:-1]}, HOST)}
+        for name in ("amd641", "arm642", "s390x3", "arm644")
+    }
+    assert platforms({**seen, "arm640": {}}, ["arm640", *seen]) == {"linux/arm64": "arm642", "linux/s390x": "s390x3"}
+    assert platforms(seen, ["amd641"]) == {}

@@ -232,6 +232,15 @@ def test_the_report_of_a_run_that_failed_early(settings: Settings) -> None:
     assert report["ask"] == "curl -fsS http://127.0.0.1:8080/health"
 
 
+def test_an_image_for_another_platform_is_told_as_one(settings: Settings) -> None:
+    """It is not deployed here, and there is nothing to try."""
+    plan = {"build": ["there is no image"], "deploy": ["x"], "image": "cat-server:1", "try_it": "curl http://127.0.0.1:8080/health"}
+    there = settings(platform="linux/arm64")
+    rows = [summary.outcome({**record(there, plan), "build": build}) for build in ({"seconds": 1}, {})]
+    rows.append(summary.outcome({**record(there, {**plan, "build": []}), "build": {}}))
+    assert [(row["did"], row["told"]) for row in rows] == [(did, "for linux/arm64") for did in ("built", "to build", "unchanged")]
+
+
 def test_what_became_of_several_services_is_a_table(settings: Settings) -> None:
     created = summary.outcome({**record(settings(), {"deploy": ["x"], "image": "cat-server:1"}), "deploy": {"action": "created"}})
     kept = summary.outcome(record(settings(), {"deploy": [], "image": "cat-server:1", "try_it": "curl http://127.0.0.1:8080/health"}))

@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "version": (1.4, "1.4", "-1"),
     "builder_image": ("golang:1.27-alpine3.24", "golang:1.27-alpine3.24", "golang:"),
     "runtime_image": (f"alpine@{DIGEST}", f"alpine@{DIGEST}", "alpine:3.24 AS x"),
+    "platform": ("linux/arm64", "linux/arm64", "arm64"),
     "builder": ("buildx", "buildx", "kaniko"),
     "build_tags": (["netgo", "go1.27"], ("netgo", "go1.27"), ["a,b"]),
     "ldflags": ("-X main.version=1.4+5", "-X main.version=1.4+5", '-w" && id #'),
@@ -374,6 +375,10 @@ def test_a_missing_variable_is_named(raw: dict[str, Any]) -> None:
     ("changes", "words"),
     [
         ({"numeric_user": True}, ["go_service_numeric_user", "Set go_service_uid"]),
+        (
+            {"platform": "linux/arm64", "packages": ["tzdata"]},
+            ["go_service_packages has tzdata", "'linux/arm64'", "cannot be run in the build"],
+        ),
         ({"network": "host"}, ["go_service_publish", "'host'", 'Set go_service_publish to ""']),
         ({"network": "none"}, ["go_service_publish", "'none'"]),
     ],
@@ -607,6 +612,7 @@ EMPTY = {
     "ldflags": "",
     "uid": None,
     "publish": None,
+    "platform": "",
     "stop_signal": "",
     "image_tag": "",
     "vulnerability_database": "",

@@ -84,6 +84,10 @@ TESTED = {
     "`apk` does not reach": (f"{LOG}words_that_look_alike_are_told_apart",),
     "`apk` knows no such": (f"{LOG}words_that_look_alike_are_told_apart",),
     "there is no such network, system or processor": (f"{LOG}words_that_look_alike_are_told_apart",),
+    "an image for another platform": (
+        "tests/test_cross_build.py::test_what_cannot_be_made_without_emulation_is_told_before_anything_starts",
+        "tests/test_cross_fleet.py::test_a_base_image_that_cannot_be_had_is_told_before_anything_starts",
+    ),
     "docker buildx uses a builder": (f"{UNIT}engine/test_builder.py::test_a_builder_with_a_store_of_its_own_is_refused_before_it_builds",),
     "a test fails": (f"{LIFECYCLE}3_builds.py::test_failing_test",),
     "the Engine's disk is full": (f"{LIFECYCLE}3_builds.py::test_disk_full",),

@@ -18,7 +18,7 @@ from ansible_collections.proven.go_service.plugins.plugin_utils import units, va
 
 ENTRY_POINTS = ["main", "build", "verify", "deploy", "rollback", "receive", "keep", "publish", "remove"]
 # Those of playbooks/fleet.yml, which look at hosts and not at a service.
-OF_A_FLEET = ["fleet_look", "fleet_say", "fleet_seen"]
+OF_A_FLEET = ["fleet_look", "fleet_platforms", "fleet_say", "fleet_seen"]
 # Type of the specs -> type of the setting; and the types of settings that are read further.
 TYPES = {
     "str": "str",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from ansible_collections.proven.go_service.plugins.plugin_utils.base_images import elsewhere
 from plays import BUILDER, RUNTIME, changed, free_port, play
 
 # A release that no machine has, so that it has to be put together.
@@ -71,3 +72,13 @@ def test_what_is_there_is_kept(engine: Engine) -> None:
 def test_check_mode_tells_what_would_be_put_together() -> None:
     said = " ".join(play(MACHINE, MISSING, "--check").split())
     assert "Would assemble stand-in/go-builder:" in said and "stand-in/runtime:alpine-3.99.1" in said
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine"), [("linux/arm64", "aarch64"), ("linux/amd64", "x86_64"), ("linux/riscv64", "linux/riscv64")]
+)
+def test_a_base_for_another_platform_has_names_of_its_own(platform: str, machine: str) -> None:
+    """So has its stand-in; for a machine that no wheel is known for, what is asked for is told."""
+    suffix = platform.replace("/", "-")
+    found = elsewhere([platform], "docker.io/library/alpine:3.24", "stand-in/runtime:1")
+    assert found == {f"alpine:3.24-{suffix}": {"platform": platform, "machine": machine, "stand_in": f"stand-in/runtime:1-{suffix}"}}

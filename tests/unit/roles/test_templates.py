@@ -383,3 +383,36 @@ def test_checkov_is_content(generate: Generate, tmp_path: Path) -> None:
     assert report["results"]["failed_checks"] == []
     assert report["summary"]["parsing_errors"] == 0
     assert {check["file_path"] for check in report["results"]["passed_checks"]} == {f"/{name}/Dockerfile" for name in LINTED}
+
+
+CROSS = {"platform": "linux/arm64", "directories": [".", "data/new"], "files": [{"src": "a", "mode": "0755", "owner": "app"}]}
+
+
+def stages(dockerfile: str) -> list[list[str]]:
+    """Return the instructions of each stage."""
+    found: list[list[str]] = []
+    for line in instructions(dockerfile):
+        if line.startswith("FROM"):
+            found.append([])
+        found[-1].append(line)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["dockerfile", "dockerfile_buildkit"])
+def test_nothing_is_run_on_the_base_of_another_platform(generate: Generate, kind: str) -> None:
+    """The builder is the host's own, and compiles for the other one."""
+    build, base, system, image = stages(generate(**CROSS, ca_certificates=AUTHORITY, ca_in_image=True)[kind])
+    assert (build[0], system[0]) == ("FROM golang:1.27-alpine3.24 AS build", "FROM golang:1.27-alpine3.24 AS system")
+    assert base == ["FROM --platform=linux/arm64 alpine:3.24-linux-arm64 AS base"] and image[0] == "FROM base"
+    assert not [line for line in image if line.startswith("RUN")]
+    assert " GOARCH=arm64 " in build[1]
+    assert any('base.name="alpine:3.24"' in line for line in image)
+
+
+def test_the_hosts_own_image_knows_nothing_of_other_platforms(generate: Generate) -> None:
+    own = generate(**{**CROSS, "platform": ""})["dockerfile"]
+    assert not [word for word in ("GOARCH", "--platform", "go-service.platform", "AS system") if word in own]
+
+
+def test_tests_run_by_the_host_also_where_the_image_is_for_another_platform(generate: Generate) -> None:
+    assert "RUN env -u GOARCH go test ./..." in instructions(generate(**CROSS, run_tests=True)["dockerfile"])

@@ -8,6 +8,7 @@ of the host. Nothing is written, started or changed. `contract` then judges only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO, Any
@@ -27,8 +28,8 @@ from .process import memory_in_use, read_process
 _ENGINE_PATHS = ("/.dockerenv", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab")
 
 
-# What the role's Dockerfile adds to a base first: the user, after packages where some are asked for.
-OWN_FIRST, OWN_PACKAGES = "adduser -D -H -s /sbin/nologin", "apk add --no-cache"
+# What the role's Dockerfile adds to a base first: the user, after packages where some are asked for; on a base for another platform, the file of passwords.
+OWN_FIRST, OWN_PACKAGES = re.compile(r"adduser -D -H -s /sbin/nologin|COPY --chown=root:shadow "), "apk add --no-cache"
 
 
 def read_engine(engine: Engine) -> EngineFacts:
@@ -66,7 +67,7 @@ def _base_of_its_time(base: BaseFacts, archive: image_archive.ImageArchive, labe
     """Return the base from which one of the role's images was made, if the base's name refers to another image today, or to none: the layers below the
     role's first own instruction. Returns it unchanged if that instruction is not found."""
     made_by = [step for step, _when in image_archive.instructions(archive.config)]
-    own = [number for number, step in enumerate(made_by) if OWN_FIRST in step][-1:]
+    own = [number for number, step in enumerate(made_by) if OWN_FIRST.search(step)][-1:]
     if not own:
         return base
     first = own[0] - 1 if own[0] and OWN_PACKAGES in made_by[own[0] - 1] else own[0]

@@ -73,3 +73,19 @@ def test_parts_of_an_image_reference(reference: str, parts: tuple[str, str, str]
 )
 def test_the_digest_of_an_image(repo_digests: list[str] | None, digest: str) -> None:
     assert references.digest_of(repo_digests, "sha256:1") == digest
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("alpine:3.24", "alpine:3.24-linux-arm64"),
+        ("docker.io/library/alpine", "alpine:latest-linux-arm64"),
+        ("registry.example.com:5000/base/alpine:3.24", "registry.example.com:5000/base/alpine:3.24-linux-arm64"),
+        (f"alpine@{DIGEST}", f"alpine:{DIGEST.replace(':', '-')}-linux-arm64"),
+        (f"alpine:3.24@{DIGEST}", f"alpine:{DIGEST.replace(':', '-')}-linux-arm64"),
+    ],
+)
+def test_an_image_for_another_platform_has_a_name_of_its_own(reference: str, name: str) -> None:
+    assert references.for_platform(reference, "linux/arm64") == name
+    assert references.is_image_reference(name)
+    assert references.without_platform(name, "linux/arm64") == references.canonical(reference)

@@ -36,7 +36,7 @@ NOW = {
 
 # Settings of which an image that is returned to is held to today's, or to none: they are the container's, the host's, the build's or the run's.
 TODAYS = """
-    name source source_type source_version module_dir main_package version builder_image builder build_tags ldflags
+    name source source_type source_version module_dir main_package version builder_image platform builder build_tags ldflags
     run_tests build_args build_env build_secrets build_modules ca_certificates ca_in_image build_network build_timeout dockerignore context_limit_mb publish env
     secret_files volumes labels network networks restart_policy
     log_max_size log_max_file stop_timeout image_tag deploy_strategy stable_seconds keep_images

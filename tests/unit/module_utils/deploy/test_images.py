@@ -59,7 +59,8 @@ class Store:
         """Return an image's record."""
         for image in self.made.values():
             if reference in (image["Id"], *image["RepoTags"]):
-                return {**image, "Created": f"2026-01-{image['made']:02d}T00:00:00Z", "Config": {"Labels": image["Labels"]}}
+                config = {"Labels": image["Labels"], "Env": image.get("env")}
+                return {**image, "Created": f"2026-01-{image['made']:02d}T00:00:00Z", "Config": config}
         return None
 
     def images(self, *, dangling: bool, name: str, kind: str) -> list[dict[str, Any]]:
@@ -373,3 +374,27 @@ def test_images_without_a_name_go_and_of_builder_stages_the_newest_stays(store: 
     assert images.prune(store, NAME, 2, running, past) == [stages[1][7:19], stages[0][7:19], lost[7:19]]
     assert sorted(store.made) == sorted([made[0], running, foreign, stages[2], strange])
     assert list(past.images or {}) == [tag_of(0)]
+
+
+def test_of_builder_stages_the_newest_of_each_architecture_stays(store: Store) -> None:
+    """Each has what was compiled for the one alone."""
+    stages = [store.stage(f"COPY dir:{number} in /src/ ") for number in range(4)]
+    for stage in stages[1:3]:
+        store.made[stage]["env"] = ["PATH=/bin", "GOARCH=arm64"]
+    running = store.ours(7)
+    assert [images.builder_stage(store, NAME, goarch)["Id"] for goarch in ("", "arm64")] == [stages[3], stages[2]]
+    assert images.builder_stage(store, NAME, "riscv64") is None
+    images.prune(store, NAME, 2, running, History(NAME, {}))
+    assert sorted(store.made) == sorted([running, stages[2], stages[3]])
+
+
+def test_the_newest_image_for_another_platform_stays_beside_those_that_are_kept(store: Store) -> None:
+    """It takes no other's place, and goes when a newer one is there; the host's own images do not go with it."""
+    past, made = recorded(store, True, True, False, False, False)
+    for number in (2, 3):
+        past.images[tag_of(number)]["platform"] = "linux/arm64"
+    store.tag(made[3], NAME, images.latest_for("linux/arm64"))
+    assert images.prune(store, NAME, 2, made[3], past, platform="linux/arm64") == [f"{NAME}:{tag_of(2)}"]
+    assert images.prune(store, NAME, 2, made[1], past) == [f"{NAME}:{tag_of(4)}"]
+    assert sorted(store.made) == sorted([made[0], made[1], made[3]])
+    assert images.own_references(NAME, store.image(made[3])) == sorted([f"{NAME}:{tag_of(3)}", f"{NAME}:latest-arm64"])

@@ -88,3 +88,40 @@ def test_an_image_that_was_not_proven_here_is_refused(past: History, images: dic
 def test_an_image_that_is_not_there_is_told(past: History, wanted: str, words: str) -> None:
     with pytest.raises(Failure, match=words):
         subject.proven_image(Engine({}), "web", Path("/nowhere"), wanted)
+
+
+ELSEWHERE = {**IMAGE, "Id": "sha256:two", "Architecture": "arm64", "RepoTags": [f"web:{TAG}", "web:latest-arm64"]}
+
+
+def test_a_host_of_another_platform_gets_what_was_built_for_it(past: History) -> None:
+    """Nothing has proven it here; its bill of materials is not in the report of what runs here."""
+    past.images = {
+        TAG: {"id": "sha256:two", "proven": False, "platform": "linux/arm64", "sbom": {"components": ["arm"]}, "with": {"port": 1}}
+    }
+    past.report = {}
+    engine = Engine({"web:latest": IMAGE, "web:latest-arm64": ELSEWHERE})
+    found = subject.proven_image(engine, "web", Path("/nowhere"), platform="linux/arm64")
+    assert (found["id"], found["architecture"], found["sbom"], found["with"]) == (
+        "sha256:two",
+        "arm64",
+        {"components": ["arm"]},
+        {"port": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "images", "words"),
+    [
+        ({"platform": "linux/arm64"}, {"web:latest": IMAGE}, "no image of web for linux/arm64 was built on this host"),
+        ({}, {"web:latest-arm64": ELSEWHERE}, "was not checked against the contract"),
+        ({"platform": "linux/riscv64"}, {"web:latest-arm64": ELSEWHERE}, "was not checked against the contract"),
+        ({"proven": True}, {"web:latest-arm64": ELSEWHERE}, "was not checked against the contract"),
+    ],
+    ids=["not built", "not judged", "for a third one", "of the host itself"],
+)
+def test_what_was_not_built_for_a_platform_is_not_given_to_its_hosts(
+    past: History, known: dict[str, Any], images: dict[str, dict[str, Any]], words: str
+) -> None:
+    past.images = {TAG: {"id": "sha256:two", "proven": False, **known}}
+    with pytest.raises(Failure, match=words):
+        subject.proven_image(Engine(images), "web", Path("/nowhere"), platform="linux/arm64")

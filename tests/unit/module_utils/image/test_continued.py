@@ -27,6 +27,7 @@ def basis(project: dict[str, Any], settings: Callable[..., Settings]) -> Callabl
     "changed",
     [
         {"run_tests": True},
+        {"platform": "linux/arm64"},
         {"build_secrets": {"example.com": {"token": "x"}}, "project": {"has_requirements": True}},
         {"project": {"profiled": True}},
         {"project": {"files": [{"src": "a", "dest": "/a", "mode": "0644", "kind": "file", "owner": "root"}]}},

@@ -48,6 +48,16 @@ def test_each_layer_that_was_asked_for_is_allowed_once(asked: dict[str, object])
     assert result("image-layers", found, samples.expected(**asked)).verdict == "pass"
 
 
+def test_what_another_platform_costs_in_layers_is_allowed_where_an_image_says_that_it_is_for_one() -> None:
+    """Nothing can be run there that would make them one."""
+    asked = samples.expected(directories=("/srv/a", "/srv/b"), ca_in_image=True)
+    for number, verdict in ((9, "pass"), (10, "fail")):
+        layers = [samples.Layer() for _number in range(number)]
+        found = samples.good_evidence(*layers, config={"Labels": {**GOOD.image.labels, "go-service.platform": "linux/arm64"}})
+        assert result("image-layers", found, asked).verdict == verdict
+    assert result("image-layers", samples.good_evidence(*(samples.Layer() for _number in range(9))), asked).verdict == "fail"
+
+
 def test_budget_without_limit():
     """No limit is a skip that still shows what was measured."""
     found = result("image-size", GOOD, samples.expected(budgets={}))

@@ -60,6 +60,19 @@ def test_image_alone():
     assert not any(asked.startswith(("container", "stats")) for asked in engine.asked)
 
 
+@pytest.mark.parametrize(
+    "copied",
+    ["/bin/sh -c #(nop) COPY --chown=root:shadow file:{} in /etc/shadow ", "COPY --chown=root:shadow /etc/shadow /etc/shadow # buildkit"],
+)
+def test_the_base_of_an_image_for_another_platform_is_what_lies_below_its_own_first_file(copied: str) -> None:
+    """Nothing was run on it, and where it runs its base is not."""
+    tars = samples.good_tars()
+    steps = (samples.STEPS[0], copied.format("a" * 64), samples.STEPS[2])
+    engine = samples.Engine(samples.engine(tars, samples.image_record(tars)).answers, {"archive cat-server:1": samples.save(tars, steps)})
+    found = collect.collect(engine, "cat-server:1", "", base_image_ref="gone:1", binary_path=samples.BINARY, earlier=True, scanner_paths=())
+    assert found.base.matches and [layer.in_base for layer in found.image.layers] == [True, False, False]
+
+
 def test_stopped_container():
     """A container that does not run has neither process nor memory."""
     tars = samples.good_tars()
