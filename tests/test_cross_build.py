@@ -74,7 +74,8 @@ def variables(builder_image: str, runtime_image: str, tmp_path: Path) -> Iterato
     assert left_on_engine(SERVICE) == []
 
 
-@pytest.mark.parametrize("builder", ["docker_image", pytest.param("buildx", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("builder", ["docker_image", "buildx"])
 def test_it_is_the_same_image_but_for_the_platform(
     builder: str, buildx: dict[str, str], emulator: Path, variables: dict[str, Any], tmp_path: Path
 ) -> None:
