@@ -9,11 +9,17 @@ from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
 from ..module_utils.common.stages import BUILD
+from ..module_utils.image.changes import APPLYING
 from ..module_utils.image.dockerfile import without_values
 from ..module_utils.image.module_access import NETRC
 
 STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 _LINES = 30
+
+
+def shown(instruction: str) -> str:
+    """Return an instruction as a person may see it: without the values of variables, and as it is in the service's Dockerfile."""
+    return without_values(instruction).replace(APPLYING, "")
 
 
 def steps(output: str) -> list[dict[str, Any]]:
@@ -22,7 +28,7 @@ def steps(output: str) -> list[dict[str, Any]]:
     for line in output.splitlines():
         match = STEP.match(line)
         if match:
-            found.append({"instruction": without_values(match[3]), "cached": False})
+            found.append({"instruction": shown(match[3]), "cached": False})
         elif found and line.strip() == "---> Using cache":
             found[-1]["cached"] = True
     return found
@@ -260,7 +266,7 @@ def explain(head: str, instruction: str, printed: Iterable[str], project: Mappin
     of the source.
     """
     # A builder quotes the Dockerfile, which contains the values of build_env and build_args.
-    head, instruction = without_values(head), without_values(instruction)
+    head, instruction = shown(head), shown(instruction)
     # What prints nothing hides no line of the last ones; folding takes colours off, which may be all that a line has.
     lines = [line for line in folded(line for line in map(without_values, printed) if line.strip()) if line][-_LINES:]
     text = "\n".join([*lines, head])

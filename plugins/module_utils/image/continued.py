@@ -35,9 +35,10 @@ def basis(project: Mapping[str, Any], facts: Mapping[str, Any], settings: Settin
     is worth it.
 
     It is not allowed if tests run in the build, since they are code of the service and could leave anything there; nor if files of the source are copied
-    out of the stage, if modules need credentials, or if the image is for another platform.
+    out of the stage, if modules need credentials, if the image is for another platform, or if GOFLAGS is given, with which Go may write to go.mod (-mod=mod).
     """
-    if settings.platform or settings.run_tests or facts["file_modes"] or way(settings, project) or project["profiled"]:
+    flagged = "GOFLAGS" in {*settings.build_args, *settings.build_env}
+    if flagged or settings.platform or settings.run_tests or facts["file_modes"] or way(settings, project) or project["profiled"]:
         return {}
     names = ("goflags", "own_goflags", "for_compiler", "trust_in_build", "vendored", "module_subdir", "module_download")
     standing = [settings.name, *(facts[name] for name in names), sorted(settings.build_args), sorted(settings.build_env)]

@@ -24,6 +24,13 @@ def test_steps() -> None:
     assert build_log.steps("") == []
 
 
+def test_a_step_of_a_build_that_goes_on_from_the_last_one_is_told_as_the_services_dockerfile_has_it() -> None:
+    step = 'RUN sh /changes/apply && go build -ldflags="-w -s" -o /out/api .'
+    plain = 'RUN go build -ldflags="-w -s" -o /out/api .'
+    assert build_log.steps(f"Step 1/1 : {step}\n") == [{"instruction": plain, "cached": False}]
+    assert build_log.explain("", step, ["./main.go:3:1: syntax error"]).message == f"the build failed at: {plain}"
+
+
 @pytest.mark.parametrize(
     ("builder", "output", "cached"),
     [

@@ -27,6 +27,8 @@ def basis(project: dict[str, Any], settings: Callable[..., Settings]) -> Callabl
     "changed",
     [
         {"run_tests": True},
+        {"build_env": {"GOFLAGS": "-mod=mod"}},
+        {"build_args": {"GOFLAGS": "-mod=mod"}},
         {"platform": "linux/arm64"},
         {"build_secrets": {"example.com": {"token": "x"}}, "project": {"has_requirements": True}},
         {"project": {"profiled": True}},
