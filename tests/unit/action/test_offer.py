@@ -36,5 +36,5 @@ def test_what_was_kept_is_offered_and_its_archive_lies_where_a_hosts_would(kept:
 
 
 def test_what_is_kept_is_plain_to_read(kept: Path) -> None:
-    assert json.loads((kept / "api.json").read_text()) == {"offer": {"tag": "abc"}, "contents": {"whole": {"size": 10}}}
+    assert json.loads((kept / "api.json").read_text()) == {"offer": OFFER, "contents": {"whole": {"size": 10}}}
     assert sorted(path.name for path in kept.iterdir()) == ["api.json", "api.tar.gz"]
