@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from plays import EXAMPLES, changed, free_port, get, left_on_engine, play, service_variables
 
+pytestmark = pytest.mark.long
 SERVICE = "cross-cat"
 FOR_ARM = {"go_service_platform": "linux/arm64"}
 ONLY_BUILD = {"go_services_entry_point": "build"}
@@ -74,7 +75,6 @@ def variables(builder_image: str, runtime_image: str, tmp_path: Path) -> Iterato
     assert left_on_engine(SERVICE) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("builder", ["docker_image", "buildx"])
 def test_it_is_the_same_image_but_for_the_platform(
     builder: str, buildx: dict[str, str], emulator: Path, variables: dict[str, Any], tmp_path: Path
