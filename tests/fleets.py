@@ -19,12 +19,26 @@ from typing import Any
 import git_hosts
 import scanners
 from machines import GATEWAY, Machine
-from plays import PROJECT, ansible_playbook, environment, free_port, get
+from plays import EXAMPLES, PROJECT, ansible_playbook, environment, free_port, get
 
 NAME, BUILDER = "utest-fleet", "builder"
 SECRETS = {"env": "hidden-Kq3w-env", "file": "hidden-Lm5x-file", "account": "hidden-Rq7Z-word"}
 # Of SECRETS' account, as htpasswd writes it, at the lowest cost: each request has to prove itself.
 ACCOUNT = "robot:$2b$04$bulJSROwi/KhE8lAbgKYRuywjUp7ksbuG6ZwWXphSgYwbo82sdjTO"
+
+
+def service(directory: Path, builder_image: str, runtime_image: str, port: int, **own: Any) -> dict[str, Any]:
+    """Write the source of the fleet's service to a directory, and return its variables; port: where it is published on each host; own: further variables."""
+    shutil.copytree(EXAMPLES / "cat-server", directory / "source")
+    return {
+        "go_service_name": NAME,
+        "go_service_source": str(directory / "source"),
+        "go_service_builder_image": builder_image,
+        "go_service_runtime_image": runtime_image,
+        "go_service_publish": f"127.0.0.1:{port}",
+        "go_service_report_dir": str(directory / "reports"),
+        **own,
+    }
 
 
 @dataclass

@@ -7,11 +7,9 @@ They are joined by a bridge, at which the test machine has the address GATEWAY.
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from other_engines import end, needs_root
+from relays import Handler, Relay
 
 GATEWAY = "10.199.78.1"
 _BRIDGE = "go-service-f"
@@ -96,41 +95,12 @@ def _start(name: str, number: int, directory: Path) -> tuple[subprocess.Popen[by
     return daemon, machine
 
 
-class Disguise:
-    """A proxy before a machine's Engine, which says that the machine is for arm64. What it runs is for arm64 all the same, where `emulation` is there."""
+class _ForArm(Handler):
+    """Says of a machine's Engine that it is for arm64. What the Engine runs is for arm64 all the same, where `emulation` is there."""
 
-    def __init__(self, address: Path, engine: Path) -> None:
-        self._engine = str(engine)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(address))
-        self._listener.listen(64)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        """Accept no more connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._handle, args=(self._listener.accept()[0],), daemon=True).start()
-
-    def _handle(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as engine:
-            engine.connect(self._engine)
-            back = threading.Thread(target=self._copy, args=(engine, client), daemon=True)
-            back.start()
-            self._copy(client, engine)
-            back.join()
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65536):
-                # Of the same length, so that the rest of the answer stays true.
-                target.sendall(piece.replace(b'"Arch":"amd64"', b'"Arch":"arm64"'))
-            target.shutdown(socket.SHUT_WR)
+    def passed_on(self, piece: bytes) -> bytes:
+        """Name the other architecture; of the same length, so that the rest of the answer stays true."""
+        return piece.replace(b'"Arch":"amd64"', b'"Arch":"arm64"')
 
 
 @contextlib.contextmanager
@@ -152,11 +122,13 @@ def emulation(emulator: Path) -> Iterator[None]:
         (place / name).write_text("-1")
 
 
-def disguise(machine: Machine) -> Disguise:
+def disguise(machine: Machine) -> Relay:
     """Let a machine say to Ansible's modules that it is for arm64."""
     address = machine.home / "arm64.sock"
     _python(machine.python, machine.pid, f"unix://{address}")
-    return Disguise(address, machine.home / "docker.sock")
+    relay = Relay(address, _ForArm)
+    relay.engine = str(machine.home / "docker.sock")
+    return relay
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ refuses to build without it. Its words are ours, made like those of moby for a b
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +13,6 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,68 +20,60 @@ from typing import Any
 import docker
 import pytest
 from plays import SERVICES, changed, get, left_on_engine, play, service_variables
+from relays import Handler, Relay
 
 REFUSAL = "the classic builder is no longer supported, use builder version 2 (BuildKit) instead"
 SERVICE = "builder-notes"
 
 
-class BuildKitOnly:
+class _Handler(Handler):
+    """Serves one request; each has a connection of its own, so that only its head has to be understood."""
+
+    ping = False
+
+    def handle(self) -> None:
+        """Refuse to build without BuildKit, and hand everything else on."""
+        client = self.request
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = client.recv(65536)
+            if not piece:
+                return
+            head += piece
+        request = head.partition(b"\r\n")[0].decode()
+        if re.match(r"POST (/v[\d.]+)?/build[? ]", request) and "version=2" not in request:
+            self.server.refused += 1
+            body = json.dumps({"message": REFUSAL}).encode()
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n")
+            client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            # What is still on its way is read, or the client would see a broken connection instead of the answer.
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+            return
+        self.server.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|session )", request))
+        if b"\r\nupgrade:" not in head.lower():
+            head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        self.ping = "/_ping " in request.replace("?", " ")
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.connect(self.server.engine)
+            engine.sendall(head)
+            self.copy_both_ways(engine)
+
+    def passed_on(self, piece: bytes) -> bytes:
+        """Recommend BuildKit in the answer to a ping; its request has no more to send."""
+        if self.ping and piece:
+            self.ping = False
+            return piece.replace(b"\r\n", b"\r\nBuilder-Version: 2\r\n", 1)
+        return piece
+
+
+class BuildKitOnly(Relay):
     """The stand-in. refused: how often it refused to build; buildkit: how often a client began a build by BuildKit."""
 
-    def __init__(self, address: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.refused = self.buildkit = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(address))
-        self._listener.listen(64)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        """Accept no more connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._handle, args=(self._listener.accept()[0],), daemon=True).start()
-
-    def _handle(self, client: socket.socket) -> None:
-        """Serve one request; each has a connection of its own, so that only its head has to be understood."""
-        with client, socket.socket(socket.AF_UNIX) as engine:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                piece = client.recv(65536)
-                if not piece:
-                    return
-                head += piece
-            request = head.partition(b"\r\n")[0].decode()
-            if re.match(r"POST (/v[\d.]+)?/build[? ]", request) and "version=2" not in request:
-                self.refused += 1
-                body = json.dumps({"message": REFUSAL}).encode()
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n")
-                client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-                # What is still on its way is read, or the client would see a broken connection instead of the answer.
-                client.shutdown(socket.SHUT_WR)
-                while client.recv(65536):
-                    pass
-                return
-            self.buildkit += bool(re.match(r"POST (/v[\d.]+)?/(build\?|session )", request))
-            if b"\r\nupgrade:" not in head.lower():
-                head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-            engine.connect("/var/run/docker.sock")
-            engine.sendall(head)
-            back = threading.Thread(target=self._copy, args=(engine, client, "/_ping " in request.replace("?", " ")), daemon=True)
-            back.start()
-            self._copy(client, engine)
-            back.join()
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket, ping: bool = False) -> None:
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65536):
-                target.sendall(piece.replace(b"\r\n", b"\r\nBuilder-Version: 2\r\n", 1) if ping else piece)
-                ping = False
-            target.shutdown(socket.SHUT_WR)
+        super().__init__(path, _Handler)
 
 
 @pytest.fixture
@@ -91,7 +81,7 @@ def stand_in(tmp_path: Path) -> Iterator[BuildKitOnly]:
     """Return the stand-in, which listens at tmp_path/engine.sock."""
     proxy = BuildKitOnly(tmp_path / "engine.sock")
     yield proxy
-    proxy.close()
+    proxy.end()
 
 
 @pytest.fixture

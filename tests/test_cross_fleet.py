@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleets import BUILDER, NAME, Fleet, rows, sent, serving
+from fleets import BUILDER, NAME, Fleet, rows, sent, service, serving
 from machines import disguise, emulation, machines
-from plays import EXAMPLES, changed, free_port
+from plays import changed, free_port
 
 pytestmark = pytest.mark.skipif("FLEET" not in os.environ, reason="make fleet runs it")
 # In the inventory before the one that is as the build host.
@@ -27,24 +26,18 @@ LIKE, OTHER = "f1", "arm"
 def fleet(builder_image: str, runtime_image: str, emulator: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Run the machines of the fleet; the service is gone from the build host afterwards."""
     directory = tmp_path_factory.mktemp("cross-fleet")
-    shutil.copytree(EXAMPLES / "cat-server", directory / "source")
     port = free_port()
-    variables = {
+    own = {
         "base_images_source": "assemble",
-        "go_service_name": NAME,
-        "go_service_source": str(directory / "source"),
-        "go_service_builder_image": builder_image,
-        "go_service_runtime_image": runtime_image,
-        "go_service_publish": f"127.0.0.1:{port}",
-        "go_service_report_dir": str(directory / "reports"),
         "go_service_directories": ["files"],
         # Three machines are one here, and one of them emulates another: what is tested is neither how fast they start nor what they use.
         "go_service_budget": {"start_seconds": None, "memory_mb": None},
         "go_service_start_timeout": 90,
     }
+    variables = service(directory, builder_image, runtime_image, port, **own)
     with contextlib.ExitStack() as held:
         found = held.enter_context(machines(LIKE, OTHER))
-        held.callback(disguise(found[OTHER]).close)
+        held.callback(disguise(found[OTHER]).end)
         held.enter_context(emulation(emulator))
         made = Fleet(directory, found, port, variables)
         yield made

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import ssl
 import sys
 import urllib.error
@@ -17,9 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fleets import BUILDER, NAME, SECRETS, Fleet, rows, sent, serving
+from fleets import BUILDER, NAME, SECRETS, Fleet, rows, sent, service, serving
 from machines import machines
-from plays import EXAMPLES, changed, free_port
+from plays import changed, free_port
 
 pytestmark = pytest.mark.skipif("FLEET" not in os.environ, reason="make fleet runs it")
 FOLLOWERS = ("f1", "f2", "f3")
@@ -30,16 +29,9 @@ KINDS = {"application/vnd.cyclonedx+json", "application/vnd.in-toto+json"}
 def fleet(builder_image: str, runtime_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Run the machines of a fleet; the service is gone from the build host afterwards."""
     directory = tmp_path_factory.mktemp("fleet")
-    shutil.copytree(EXAMPLES / "cat-server", directory / "source")
     port = free_port()
-    variables = {
+    own = {
         "base_images_fallback": "assemble",
-        "go_service_name": NAME,
-        "go_service_source": str(directory / "source"),
-        "go_service_builder_image": builder_image,
-        "go_service_runtime_image": runtime_image,
-        "go_service_publish": f"127.0.0.1:{port}",
-        "go_service_report_dir": str(directory / "reports"),
         "go_service_env": {"TOKEN": SECRETS["env"]},
         "go_service_secret_files": {"token": SECRETS["file"]},
         "go_service_uid": 10001,
@@ -47,6 +39,7 @@ def fleet(builder_image: str, runtime_image: str, tmp_path_factory: pytest.TempP
         "go_service_budget": {"start_seconds": None},
         "go_service_start_timeout": 60,
     }
+    variables = service(directory, builder_image, runtime_image, port, **own)
     with machines(*FOLLOWERS) as found:
         made = Fleet(directory, found, port, variables)
         yield made

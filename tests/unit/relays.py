@@ -19,11 +19,19 @@ class Handler(socketserver.BaseRequestHandler):
         if isinstance(self.request, ssl.SSLSocket):
             self.request.do_handshake()
         with socket.socket(socket.AF_UNIX) as behind:
-            behind.connect(ENGINE)
-            back = threading.Thread(target=self.copy, args=(behind, self.request), daemon=True)
-            back.start()
-            self.copy(self.request, behind)
-            back.join()
+            behind.connect(self.server.engine)
+            self.copy_both_ways(behind)
+
+    def copy_both_ways(self, behind: socket.socket) -> None:
+        """Copy between the client and the Engine until both have ended."""
+        back = threading.Thread(target=self.copy, args=(behind, self.request), daemon=True)
+        back.start()
+        self.copy(self.request, behind)
+        back.join()
+
+    def passed_on(self, piece: bytes) -> bytes:
+        """Return what the other side gets of what one side sent."""
+        return piece
 
     def copy(self, source: socket.socket, target: socket.socket) -> None:
         """Copy until the source ends."""
@@ -31,15 +39,16 @@ class Handler(socketserver.BaseRequestHandler):
             while piece := source.recv(65536):
                 if source is self.request:
                     self.server.heard += piece
-                target.sendall(piece)
+                target.sendall(self.passed_on(piece))
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
 
 class Server(socketserver.ThreadingMixIn):
-    """What both kinds have in common; heard: all that clients sent."""
+    """What both kinds have in common; heard: all that clients sent; engine: the socket behind it."""
 
+    engine = ENGINE
     daemon_threads = True
     block_on_close = False
 
