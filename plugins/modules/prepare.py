@@ -172,11 +172,6 @@ from ..module_utils.source.finding import find_source
 class Preparation(Comparison):
     """A comparison, and the work that makes the staged context equal to it."""
 
-    @property
-    def changes(self) -> Path:
-        """The directory of a build context with only what changed since the last build."""
-        return self.directory / "changes"
-
     def __init__(self, params: dict[str, Any]) -> None:
         """params: of the module; its settings with their secret values."""
         if not params["source_root"] or not params["dockerfile"]:
@@ -186,6 +181,11 @@ class Preparation(Comparison):
         leftovers = Leftovers(root, settings, project)
         entries, params["dockerignore"] = read_context(root, params["dockerignore"], settings, project, leftovers)
         super().__init__(params, entries, leftovers.told())
+
+    @property
+    def changes(self) -> Path:
+        """The directory of a build context with only what changed since the last build."""
+        return self.directory / "changes"
 
     def claim(self, engine: Engine) -> None:
         """Make the service's directory and record it, and find out which images the role made; raise Failure if something of others is in the way."""
@@ -246,11 +246,11 @@ class Preparation(Comparison):
             builder = plan["base_ids"][self.params["base_images"][0]]
             plan["standing"] = continued.standing_on(self.params["continued"], self.values, builder, self.manifest)
         stage = self._stage_to_go_on_from(engine, plan)
-        if not stage:
-            shutil.rmtree(self.changes, ignore_errors=True)
-        else:
+        if stage:
             write_text(self.changes / DOCKERFILE, continued.dockerfile(labelled, stage), 0o600)
             plan["changes"] = str(self.changes)
+        else:
+            shutil.rmtree(self.changes, ignore_errors=True)
 
     def _stage_to_go_on_from(self, engine: Engine, plan: dict[str, Any]) -> str:
         """Return the id of the build stage of the last build, with the changes since then written, if the build may go on from it; "" otherwise."""

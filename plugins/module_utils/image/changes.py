@@ -73,12 +73,8 @@ def write(directory: Path, context: Path, before: Sequence[Sequence[Any]], after
     for made in (directory, directory / FOR_STAGE, source, told):
         made.mkdir(mode=0o755, parents=True)
         made.chmod(0o755)
-    _take(
-        directory,
-        context,
-        after,
-        {entry.path for entry in after if entry.path in beside or not set(beside).isdisjoint(parents(entry.path))},
-    )
+    asked = set(beside)
+    _take(directory, context, after, {entry.path for entry in after if not asked.isdisjoint((entry.path, *parents(entry.path)))})
     _take(source, context, after, {entry.path for entry in send})
     files = [entry for entry in after if entry.kind == FILE]
     # Two blanks: https://www.gnu.org/software/coreutils/manual/html_node/md5sum-invocation.html
