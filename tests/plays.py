@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pty
 import re
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,35 @@ def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapp
     # Those of the Docker client, of Python and of Ansible alike: a user cannot tell whose they are.
     assert not re.findall(r"^.*(?:\[(?:DEPRECATION )?WARNING\]|DeprecationWarning:).*", done.stdout + done.stderr, re.M), told
     return done.stdout
+
+
+def on_terminal(command: Sequence[str | Path], env: Mapping[str, str], width: int) -> tuple[str, list[str]]:
+    """Run a command on a terminal; return all that was written to it, and the lines that stand on it in the end. width: columns."""
+    outer, inner = pty.openpty()
+    subprocess.run(["stty", "cols", str(width), "rows", "40"], stdin=inner, check=True)
+    env = {**env, "TERM": "xterm", "COLUMNS": str(width)}
+    with subprocess.Popen(command, cwd=PROJECT, env=env, stdin=inner, stdout=inner, stderr=inner) as running:
+        os.close(inner)
+        written = b""
+        while True:
+            try:
+                part = os.read(outer, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            written += part
+        running.wait(60)
+    os.close(outer)
+    text = written.decode()
+    lines = []
+    for row in text.split("\r\n"):
+        stands = ""
+        for part in row.split("\r"):
+            cleared = part.removeprefix("\033[K")
+            stands = cleared if cleared != part else cleared + stands[len(cleared) :]
+        lines.append(stands)
+    return text, lines
 
 
 def changed(output: str) -> int:

@@ -22,6 +22,7 @@ from ..module_utils.common.text import visible
 from ..module_utils.image.changes import NOT_AS_RECORDED
 from ..module_utils.image.module_access import DOWNLOAD, way
 from ..plugin_utils.build_log import explain, steps
+from ..plugin_utils.build_step import watched
 from ..plugin_utils.stage_action import DEPLOY, StageAction
 from ..plugin_utils.variables import BUILDERS
 
@@ -42,6 +43,7 @@ class ActionModule(StageAction):
                 "tag": {"type": "str", "required": True},
                 "context": {"type": "str", "required": True},
                 "changes": {"type": "str", "default": ""},
+                "dockerfile": {"type": "str", "default": ""},
                 "connection": {"type": "dict", "default": {}},
                 "project": {"type": "dict", "default": {}},
                 "settings": {"type": "dict", "required": True},
@@ -53,8 +55,8 @@ class ActionModule(StageAction):
         settings = Settings.from_json(build["settings"])
         build["project"] = {**build["project"], "credentials": sorted(settings.build_secrets)}
         named = {"name": settings.name, "network": settings.build_network, "timeout": settings.build_timeout}
-        began = time.monotonic()
-        with self._private_modules(build, settings) as access:
+        began, hidden = time.monotonic(), self.hidden()
+        with self._private_modules(build, settings) as access, watched(self._connection, self.host(), build["dockerfile"], hidden):
             for context in filter(None, (build["changes"], build["context"])):
                 asked = {**builder.arguments({**build, **named, "context": context, "access": access}), **build["connection"]}
                 result = self._execute_module(module_name=builder.MODULE, module_args=asked, task_vars=self._task_vars)
@@ -75,7 +77,7 @@ class ActionModule(StageAction):
                 "builder": build["builder"],
                 "seconds": seconds,
                 "cached": builder.was_cached(printed),
-                "steps": visible(mask(steps(printed), self.hidden())),
+                "steps": visible(mask(steps(printed), hidden)),
             },
             "stage": {"id": builder.stage(printed), **build["standing"]},
             "image_id": result["image"].get("Id", ""),

@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
     or play is a step of its own.
-  - On a terminal the current step is shown with the time that passes. Elsewhere a line is printed every 30 seconds for a step that takes longer than that;
+  - On a terminal the current step is shown with the time that passes, and while an image is built with the command of the build that runs. Elsewhere a line is printed every 30 seconds for a step that takes longer than that;
     ansible-runner (AWX, ansible-navigator) counts as elsewhere, since it keeps what is printed.
   - Text from elsewhere, such as messages, differences and names, is printed with control characters shown as escapes, so that it cannot control the
     terminal.
@@ -42,6 +42,7 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.fqcn import add_internal_fqcns
 
 from ..module_utils.common.text import spelled
+from ..plugin_utils.board import BOARD
 
 # The name of a step, by the role and by the first beginning of its task's file that matches. None: it prints no line.
 STEPS: dict[str, dict[str, str | None]] = {
@@ -74,6 +75,8 @@ COLLECTION = "proven.go_service"
 # Seconds between two signs of life: on a terminal, and in a log.
 TERMINAL, LOG = 0.25, 30.0
 _TITLE = 52
+# The most characters of a sign of life in a log.
+_LOG_WIDTH = 160
 _LAST_LINES = 20
 # The actions whose message was written for the reader.
 SPEAKING = add_internal_fqcns(("fail", "assert"))
@@ -181,6 +184,8 @@ class Alive:
         self._title = ""
         self._began = 0.0
         self._ended = threading.Event()
+        # How many hosts the play has: of one, its name is not shown.
+        self.hosts = 1
         self._thread: threading.Thread | None = None
 
     def begin(self, title: str, began: float) -> None:
@@ -209,12 +214,18 @@ class Alive:
                 seconds = time.monotonic() - self._began
                 if not self._title or seconds < self._interval:
                     continue
+                shown = f"{self._title} … {seconds:.0f} s{self._now()}"
                 if self._terminal:
                     width = shutil.get_terminal_size().columns - 1
                     # The cursor goes back to the beginning of the line, so that other output overwrites this text.
-                    self._write(f"\r\033[K{f'{self._title} … {seconds:.0f} s'[:width]}\r")
+                    self._write(f"\r\033[K{shown[:width]}\r")
                 else:
-                    self._write(f"{self._title} … {seconds:.0f} s\n")
+                    self._write(f"{shown[:_LOG_WIDTH]}\n")
+
+    def _now(self) -> str:
+        """Return what a build does at this moment, with a separator before it, "" if that is not known."""
+        host, text = BOARD.read()
+        return ": " + spelled(f"[{host}] {text}" if self.hosts > 1 else text) if text else ""
 
     def _write(self, text: str) -> None:
         # Not through the file object: a worker that Ansible forks at this moment would inherit its lock, which would then be held for ever.
@@ -251,6 +262,7 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         self._alive = Alive(sys.stdout)
+        BOARD.is_read = not self._display.verbosity
         self._title = ""
         self._began = self._run_began = time.monotonic()
         self._notes: dict[str, list[str]] = {}
@@ -303,6 +315,7 @@ class CallbackModule(Default):
         self._end_step()
         self._play = play
         self._hosts = [host.name for host in play.get_variable_manager()._inventory.get_hosts(play.hosts)]
+        self._alive.hosts = len(self._hosts)
         mode = " (a check: nothing is changed)" if play.check_mode else ""
         where = self._hosts[0] if len(self._hosts) == 1 else f"{len(self._hosts)} hosts"
         self._print(f"{play.get_name().strip()}, {where}{mode}")

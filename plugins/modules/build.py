@@ -26,6 +26,12 @@ options:
     description: Directory of the build context on the host, with the Dockerfile in it.
     type: str
     required: true
+  dockerfile:
+    description:
+      - Content of the Dockerfile in O(context), as M(proven.go_service.prepare) returns it. On a terminal, the callback P(proven.go_service.progress#callback) shows which of its
+        steps is running.
+    type: str
+    default: ""
   changes:
     description:
       - Directory of a build context with only what changed since the last build, as M(proven.go_service.prepare) returns it; it is built instead of O(context).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.proven.go_service.plugins.callback import progress
-from plays import PROJECT, environment
+from plays import PROJECT, environment, on_terminal
 
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 SLOW = f"{sys.executable} -c 'import time; time.sleep(1.2)'"
@@ -220,31 +219,7 @@ def test_no_host_is_said(tmp_path: Path) -> None:
 def terminal(directory: Path, tasks: list[dict[str, Any]], width: int, **more: str) -> tuple[str, list[str]]:
     """Run a play on a terminal; return all that was written to it, and the lines that stand on it in the end. more: of the environment."""
     line, env = arrange(directory, tasks)
-    outer, inner = pty.openpty()
-    subprocess.run(["stty", "cols", str(width), "rows", "40"], stdin=inner, check=True)
-    env |= {"TERM": "xterm", "COLUMNS": str(width), **more}
-    with subprocess.Popen(line, env=env, stdin=inner, stdout=inner, stderr=inner) as running:
-        os.close(inner)
-        written = b""
-        while True:
-            try:
-                part = os.read(outer, 4096)
-            except OSError:
-                break
-            if not part:
-                break
-            written += part
-        running.wait(60)
-    os.close(outer)
-    text = written.decode()
-    lines = []
-    for row in text.split("\r\n"):
-        stands = ""
-        for part in row.split("\r"):
-            cleared = part.removeprefix("\033[K")
-            stands = cleared if cleared != part else cleared + stands[len(cleared) :]
-        lines.append(stands)
-    return text, lines
+    return on_terminal(line, {**env, **more}, width)
 
 
 @pytest.mark.parametrize("width", [100, 40])
