@@ -19,7 +19,7 @@ BASES = {"golang:1.27-alpine3.24": "alpine:3.24", BUILDER: RUNTIME}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs this machine's Engine, or runs plays on it: `make unit` runs that one after the other, and the rest beside it.
+    """Mark what needs this machine's Engine, or runs plays on it: `make unit` runs those below tests/unit one after the other, the others beside them, and then the rest.
 
     First of all: pytest selects by marks when the same hook comes to it.
     """
