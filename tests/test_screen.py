@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,15 @@ def test_a_run_prints_its_steps_and_a_broken_build_its_cause_once(tmp_path: Path
     assert left_on_engine(NAME) == []
 
 
-@pytest.mark.parametrize("builder", ["docker_image", "buildx"])
+@pytest.mark.parametrize("builder", ["docker_image", pytest.param("buildx", marks=pytest.mark.long)])
 def test_on_a_terminal_the_step_of_the_build_that_runs_is_shown(tmp_path: Path, request: pytest.FixtureRequest, builder: str) -> None:
     """What takes a while in this build is a test, which waits."""
     client = request.getfixturevalue("buildx") if builder == "buildx" else {}
     source = tmp_path / "source"
     shutil.copytree(PROJECT / "examples/cat-server", source)
+    # BuildKit's cache has the results of tests that it has run before.
     (source / "wait_test.go").write_text(
+        f"// {time.time_ns()}\n"
         'package main\n\nimport (\n\t"testing"\n\t"time"\n)\n\nfunc TestWait(t *testing.T) { time.Sleep(3 * time.Second) }\n'
     )
     variables = {**service_variables(NAME, source, tmp_path), "go_service_run_tests": True, "go_service_builder": builder}

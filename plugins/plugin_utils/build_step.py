@@ -1,14 +1,15 @@
 """The step of an image build that runs at this moment, for the person who waits for it.
 
-The module that builds says nothing before its end. But each RUN instruction is a process of the host, with the instruction's text as one of its arguments, whichever builder starts
-it. So another thread asks the host for these texts through a copy of Ansible's connection, without a module and without any other user's rights. Of the Engine of another machine, or on a
-host that hides its processes or has no GNU grep, nothing is found, and nothing is shown.
+The module that builds says nothing before its end. But each RUN instruction is a process of the host, whichever builder starts it. So another thread asks the host whether one has the
+arguments of an instruction, through a copy of Ansible's connection, without a module and without any other user's rights. Of the Engine of another machine, or on a host that hides its
+processes or has no command python3, nothing is found, and nothing is shown.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import re
 import shlex
 import threading
@@ -23,6 +24,20 @@ from .board import BOARD
 CONNECTIONS = ("local", "ssh")
 # Seconds between two questions.
 INTERVAL = 1.0
+COMPILING = "go build "
+# Prints on the host only a number, so that no command line leaves it.
+_LOOK = """\
+import glob, json, sys
+running = []
+for path in glob.glob("/proc/[0-9]*/cmdline"):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            running.append(stream.read().split(chr(0))[:-1])
+    except OSError:
+        pass
+running += [arguments[1:] for arguments in running]
+print(*[number for number, forms in enumerate(json.loads(sys.argv[1])) if any(form in running for form in forms)][:1])
+"""
 _RUN = re.compile(r"^RUN (?:--\S+ )*(.*)$", re.M)
 
 
@@ -32,17 +47,25 @@ def run_steps(dockerfile: str) -> list[str]:
 
 
 def question(commands: list[str]) -> str:
-    """Return the shell command that prints those of the commands which run now as an argument of a process, with a zero byte after each."""
-    # The texts come to grep through printf of the shell: so they are whole arguments of the build's processes alone.
-    texts = " ".join(map(shlex.quote, [*commands, *(APPLYING + command for command in commands if command.startswith("go build "))]))
-    return f"printf '%s\\n' {texts} | grep -zoxhsF -f - /proc/[0-9]*/cmdline"
+    """Return the shell command that prints the number of the first command that a process of the host is, nothing if there is none."""
+    return f"python3 -c {shlex.quote(_LOOK)} {shlex.quote(json.dumps([list(_arguments(command)) for command in commands]))}"
+
+
+def _arguments(command: str) -> Iterator[list[str]]:
+    """Yield the arguments that the process of a command may have, without the first of a shell."""
+    yield ["-c", command]
+    if command.startswith(COMPILING):
+        yield ["-c", APPLYING + command]
+    # A shell becomes its command if that is a single one.
+    with contextlib.suppress(ValueError):
+        yield shlex.split(command)
 
 
 class _Watch:
     """Asks a host again and again which step of a build runs, and writes it on the board."""
 
-    def __init__(self, connection: Any, host: str, asked: str, hidden: tuple[str, ...]) -> None:
-        self._connection, self._host, self._asked, self._hidden = connection, host, asked, hidden
+    def __init__(self, connection: Any, host: str, commands: list[str], hidden: tuple[str, ...]) -> None:
+        self._connection, self._host, self._commands, self._hidden = connection, host, commands, hidden
         self._turn, self._ended = threading.Lock(), threading.Event()
 
     def run(self) -> None:
@@ -50,12 +73,13 @@ class _Watch:
         # What goes wrong here goes wrong for the build too, and is told there.
         with contextlib.suppress(Exception):
             self._connection.set_become_plugin(None)
+            asked = question(self._commands)
             while not self._ended.wait(INTERVAL):
-                _code, printed, _errors = self._connection.exec_command(self._asked, sudoable=False)
-                runs = [text for text in printed.decode(errors="replace").split("\0") if text]
+                _code, printed, _errors = self._connection.exec_command(asked, sudoable=False)
+                runs = self._commands[int(printed)] if printed.strip() else ""
                 with self._turn:
                     if not self._ended.is_set():
-                        BOARD.write(self._host, mask(runs[0].removeprefix(APPLYING), self._hidden) if runs else "")
+                        BOARD.write(self._host, mask(runs, self._hidden))
 
     def end(self) -> None:
         """Write nothing from now on."""
@@ -74,7 +98,7 @@ def watched(connection: Any, host: str, dockerfile: str, hidden: tuple[str, ...]
     if not BOARD.is_read or not commands or getattr(connection, "transport", "") not in CONNECTIONS:
         yield
         return
-    watch = _Watch(copy.copy(connection), host, question(commands), hidden)
+    watch = _Watch(copy.copy(connection), host, commands, hidden)
     threading.Thread(target=watch.run, daemon=True).start()
     try:
         yield

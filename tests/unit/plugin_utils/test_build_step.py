@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from ansible_collections.proven.go_service.plugins.module_utils.image.changes im
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_step
 from ansible_collections.proven.go_service.plugins.plugin_utils.board import Board
 
-# No Go is needed: the shell does not look for a command before it comes to it. Each waits for its input.
+# No Go is needed: the shell goes on after a command that is not there, and waits for its input.
 COMPILE = "go build -ldflags=\"-s -w\" -o /out/utest 'a b' || read _line"
 DOCKERFILE = f"""\
 # RUN go build of-a-comment
@@ -25,7 +26,7 @@ RUN go build 'a' \\
 RUN --mount=type=cache,id=c,target=/c --mount=type=cache,id=d,target=/d {COMPILE}
 FROM base
 LABEL a="RUN b"
-RUN adduser -D app
+RUN go test -ldflags="-s -w" ./...
 """
 
 
@@ -45,9 +46,9 @@ class Shell:
 
 
 @contextlib.contextmanager
-def running(*arguments: str) -> Iterator[None]:
+def running(*arguments: str, **more: Any) -> Iterator[None]:
     """Let a process run as long as the block does."""
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, **more) as process:
         try:
             yield
         finally:
@@ -73,7 +74,7 @@ def seen(board: Board, wanted: str) -> bool:
 
 
 def test_the_steps_of_a_dockerfile_are_what_a_builder_gives_to_the_shell() -> None:
-    assert build_step.run_steps(DOCKERFILE) == ["go build 'a'  || true;     read _line", COMPILE, "adduser -D app"]
+    assert build_step.run_steps(DOCKERFILE) == ["go build 'a'  || true;     read _line", COMPILE, 'go test -ldflags="-s -w" ./...']
     assert build_step.run_steps("") == []
 
 
@@ -92,6 +93,15 @@ def test_the_step_that_runs_is_shown_until_the_build_ends(
     assert board.read() == ("", "")
 
 
+def test_a_step_whose_shell_became_its_only_command_is_shown(board: Board, tmp_path: Path) -> None:
+    # A program of this name that accepts all arguments: Python, with the first of them as its script.
+    (tmp_path / "test").write_text("import sys\nsys.stdin.read()\n")
+    with build_step.watched(Shell(), "web1", DOCKERFILE, ()):
+        with running("go", "test", "-ldflags=-s -w", "./...", executable=sys.executable, cwd=tmp_path):
+            assert seen(board, 'go test -ldflags="-s -w" ./...')
+        assert seen(board, "")
+
+
 def test_of_other_processes_nothing_is_shown(board: Board, tmp_path: Path) -> None:
     """Neither what asks, nor what has the text of a step as a part of an argument."""
     (tmp_path / "x").touch()
@@ -104,9 +114,8 @@ def test_of_other_processes_nothing_is_shown(board: Board, tmp_path: Path) -> No
         for arguments in others:
             all_run.enter_context(running(*arguments))
         connection = Shell()
-        # The code tells nothing: a process may end while grep looks.
-        _code, printed, errors = connection.exec_command(build_step.question(build_step.run_steps(DOCKERFILE)), False)
-        assert (printed, errors) == (b"", b"")
+        code, printed, errors = connection.exec_command(build_step.question(build_step.run_steps(DOCKERFILE)), False)
+        assert (code, printed, errors) == (0, b"\n", b"")
 
 
 def test_a_secret_in_a_step_is_hidden(board: Board) -> None:
@@ -123,10 +132,10 @@ class Broken(Shell):
 
 
 class Poor(Shell):
-    """A host whose grep knows no zero bytes."""
+    """A host without Python in its path."""
 
     def exec_command(self, command: str, sudoable: bool) -> tuple[int, bytes, bytes]:
-        return super().exec_command(command.replace("grep -zoxhsF", "grep --no-such-option"), sudoable)
+        return super().exec_command(command.replace("python3", "no-such-python"), sudoable)
 
 
 class Other(Shell):
