@@ -117,7 +117,7 @@ _OTHER_SERVER_FILE = re.compile(
 _SENDS_ON = re.compile(r"(?i)redirect|acme|\.HTTPHandler\(")
 # What stands above the port that a URL without one means.
 _SCHEME = re.compile(r'(?i)scheme|"https?"')
-_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|peer|gossip")
+_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|plugin|peer|gossip")
 # A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 # The name of a variable for the address if it is separate from the port, but not a name for another program's address.
@@ -320,6 +320,7 @@ def _ports(text: _Text) -> Iterator[Clue]:
         elif (
             _ASIDE.search(line)
             or _ASIDE.search(text.function(number))
+            or _SENDS_ON.search(text.function(number))
             or (not listens and _CALLING_FILE.search(text.file))
             or _OTHER_SERVER_FILE.search(text.file)
             or _OTHERS.search(text.enclosing(number))
@@ -343,7 +344,9 @@ def _ports(text: _Text) -> Iterator[Clue]:
         host, port = next((host or "", port) for host, port in zip(match.groups()[::2], match.groups()[1::2]) if port)
         found(match.end() - 1, host, port, SURE)
     for match in _ANY_ADDRESS.finditer(text.code):
-        about = _ABOUT_LISTENING.search(_ANY_ADDRESS.sub("", text.around(text.number(match.start()))))
+        number = text.number(match.start())
+        line = _ANY_ADDRESS.sub("", text.around(number))
+        about = _ABOUT_LISTENING.search(text.function(number) if line.strip() == "return" else line)
         found(match.start(), match[1] or "", match[2], LIKELY if about else POSSIBLE)
     for match in _LISTENING_URL.finditer(text.code):
         if _LISTEN.search(text.around(text.number(match.start()))):

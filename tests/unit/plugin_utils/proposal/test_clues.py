@@ -64,6 +64,13 @@ def test_a_port_is_found_in_a_call_of_several_lines_and_in_what_a_function_retur
     assert values(clues.find_clues("config.go", text.encode()).ports) == ["9001"]
 
 
+def test_a_port_is_found_in_the_address_that_a_function_returns_to_listen_on() -> None:
+    text = 'package main\n\nfunc {}(addr string) string {{\n\tif addr != "" {{\n\t\treturn addr\n\t}}\n\treturn "0.0.0.0:9001"\n}}\n'
+    for name, weight in {"listenAddress": clues.LIKELY, "guess": clues.POSSIBLE}.items():
+        (found,) = clues.find_clues("main.go", text.format(name).encode()).ports
+        assert (found.value, found.weight) == ("9001", weight)
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -189,7 +196,8 @@ def test_where_it_listens_comes_before_what_may_be_where() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", ["ListenAndServeDebug()", "(s *Server) startMetrics(ctx context.Context)", "runPprof(\n\tport int,\n)"]
+    "function",
+    ["ListenAndServeDebug()", "(s *Server) startMetrics(ctx context.Context)", "runPprof(\n\tport int,\n)", "(h *Http) redirectHandler()"],
 )
 def test_a_port_in_a_function_that_is_named_for_another_purpose_comes_last(function: str) -> None:
     text = 'package main\n\nfunc {} error {{\n\tif true {{\n\t\treturn http.ListenAndServe(":9001", nil)\n\t}}\n\treturn nil\n}}\n'
