@@ -132,7 +132,8 @@ _REMEDIES = (
         _ANY,
         r"permission denied",
         "The service may not read or write something. It runs as go_service_user (user id 1000, or go_service_uid) without any capability: check "
-        "the owner and mode of what go_service_volumes mounts (a new named volume belongs to root), and go_service_cap_add.",
+        "the owner and mode of what go_service_volumes mounts (a new named volume belongs to root, unless it is mounted on one of go_service_directories), "
+        "and go_service_cap_add.",
     ),
     (
         _ANY,
