@@ -78,7 +78,8 @@ STEPS: dict[str, dict[str, str | None]] = {
 COLLECTION = "proven.go_service"
 # Seconds between two signs of life: on a terminal, and in a log.
 TERMINAL, LOG = 0.25, 30.0
-_TITLE = 52
+# The columns of a step's title, and of its time.
+_TITLE, _TIME = 52, len(" 9999.9 s")
 # The most characters of a sign of life in a log.
 _LOG_WIDTH = 160
 _LAST_LINES = 20
@@ -102,10 +103,10 @@ def step_of(role: str, path: str, name: str) -> str | None:
     return next(sentence for start, sentence in STEPS[short].items() if file.startswith(start))
 
 
-def line_of(title: str, seconds: float, notes: Mapping[str, list[str]], hosts: int) -> str:
-    """Return the line of a step that has ended; notes: hosts by what happened to them; hosts: how many the play has."""
+def line_of(title: str, seconds: float, notes: Mapping[str, list[str]], hosts: int, columns: int) -> str:
+    """Return the line of a step that has ended; notes: hosts by what happened to them; hosts: how many the play has; columns: of the terminal."""
     told = [kind if hosts < 2 or len(names) == hosts else f"{kind} on {', '.join(names)}" for kind, names in notes.items() if names]
-    return f"{title:<{_TITLE}} {seconds:6.1f} s  {'; '.join(told)}".rstrip()
+    return f"{title:<{max(min(_TITLE, columns - _TIME), 0)}} {seconds:6.1f} s  {'; '.join(told)}".rstrip()
 
 
 def why(result: Mapping[str, Any]) -> list[str]:
@@ -338,7 +339,8 @@ class CallbackModule(Default):
         title, self._title = self._title, ""
         if title:
             color = next((_COLOURS[kind] for kind, names in self._notes.items() if names), C.COLOR_OK)
-            self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts)), color=color)
+            columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _LOG_WIDTH
+            self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts), columns), color=color)
         waiting, self._waiting = self._waiting, []
         for text in waiting:
             self._print(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))

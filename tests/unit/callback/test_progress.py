@@ -229,7 +229,9 @@ def test_on_a_terminal_the_step_at_work_is_alive_and_leaves_no_trace(tmp_path: P
     assert re.search(r"\r\033\[KCommand … \d s\r", text)
     assert not any("…" in line for line in lines), lines
     assert all(len(line) <= max(width, 72) for line in lines if line.startswith("well"))
-    assert any(line.startswith("Command  ") for line in lines)
+    ended = next(line for line in lines if line.startswith("Command  "))
+    assert re.search(r"\d\.\d s  changed$", ended)
+    assert len(ended.removesuffix("  changed")) <= width
 
 
 @pytest.mark.parametrize(
