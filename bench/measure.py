@@ -311,7 +311,8 @@ def machines(count: int) -> Iterator[Path]:
         )
         hosts = {
             name: {"ansible_connection": "community.docker.docker", "ansible_host": container}
-            for name, container in (line.split() for line in listed.splitlines())
+            # The first one builds for the others, also where only some take part.
+            for name, container in sorted(line.split() for line in listed.splitlines())
         }
         variables = {"base_images_source": "load", "base_images_archive_dir": "/srv/base-images", "base_images_fallback": "assemble"}
         inventory = WORK / "hosts.json"

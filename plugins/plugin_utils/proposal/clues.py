@@ -109,15 +109,15 @@ _NO_HTTP = frozenset({"10", "16", "32", "64", "21", "22", "23", "25", "53", "110
 _CALLING_FILE = re.compile(
     r"(?i)(?:^|[/_])(?:clients?|discovery|notif\w*|alerting|providers?|connectors?|integrations?|scrap\w*|collectors?|exporters?)(?:[/_.]|$)"
 )
-# A file that stands in for something in tests, or that serves gRPC: its ports come after those of other files.
+# A file that stands in for something in tests, or that serves plugins, debuggers or gRPC: its ports come after those of other files.
 _OTHER_SERVER_FILE = re.compile(
-    r"(?i)(?:^|[/_])(?:mock(?:s|ed)?|fakes?|stubs?|fixtures?|test(?:s|ing|utils?|helpers?|data)?|grpc)(?:[/_.]|$)"
+    r"(?i)(?:^|[/_])(?:mock(?:s|ed)?|fakes?|stubs?|fixtures?|test(?:s|ing|utils?|helpers?|data)?|plugins?|debug|pprof|grpc)(?:[/_.]|$)"
 )
 # What a second server on port 80 does, if the service itself speaks TLS: it sends clients on, or answers an authority for certificates.
 _SENDS_ON = re.compile(r"(?i)redirect|acme|\.HTTPHandler\(")
 # What stands above the port that a URL without one means.
 _SCHEME = re.compile(r'(?i)scheme|"https?"')
-_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|peer|gossip")
+_ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|plugin|peer|gossip")
 # A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 # The name of a variable for the address if it is separate from the port, but not a name for another program's address.
@@ -130,6 +130,7 @@ _PORT_ENV = re.compile(r'(?i)\b\w*env\w*\(\s*"PORT"|\benv(?:config)?:"PORT[",]')
 _ENV_NAME = re.compile(r'\b(?i:\w*env\w*)\(\s*(?:[^"\n]*,\s*)?"([A-Z][A-Z0-9_]+)"|\benv(?:config)?:"([A-Z][A-Z0-9_]+)[",]')
 # A name that stands for a value: a constant or a variable.
 _NAMED = re.compile(r"\A\s*(?:const\s+|var\s+)?(\w+)(?:\s+string)?\s*:?=\s*\S+\s*\Z")
+_FUNCTION = re.compile(r"func (?:\([^)]*\) )?(\w+)")
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _FLAG = re.compile(rf"\b(?i:\w*flags?|fs|f|kingpin|app|cmd)(?:\(\))?\.(?:\w*)\(\s*(?:&[\w.]+,\s*)?{_STRING}")
 
@@ -250,7 +251,7 @@ class _Text:
         return self._taking.get(named[1], line)
 
     def enclosing(self, number: int) -> str:
-        """Return the lines that open the blocks around a line, found by indentation; without that of the function, whose name says little."""
+        """Return the lines that open the blocks around a line, found by indentation; without that of the function."""
         found, depth = [], _depth(self.lines[number - 1])
         for line in reversed(self.lines[max(number - 1 - _LINES_ABOVE, 0) : number - 1]):
             if line.strip() and _depth(line) < depth:
@@ -259,6 +260,14 @@ class _Text:
                     break
                 found.append(line.strip())
         return "\n".join(found)
+
+    def function(self, number: int) -> str:
+        """Return the name of the function that a line is in, "" if it is in none."""
+        for line in reversed(self.lines[: number - 1] if _depth(self.lines[number - 1]) else []):
+            if line and not line.startswith(("\t", " ", ")")):
+                named = _FUNCTION.match(line)
+                return named[1] if named else ""
+        return ""
 
     def clue(self, value: str, position: int, weight: int = POSSIBLE) -> Clue:
         return Clue(value, self.file, self.number(position), weight)
@@ -310,6 +319,8 @@ def _ports(text: _Text) -> Iterator[Clue]:
             weight = 0
         elif (
             _ASIDE.search(line)
+            or _ASIDE.search(text.function(number))
+            or _SENDS_ON.search(text.function(number))
             or (not listens and _CALLING_FILE.search(text.file))
             or _OTHER_SERVER_FILE.search(text.file)
             or _OTHERS.search(text.enclosing(number))
@@ -333,7 +344,9 @@ def _ports(text: _Text) -> Iterator[Clue]:
         host, port = next((host or "", port) for host, port in zip(match.groups()[::2], match.groups()[1::2]) if port)
         found(match.end() - 1, host, port, SURE)
     for match in _ANY_ADDRESS.finditer(text.code):
-        about = _ABOUT_LISTENING.search(_ANY_ADDRESS.sub("", text.around(text.number(match.start()))))
+        number = text.number(match.start())
+        line = _ANY_ADDRESS.sub("", text.around(number))
+        about = _ABOUT_LISTENING.search(text.function(number) if line.strip() == "return" else line)
         found(match.start(), match[1] or "", match[2], LIKELY if about else POSSIBLE)
     for match in _LISTENING_URL.finditer(text.code):
         if _LISTEN.search(text.around(text.number(match.start()))):

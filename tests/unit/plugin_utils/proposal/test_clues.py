@@ -64,10 +64,26 @@ def test_a_port_is_found_in_a_call_of_several_lines_and_in_what_a_function_retur
     assert values(clues.find_clues("config.go", text.encode()).ports) == ["9001"]
 
 
+def test_a_port_is_found_in_the_address_that_a_function_returns_to_listen_on() -> None:
+    text = 'package main\n\nfunc {}(addr string) string {{\n\tif addr != "" {{\n\t\treturn addr\n\t}}\n\treturn "0.0.0.0:9001"\n}}\n'
+    for name, weight in {"listenAddress": clues.LIKELY, "guess": clues.POSSIBLE}.items():
+        (found,) = clues.find_clues("main.go", text.format(name).encode()).ports
+        assert (found.value, found.weight) == ("9001", weight)
+
+
 @pytest.mark.parametrize(
-    "file", ["pkg/api/mock.go", "pkg/api/mock_server.go", "internal/fakes/api.go", "testutil/server.go", "pkg/grpc/server.go"]
+    "file",
+    [
+        "pkg/api/mock.go",
+        "pkg/api/mock_server.go",
+        "internal/fakes/api.go",
+        "testutil/server.go",
+        "pkg/grpc/server.go",
+        "plugin/conductor.go",
+        "http/debug.go",
+    ],
 )
-def test_a_port_of_what_stands_in_for_something_in_tests_or_speaks_grpc_comes_last(file: str) -> None:
+def test_a_port_of_what_stands_in_for_something_in_tests_or_serves_no_clients_comes_last(file: str) -> None:
     for line in ('\thttp.ListenAndServe(":9001", nil)', "\tconfig := Config{Port: 9001}"):
         assert [clue.weight for clue in find(line, file=file).ports] == [clues.FAINT]
         assert [clue.weight for clue in find(line, file="pkg/api/latest_hammock.go").ports] != [clues.FAINT]
@@ -177,6 +193,18 @@ def test_a_number_that_no_http_service_listens_on_is_passed_by(line: str) -> Non
 def test_where_it_listens_comes_before_what_may_be_where() -> None:
     assert ports('\tpprof := ":6060"', '\tport := "9002"', '\thttp.ListenAndServe(":9001", nil)')[0] == "9001"
     assert ports('\tmetrics := flag.String("metrics-addr", ":9090", "")', '\tflag.String("addr", ":9001", "")')[0] == "9001"
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["ListenAndServeDebug()", "(s *Server) startMetrics(ctx context.Context)", "runPprof(\n\tport int,\n)", "(h *Http) redirectHandler()"],
+)
+def test_a_port_in_a_function_that_is_named_for_another_purpose_comes_last(function: str) -> None:
+    text = 'package main\n\nfunc {} error {{\n\tif true {{\n\t\treturn http.ListenAndServe(":9001", nil)\n\t}}\n\treturn nil\n}}\n'
+    (found,) = clues.find_clues("server.go", text.format(function).encode()).ports
+    assert (found.value, found.weight) == ("9001", clues.FAINT)
+    (found,) = clues.find_clues("server.go", text.format("serve(metrics *Metrics, debug bool)").encode()).ports
+    assert (found.value, found.weight) == ("9001", clues.SURE)
 
 
 def test_a_port_comes_with_what_changes_it() -> None:
