@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -72,8 +73,11 @@ def play(playbook: str, variables: Mapping[str, Any], *arguments: str, env: Mapp
     return done.stdout
 
 
-def on_terminal(command: Sequence[str | Path], env: Mapping[str, str], width: int) -> tuple[str, list[str]]:
-    """Run a command on a terminal; return all that was written to it, and the lines that stand on it in the end. width: columns."""
+def on_terminal(command: Sequence[str | Path], env: Mapping[str, str], width: int, interrupt: str = "") -> tuple[str, list[str]]:
+    """Run a command on a terminal; return all that was written to it, and the lines that stand on it in the end.
+
+    width: columns; interrupt: a text after which the command is interrupted, as by Ctrl-C.
+    """
     outer, inner = pty.openpty()
     subprocess.run(["stty", "cols", str(width), "rows", "40"], stdin=inner, check=True)
     env = {**env, "TERM": "xterm", "COLUMNS": str(width)}
@@ -88,6 +92,9 @@ def on_terminal(command: Sequence[str | Path], env: Mapping[str, str], width: in
             if not part:
                 break
             written += part
+            if interrupt and interrupt.encode() in written:
+                running.send_signal(signal.SIGINT)
+                interrupt = ""
         running.wait(60)
     os.close(outer)
     text = written.decode()

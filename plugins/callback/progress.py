@@ -10,8 +10,9 @@ version_added: 1.0.0
 description:
   - Prints one sentence for each step of the roles of this collection, with the time that it took and what it changed. A task of any other role
     or play is a step of its own.
-  - On a terminal the current step is shown with the time that passes, and while an image is built with the command of the build that runs. Elsewhere a line is printed every 30 seconds for a step that takes longer than that;
-    ansible-runner (AWX, ansible-navigator) counts as elsewhere, since it keeps what is printed.
+  - On a terminal the current step is shown with the time that passes, and while an image is built with the command of the build that runs.
+    Elsewhere a line is printed every 30 seconds for a step that takes longer than that; ansible-runner (AWX, ansible-navigator) counts as
+    elsewhere, since it keeps what is printed.
   - Text from elsewhere, such as messages, differences and names, is printed with control characters shown as escapes, so that it cannot control the
     terminal.
   - A failure is printed once. A failure that a C(rescue) handles is not printed, unless the host fails in the end and nothing else says why.
@@ -25,6 +26,8 @@ requirements:
   - Set as C(stdout_callback) in the configuration; for ansible-runner in the environment, as C(ANSIBLE_STDOUT_CALLBACK).
 """
 
+import atexit
+import contextlib
 import functools
 import json
 import os
@@ -33,6 +36,7 @@ import sys
 import textwrap
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, TextIO
@@ -41,7 +45,7 @@ from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.fqcn import add_internal_fqcns
 
-from ..module_utils.common.text import spelled
+from ..module_utils.common.text import one_line, spelled
 from ..plugin_utils.board import BOARD
 
 # The name of a step, by the role and by the first beginning of its task's file that matches. None: it prints no line.
@@ -74,7 +78,8 @@ STEPS: dict[str, dict[str, str | None]] = {
 COLLECTION = "proven.go_service"
 # Seconds between two signs of life: on a terminal, and in a log.
 TERMINAL, LOG = 0.25, 30.0
-_TITLE = 52
+# The columns of a step's title, and of its time.
+_TITLE, _TIME = 52, len(" 9999.9 s")
 # The most characters of a sign of life in a log.
 _LOG_WIDTH = 160
 _LAST_LINES = 20
@@ -98,10 +103,10 @@ def step_of(role: str, path: str, name: str) -> str | None:
     return next(sentence for start, sentence in STEPS[short].items() if file.startswith(start))
 
 
-def line_of(title: str, seconds: float, notes: Mapping[str, list[str]], hosts: int) -> str:
-    """Return the line of a step that has ended; notes: hosts by what happened to them; hosts: how many the play has."""
+def line_of(title: str, seconds: float, notes: Mapping[str, list[str]], hosts: int, columns: int) -> str:
+    """Return the line of a step that has ended; notes: hosts by what happened to them; hosts: how many the play has; columns: of the terminal."""
     told = [kind if hosts < 2 or len(names) == hosts else f"{kind} on {', '.join(names)}" for kind, names in notes.items() if names]
-    return f"{title:<{_TITLE}} {seconds:6.1f} s  {'; '.join(told)}".rstrip()
+    return f"{title:<{max(min(_TITLE, columns - _TIME), 0)}} {seconds:6.1f} s  {'; '.join(told)}".rstrip()
 
 
 def why(result: Mapping[str, Any]) -> list[str]:
@@ -173,6 +178,17 @@ def folded(text: str) -> list[str]:
     return textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - 1), break_on_hyphens=False)
 
 
+def narrowed(text: str, columns: int) -> str:
+    """Return the beginning of a text that takes no more than a number of columns of a terminal."""
+    taken = 0
+    for number, character in enumerate(text):
+        if not unicodedata.combining(character):
+            taken += 2 if unicodedata.east_asian_width(character) in ("F", "W") else 1
+        if taken > columns:
+            return text[:number]
+    return text
+
+
 class Alive:
     """Shows that a step is still at work, from a separate thread: in place on a terminal, with lines in a log."""
 
@@ -180,7 +196,8 @@ class Alive:
         self._out = out
         self._terminal = is_terminal(out) and os.environ.get("TERM") != "dumb"
         self._interval = TERMINAL if self._terminal else LOG
-        self._turn = threading.Lock()
+        # Reentrant, since a signal may let the thread that has it print something.
+        self._turn = threading.RLock()
         self._title = ""
         self._began = 0.0
         self._ended = threading.Event()
@@ -191,17 +208,23 @@ class Alive:
     def begin(self, title: str, began: float) -> None:
         """Show a step from now on."""
         with self._turn:
-            self._title, self._began = spelled(title), began
+            self._title, self._began = one_line(spelled(title)), began
         if self._thread is None:
             self._thread = threading.Thread(target=self._tell, daemon=True)
             self._thread.start()
 
     def end(self) -> None:
         """Stop showing the step, and leave no trace of it on the terminal."""
+        with self.hidden():
+            self._title = ""
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Show nothing of the step as long as the block runs, so that what else is printed stands alone on its lines."""
         with self._turn:
             if self._title and self._terminal:
                 self._write("\r\033[K")
-            self._title = ""
+            yield
 
     def stop(self) -> None:
         """End the thread."""
@@ -214,22 +237,27 @@ class Alive:
                 seconds = time.monotonic() - self._began
                 if not self._title or seconds < self._interval:
                     continue
-                shown = f"{self._title} … {seconds:.0f} s{self._now()}"
                 if self._terminal:
-                    width = shutil.get_terminal_size().columns - 1
                     # The cursor goes back to the beginning of the line, so that other output overwrites this text.
-                    self._write(f"\r\033[K{shown[:width]}\r")
+                    self._write(f"\r\033[K{self._shown(seconds, shutil.get_terminal_size().columns - 1)}\r")
                 else:
-                    self._write(f"{shown[:_LOG_WIDTH]}\n")
+                    self._write(f"{self._shown(seconds, _LOG_WIDTH)}\n")
+
+    def _shown(self, seconds: float, columns: int) -> str:
+        """Return the sign of life, in which the time has its place however long the rest is."""
+        time_taken = f" … {seconds:.0f} s"
+        return narrowed(narrowed(self._title, columns - len(time_taken)) + time_taken + self._now(), columns)
 
     def _now(self) -> str:
         """Return what a build does at this moment, with a separator before it, "" if that is not known."""
         host, text = BOARD.read()
-        return ": " + spelled(f"[{host}] {text}" if self.hosts > 1 else text) if text else ""
+        return ": " + one_line(spelled(f"[{host}] {text}" if self.hosts > 1 else text)) if text else ""
 
     def _write(self, text: str) -> None:
         # Not through the file object: a worker that Ansible forks at this moment would inherit its lock, which would then be held for ever.
-        os.write(self._out.fileno(), text.encode(self._out.encoding or "utf-8", "replace"))
+        # If nobody reads it any more, that is nothing that the reader of the errors has to know.
+        with contextlib.suppress(OSError):
+            os.write(self._out.fileno(), text.encode(self._out.encoding or "utf-8", "replace"))
 
 
 def unless_verbose(event: Callable[..., None]) -> Callable[..., None]:
@@ -271,6 +299,21 @@ class CallbackModule(Default):
         self._waiting: list[str] = []
         self._held: dict[str, list[str]] = {}
         self._told: set[str] = set()
+        self._let_others_print()
+        # A run that Ctrl-C ends has no last event.
+        atexit.register(self._alive.stop)
+
+    def _let_others_print(self) -> None:
+        """Take the sign of life away before anything is printed, also what comes to no callback: warnings, what an action tells, the end by Ctrl-C."""
+        display, process = self._display.display, os.getpid()
+
+        @functools.wraps(display)
+        def alone(*args: Any, **kwargs: Any) -> None:
+            # A worker has a copy of this; what it prints it gives to this process.
+            with self._alive.hidden() if os.getpid() == process else contextlib.nullcontext():
+                display(*args, **kwargs)
+
+        self._display.display = alone
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -296,7 +339,8 @@ class CallbackModule(Default):
         title, self._title = self._title, ""
         if title:
             color = next((_COLOURS[kind] for kind, names in self._notes.items() if names), C.COLOR_OK)
-            self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts)), color=color)
+            columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _LOG_WIDTH
+            self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts), columns), color=color)
         waiting, self._waiting = self._waiting, []
         for text in waiting:
             self._print(text, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))

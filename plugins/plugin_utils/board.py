@@ -15,7 +15,9 @@ class Board:
         self._memory = mmap.mmap(-1, self.SIZE)
 
     def write(self, host: str, text: str) -> None:
-        """Show what happens on a host; text: empty for nothing."""
+        """Show what happens on a host; text: empty for nothing, which leaves what another host shows."""
+        if not text and self.read()[0] != host:
+            return
         line = f"{host}\0{text}".encode() if text else b""
         # The length comes last, so that a line is never read before all of it is there.
         self._memory[:2] = b"\0\0"

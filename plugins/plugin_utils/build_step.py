@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
+import hashlib
+import os
 import re
 import shlex
 import threading
@@ -25,20 +26,21 @@ CONNECTIONS = ("local", "ssh")
 # Seconds between two questions.
 INTERVAL = 1.0
 COMPILING = "go build "
-# Prints on the host only a number, so that no command line leaves it.
+# Gets digests and prints a number: no command line comes to the host or leaves it, and a long one is not too long for an argument.
 _LOOK = """\
-import glob, json, sys
-running = []
+import glob, hashlib, sys
+running = set()
 for path in glob.glob("/proc/[0-9]*/cmdline"):
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            running.append(stream.read().split(chr(0))[:-1])
+        with open(path, "rb") as stream:
+            whole = stream.read()
     except OSError:
-        pass
-running += [arguments[1:] for arguments in running]
-print(*[number for number, forms in enumerate(json.loads(sys.argv[1])) if any(form in running for form in forms)][:1])
+        continue
+    for arguments in (whole, whole.partition(bytes(1))[2]):
+        running.add(hashlib.sha256(arguments).hexdigest())
+print(*[number for number, forms in enumerate(sys.argv[1:]) if running & set(forms.split(","))][:1])
 """
-_RUN = re.compile(r"^RUN (?:--\S+ )*(.*)$", re.M)
+_RUN = re.compile(r"^RUN +(?:--\S+ +)*(.*)$", re.M)
 
 
 def run_steps(dockerfile: str) -> list[str]:
@@ -48,7 +50,7 @@ def run_steps(dockerfile: str) -> list[str]:
 
 def question(commands: list[str]) -> str:
     """Return the shell command that prints the number of the first command that a process of the host is, nothing if there is none."""
-    return f"python3 -c {shlex.quote(_LOOK)} {shlex.quote(json.dumps([list(_arguments(command)) for command in commands]))}"
+    return shlex.join(["python3", "-c", _LOOK, *(",".join(map(_digest, _arguments(command))) for command in commands)])
 
 
 def _arguments(command: str) -> Iterator[list[str]]:
@@ -59,6 +61,11 @@ def _arguments(command: str) -> Iterator[list[str]]:
     # A shell becomes its command if that is a single one.
     with contextlib.suppress(ValueError):
         yield shlex.split(command)
+
+
+def _digest(arguments: list[str]) -> str:
+    """Return the SHA-256 of arguments as /proc has them: with a zero after each."""
+    return hashlib.sha256(b"".join(os.fsencode(argument) + b"\0" for argument in arguments)).hexdigest()
 
 
 class _Watch:

@@ -20,6 +20,13 @@ PIDS = (
 )
 _REMEDIES = (
     (
+        _TEST,
+        # Whatever becomes of the second request, its host was not asked for by anybody but the service.
+        r"connecting to (?P<asked>\S+) [^\n]*\n(?:wget: bad address|connecting to (?!(?P=asked) ))",
+        "The page of the health check redirects to another address, which the health check then asks. Set go_service_health_path to a page that the service answers itself, "
+        "or go_service_health_command; a service that redirects to TLS often answers with go_service_health_headers: {X-Forwarded-Proto: https}.",
+    ),
+    (
         _ANY,
         r"read-only file system",
         "The service writes to its own file system, which is read-only. Give it a place: go_service_volumes for data that must stay, "
@@ -86,7 +93,8 @@ _REMEDIES = (
     (
         _TEST,
         r"server returned error: http/1\.\d 404|404 not found",
-        "The service runs, but has no page at that path. Set go_service_health_path to one it has.",
+        "The service runs, but has no page at that path. Set go_service_health_path to one it has. If it has none for a health check, set "
+        'go_service_health_command instead, for instance to [nc, -z, localhost, "8080"], which sees only that it listens.',
     ),
     (
         _TEST,
@@ -132,7 +140,8 @@ _REMEDIES = (
         _ANY,
         r"permission denied",
         "The service may not read or write something. It runs as go_service_user (user id 1000, or go_service_uid) without any capability: check "
-        "the owner and mode of what go_service_volumes mounts (a new named volume belongs to root), and go_service_cap_add.",
+        "the owner and mode of what go_service_volumes mounts (a new named volume belongs to root, unless it is mounted on one of go_service_directories), "
+        "and go_service_cap_add.",
     ),
     (
         _ANY,

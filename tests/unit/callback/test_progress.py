@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -216,10 +217,10 @@ def test_no_host_is_said(tmp_path: Path) -> None:
     assert "No host of the inventory is meant by this play." in printed
 
 
-def terminal(directory: Path, tasks: list[dict[str, Any]], width: int, **more: str) -> tuple[str, list[str]]:
+def terminal(directory: Path, tasks: list[dict[str, Any]], width: int, interrupt: str = "", **more: str) -> tuple[str, list[str]]:
     """Run a play on a terminal; return all that was written to it, and the lines that stand on it in the end. more: of the environment."""
     line, env = arrange(directory, tasks)
-    return on_terminal(line, {**env, **more}, width)
+    return on_terminal(line, {**env, **more}, width, interrupt)
 
 
 @pytest.mark.parametrize("width", [100, 40])
@@ -228,7 +229,71 @@ def test_on_a_terminal_the_step_at_work_is_alive_and_leaves_no_trace(tmp_path: P
     assert re.search(r"\r\033\[KCommand … \d s\r", text)
     assert not any("…" in line for line in lines), lines
     assert all(len(line) <= max(width, 72) for line in lines if line.startswith("well"))
-    assert any(line.startswith("Command  ") for line in lines)
+    ended = next(line for line in lines if line.startswith("Command  "))
+    assert re.search(r"\d\.\d s  changed$", ended)
+    assert len(ended.removesuffix("  changed")) <= width
+
+
+@pytest.mark.parametrize(
+    "title", ["Make sure that the base images are there, and more", "基" * 30, "e\u0301" * 60, "Two\nlines\tand more" * 3]
+)
+def test_on_a_narrow_terminal_the_sign_of_life_is_one_line_and_has_the_time(tmp_path: Path, title: str) -> None:
+    text, lines = terminal(tmp_path, [command(SLOW, name=title)], 40)
+    alive = [part for part in re.findall(r"\r\033\[K([^\r]*)\r", text) if "…" in part]
+    assert alive
+    for shown in alive:
+        assert re.search(r" … \d s$", shown)
+        assert "\n" not in shown and "\t" not in shown
+        assert sum(2 if character == "基" else character != "\u0301" for character in shown) < 40
+    assert not any("…" in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    "text, columns, shown",
+    [
+        ("abc", 3, "abc"),
+        ("abc", 2, "ab"),
+        ("abc", 0, ""),
+        ("abc", -5, ""),
+        ("", 5, ""),
+        ("a基b", 2, "a"),
+        ("a基b", 3, "a基"),
+        ("e\u0301x", 1, "e\u0301"),
+    ],
+)
+def test_what_is_narrowed_takes_no_more_columns(text: str, columns: int, shown: str) -> None:
+    assert progress.narrowed(text, columns) == shown
+
+
+def test_what_is_printed_while_a_step_is_alive_stands_alone_on_its_line(tmp_path: Path) -> None:
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins/tell.py").write_text(
+        "import time\nfrom ansible.plugins.action import ActionBase\n\nclass ActionModule(ActionBase):\n"
+        "    def run(self, *_args, **_kwargs):\n        time.sleep(1.2)\n        self._display.display('told')\n        return {}\n"
+    )
+    _text, lines = terminal(tmp_path, [{"name": "A title that is longer", "tell": {}}], 80)
+    assert "told" in lines, lines
+
+
+def test_a_run_that_is_interrupted_leaves_no_trace_of_its_step(tmp_path: Path) -> None:
+    title = "A title that is longer than what is said of an end by Ctrl-C"
+    text, lines = terminal(tmp_path, [command(SLOW.replace("1.2", "9"), name=title)], 80, interrupt="…")
+    assert f"{title} …" in text
+    assert [line for line in lines if "interrupted" in line] == ["[ERROR]: User interrupted execution"]
+    assert not any("…" in line for line in lines), lines
+
+
+def test_where_nobody_reads_any_more_no_error_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    monkeypatch.setattr(progress, "LOG", 0.05)
+    read, write = os.pipe()
+    os.close(read)
+    alive = progress.Alive(os.fdopen(write, "w"))
+    alive.begin("Build the image", time.monotonic() - 60)
+    time.sleep(0.3)
+    alive.stop()
+    assert raised == []
 
 
 def test_a_terminal_whose_output_is_kept_gets_whole_lines_and_no_commands(tmp_path: Path) -> None:

@@ -19,6 +19,15 @@ def test_what_a_forked_worker_writes_is_read_in_the_process_that_it_came_from() 
     assert board.read() == ("", "")
 
 
+def test_a_host_on_which_nothing_happens_leaves_what_another_one_shows() -> None:
+    board = Board()
+    board.write("web1", "go build .")
+    board.write("web2", "")
+    assert board.read() == ("web1", "go build .")
+    board.write("web1", "")
+    assert board.read() == ("", "")
+
+
 @pytest.mark.parametrize("text", ["x" * 5000, "ä" * 5000, "x" + "ä" * 5000])
 def test_a_text_of_any_length_is_cut_and_a_shorter_one_after_it_is_whole(text: str) -> None:
     board = Board()

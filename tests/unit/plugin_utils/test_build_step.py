@@ -27,6 +27,8 @@ RUN --mount=type=cache,id=c,target=/c --mount=type=cache,id=d,target=/d {COMPILE
 FROM base
 LABEL a="RUN b"
 RUN go test -ldflags="-s -w" ./...
+RUN --mount=type=secret,id=s --mount=type=tmpfs,target=/t \\
+    sh /s go mod download
 """
 
 
@@ -74,7 +76,12 @@ def seen(board: Board, wanted: str) -> bool:
 
 
 def test_the_steps_of_a_dockerfile_are_what_a_builder_gives_to_the_shell() -> None:
-    assert build_step.run_steps(DOCKERFILE) == ["go build 'a'  || true;     read _line", COMPILE, 'go test -ldflags="-s -w" ./...']
+    assert build_step.run_steps(DOCKERFILE) == [
+        "go build 'a'  || true;     read _line",
+        COMPILE,
+        'go test -ldflags="-s -w" ./...',
+        "sh /s go mod download",
+    ]
     assert build_step.run_steps("") == []
 
 
@@ -100,6 +107,12 @@ def test_a_step_whose_shell_became_its_only_command_is_shown(board: Board, tmp_p
         with running("go", "test", "-ldflags=-s -w", "./...", executable=sys.executable, cwd=tmp_path):
             assert seen(board, 'go test -ldflags="-s -w" ./...')
         assert seen(board, "")
+
+
+def test_a_step_with_as_many_packages_as_the_kernel_takes_is_shown(board: Board) -> None:
+    command = f"true {'example.com/package ' * 6000} || true; read _line"
+    with build_step.watched(Shell(), "web1", f"FROM a\nRUN {command}\n", ()), running("/bin/sh", "-c", command):
+        assert seen(board, command[: Board.SIZE - len("..web1.")])
 
 
 def test_of_other_processes_nothing_is_shown(board: Board, tmp_path: Path) -> None:

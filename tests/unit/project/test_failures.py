@@ -112,6 +112,7 @@ TESTED = {
     "it has no page where the health check asks": (
         f"{UNIT}deploy/test_pages.py::test_a_candidate_without_the_page_is_told_the_one_that_it_has",
     ),
+    "the page of its health check redirects": (f"{UNIT}deploy/test_remedies.py::test_a_remedy_for_the_last_words",),
     "it answers 500": (f"{LIFECYCLE}2_candidates.py::test_candidate",),
     "its limit of processes": (f"{UNIT}deploy/test_limits.py::test_a_limit_of_processes_that_is_too_small_is_named",),
     "it is killed by its memory limit": (

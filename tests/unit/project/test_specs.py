@@ -141,7 +141,7 @@ def test_each_builder_has_a_file_with_what_the_action_asks_of_it(plugin: Callabl
     )
     told = plugin("modules.build").DOCUMENTATION
     for name in variables.BUILDERS:
-        lacking = {"MODULE", "arguments", "log", "was_cached", "failure"} - vars(plugin(f"plugin_utils.builders.{name}")).keys()
+        lacking = {"MODULE", "arguments", "log", "was_cached", "stage", "failure"} - vars(plugin(f"plugin_utils.builders.{name}")).keys()
         assert not lacking, f"plugin_utils/builders/{name}.py lacks {sorted(lacking)}"
         assert f"V({name})" in told, f"the documentation of plugins/modules/build.py does not name V({name})"
 

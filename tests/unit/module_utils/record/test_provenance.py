@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 import samples
+from ansible_collections.proven.go_service.plugins.module_utils.common import settings as typed
 from ansible_collections.proven.go_service.plugins.module_utils.contract.evidence import model
 from ansible_collections.proven.go_service.plugins.module_utils.record import provenance
 from google.protobuf import json_format
@@ -20,6 +21,13 @@ from samples import Settings
 GOOD = samples.good_evidence()
 BUILDER = {"reference": "golang:1.27-alpine3.24", "digest": "sha256:" + "e" * 64}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+# Settings that do not determine the image, or that the statement has in another place: as the service, a digest, or an internal parameter.
+ELSEWHERE = """
+    name source source_type source_version builder_image runtime_image builder build_secrets build_modules build_timeout context_limit_mb publish args env secret_files
+    volumes labels network networks restart_policy memory cpus pids_limit read_only tmpfs cap_drop cap_add log_max_size log_max_file stop_timeout image_tag
+    deploy_strategy start_timeout stable_seconds keep_images lock_timeout work_dir budget budget_warn_only waivers vulnerability_database report_dir
+    registry registry_credentials registry_ca
+""".split()  # noqa: SIM905 - a list of literals would be a page long
 
 
 def check(document: dict[str, Any]) -> None:
@@ -85,6 +93,19 @@ def test_an_edited_source_and_stand_ins_say_so(settings: Settings) -> None:
         {"standInFor": "golang:1.27-alpine3.24"},
     )
     assert all("annotations" not in item for item in dependencies(provenance.statement(GOOD, settings(), builder=BUILDER)).values())
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(typed.Settings)])
+def test_of_every_setting_it_is_said_whether_it_determines_the_image(name: str) -> None:
+    assert [*provenance.PARAMETERS, *ELSEWHERE].count(name) == 1, (
+        f"{name} belongs into PARAMETERS of plugins/module_utils/record/provenance.py if it determines what is in the image, or else into ELSEWHERE of this file"
+    )
+
+
+def test_the_parameters_have_the_health_check_that_is_in_the_image(settings: Settings) -> None:
+    asked = settings(health_path="/ready", health_retries=7)
+    parameters = provenance.statement(GOOD, asked, builder=BUILDER)["predicate"]["buildDefinition"]["externalParameters"]
+    assert (parameters["health_path"], parameters["health_retries"]) == ("/ready", 7)
 
 
 def test_parameters_tell_names_of_secrets_and_never_values(settings: Settings) -> None:
