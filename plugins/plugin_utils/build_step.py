@@ -25,7 +25,6 @@ from .board import BOARD
 CONNECTIONS = ("local", "ssh")
 # Seconds between two questions.
 INTERVAL = 1.0
-COMPILING = "go build "
 # Gets digests and prints a number: no command line comes to the host or leaves it, and a long one is not too long for an argument.
 _LOOK = """\
 import glob, hashlib, sys
@@ -55,9 +54,9 @@ def question(commands: list[str]) -> str:
 
 def _arguments(command: str) -> Iterator[list[str]]:
     """Yield the arguments that the process of a command may have, without the first of a shell."""
-    yield ["-c", command]
-    if command.startswith(COMPILING):
-        yield ["-c", APPLYING + command]
+    # A build that goes on from the last one begins the step that compiles with a check.
+    for before in ("", APPLYING):
+        yield ["-c", before + command]
     # A shell becomes its command if that is a single one.
     with contextlib.suppress(ValueError):
         yield shlex.split(command)

@@ -32,6 +32,30 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "a
 # variants an Engine does not tell which one it is.
 PLATFORMS = tuple(f"linux/{architecture}" for architecture in ("386", "amd64", "arm64", "ppc64le", "riscv64", "s390x"))
 
+# The settings that the final stage of an image follows, besides its base.
+OF_IMAGE = (
+    "port",
+    "publish_more",
+    "health_scheme",
+    "health_host",
+    "health_path",
+    "health_headers",
+    "health_command",
+    "health_interval",
+    "health_timeout",
+    "health_start_period",
+    "health_retries",
+    "user",
+    "uid",
+    "numeric_user",
+    "packages",
+    "workdir",
+    "files",
+    "directories",
+    "image_labels",
+    "stop_signal",
+)
+
 # The protocols of a published port.
 PROTOCOLS = TCP, UDP = ("tcp", "udp")
 

@@ -16,36 +16,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.names import OCI
-from ..common.settings import BUDGETS, Settings
+from ..common.settings import BUDGETS, OF_IMAGE, Settings
 from ..engine.records import health_test
 from .images import PREVIOUS
 
 # The settings that decide what an image is, or how it is judged.
-BUILT_WITH = (
-    "port",
-    "publish_more",
-    "health_scheme",
-    "health_host",
-    "health_path",
-    "health_headers",
-    "health_command",
-    "health_interval",
-    "health_timeout",
-    "health_start_period",
-    "health_retries",
-    "user",
-    "uid",
-    "numeric_user",
-    "packages",
-    "workdir",
-    "files",
-    "directories",
-    "image_labels",
-    "stop_signal",
-    "runtime_image",
-    "budget",
-    "waivers",
-)
+BUILT_WITH = (*OF_IMAGE, "runtime_image", "budget", "waivers")
 # The further settings that decide how its container runs, on whatever host.
 RUN_WITH = (
     "args",

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..common.names import LABEL_DIGEST, LABEL_STAND_IN, OCI
 from ..common.secrets import conceal, mask, secret_values
-from ..common.settings import Settings
+from ..common.settings import OF_IMAGE, Settings
 from ..contract.evidence.model import Evidence
 from . import sbom
 
@@ -35,26 +35,7 @@ PARAMETERS = (
     "ca_in_image",
     "build_network",
     "dockerignore",
-    "packages",
-    "files",
-    "directories",
-    "workdir",
-    "image_labels",
-    "user",
-    "uid",
-    "numeric_user",
-    "port",
-    "publish_more",
-    "health_path",
-    "health_host",
-    "health_scheme",
-    "health_headers",
-    "health_command",
-    "health_interval",
-    "health_timeout",
-    "health_start_period",
-    "health_retries",
-    "stop_signal",
+    *OF_IMAGE,
 )
 
 
