@@ -118,6 +118,8 @@ _SENDS_ON = re.compile(r"(?i)redirect|acme|\.HTTPHandler\(")
 # What stands above the port that a URL without one means.
 _SCHEME = re.compile(r'(?i)scheme|"https?"')
 _ASIDE = re.compile(r"(?i)pprof|debug|metric|admin|mgmt|management|monitor|telemetry|profil|plugin|peer|gossip")
+# The name of a function that serves something else than the service's own pages.
+_OTHER_FUNCTION = re.compile(rf"{_ASIDE.pattern}|{_SENDS_ON.pattern.removeprefix('(?i)')}")
 # A block of code for something else than the service's own pages: for an option that is on, or for a part of its settings.
 _OTHERS = re.compile(rf"{_ASIDE.pattern}|{_ELSEWHERE.pattern.removeprefix('(?i)')}")
 # The name of a variable for the address if it is separate from the port, but not a name for another program's address.
@@ -319,8 +321,7 @@ def _ports(text: _Text) -> Iterator[Clue]:
             weight = 0
         elif (
             _ASIDE.search(line)
-            or _ASIDE.search(text.function(number))
-            or _SENDS_ON.search(text.function(number))
+            or _OTHER_FUNCTION.search(text.function(number))
             or (not listens and _CALLING_FILE.search(text.file))
             or _OTHER_SERVER_FILE.search(text.file)
             or _OTHERS.search(text.enclosing(number))
