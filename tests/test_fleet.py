@@ -152,7 +152,7 @@ def test_a_host_that_asks_for_another_image_is_told(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "task",
-    ["Fetch the image from the build host", "Bring the image here", "Look at the service and stage", "Prove the image with a candidate"],
+    ["Ask the build host which image it has proven", "Bring the image here", "Prove the image with a candidate"],
 )
 def test_a_run_that_is_killed_is_gone_on_with(fleet: Fleet, task: str) -> None:
     """Whatever it was at; nothing of its archives is left."""

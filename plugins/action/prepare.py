@@ -50,9 +50,6 @@ class ActionModule(StageAction):
             "base_images": bases,
             "deploy_follows": bool(self._task.args.get("deploy_follows")),
         }
-        if self._task.args.get("received"):
-            # Not where it says nothing: what a look asked for has the same mark.
-            asked["received"] = True
         if unfetched:
             return Description({**asked, "unfetched": unfetched})
         if settings.image_tag:

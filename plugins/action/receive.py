@@ -1,13 +1,15 @@
 """Action plugin: bring a host the image that the build host has proven, from the archive on the controller or from the registry.
 
-Options: settings (dict): the role's settings; offer (dict): what the action `offer` returned of the image; fetched (dict): what it returned with fetch,
-empty to look alone. Returns `there`: whether the image is on the host already; `received`: how it came, `way` and `bytes` that were sent.
+Options: settings (dict): the role's settings; offer (dict): what the action `offer` returned of the image; fetched (dict): what it returned where it brought
+the image, and `present` and `loaded` of the look, empty to look alone; base_images (dict): as for the action `prepare`. Returns `there`: whether the image is
+on the host already; `plan`: if it is, what has to be done with it; `received`: how it came, `way` and `bytes` that were sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from ..module_utils.image import sent
 from ..module_utils.image.pieces import Contents, choose
 from ..plugin_utils import turn
 from ..plugin_utils.depot import Depot, archive_of
+from ..plugin_utils.description import Description, names_of_bases
 from ..plugin_utils.fleet import differences
+from ..plugin_utils.stage_action import DEPLOY
 from ..plugin_utils.transfer_action import TransferAction
 
 MODULE = TransferAction.cleaner
@@ -32,11 +36,20 @@ class ActionModule(TransferAction):
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what was there, or how it came."""
+        self._began = time.monotonic()
         settings, offer = Settings.from_json(args["settings"]), args["offer"]
-        self._common = {"settings": settings.as_json(), "secrets": self.secrets(), "offer": offer}
+        self._refuse_another(settings, offer)
+        self._bases = args.get("base_images") or {}
+        self._common = {
+            "settings": settings.as_json(),
+            "secrets": self.secrets(),
+            "offer": offer,
+            "base_images": names_of_bases(settings, self._bases),
+        }
         fetched = args.get("fetched") or {}
         if not fetched:
-            return self._look(settings, offer)
+            return self._look(settings)
+        self.next_module = DEPLOY
         if fetched["loaded"]:
             return self._taken(settings, "an earlier run", 0) or {}
         if fetched.get("digest"):
@@ -47,7 +60,7 @@ class ActionModule(TransferAction):
         # An Engine that misses a layer which it seemed to have gets all of them.
         return taken or self._send(settings, contents, pieces, 0) or {}
 
-    def _look(self, settings: Settings, offer: Mapping[str, Any]) -> dict[str, Any]:
+    def _refuse_another(self, settings: Settings, offer: Mapping[str, Any]) -> None:
         other = differences(settings, offer["with"])
         if other:
             raise Failure(
@@ -56,10 +69,20 @@ class ActionModule(TransferAction):
                 "One image is for all hosts of a fleet: set what an image is made of for all of them, or run playbooks/build.yml for this host.",
                 UNTOUCHED,
             )
+
+    def _look(self, settings: Settings) -> dict[str, Any]:
         found = self.module(MODULE, {**self._common, "mode": "look", **self.temporary_place()})
         if not self._task.check_mode:
             self.clean(found["left"], self._common)
-        return {"changed": False, "there": found["there"], "loaded": found["loaded"], "present": found["present"]}
+        seen = {name: found[name] for name in ("there", "loaded", "present")}
+        return {"changed": False, **seen, **(self._planned(settings, found) if found["there"] else {})}
+
+    def _planned(self, settings: Settings, found: dict[str, Any], lock: str = "") -> dict[str, Any]:
+        """Return what has to be done with an image that is on the host; lock: the token of the lock that is held for it."""
+        plan = found["plan"]
+        Description({}).complete(plan, settings, self._bases, self._began)
+        plan["lock"] = lock
+        return {"plan": plan, "diff": found["diff"]}
 
     def _send(self, settings: Settings, contents: Contents, pieces: Path, present: int) -> dict[str, Any] | None:
         """Send the archive without the lowest layers, which the host has, and have it taken over; None where it lacks one of them."""
@@ -75,13 +98,24 @@ class ActionModule(TransferAction):
 
     def _taken(self, settings: Settings, way: str, size: int, **asked: Any) -> dict[str, Any] | None:
         """Have the image taken over, waiting for the lock where another run has it; None where the host lacks a layer that was left out."""
+        asked.update(self.temporary_place())
         result = turn.wait_for(
-            lambda lock: self.module(MODULE, {**self._common, "mode": "take", "lock": lock, **asked}),
+            lambda lock: {**self.module(MODULE, {**self._common, "mode": "take", "lock": lock, **asked}), "token": lock["token"]},
             turn.identity(self.host()),
             settings.name,
             settings.lock_timeout,
             self.tell,
         )
+        for sentence in result["recovered"]:
+            self.tell(sentence)
         if result.get("incomplete"):
             return None
-        return {"changed": True, "there": False, "received": {"way": way, "bytes": size}}
+        for sentence in result["plan"]["hints"]:
+            self.tell(sentence)
+        self.clean(result["left"], self._common)
+        return {
+            "changed": True,
+            "there": False,
+            "received": {"way": way, "bytes": size},
+            **self._planned(settings, result, result["token"] if result["held"] else ""),
+        }

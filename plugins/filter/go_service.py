@@ -17,6 +17,7 @@ class FilterModule:
             "sbom": summary.sbom,
             "file_on_controller": source_place.file_on_controller,
             "fleet": fleet.fleet,
+            "fleet_ahead": fleet.ahead,
             "fleet_platform": fleet.platform_of,
             "fleet_platforms": fleet.platforms,
             "fleet_table": fleet.table,

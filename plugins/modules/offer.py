@@ -36,13 +36,18 @@ options:
     choices: [look, pack, push]
     required: true
   platform:
-    description: The platform for which V(look) wants an image, such as V(linux/arm64), if it is not this host's own.
+    description: The platform for which an image is wanted, such as V(linux/arm64), if it is not this host's own.
     type: str
     default: ""
   image:
-    description: Id of the image, of V(pack) and V(push).
+    description: Id of the image, of V(pack) and V(push); empty to look for it first.
     type: str
     default: ""
+  unless:
+    description: Ids of images for which V(pack) and V(push) do no more than V(look).
+    type: list
+    elements: str
+    default: []
   tag:
     description: The tag that V(push) gives it in the registry.
     type: str
@@ -52,7 +57,7 @@ options:
     type: path
     default: ""
   remote_tmp:
-    description: Ansible's directory for temporary files on this host, where V(look) looks for archives that a killed run left.
+    description: Ansible's directory for temporary files on this host, where archives that a killed run left are looked for.
     type: str
     default: ""
   remote_user:
@@ -75,20 +80,20 @@ RETURN = r"""
 offer:
   description: The image, and what is known about it, as C(deploy/offer.py) describes it.
   type: dict
-  returned: O(mode=look)
+  returned: if O(image) is empty
 left:
   description: Archives of killed runs.
   type: list
   elements: str
-  returned: O(mode=look)
+  returned: if O(image) is empty
 contents:
   description: The positions of the parts in the archive, as C(image/pieces.py) describes them.
   type: dict
-  returned: O(mode=pack)
+  returned: O(mode=pack), if it was written
 digest:
   description: The digest of the image in the registry.
   type: str
-  returned: O(mode=push)
+  returned: O(mode=push), if it was pushed
 failure:
   description: Where it failed (C(stage)), what happened (C(message)), what runs now (C(still_runs)), what to do (C(remedy)).
   type: dict
@@ -136,15 +141,16 @@ def pack(engine: Engine, image: str, archive: Path) -> dict[str, Any]:
 def run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; params: its options, the settings with their secret values."""
     settings, engine = params["settings"], Engine()
-    if params["mode"] == "look":
-        left = sent.found(params["remote_tmp"], params["remote_user"])
-        offer = proven_image(engine, settings.name, service_directory(settings), platform=params["platform"])
-        return {"changed": False, "offer": offer, "left": left}
-    if module.check_mode:
-        return {"changed": False}
+    image = {"id": params["image"], "tag": params["tag"]}
+    found: dict[str, Any] = {"changed": False}
+    if not image["id"]:
+        image = proven_image(engine, settings.name, service_directory(settings), platform=params["platform"])
+        found.update(offer=image, left=sent.found(params["remote_tmp"], params["remote_user"]))
+    if params["mode"] == "look" or module.check_mode or image["id"] in params["unless"]:
+        return found
     if params["mode"] == "pack":
-        return {"changed": False, "contents": pack(engine, params["image"], Path(params["archive"]))}
-    return {"changed": False, "digest": push(engine, settings, params["image"], params["tag"])}
+        return {**found, "contents": pack(engine, image["id"], Path(params["archive"]))}
+    return {**found, "digest": push(engine, settings, image["id"], image["tag"])}
 
 
 def main() -> None:
@@ -156,6 +162,7 @@ def main() -> None:
             "mode": {"type": "str", "choices": ["look", "pack", "push"], "required": True},
             "platform": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
+            "unless": {"type": "list", "elements": "str", "default": []},
             "tag": {"type": "str", "default": ""},
             "archive": {"type": "path", "default": ""},
             "remote_tmp": {"type": "str", "default": ""},

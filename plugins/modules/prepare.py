@@ -85,10 +85,6 @@ options:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
-  received:
-    description: The image came from another host. It takes the place of the one before it as one that was built here does, and is not returned to.
-    type: bool
-    default: false
   keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -130,7 +126,6 @@ plan:
       type: dict
 """
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -142,17 +137,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Failure, Progress, ending
 from ..module_utils.common.files import write_text
-from ..module_utils.common.interruption import whole
-from ..module_utils.common.names import containers_command
 from ..module_utils.common.references import digest_of
 from ..module_utils.common.settings import CLASSIC
 from ..module_utils.deploy import ownership
+from ..module_utils.deploy.beginning import begun
 from ..module_utils.deploy.builds import added_bytes, builds, instruction
-from ..module_utils.deploy.images import PREVIOUS, is_our_builder_stage, refuse_foreign_images, remember
-from ..module_utils.deploy.judgement import refuse_foreign
-from ..module_utils.deploy.lock import Lock, Locked, working
-from ..module_utils.deploy.recovery import recover
-from ..module_utils.engine.client import Engine, EngineError
+from ..module_utils.deploy.images import PREVIOUS, is_our_builder_stage
+from ..module_utils.deploy.lock import Locked
+from ..module_utils.engine.client import Engine
 from ..module_utils.image import changes, continued
 from ..module_utils.image.context import read_context
 from ..module_utils.image.dockerfile import image_labels, label_instruction
@@ -186,15 +178,6 @@ class Preparation(Comparison):
     def changes(self) -> Path:
         """The directory of a build context with only what changed since the last build."""
         return self.directory / "changes"
-
-    def claim(self, engine: Engine) -> None:
-        """Make the service's directory and record it, and find out which images the role made; raise Failure if something of others is in the way."""
-        self.past = remember(engine, self.name, self.directory)
-        ownership.claim(self.directory, self.name)
-        # Left by a run that was killed during its build.
-        with contextlib.suppress(FileNotFoundError):
-            (self.directory / ownership.ACCESS).unlink()
-        refuse_foreign_images(engine, self.name, self.past)
 
     def note(self, engine: Engine, plan: dict[str, Any]) -> None:
         """Note in the history that this role builds an image."""
@@ -298,7 +281,6 @@ def main() -> None:
             "source_root": {"type": "path", "default": ""},
             "archive": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
-            "received": {"type": "bool", "default": False},
             "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
@@ -322,23 +304,8 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
         return preparation.result()
     progress.at(stages.STAGE)
     engine = Engine()
-    lock = Lock(engine, preparation.name, preparation.directory)
-    identity = params["lock"]
-    done = []
-    with working(preparation.name):
-        try:
-            stale = lock.take(**identity)
-        except Locked as locked:
-            return {"changed": False, "locked": locked.as_dict()}
-        if stale:
-            done.append(f"Took over the lock of an ended run ({stale}).")
-        try:
-            refuse_foreign(engine, preparation.name)
-            preparation.claim(engine)
-            progress.at(stages.RECOVERY, f"See {containers_command(preparation.name)}; the next run goes on with it.")
-            with whole():
-                done += recover(engine, settings, [known["id"] for known in (preparation.past.images or {}).values() if known.get("alone")])
-            progress.at(stages.STAGE, " ".join([*done, UNTOUCHED.replace("Nothing", "Nothing else")]) if done else UNTOUCHED)
+    try:
+        with begun(engine, settings, preparation.directory, params["lock"], progress) as state:
             plan = preparation.compare()
             if params["dockerfile"] and not plan["digest"]:
                 raise base_image_missing(plan, progress.still_runs)
@@ -349,14 +316,10 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
                 preparation.write_dockerfiles(engine, plan)
             elif plan["deploy"] and settings.image_tag == PREVIOUS:
                 preparation.note_return(engine, plan)
-        except BaseException:
-            with contextlib.suppress(EngineError):
-                lock.release(identity["token"])
-            raise
-        held = bool(plan["build"] or plan["deploy"] or params["keep_lock"])
-        if not held:
-            lock.release(identity["token"])
-    return {"changed": staged or bool(done), "plan": plan, "recovered": done, "held": held}
+            state.held = bool(plan["build"] or plan["deploy"] or params["keep_lock"])
+    except Locked as locked:
+        return {"changed": False, "locked": locked.as_dict()}
+    return {"changed": staged or bool(state.done), "plan": plan, "recovered": state.done, "held": state.held}
 
 
 if __name__ == "__main__":

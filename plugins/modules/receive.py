@@ -32,7 +32,8 @@ options:
     type: str
     default: ""
   mode:
-    description: V(look) says what is there, V(take) takes the image over, V(clean) removes archives of killed runs.
+    description: >-
+      V(look) says what is there, V(take) takes the image over and keeps the service's lock if it has to be deployed, V(clean) removes archives of killed runs.
     type: str
     choices: [look, take, clean]
     required: true
@@ -58,13 +59,18 @@ options:
     elements: str
     default: []
   remote_tmp:
-    description: Ansible's directory for temporary files on this host, where V(look) looks for archives that a killed run left.
+    description: Ansible's directory for temporary files on this host, where archives that a killed run left are looked for.
     type: str
     default: ""
   remote_user:
     description: The user in whose home directory that directory is.
     type: str
     default: ""
+  base_images:
+    description: The references of the builder and the runtime base, in this order.
+    type: list
+    elements: str
+    default: []
   lock:
     description: Token, owner and controller of this run, and the token of a run that is known to be gone.
     type: dict
@@ -97,7 +103,20 @@ left:
   description: Archives of killed runs.
   type: list
   elements: str
-  returned: O(mode=look)
+  returned: O(mode=look) and O(mode=take)
+plan:
+  description: What has to be done with the image on this host, in the form of M(proven.go_service.prepare).
+  type: dict
+  returned: if the image is there
+recovered:
+  description: What was done about a killed run, as sentences.
+  type: list
+  elements: str
+  returned: O(mode=take)
+held:
+  description: Whether the lock stays with this run.
+  type: bool
+  returned: O(mode=take)
 incomplete:
   description: Whether the Engine refused an archive that did not hold all layers.
   type: bool
@@ -108,7 +127,7 @@ failure:
   returned: failure
 """
 
-import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +137,15 @@ from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Problem, Progress, ending
 from ..module_utils.common.names import service_directory
 from ..module_utils.common.settings import Settings
-from ..module_utils.deploy.images import refuse_foreign_images, remember
-from ..module_utils.deploy.judgement import refuse_foreign
-from ..module_utils.deploy.lock import Lock, Locked, working
+from ..module_utils.deploy.beginning import begun
+from ..module_utils.deploy.images import remember
+from ..module_utils.deploy.lock import Locked
 from ..module_utils.engine.client import Engine, EngineError
-from ..module_utils.engine.records import containerd_store
+from ..module_utils.engine.records import containerd_store, layers
 from ..module_utils.engine.transfer import OtherImage, pull
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Sum, present_layers
+from ..module_utils.plan.comparison import OPTIONS, Comparison
 
 # What the Engine says about a layer that an archive does not contain.
 _MISSING = "no such file or directory"
@@ -159,8 +179,16 @@ def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str,
     present = 0
     if not loaded and not containerd_store(engine.info()):
         records = (engine.image(image["Id"]) or {} for image in engine.images())
-        present = present_layers(offer["layers"], ((record.get("RootFS") or {}).get("Layers") or () for record in records))
+        present = present_layers(offer["layers"], map(layers, records))
     return {"there": loaded and known and tagged.get("Id") == offer["id"], "loaded": loaded, "present": present}
+
+
+def compared(engine: Engine, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what module prepare would of an image that is on this host."""
+    asked = {name: option.get("default") for name, option in OPTIONS.items()}
+    settings = dataclasses.replace(params["settings"], image_tag=params["offer"]["tag"])
+    asked.update(settings=settings, base_images=params["base_images"], received=True, deploy_follows=True)
+    return Comparison(asked).result(engine)
 
 
 def load(engine: Engine, archive: Path, expected: Sum, offer: dict[str, Any], *, whole: bool) -> bool:
@@ -189,32 +217,29 @@ def load(engine: Engine, archive: Path, expected: Sum, offer: dict[str, Any], *,
 def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Take an image over under the service's lock, and return the module's result."""
     settings, offer, name = params["settings"], params["offer"], params["settings"].name
-    lock = Lock(engine, name, service_directory(settings))
-    with working(name):
-        try:
-            lock.take(**params["lock"])
-        except Locked as locked:
-            return {"changed": False, "locked": locked.as_dict()}
-        try:
-            refuse_foreign(engine, name)
-            past = remember(engine, name, service_directory(settings))
-            refuse_foreign_images(engine, name, past, offer["tag"])
+    directory = service_directory(settings)
+    try:
+        with begun(engine, settings, directory, params["lock"], progress, offer["tag"]) as state:
             progress.at(stages.TRANSFER)
             if engine.image(offer["id"]) is None:
                 if params["archive"]:
                     whole = params["sum"].get("whole", True)
                     expected = Sum(params["sum"]["size"], params["sum"]["sha256"])
                     if not load(engine, Path(params["archive"]), expected, offer, whole=whole):
-                        return {"changed": False, "incomplete": True}
+                        return {"changed": bool(state.done), "incomplete": True, "recovered": state.done}
                 else:
                     pull(engine, settings, params["digest"], offer["id"], offer["tag"])
             engine.tag(offer["id"], name, offer["tag"])
+            past = state.past
             if past.images is not None and note(offer, past.images):
                 past.save(engine)
-        finally:
-            with contextlib.suppress(EngineError):
-                lock.release(params["lock"]["token"])
-    return {"changed": True, "incomplete": False}
+            progress.at(stages.LOOK)
+            found = compared(engine, params)
+            state.held = bool(found["plan"]["deploy"])
+    except Locked as locked:
+        return {"changed": False, "locked": locked.as_dict()}
+    left = sent.found(params["remote_tmp"], params["remote_user"])
+    return {**found, "changed": True, "incomplete": False, "recovered": state.done, "held": state.held, "left": left}
 
 
 def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -223,8 +248,9 @@ def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> di
         return {"changed": bool(not module.check_mode and sent.remove(params["paths"]))}
     engine = Engine()
     if params["mode"] == "look":
-        left = sent.found(params["remote_tmp"], params["remote_user"])
-        return {"changed": False, "left": left, **look(engine, params["settings"], params["offer"])}
+        found = look(engine, params["settings"], params["offer"])
+        found.update(compared(engine, params) if found["there"] else {})
+        return {**found, "changed": False, "left": sent.found(params["remote_tmp"], params["remote_user"])}
     return {"changed": True} if module.check_mode else take(engine, params, progress)
 
 
@@ -242,6 +268,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "str", "default": []},
             "remote_tmp": {"type": "str", "default": ""},
             "remote_user": {"type": "str", "default": ""},
+            "base_images": {"type": "list", "elements": "str", "default": []},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },
         supports_check_mode=True,

@@ -60,6 +60,8 @@ services:
     image: {description: "Id of the image that it runs.", type: str}
     digest: {description: "Content digest of that image.", type: str}
     version: {description: "Version of the service, as the image says it.", type: str}
+    layers: {description: "The digests of that image's layers, the lowest first.", type: list, elements: str}
+    known: {description: "Ids of the images of the service that runs have built or received on this host.", type: list, elements: str}
     state: {description: "V(healthy), V(unhealthy), V(starting), what the Engine calls it otherwise, or V(nothing runs).", type: str}
 """
 
@@ -74,7 +76,7 @@ from ..module_utils.common.names import LABEL_DIGEST, OCI
 from ..module_utils.common.settings import MACHINES
 from ..module_utils.deploy import history
 from ..module_utils.engine.client import Engine, EngineUnreachable
-from ..module_utils.engine.records import containerd_store, health
+from ..module_utils.engine.records import containerd_store, health, layers
 
 NOTHING = "nothing runs"
 
@@ -91,17 +93,18 @@ def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
     return "healthy" if found == "starting" and proven.get("id") == container["Id"] else found
 
 
-def nothing(name: str) -> dict[str, str]:
+def nothing(name: str) -> dict[str, Any]:
     """Return the entry of a service that does not run."""
-    return {"name": name, "container": "", "image": "", "digest": "", "version": "", "state": NOTHING}
+    return {"name": name, "container": "", "image": "", "digest": "", "version": "", "layers": [], "known": [], "state": NOTHING}
 
 
-def look(engine: Engine, name: str) -> dict[str, str]:
+def look(engine: Engine, name: str) -> dict[str, Any]:
     """Return what runs of a service."""
     container = engine.container(name)
     if container is None:
         return nothing(name)
-    labels = ((engine.image(container["Image"]) or {}).get("Config") or {}).get("Labels") or {}
+    image = engine.image(container["Image"]) or {}
+    labels = (image.get("Config") or {}).get("Labels") or {}
     past = history.read(engine, name, Path(os.devnull))
     return {
         "name": name,
@@ -109,6 +112,8 @@ def look(engine: Engine, name: str) -> dict[str, str]:
         "image": container["Image"],
         "digest": labels.get(LABEL_DIGEST) or "",
         "version": labels.get(OCI + "version") or "",
+        "layers": layers(image),
+        "known": [known["id"] for known in (past.images or {}).values()],
         "state": state(container, past.container),
     }
 

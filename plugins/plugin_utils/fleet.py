@@ -67,6 +67,22 @@ def unfit(host: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
     return ""
 
 
+def ahead(host: Mapping[str, Any], builder: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a host has of a service if it certainly lacks the build host's image, so that this can be fetched for it without looking again; else {}.
+
+    host, builder: in the form that the module `running` returns, {} for a host that was not looked at; name: of the service. The result: known (ids of images
+    of the service), layers (those of each image that runs there, the lowest first).
+    """
+
+    def service(of: Mapping[str, Any]) -> Mapping[str, Any]:
+        return next((known for known in of.get("services", ()) if known["name"] == name and known["image"]), {})
+
+    own, there = service(host), service(builder)
+    if not own or not there or there["image"] in own["known"]:
+        return {}
+    return {"known": own["known"], "layers": [] if host["containerd"] else [known["layers"] for known in host["services"]]}
+
+
 def state_of(host: Mapping[str, Any], service: Mapping[str, Any]) -> str:
     """Return the last column of a service's row. host: `failed` (its failure, "" for none), `done` (whether it had its turn)."""
     if host["failed"]:

@@ -9,7 +9,7 @@ from ..common.failure import UNTOUCHED, Failure
 from ..common.names import LABEL_DIGEST, OCI, TAG_LENGTH
 from ..common.stages import IMAGE
 from ..engine.client import Engine
-from ..engine.records import containerd_store
+from ..engine.records import containerd_store, layers
 from .images import LATEST, latest_for, refuse_foreign_images, remember
 
 _BUILD = "Build and prove it there first (playbooks/build.yml, or playbooks/fleet.yml without a --limit that leaves this host out)."
@@ -52,7 +52,7 @@ def proven_image(engine: Engine, name: str, directory: Path, wanted: str = LATES
         "version": labels.get(OCI + "version") or "",
         "architecture": image.get("Architecture") or "",
         "size": image.get("Size") or 0,
-        "layers": (image.get("RootFS") or {}).get("Layers") or [],
+        "layers": layers(image),
         "containerd": containerd_store(engine.info()),
         "with": known.get("with") or {},
         "provenance": known.get("provenance") or report.get("provenance") or {},

@@ -20,6 +20,11 @@ def named(image: Mapping[str, Any]) -> dict[str, Any]:
     return {key: image.get(key) for key in _IMAGE_KEYS}
 
 
+def layers(image: Mapping[str, Any]) -> list[str]:
+    """Return the digests of an image's layers, the lowest first; image: its record."""
+    return list((image.get("RootFS") or {}).get("Layers") or ())
+
+
 def describe(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
     """Pick what users of the role need from the answers to `GET /version` and `GET /info`.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.deploy.earlier import built_with
-from ansible_collections.proven.go_service.plugins.plugin_utils.fleet import differences, fleet, platform_of, platforms, table, unfit
+from ansible_collections.proven.go_service.plugins.plugin_utils.fleet import ahead, differences, fleet, platform_of, platforms, table, unfit
 
 HOST = {"architecture": "amd64", "engine": "26.1.5", "containerd": False}
 WEB = {"name": "web", "container": "c", "image": "sha256:" + "a" * 64, "digest": "d" * 64, "version": "1.2", "state": "healthy"}
@@ -40,6 +40,38 @@ def test_what_makes_an_image_is_the_same_for_all(settings: Callable[..., Setting
         "go_service_health_path is '/ready' here, and '/health' there",
     ]
     assert differences(settings(port=9000), {"of a later version": 1}) == []
+
+
+IMAGES = {"known": ["sha256:" + "a" * 64], "layers": ["l1", "l2"]}
+NEWER = {**WEB, "image": "sha256:" + "b" * 64}
+
+
+@pytest.mark.parametrize(
+    ("host", "builder", "lacks"),
+    [
+        ([{**WEB, **IMAGES}], [NEWER], True),
+        # It had the image before: an earlier run has brought it, or it went back since.
+        ([{**WEB, "known": [*IMAGES["known"], NEWER["image"]], "layers": []}], [NEWER], False),
+        ([{**WEB, **IMAGES}], [WEB], False),
+        # What a host has that runs nothing of the service is not known.
+        ([{**WEB, "image": "", "known": [], "layers": []}], [NEWER], False),
+        ([{**WEB, **IMAGES}], [{**WEB, "image": ""}], False),
+        ([{**WEB, **IMAGES, "name": "other"}], [NEWER], False),
+        ([], [NEWER], False),
+        ([{**WEB, **IMAGES}], [], False),
+    ],
+)
+def test_an_image_is_fetched_ahead_for_a_host_that_certainly_lacks_it(
+    host: list[dict[str, Any]], builder: list[dict[str, Any]], lacks: bool
+) -> None:
+    found = ahead({**HOST, "services": host}, {**HOST, "services": builder}, "web")
+    assert found == ({"known": IMAGES["known"], "layers": [["l1", "l2"]]} if lacks else {})
+    assert ahead({}, {**HOST, "services": builder}, "web") == ahead({**HOST, "services": host}, {}, "web") == {}
+
+
+def test_containerds_store_gets_whole_archives() -> None:
+    host = {**HOST, "containerd": True, "services": [{**WEB, **IMAGES}]}
+    assert ahead(host, {**HOST, "services": [NEWER]}, "web") == {"known": IMAGES["known"], "layers": []}
 
 
 def test_the_table_says_who_runs_what() -> None:

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from ...common.names import OCI
 from ...engine.client import Engine, Missing
-from ...engine.records import limits_not_held
+from ...engine.records import layers, limits_not_held
 from . import image_archive, scanners
 from .build_info import BuildInfoError, read_build_info
 from .databases import APK_DATABASES, GROUP, OS_RELEASES, PASSWD, SHADOW, parse_accounts, parse_apk_database, parse_groups, parse_os_release
@@ -51,15 +51,15 @@ def _read_base(engine: Engine, reference: str, diff_ids: tuple[str, ...]) -> Bas
     record = engine.image(reference)
     if record is None:
         return BaseFacts(reference)
-    layers = tuple((record.get("RootFS") or {}).get("Layers") or ())
+    own = tuple(layers(record))
     return BaseFacts(
         reference=reference,
         found=True,
-        matches=bool(layers) and diff_ids[: len(layers)] == layers,
+        matches=bool(own) and diff_ids[: len(own)] == own,
         id=record["Id"],
         digests=tuple(record.get("RepoDigests") or ()),
         labels=(record.get("Config") or {}).get("Labels") or {},
-        layers=len(layers),
+        layers=len(own),
     )
 
 
