@@ -58,8 +58,10 @@ def program(name: str) -> Path:
     package, version = next((package, version) for package, version in pinned().items() if package.endswith(f"/cmd/{name}"))
     place = CACHE / f"{name}-{version}"
     if not place.is_dir():
+        # On a machine that has nothing yet, this makes the directory of all of them.
+        tool = go(TOOLCHAINS.get(name, GO_VERSION))
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            command = ["nice", "-n", "10", str(go(TOOLCHAINS.get(name, GO_VERSION))), "install", "-ldflags=-w -s", f"{package}@{version}"]
+            command = ["nice", "-n", "10", str(tool), "install", "-ldflags=-w -s", f"{package}@{version}"]
             subprocess.run(command, check=True, cwd=folder, env={**environment(name), "GOBIN": f"{folder}/bin"})
             shutil.move(f"{folder}/bin", place)
     return place / name
