@@ -53,7 +53,8 @@ def test_an_edit_of_the_repository_reaches_the_machine_by_itself(machine, depot,
     push(depot, "sed -i 's/SECRET: [a-z0-9]*/SECRET: refrain/' inventory/fleet.yml")
     found = wait_until(lambda: greeting(machine), lambda text: "SECRET=refrain" in text, LONG)
     assert "SECRET=refrain" in found, machine.run("journalctl -u go-service-pull.service --no-pager -o cat | tail -n 60")
-    assert machine.get("/", "127.0.0.1", 8082).status == 200
+    # The container is made before it takes the old one's place.
+    assert wait_until(lambda: machine.get("/", "127.0.0.1", 8082).status, lambda status: status == 200, 60) == 200
 
 
 def test_a_run_without_an_edit_changes_nothing(machine) -> None:
