@@ -1,8 +1,9 @@
 """Action plugin: bring a host the image that the build host has proven, from the archive on the controller or from the registry.
 
 Options: settings (dict): the role's settings; offer (dict): what the action `offer` returned of the image; fetched (dict): what it returned where it brought
-the image, and `present` and `loaded` of the look, empty to look alone; base_images (dict): as for the action `prepare`. Returns `there`: whether the image is
-on the host already; `plan`: if it is, what has to be done with it; `received`: how it came, `way` and `bytes` that were sent.
+the image, and what the look returned, empty to look alone; base_images (dict): as for the action `prepare`. Returns `there`: whether the image is
+on the host already; `plan`: if it is, what has to be done with it; `received`: how it came, `way` ("" if it was there) and `bytes`
+that were sent.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class ActionModule(TransferAction):
             return self._look(settings)
         self.next_module = DEPLOY
         if fetched["loaded"]:
-            return self._taken(settings, "an earlier run", 0) or {}
+            return self._taken(settings, "" if fetched.get("there") else "an earlier run", 0) or {}
         if fetched.get("digest"):
             return self._taken(settings, settings.registry, 0, digest=fetched["digest"]) or {}
         contents = Contents.from_json(fetched["contents"])
