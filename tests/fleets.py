@@ -26,6 +26,36 @@ SECRETS = {"env": "hidden-Kq3w-env", "file": "hidden-Lm5x-file", "account": "hid
 # Of SECRETS' account, as htpasswd writes it, at the lowest cost: each request has to prove itself.
 ACCOUNT = "robot:$2b$04$bulJSROwi/KhE8lAbgKYRuywjUp7ksbuG6ZwWXphSgYwbo82sdjTO"
 
+# A connection that is cut when an image's archive passes it, as long as a file says so; a stand-in for a machine that goes away in the middle.
+CUT = """
+DOCUMENTATION = "{{name: cut, short_description: cut, description: [cut], options: {{}}, extends_documentation_fragment: [connection_pipelining]}}"
+import os
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection.local import Connection as Local
+
+class Connection(Local):
+    transport = "cut"
+    gone = "{mark}-gone"
+
+    def _passes(self, *paths):
+        if os.path.exists("{mark}") and any("go-service-image" in path for path in paths):
+            open(self.gone, "w").close()
+        if os.path.exists(self.gone):
+            raise AnsibleConnectionFailure("the line is dead")
+
+    def exec_command(self, cmd, *args, **kwargs):
+        self._passes()
+        return super().exec_command(cmd, *args, **kwargs)
+
+    def put_file(self, in_path, out_path):
+        self._passes(out_path)
+        return super().put_file(in_path, out_path)
+
+    def fetch_file(self, in_path, out_path):
+        self._passes(in_path)
+        return super().fetch_file(in_path, out_path)
+"""
+
 
 def service(directory: Path, builder_image: str, runtime_image: str, port: int, **own: Any) -> dict[str, Any]:
     """Write the source of the fleet's service to a directory, and return its variables; port: where it is published on each host; own: further variables."""
@@ -77,8 +107,15 @@ class Fleet:
         }
         inventory = self.directory / "inventory.json"
         inventory.write_text(json.dumps({"all": {"vars": self.variables, "hosts": known}}))
+        connections = self.directory / "connections"
+        connections.mkdir(exist_ok=True)
+        (connections / "cut.py").write_text(CUT.format(mark=str(self.directory / "cut")))
         env = environment(
-            ANSIBLE_CONFIG=PROJECT / "ansible.cfg", ANSIBLE_HOME=self.directory / "controller", ANSIBLE_FORKS="4", PYTHONUNBUFFERED="1"
+            ANSIBLE_CONFIG=PROJECT / "ansible.cfg",
+            ANSIBLE_HOME=self.directory / "controller",
+            ANSIBLE_FORKS="4",
+            PYTHONUNBUFFERED="1",
+            ANSIBLE_CONNECTION_PLUGINS=connections,
         )
         return ["-i", inventory, f"playbooks/{playbook}.yml", *options], env
 
@@ -104,6 +141,19 @@ class Fleet:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         assert seen, f"no task {task!r} began"
+
+    @contextlib.contextmanager
+    def cut(self, host: str) -> Iterator[None]:
+        """Let the connection to a host be cut in the block, when an archive passes it."""
+        mark = self.directory / "cut"
+        mark.touch()
+        self.own[host] = {"ansible_connection": "cut"}
+        try:
+            yield
+        finally:
+            del self.own[host]
+            mark.unlink()
+            mark.with_name("cut-gone").unlink()
 
     def docker(self, host: str, *arguments: str) -> str:
         """Run the docker command on a host."""
@@ -146,7 +196,9 @@ def sent(told: str) -> dict[str, float]:
 
 def rows(told: str) -> dict[str, list[str]]:
     """Return the last table that a run told, host -> its row."""
-    table = told[list(re.finditer(r"host +service +image id", told))[-1].start() :]
+    heads = list(re.finditer(r"host +service +image id", told))
+    assert heads, told[-4000:]
+    table = told[heads[-1].start() :]
     return {line.split()[0]: re.split(r"  +", line.strip()) for line in table.splitlines()[1:] if re.match(r" *\w+ +" + NAME, line)}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import ipaddress
+import json
 import os
 import re
 import shutil
@@ -40,7 +42,9 @@ def docker(*arguments: str, stdin: bytes = b"") -> str:
 
 def gateway() -> str:
     """Return the address of this machine for containers in the Engine's own network."""
-    return docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+    (config,) = json.loads(docker("network", "inspect", "--format", "{{json .IPAM.Config}}", "bridge"))
+    # An Engine that has just been started for the first time tells the network alone, of which it takes the first address.
+    return str(config.get("Gateway") or next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 def _libraries(program: Path, beside: Path) -> set[Path]:

@@ -150,6 +150,49 @@ def test_a_host_that_asks_for_another_image_is_told(fleet: Fleet) -> None:
     assert "f1 is asked for another image than the build host has made: go_service_health_retries is 7 here, and 3 there" in told
 
 
+def test_a_host_that_only_has_to_be_proven_again_receives_nothing(fleet: Fleet) -> None:
+    """Whatever the reason: it has the image, and says so."""
+    before = fleet.containers()
+    fleet.own["f1"] = {"go_service_budget": {"start_seconds": None, "image_mb": 77}}
+    told = fleet.play("--limit", "f1")
+    del fleet.own["f1"]
+    assert (changed(told), fleet.containers()) == (0, before) and f"the image of {BUILDER} was here" in told
+    fleet.docker("f1", "stop", NAME)
+    told = fleet.play("--limit", "f1")
+    assert fleet.health("f1") == "ok" and f"the image of {BUILDER} was here" in told and sent(told) == {}
+
+
+def test_a_host_that_has_lost_its_history_is_sent_nothing_and_knows_again_how_the_image_came_about(fleet: Fleet) -> None:
+    before = fleet.containers()
+    lost = fleet.docker("f1", "volume", "ls", "--quiet", "--filter", "label=go-service.history").split()
+    assert lost
+    fleet.docker("f1", "volume", "rm", *lost)
+    told = fleet.play("--limit", f"{BUILDER},f1")
+    assert fleet.containers()["f1"][1] == before["f1"][1] and f"the image of {BUILDER} was here" in told
+    report = json.loads((fleet.directory / f"reports/f1/{NAME}.json").read_text())
+    assert report["provenance"] and report["sbom"]
+    assert changed(fleet.play("--limit", f"{BUILDER},f1")) == 0
+
+
+@pytest.mark.parametrize("host", ["f1", BUILDER])
+def test_a_host_that_goes_away_in_the_middle_is_named_in_the_table(fleet: Fleet, host: str) -> None:
+    """Also the only one of a batch, with which Ansible would end the run; the build host, for what is asked of it for another host."""
+    fleet.edit(f"cut {host}")
+    fleet.play("--limit", BUILDER)
+    before = fleet.containers()
+    with fleet.cut(host):
+        told = fleet.play("--limit", "f1,f2", succeeds=False)
+    table = rows(told)
+    assert set(table) == {"f1", "f2"} and table["f2"][-1] == "not reached; what runs: healthy"
+    if host == BUILDER:
+        assert table["f1"][-1] == f"FAILED: {NAME}: the build host builder cannot be reached: the line is dead; what runs: healthy"
+    else:
+        assert table["f1"][-1] == f"FAILED: {NAME}: the host cannot be reached any more: the line is dead; what runs: healthy"
+    assert fleet.containers() == before
+    fleet.play()
+    assert len(fleet.images()) == 1 and fleet.archives() == []
+
+
 @pytest.mark.parametrize(
     "task",
     ["Ask the build host which image it has proven", "Bring the image here", "Prove the image with a candidate"],

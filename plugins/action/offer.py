@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
 
-from ..module_utils.common.failure import Problem
+from ..module_utils.common.failure import UNTOUCHED, Failure, Problem
 from ..module_utils.common.settings import Settings
 from ..module_utils.image import sent
 from ..module_utils.image.pieces import Contents, Sum, present_layers
@@ -46,7 +47,21 @@ class ActionModule(TransferAction):
     """See the module's docstring."""
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Return what the build host offers."""
+        """Return what the build host offers; what fails there is told with its name, since the task is of the host that asks."""
+        there = self._task.delegate_to
+        if not there:
+            return self._offered(args)
+        try:
+            return self._offered(args)
+        except AnsibleConnectionFailure as error:
+            remedy = f"Make sure that the controller reaches it (ansible {there} -m ansible.builtin.ping), then run again."
+            raise Problem(f"the build host {there} cannot be reached: {error}", remedy) from error
+        except (Failure, Problem) as error:
+            failure = Failure.of(error, self.stage, UNTOUCHED)
+            message, remedy = f"on the build host {there}: {failure.message}", f"On {there}: {failure.remedy}"
+            raise Failure(failure.stage, message, remedy, failure.still_runs, failure.evidence) from error
+
+    def _offered(self, args: dict[str, Any]) -> dict[str, Any]:
         settings = Settings.from_json(args["settings"])
         common = {"settings": settings.as_json(), "secrets": self.secrets()}
         depot = Depot(C.DEFAULT_LOCAL_TMP)

@@ -2,8 +2,8 @@
 
 Options: settings (dict): the role's settings; offer (dict): what the action `offer` returned of the image; fetched (dict): what it returned where it brought
 the image, and what the look returned, empty to look alone; base_images (dict): as for the action `prepare`. Returns `there`: whether the image is
-on the host already; `plan`: if it is, what has to be done with it; `received`: how it came, `way` ("" if it was there) and `bytes`
-that were sent.
+on the host already; `plan`: if it is, what has to be done with it; `received`: how it came, `way` and `bytes` that were sent, empty if the
+host had it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..plugin_utils.fleet import differences
 from ..plugin_utils.stage_action import DEPLOY
 from ..plugin_utils.transfer_action import TransferAction
 
-MODULE = TransferAction.cleaner
+MODULE, UNLOCK = TransferAction.cleaner, "proven.go_service.unlock"
 
 
 class ActionModule(TransferAction):
@@ -50,9 +50,20 @@ class ActionModule(TransferAction):
         fetched = args.get("fetched") or {}
         if not fetched:
             return self._look(settings)
-        self.next_module = DEPLOY
+        if self._task.check_mode:
+            return {"changed": not fetched.get("there")}
+        self.next_module, self._lock = DEPLOY, ""
+        try:
+            return self._bring(settings, offer, fetched)
+        except BaseException:
+            if self._lock:
+                with contextlib.suppress(Exception):
+                    self.module(UNLOCK, {"settings": self._common["settings"], "lock": self._lock})
+            raise
+
+    def _bring(self, settings: Settings, offer: Mapping[str, Any], fetched: Mapping[str, Any]) -> dict[str, Any]:
         if fetched["loaded"]:
-            return self._taken(settings, "" if fetched.get("there") else "an earlier run", 0) or {}
+            return self._taken(settings, "", 0) or {}
         if fetched.get("digest"):
             return self._taken(settings, settings.registry, 0, digest=fetched["digest"]) or {}
         contents = Contents.from_json(fetched["contents"])
@@ -107,6 +118,7 @@ class ActionModule(TransferAction):
             settings.lock_timeout,
             self.tell,
         )
+        self._lock = result["token"] if result.get("held") else ""
         for sentence in result["recovered"]:
             self.tell(sentence)
         if result.get("incomplete"):
@@ -114,9 +126,6 @@ class ActionModule(TransferAction):
         for sentence in result["plan"]["hints"]:
             self.tell(sentence)
         self.clean(result["left"], self._common)
-        return {
-            "changed": True,
-            "there": False,
-            "received": {"way": way, "bytes": size},
-            **self._planned(settings, result, result["token"] if result["held"] else ""),
-        }
+        # Another run may have brought it meanwhile.
+        received = {"way": way, "bytes": size} if result["brought"] else {}
+        return {"changed": result["changed"], "there": False, "received": received, **self._planned(settings, result, self._lock)}

@@ -297,6 +297,8 @@ class CallbackModule(Default):
         self._hosts: list[str] = []
         # Failures of the current step, printed below its line; and those that a rescue handles.
         self._waiting: list[str] = []
+        # Whether all tasks of the step were skipped on all hosts; None: none has ended.
+        self._skipped: bool | None = None
         self._held: dict[str, list[str]] = {}
         self._told: set[str] = set()
         self._let_others_print()
@@ -332,12 +334,14 @@ class CallbackModule(Default):
             return
         self._end_step()
         self._title, self._began, self._notes = title or "", time.monotonic(), {"failed": [], "unreachable": [], "changed": []}
+        self._skipped = None
         self._alive.begin(self._title, self._began)
 
     def _end_step(self) -> None:
         self._alive.end()
         title, self._title = self._title, ""
-        if title:
+        # What no host had to do is no step.
+        if title and not self._skipped:
             color = next((_COLOURS[kind] for kind, names in self._notes.items() if names), C.COLOR_OK)
             columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _LOG_WIDTH
             self._print(line_of(title, time.monotonic() - self._began, self._notes, len(self._hosts), columns), color=color)
@@ -374,11 +378,14 @@ class CallbackModule(Default):
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         self.v2_playbook_on_task_start(task, False)
 
-    v2_playbook_on_include = _nothing("v2_playbook_on_include")
+    @unless_verbose
+    def v2_playbook_on_include(self, _included_file: Any) -> None:
+        self._skipped = False
 
     @unless_verbose
     def v2_runner_on_ok(self, result: Any) -> None:
         host, found = result.host.get_name(), result.result
+        self._skipped = False
         self._handle_warnings(found)
         if found.get("changed"):
             self._note("changed", host)
@@ -398,6 +405,7 @@ class CallbackModule(Default):
 
     @unless_verbose
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._skipped = False
         if ignore_errors:
             return
         host, found = result.host.get_name(), result.result
@@ -422,11 +430,15 @@ class CallbackModule(Default):
     @unless_verbose
     def v2_runner_on_unreachable(self, result: Any) -> None:
         host = result.host.get_name()
+        self._skipped = False
         self._note("unreachable", host)
         self._told.add(host)
         self._failure(host, ["The host cannot be reached:" if len(self._hosts) > 1 else f"{host} cannot be reached:", *why(result.result)])
 
-    v2_runner_on_skipped = _nothing("v2_runner_on_skipped")
+    @unless_verbose
+    def v2_runner_on_skipped(self, _result: Any) -> None:
+        if self._skipped is None:
+            self._skipped = True
 
     v2_runner_item_on_ok = _nothing("v2_runner_item_on_ok")
 

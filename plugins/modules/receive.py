@@ -117,6 +117,10 @@ held:
   description: Whether the lock stays with this run.
   type: bool
   returned: O(mode=take)
+brought:
+  description: Whether the Engine did not have the image before.
+  type: bool
+  returned: O(mode=take)
 incomplete:
   description: Whether the Engine refused an archive that did not hold all layers.
   type: bool
@@ -160,12 +164,21 @@ class Damaged(Problem):
     )
 
 
+def known(offer: dict[str, Any], images: dict[str, dict[str, Any]]) -> bool:
+    """Say whether a history has a received image, with what the build host knows of it."""
+    entry = images.get(offer["tag"], {})
+    # One without a provenance was found after a history was lost.
+    return entry.get("id") == offer["id"] and bool(entry.get("provenance") or not offer["provenance"])
+
+
 def note(offer: dict[str, Any], images: dict[str, dict[str, Any]]) -> bool:
     """Record the received image in a history, and return whether that is new."""
-    if images.get(offer["tag"], {}).get("id") == offer["id"]:
+    if known(offer, images):
         return False
+    entry = images.get(offer["tag"], {})
+    kept = entry if entry.get("id") == offer["id"] else {"id": offer["id"], "proven": False}
     # Its bill of materials names licenses that only the build stage shows, which stays on the build host.
-    images[offer["tag"]] = {"id": offer["id"], "proven": False, "provenance": offer["provenance"], "sbom": offer["sbom"]}
+    images[offer["tag"]] = {**kept, "provenance": offer["provenance"], "sbom": offer["sbom"]}
     return True
 
 
@@ -174,13 +187,12 @@ def look(engine: Engine, settings: Settings, offer: dict[str, Any]) -> dict[str,
     name = settings.name
     past = remember(engine, name, service_directory(settings))
     tagged = engine.image(f"{name}:{offer['tag']}") or {}
-    known = (past.images or {}).get(offer["tag"], {}).get("id") == offer["id"]
     loaded = engine.image(offer["id"]) is not None
     present = 0
     if not loaded and not containerd_store(engine.info()):
         records = (engine.image(image["Id"]) or {} for image in engine.images())
         present = present_layers(offer["layers"], map(layers, records))
-    return {"there": loaded and known and tagged.get("Id") == offer["id"], "loaded": loaded, "present": present}
+    return {"there": loaded and known(offer, past.images or {}) and tagged.get("Id") == offer["id"], "loaded": loaded, "present": present}
 
 
 def compared(engine: Engine, params: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +233,8 @@ def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str
     try:
         with begun(engine, settings, directory, params["lock"], progress, offer["tag"]) as state:
             progress.at(stages.TRANSFER)
-            if engine.image(offer["id"]) is None:
+            brought = engine.image(offer["id"]) is None
+            if brought:
                 if params["archive"]:
                     whole = params["sum"].get("whole", True)
                     expected = Sum(params["sum"]["size"], params["sum"]["sha256"])
@@ -229,9 +242,12 @@ def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str
                         return {"changed": bool(state.done), "incomplete": True, "recovered": state.done}
                 else:
                     pull(engine, settings, params["digest"], offer["id"], offer["tag"])
-            engine.tag(offer["id"], name, offer["tag"])
+            named = (engine.image(f"{name}:{offer['tag']}") or {}).get("Id") == offer["id"]
+            if not named:
+                engine.tag(offer["id"], name, offer["tag"])
             past = state.past
-            if past.images is not None and note(offer, past.images):
+            noted = past.images is not None and note(offer, past.images)
+            if noted:
                 past.save(engine)
             progress.at(stages.LOOK)
             found = compared(engine, params)
@@ -239,7 +255,8 @@ def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str
     except Locked as locked:
         return {"changed": False, "locked": locked.as_dict()}
     left = sent.found(params["remote_tmp"], params["remote_user"])
-    return {**found, "changed": True, "incomplete": False, "recovered": state.done, "held": state.held, "left": left}
+    changed = brought or not named or noted or bool(state.done)
+    return {**found, "changed": changed, "brought": brought, "incomplete": False, "recovered": state.done, "held": state.held, "left": left}
 
 
 def run(module: AnsibleModule, params: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -62,7 +62,11 @@ services:
     version: {description: "Version of the service, as the image says it.", type: str}
     layers: {description: "The digests of that image's layers, the lowest first.", type: list, elements: str}
     known: {description: "Ids of the images of the service that runs have built or received on this host.", type: list, elements: str}
-    state: {description: "V(healthy), V(unhealthy), V(starting), what the Engine calls it otherwise, or V(nothing runs).", type: str}
+    state:
+      description: >-
+        V(healthy), V(unhealthy), V(starting), what the Engine calls it otherwise, V(nothing runs), or V(another container has its name), of which nothing else
+        is told.
+      type: str
 """
 
 import os
@@ -75,10 +79,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.common.names import LABEL_DIGEST, OCI
 from ..module_utils.common.settings import MACHINES
 from ..module_utils.deploy import history
+from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import containerd_store, health, layers
 
-NOTHING = "nothing runs"
+NOTHING, FOREIGN = "nothing runs", "another container has its name"
 
 
 def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
@@ -103,6 +108,8 @@ def look(engine: Engine, name: str) -> dict[str, Any]:
     container = engine.container(name)
     if container is None:
         return nothing(name)
+    if not is_ours(engine, container, name):
+        return {**nothing(name), "state": FOREIGN}
     image = engine.image(container["Image"]) or {}
     labels = (image.get("Config") or {}).get("Labels") or {}
     past = history.read(engine, name, Path(os.devnull))

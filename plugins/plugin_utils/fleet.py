@@ -78,16 +78,20 @@ def ahead(host: Mapping[str, Any], builder: Mapping[str, Any], name: str) -> dic
         return next((known for known in of.get("services", ()) if known["name"] == name and known["image"]), {})
 
     own, there = service(host), service(builder)
-    if not own or not there or there["image"] in own["known"]:
+    # The history does not know all that runs: it may have been lost.
+    known = [own["image"], *own["known"]] if own else []
+    if not own or not there or there["image"] in known:
         return {}
-    return {"known": own["known"], "layers": [] if host["containerd"] else [known["layers"] for known in host["services"]]}
+    return {"known": known, "layers": [] if host["containerd"] else [known["layers"] for known in host["services"]]}
 
 
 def state_of(host: Mapping[str, Any], service: Mapping[str, Any]) -> str:
-    """Return the last column of a service's row. host: `failed` (its failure, "" for none), `done` (whether it had its turn)."""
-    if host["failed"]:
-        return f"FAILED: {host['failed']}; what runs: {service['state']}"
-    return str(service["state"] if host["done"] else f"not reached; what runs: {service['state']}")
+    """Return the last column of a service's row. host: `failed` (its failure, "" for none), `done` (whether it had its turn); service: `failed` if it is known
+    which services of the host failed."""
+    failed = str(service.get("failed", host["failed"])).rstrip(".")
+    if failed:
+        return f"FAILED: {failed}; what runs: {service['state']}"
+    return str(service["state"] if host["done"] or "failed" in service else f"not reached; what runs: {service['state']}")
 
 
 def table(hosts: Sequence[Mapping[str, Any]]) -> str:
@@ -114,6 +118,12 @@ def fleet(hostvars: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, A
         begun, done = known.get("__go_service_fleet_begun"), known.get("__go_service_fleet_done")
         if begun and not done and not failed:
             failed = "it could not be reached any more"
-        services = known["__go_service_fleet_seen"]["services"]
+        outcomes = {one["name"]: one for one in known.get("__go_service_outcomes") or ()}
+        services = [
+            {**service, "failed": str(outcomes[service["name"]]["told"]) if outcomes[service["name"]]["failed"] else ""}
+            if service["name"] in outcomes
+            else service
+            for service in known["__go_service_fleet_seen"]["services"]
+        ]
         found.append({"name": name, "failed": (failed.splitlines() or [""])[0], "done": bool(done), "services": services})
     return found

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
+from ..module_utils.common.names import containers_command
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
 from .results import why
@@ -20,6 +21,7 @@ from .variables import given, secret_texts, secret_variables
 
 PREPARE, DEPLOY = "proven.go_service.prepare", "proven.go_service.deploy"
 _LAST_LINES = 20
+_REACH = "Make sure that the controller reaches the host, then run again."
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
 
 
@@ -63,11 +65,22 @@ class StageAction(ActionBase):
         self._progress = Progress(self.stage, UNTOUCHED)
         try:
             return {**result, **self.work(dict(self._task.args))}
-        except AnsibleConnectionFailure:
-            raise  # Ansible itself tells a host that is out of reach.
+        except AnsibleConnectionFailure as error:
+            # Ansible itself tells a host that is out of reach. But it ends a run if that holds for all of a batch: then no table says which host of a fleet runs what.
+            if "__go_service_fleet_begun" not in self._task_vars:
+                raise
+            name = self.service(self._task.args)
+            unknown = f"It is not known: {containers_command(name)} shows it. The next run finishes or undoes what was begun."
+            failure = Failure(self._progress.stage, f"the host cannot be reached any more: {error}", _REACH, unknown)
+            return {**result, **failed(failure, name, self._progress, self._display.verbosity, self.hidden())}
         except Exception as error:
             problem = Problem(str(error), _REMEDY) if isinstance(error, AnsibleError) else error
             return {**result, **failed(problem, self.service(self._task.args), self._progress, self._display.verbosity, self.hidden())}
+
+    def cleanup(self, force: bool = False) -> None:
+        """Remove Ansible's temporary directory on the host, or leave it if the host cannot be reached: that must not take the place of the result."""
+        with contextlib.suppress(AnsibleConnectionFailure):
+            super().cleanup(force)
 
     def work(self, args: dict[str, Any]) -> dict[str, Any]:
         """Do the stage's work and return its result; raise anything where it fails."""

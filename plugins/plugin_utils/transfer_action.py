@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ..module_utils.common import stages
+from ..module_utils.common.failure import Failure
 from ..module_utils.image import sent
 from .stage_action import StageAction
 from .turn import is_dead
@@ -21,7 +23,8 @@ class TransferAction(StageAction):
         return {"remote_tmp": str(self.get_shell_option("remote_tmp", "")), "remote_user": str(self._get_remote_user() or "")}
 
     def clean(self, left: list[str], common: dict[str, Any]) -> None:
-        """Remove the archives on the host whose run has ended; common: options of the module that does it."""
+        """Remove the archives on the host whose run has ended, or leave that to the next run; common: options of the module that does it."""
         ended = [path for path in left if is_dead(sent.sender(path))]
-        if ended:
-            self.module(self.cleaner, {**common, "mode": "clean", "paths": ended})
+        with contextlib.suppress(Failure):
+            if ended:
+                self.module(self.cleaner, {**common, "mode": "clean", "paths": ended})

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.proven.go_service.plugins.action import offer
+from ansible_collections.proven.go_service.plugins.module_utils.common.failure import Failure, Problem
 from ansible_collections.proven.go_service.plugins.module_utils.common.settings import Settings
 from ansible_collections.proven.go_service.plugins.module_utils.image.pieces import Contents, Sum
 from ansible_collections.proven.go_service.plugins.plugin_utils.depot import Depot, archive_of
@@ -54,7 +56,7 @@ class BuildHost(offer.ActionModule):
     """The action, delegated to a build host that offers NEW and answers as the module does."""
 
     def __init__(self, directory: Path, *, check: bool = False, unprivileged: bool = False) -> None:
-        self._task = SimpleNamespace(check_mode=check)
+        self._task = SimpleNamespace(check_mode=check, delegate_to="builder")
         self._connection = SimpleNamespace(
             _shell=SimpleNamespace(join_path=lambda *parts: "/".join(parts)),
             fetch_file=lambda source, target: Path(target).write_bytes(b"packed"),
@@ -128,3 +130,28 @@ def test_it_is_pushed_once_where_there_is_a_registry(own: Any, tmp_path: Path) -
 def test_nothing_is_packed_ahead_in_check_mode_or_where_it_could_not_be_fetched(own: Any, tmp_path: Path, how: str) -> None:
     host = BuildHost(tmp_path, **{how: True})
     assert asks(host, own(), ahead=AHEAD) == {"changed": False, "offer": NEW} and host.asked == ["look"]
+
+
+REFUSES = Failure("transfer", "connection refused", "Make sure that the host reaches it.", "x")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AnsibleConnectionFailure("the line is dead"), "the build host builder cannot be reached: the line is dead"),
+        (REFUSES, "on the build host builder: connection refused"),
+    ],
+)
+def test_what_fails_on_the_build_host_is_told_with_its_name(
+    own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    """The task belongs to the host that asks: without a word, that one would be blamed."""
+    host = BuildHost(tmp_path)
+
+    def fails(_name: str, _args: Any) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setattr(host, "module", fails)
+    with pytest.raises((Failure, Problem)) as found:
+        asks(host, own())
+    assert found.value.message == told and "builder" in found.value.remedy

@@ -314,3 +314,15 @@ def test_in_a_log_a_long_step_is_told_while_it_lasts(capfd: pytest.CaptureFixtur
     assert re.match(r"(Build the image … 60 s\n)+$", said), said
     time.sleep(0.3)
     assert capfd.readouterr().out == ""
+
+
+def test_what_no_host_had_to_do_is_no_step(tmp_path: Path) -> None:
+    """One of several hosts is enough to make it one."""
+    never, one = {"name": "Never", "when": False}, {"name": "One", "when": "inventory_hostname == 'web2'"}
+    tasks = [
+        command("true", **never),
+        command("true", **one),
+        {"name": "Include never", "ansible.builtin.include_tasks": "none.yml", "when": False},
+    ]
+    code, told = run(tmp_path, tasks, hosts=2)
+    assert code == 0 and "\nOne " in told and "Never" not in told and "Include never" not in told

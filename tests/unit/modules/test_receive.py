@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import EngineError
 from ansible_collections.proven.go_service.plugins.module_utils.engine.transfer import OtherImage
 from ansible_collections.proven.go_service.plugins.module_utils.image.pieces import Sum
-from ansible_collections.proven.go_service.plugins.modules.receive import Damaged, load, note
+from ansible_collections.proven.go_service.plugins.modules.receive import Damaged, known, load, note
 
 OFFER: dict[str, Any] = {"id": "sha256:one", "tag": "1", "provenance": {"a": 1}, "sbom": {"b": 2}}
 
@@ -79,4 +79,14 @@ def test_the_history_knows_what_came_until_it_is_proven() -> None:
     images: dict[str, dict[str, Any]] = {"1": {"id": "sha256:of another build", "proven": True, "turn": 1}}
     assert note(OFFER, images) and images["1"] == {"id": "sha256:one", "proven": False, "provenance": {"a": 1}, "sbom": {"b": 2}}
     images["1"]["proven"] = True
-    assert not note(OFFER, images) and images["1"]["proven"]
+    assert not note(OFFER, images) and images["1"]["proven"] and known(OFFER, images)
+
+
+def test_what_is_known_of_an_image_comes_again_after_a_history_was_lost() -> None:
+    """The image was adopted as one that was proven; how it was built is known to the build host."""
+    images: dict[str, dict[str, Any]] = {"1": {"id": "sha256:one", "proven": True}}
+    assert not known(OFFER, images)
+    assert note(OFFER, images) and images["1"] == {"id": "sha256:one", "proven": True, "provenance": {"a": 1}, "sbom": {"b": 2}}
+    assert known(OFFER, images) and not note(OFFER, images)
+    nothing: dict[str, Any] = {**OFFER, "provenance": {}, "sbom": {}}
+    assert known(nothing, {"1": {"id": "sha256:one", "proven": True}})

@@ -53,6 +53,8 @@ NEWER = {**WEB, "image": "sha256:" + "b" * 64}
         # It had the image before: an earlier run has brought it, or it went back since.
         ([{**WEB, "known": [*IMAGES["known"], NEWER["image"]], "layers": []}], [NEWER], False),
         ([{**WEB, **IMAGES}], [WEB], False),
+        # Its history was lost, as by docker volume prune of an Engine before 23.
+        ([{**NEWER, "known": [], "layers": []}], [NEWER], False),
         # What a host has that runs nothing of the service is not known.
         ([{**WEB, "image": "", "known": [], "layers": []}], [NEWER], False),
         ([{**WEB, **IMAGES}], [{**WEB, "image": ""}], False),
@@ -65,13 +67,13 @@ def test_an_image_is_fetched_ahead_for_a_host_that_certainly_lacks_it(
     host: list[dict[str, Any]], builder: list[dict[str, Any]], lacks: bool
 ) -> None:
     found = ahead({**HOST, "services": host}, {**HOST, "services": builder}, "web")
-    assert found == ({"known": IMAGES["known"], "layers": [["l1", "l2"]]} if lacks else {})
+    assert found == ({"known": [WEB["image"], *IMAGES["known"]], "layers": [["l1", "l2"]]} if lacks else {})
     assert ahead({}, {**HOST, "services": builder}, "web") == ahead({**HOST, "services": host}, {}, "web") == {}
 
 
 def test_containerds_store_gets_whole_archives() -> None:
     host = {**HOST, "containerd": True, "services": [{**WEB, **IMAGES}]}
-    assert ahead(host, {**HOST, "services": [NEWER]}, "web") == {"known": IMAGES["known"], "layers": []}
+    assert ahead(host, {**HOST, "services": [NEWER]}, "web")["layers"] == []
 
 
 def test_the_table_says_who_runs_what() -> None:
@@ -103,3 +105,21 @@ def test_of_each_other_platform_the_first_host_is_known() -> None:
     }
     assert platforms({**seen, "arm640": {}}, ["arm640", *seen]) == {"linux/arm64": "arm642", "linux/s390x": "s390x3"}
     assert platforms(seen, ["amd641"]) == {}
+
+
+def test_of_several_services_each_has_its_own_end_in_the_table() -> None:
+    host = {
+        "__go_service_fleet_seen": {"services": [WEB, {**WEB, "name": "api"}, {**WEB, "name": "late"}]},
+        "__go_service_fleet_begun": True,
+        "__go_service_fleet_failed": "1 of 3 services failed: web. The cause of each failure is printed above.",
+        "__go_service_outcomes": [
+            {"name": "web", "failed": True, "told": "it exited."},
+            {"name": "api", "failed": False, "told": "healthy"},
+        ],
+    }
+    rows = table(fleet({"one": host}, ["one"])).splitlines()[1:]
+    assert [row.split("  ")[-1] for row in rows] == [
+        "FAILED: it exited; what runs: healthy",
+        "healthy",
+        "FAILED: 1 of 3 services failed: web. The cause of each failure is printed above; what runs: healthy",
+    ]

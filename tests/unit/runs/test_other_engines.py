@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from other_engines import Other, facts, needs_root, rootless_engine, second_engine
-from plays import PROJECT, RUNTIME, free_port, get
+from plays import PROJECT, RUNTIME, SERVING, free_port, get
 from small_plays import ALL_WAIVED, QUICK, play, service_image
 
 pytestmark = pytest.mark.skipif("ENGINES" not in os.environ, reason="make engines runs it")
@@ -32,7 +32,8 @@ Run = Callable[..., str]
 def image(other: Other) -> None:
     """Make the service's image in an Engine: a user of its own, a health check, and what the role ends an image with."""
     own = f"""FROM {RUNTIME}
-    RUN mkdir -p /srv && echo ok >/srv/health && adduser -D -H -s /sbin/nologin -u 10001 app
+    {SERVING}
+    RUN adduser -D -H -s /sbin/nologin -u 10001 app
     USER app
     EXPOSE 8080
     HEALTHCHECK CMD ["wget", "-q", "--spider", "http://localhost:8080/health"]
