@@ -83,7 +83,8 @@ from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.engine.client import Engine, EngineUnreachable
 from ..module_utils.engine.records import containerd_store, health, layers
 
-NOTHING, FOREIGN = "nothing runs", "another container has its name"
+NOTHING = "nothing runs"
+FOREIGN = "another container has its name"
 
 
 def state(container: dict[str, Any], proven: dict[str, Any]) -> str:
