@@ -36,8 +36,7 @@ ARGS ?=
 SAMPLE ?= 20
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-# Python compiles what a run imports, at its first time; to compile all that ansible brings along takes longer than the rest of the installation.
-INSTALL = "$(BIN)"/pip install --quiet --disable-pip-version-check --no-compile
+INSTALL = "$(BIN)"/pip install --quiet --disable-pip-version-check
 # What the main job needs, and what tests and linters need besides.
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
