@@ -251,10 +251,11 @@ def take(engine: Engine, params: dict[str, Any], progress: Progress) -> dict[str
                 past.save(engine)
             progress.at(stages.LOOK)
             found = compared(engine, params)
+            # As long as an error gives the lock back.
+            left = sent.found(params["remote_tmp"], params["remote_user"])
             state.held = bool(found["plan"]["deploy"])
     except Locked as locked:
         return {"changed": False, "locked": locked.as_dict()}
-    left = sent.found(params["remote_tmp"], params["remote_user"])
     changed = brought or not named or noted or bool(state.done)
     return {**found, "changed": changed, "brought": brought, "incomplete": False, "recovered": state.done, "held": state.held, "left": left}
 

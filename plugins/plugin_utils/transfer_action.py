@@ -25,6 +25,6 @@ class TransferAction(StageAction):
     def clean(self, left: list[str], common: dict[str, Any]) -> None:
         """Remove the archives on the host whose run has ended, or leave that to the next run; common: options of the module that does it."""
         ended = [path for path in left if is_dead(sent.sender(path))]
-        with contextlib.suppress(Failure):
-            if ended:
+        if ended:
+            with contextlib.suppress(Failure):
                 self.module(self.cleaner, {**common, "mode": "clean", "paths": ended})
