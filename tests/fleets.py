@@ -106,7 +106,8 @@ class Fleet:
             for variables in [hosts.get(name, {})]
         }
         inventory = self.directory / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"vars": self.variables, "hosts": known}}))
+        followers = {"hosts": dict.fromkeys(self.machines)}
+        inventory.write_text(json.dumps({"all": {"vars": self.variables, "hosts": known, "children": {"followers": followers}}}))
         connections = self.directory / "connections"
         connections.mkdir(exist_ok=True)
         (connections / "cut.py").write_text(CUT.format(mark=str(self.directory / "cut")))

@@ -74,6 +74,13 @@ def test_a_check_changes_nothing_and_says_what_would_come(fleet: Fleet) -> None:
     told = fleet.play("--check")
     assert fleet.containers() == before
     assert f"{NAME}: would receive the image" in told
+    assert [host for host, count in re.findall(r"^(\w+) +: ok=\d+ +changed=(\d+)", told, re.MULTILINE) if int(count)] == ["f3"]
+
+
+def test_a_build_host_outside_of_the_group_is_in_the_table(fleet: Fleet) -> None:
+    told = fleet.play("-e", "go_service_fleet=followers", "-e", f"go_service_build_host={BUILDER}", "--limit", f"{BUILDER},f1,f2")
+    assert {host: row[-1] for host, row in rows(told).items()} == dict.fromkeys((BUILDER, "f1", "f2"), "healthy")
+    assert changed(told) == 0
 
 
 def test_a_host_added_later_is_brought_up_to_date_alone(fleet: Fleet) -> None:
