@@ -174,11 +174,11 @@ def test_a_host_that_has_lost_its_history_is_sent_nothing_and_knows_again_how_th
     lost = fleet.docker("f1", "volume", "ls", "--quiet", "--filter", "label=go-service.history").split()
     assert lost
     fleet.docker("f1", "volume", "rm", *lost)
-    told = fleet.play("--limit", f"{BUILDER},f1")
+    told = fleet.play("--limit", "f1")
     assert fleet.containers()["f1"][1] == before["f1"][1] and f"the image of {BUILDER} was here" in told
     report = json.loads((fleet.directory / f"reports/f1/{NAME}.json").read_text())
     assert report["provenance"] and report["sbom"]
-    assert changed(fleet.play("--limit", f"{BUILDER},f1")) == 0
+    assert changed(fleet.play("--limit", "f1")) == 0
 
 
 @pytest.mark.parametrize("host", ["f1", BUILDER])
