@@ -56,7 +56,9 @@ def machine(tmp_path: Path) -> Machine:
 
     def run(prepare: str, *arguments: str, **variables: object) -> subprocess.CompletedProcess[str]:
         plays = tmp_path / "play.yml"
-        plays.write_text("- hosts: localhost\n  gather_facts: false\n  roles: [proven.go_service.docker_engine]\n")
+        plays.write_text(
+            "- hosts: localhost\n  gather_facts: false\n  roles: [proven.go_service.docker_engine]\n  tasks: [{debug: {var: docker_engine_server.proxies}}]\n"
+        )
         given = [part for name, value in variables.items() for part in ("-e", f"docker_engine_{name}={value}")]
         command = [Path(sys.executable).with_name("ansible-playbook"), "-i", PROJECT / "inventory/local.yml", plays, *given, *arguments]
         lines = ["set -e", BARE, LAYERED % {"top": tmp_path}, prepare, "exec " + shlex.join(map(str, command))]
@@ -83,6 +85,33 @@ def test_an_engine_that_is_only_stopped_is_started(machine: Machine) -> None:
     assert done.returncode == 0, told(done)
     assert "Start the daemon" in done.stdout
     assert "Install the packages" not in done.stdout
+
+
+def test_an_engine_of_others_is_started_with_its_own_settings(machine: Machine) -> None:
+    """The role's defaults may contradict how it is started; what differs is told."""
+    done = machine("echo '{\"debug\": true}' >/etc/docker/daemon.json", registry_mirrors='["https://mirror.invalid"]')
+    assert done.returncode == 0, told(done)
+    assert "Write the settings, checked by the daemon" not in done.stdout
+    assert "was not set up by this role, and keeps its settings. Not as asked for: registry-mirrors" in told(done)
+
+
+def test_an_engine_that_runs_and_does_not_answer_is_left_alone(machine: Machine) -> None:
+    """A restart may end its containers."""
+    hangs = "dockerd >/dev/null 2>&1 & until docker version >/dev/null 2>&1; do sleep 0.2; done; kill -STOP $(cat /run/docker.pid)"
+    done = machine(hangs, start_timeout=3)
+    assert done.returncode
+    assert "runs (process " in told(done) and "Nothing was changed" in told(done)
+    assert "Write the settings, checked by the daemon" not in done.stdout and "Start the daemon" not in done.stdout
+
+
+def test_without_an_init_system_the_daemon_gets_its_proxies(machine: Machine) -> None:
+    """One that the role has set up; characters that a shell knows are no words of it."""
+    prepare = 'echo \'{"source": "distribution", "packages": ["docker.io"]}\' >/etc/docker/go-service.json'
+    given = '{"docker_engine_proxies": {"https_proxy": "http://me:a*b&c@proxy.invalid:3128", "no_proxy": "localhost,*.invalid"}}'
+    done = machine(prepare, "-e", given)
+    assert done.returncode == 0, told(done)
+    assert '"https_proxy": "http://' in told(done) and "proxy.invalid:3128" in told(done) and "localhost,*.invalid" in told(done)
+    assert "a*b&c" not in told(done)
 
 
 @pytest.mark.parametrize(

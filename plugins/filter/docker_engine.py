@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ..module_utils.common.text import without_passwords
 from ..plugin_utils import engine_options
 from ..plugin_utils.machine import report
 
@@ -129,5 +130,6 @@ class FilterModule:
             "docker_engine_problems": engine_options.problems,
             "docker_engine_proxies_missing": engine_options.proxies_missing,
             "docker_engine_settings": docker_engine_settings,
+            "docker_engine_without_passwords": without_passwords,
             "machine_report": report,
         }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
+
+from ..module_utils.common.text import without_passwords
 
 # What the role sets if neither daemon.json nor the variables say something else.
 LOG_DRIVER = "json-file"
@@ -46,15 +49,15 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     if files is not None and not 1 <= int(files) <= 1000:
         yield f"docker_engine_log_max_file is {files}: give a number of files from 1 to 1000."
     for mirror in options.get("registry_mirrors") or []:
-        if not _MIRROR.match(str(mirror)):
+        if not _is_mirror(str(mirror)):
             yield (
-                f"docker_engine_registry_mirrors holds {_without_password(str(mirror))!r}: give http:// or https:// with a host,"
+                f"docker_engine_registry_mirrors holds {without_passwords(str(mirror))!r}: give http:// or https:// with a host,"
                 " such as https://mirror.example.com. The daemon accepts no path and no user there."
             )
     for registry in options.get("insecure_registries") or []:
-        if not _REGISTRY.match(str(registry)):
+        if not _is_registry(str(registry)):
             yield (
-                f"docker_engine_insecure_registries holds {_without_password(str(registry))!r}: give host, host:port or a network,"
+                f"docker_engine_insecure_registries holds {without_passwords(str(registry))!r}: give host, host:port or a network,"
                 " such as registry.example.com:5000 or 10.0.0.0/8."
             )
     proxies = options.get("proxies") or {}
@@ -73,6 +76,35 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
         if options.get(variable) not in (None, "", [], {}) and _says(daemon, path):
             yield f"docker_engine_{variable} and docker_engine_daemon_options both set {'.'.join(path)}: leave one of them out."
 
+    for registry in daemon.get("insecure-registries") or []:
+        if not _is_registry(str(registry)):
+            yield (
+                f"docker_engine_daemon_options.insecure-registries holds {without_passwords(str(registry))!r}, with which no daemon starts:"
+                " give host, host:port or a network."
+            )
+
+
+def _is_registry(text: str) -> bool:
+    """Return whether the daemon takes a text as a registry or a network of registries."""
+    if not _REGISTRY.match(text):
+        return False
+    if "/" in text:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            return False
+        return True
+    return _port_fits(text)
+
+
+def _is_mirror(text: str) -> bool:
+    return bool(_MIRROR.match(text)) and _port_fits(text.partition("://")[2].rstrip("/"))
+
+
+def _port_fits(host: str) -> bool:
+    port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+    return not port or 1 <= int(port) <= 65535
+
 
 def _says(settings: Mapping[str, Any], path: Sequence[str]) -> bool:
     for key in path:
@@ -80,10 +112,6 @@ def _says(settings: Mapping[str, Any], path: Sequence[str]) -> bool:
             return False
         settings = settings[key]
     return True
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", text)
 
 
 @dataclass(frozen=True)
@@ -129,7 +157,8 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
         key = KEYS[variable][0]
         if options.get(variable):
             new[key] = list(dict.fromkeys([*(new.get(key) or []), *map(str, options[variable])]))
-    changed = sorted(key for key in new if new[key] != current.get(key))
+    # What is known of the current settings may be without passwords.
+    changed = sorted(key for key in new if new[key] != current.get(key) and without_passwords(new[key]) != current.get(key))
     return Outcome(new, changed, set(changed) <= RELOADED, problem)
 
 

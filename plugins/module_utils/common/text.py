@@ -133,3 +133,12 @@ def size(number: int, base: int = 1024) -> str:
             break
         number, unit = number // base, larger
     return f"{number}{unit}"
+
+
+def without_passwords(value: Any) -> Any:
+    """Return settings with the user and the password of each address hidden."""
+    if isinstance(value, Mapping):
+        return {key: without_passwords(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_passwords(part) for part in value]
+    return re.sub(r"//[^/\s]*@", "//***@", value) if isinstance(value, str) else value

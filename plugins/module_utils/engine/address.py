@@ -65,6 +65,9 @@ class Address:
                 connection.connect("/" + self.docker_host[len(UNIX) :].lstrip("/"))
             except PermissionError:
                 return "denied"
+            except (BlockingIOError, socket.timeout):
+                # So many wait already that no further one is let in: somebody listens, and does not answer.
+                return "present"
             except OSError:
                 return "absent"
         return "present"

@@ -14,8 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common.text import without_passwords
+
 # The daemon's settings, and the record of what the role docker_engine itself has installed: {"source", "packages"}.
 SETTINGS, RECORD = Path("/etc/docker/daemon.json"), Path("/etc/docker/go-service.json")
+# What the role lays before it changes settings, and takes away when the daemon uses them.
+PENDING = Path("/etc/docker/go-service.pending")
 PID_FILES = ("/var/run/docker.pid", "/run/docker.pid")
 # Package of a daemon -> where it comes from. Other packages are shown by their names.
 SOURCES = {
@@ -33,7 +37,8 @@ _LIMIT = 20
 def read_object(path: Path) -> dict[str, Any] | None:
     """Return the JSON object of a file; {} if there is none, None if it cannot be read or holds anything else."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # The daemon passes by the mark that editors of Windows begin a file with.
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError):
@@ -48,9 +53,34 @@ def read_object(path: Path) -> dict[str, Any] | None:
 def set_up() -> dict[str, Any]:
     """Return what the role docker_engine needs to know about the machine's own daemon.
 
-    `record`: what the role itself has installed, {} if it has not; `settings`: the content of daemon.json, {} for none, None if it cannot be read.
+    `record`: what the role itself has installed, {} if it has not, or if another daemon took its place; `settings`: the content of daemon.json without
+    passwords, {} for none, None if it cannot be read; `pending`: whether a run that was killed left settings that the daemon may not use yet; `process`:
+    the number of the daemon's process, 0 if none runs.
     """
-    return {"record": read_object(RECORD) or {}, "settings": read_object(SETTINGS)}
+    record = read_object(RECORD) or {}
+    if record and _replaced(record, origin(program())["package"]):
+        record = {}
+    return {"record": record, "settings": without_passwords(read_object(SETTINGS)), "pending": PENDING.exists(), "process": process()}
+
+
+def _replaced(record: Mapping[str, Any], package: str) -> bool:
+    """Return whether the daemon that is there now comes from a package of the other vendor than the one that a record tells of."""
+    if package not in SOURCES or package in (record.get("packages") or []):
+        return False
+    return (SOURCES[package] == SOURCES["docker-ce"]) != (record.get("source") == "docker")
+
+
+def process(proc: Path = Path("/proc")) -> int:
+    """Return the number of the process of the machine's own daemon, 0 if none runs. One that was killed and not yet waited for does not run."""
+    for pid_file in PID_FILES:
+        try:
+            number = int(Path(pid_file).read_text(encoding="ascii"))
+            command = (proc / str(number) / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if b"dockerd" in command:
+            return number
+    return 0
 
 
 def program() -> str:

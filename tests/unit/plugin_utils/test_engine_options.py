@@ -31,6 +31,15 @@ REFUSED = {
     "a mirror without a scheme": ({"registry_mirrors": ["mirror.example.com"]}, "give http:// or https://"),
     "a mirror with a path": ({"registry_mirrors": ["https://mirror.example.com/hub"]}, "no path and no user"),
     "a mirror with a user": ({"registry_mirrors": ["https://me:secret@mirror.example.com"]}, "//***@mirror.example.com"),
+    "a mirror with a port that cannot be": ({"registry_mirrors": ["https://mirror:65536"]}, "give http:// or https://"),
+    "a registry with a port that cannot be": ({"insecure_registries": ["host:99999"]}, "give host, host:port or a network"),
+    "a registry of IPv6 with a port that cannot be": ({"insecure_registries": ["[::1]:0"]}, "give host, host:port or a network"),
+    "a network that cannot be": ({"insecure_registries": ["999.0.0.0/8"]}, "give host, host:port or a network"),
+    "a mask that cannot be": ({"insecure_registries": ["10.0.0.0/99"]}, "give host, host:port or a network"),
+    "a registry that cannot be among the options": (
+        {"daemon_options": {"insecure-registries": ["host:99999"]}},
+        "docker_engine_daemon_options.insecure-registries holds 'host:99999'",
+    ),
     "a registry with a scheme": ({"insecure_registries": ["http://registry:5000"]}, "give host, host:port or a network"),
     "a proxy that nobody knows": ({"proxies": {"ftp_proxy": "http://p:1"}}, "only http_proxy, https_proxy, no_proxy are allowed"),
     "a proxy without a scheme": ({"proxies": {"http_proxy": "proxy:3128"}}, "docker_engine_proxies.http_proxy is not an address"),
@@ -49,6 +58,23 @@ def test_what_no_daemon_could_take_is_refused(given: dict[str, Any], told: str) 
     found = problems({**NOTHING, **given})
     assert len(found) == 1
     assert told in found[0]
+
+
+@pytest.mark.parametrize(
+    "registry", ["host", "host:5000", "[::1]:5000", "[::1]", "10.0.0.0/8", "10.1.2.3/8", "fd00::/8", "127.0.0.1:65535"]
+)
+def test_what_a_daemon_takes_as_a_registry(registry: str) -> None:
+    assert problems({**NOTHING, "insecure_registries": [registry]}) == []
+
+
+def test_a_new_password_is_a_change_where_the_old_one_is_known() -> None:
+    asked = {**NOTHING, "daemon_options": {"proxies": {"https-proxy": "http://me:new@proxy:3128"}}}
+    for current, changed in (
+        ("http://***@proxy:3128", []),
+        ("http://me:old@proxy:3128", ["proxies"]),
+        ("http://***@other:3128", ["proxies"]),
+    ):
+        assert outcome({"proxies": {"https-proxy": current}}, asked, bring_up=False).changed == changed
 
 
 def test_no_password_is_shown() -> None:

@@ -12,7 +12,15 @@ from ansible_collections.proven.go_service.plugins.module_utils.engine import ma
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [('{"debug": true}', {"debug": True}), ("", {}), ("\n", {}), ("[1]", None), ('{"debug": tru', None), (b"\xff", None)],
+    [
+        ('{"debug": true}', {"debug": True}),
+        ('\ufeff{"debug": true}', {"debug": True}),
+        ("", {}),
+        ("\n", {}),
+        ("[1]", None),
+        ('{"debug": tru', None),
+        (b"\xff", None),
+    ],
 )
 def test_settings_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, text: str | bytes, found: object) -> None:
     file = tmp_path / "daemon.json"
@@ -27,10 +35,46 @@ def test_no_file_is_no_settings(tmp_path: Path) -> None:
 def test_what_the_role_has_brought_up_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "SETTINGS", tmp_path / "daemon.json")
     monkeypatch.setattr(machine, "RECORD", tmp_path / "record.json")
-    assert machine.set_up() == {"record": {}, "settings": {}}
+    monkeypatch.setattr(machine, "PENDING", tmp_path / "pending")
+    monkeypatch.setattr(machine, "PID_FILES", (str(tmp_path / "pid"),))
+    assert machine.set_up() == {"record": {}, "settings": {}, "pending": False, "process": 0}
     (tmp_path / "record.json").write_text(json.dumps({"source": "docker"}))
     (tmp_path / "daemon.json").write_text("no json")
-    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None}
+    (tmp_path / "pending").touch()
+    (tmp_path / "pid").write_text("1")
+    monkeypatch.setattr(machine, "program", lambda: "")
+    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None, "pending": True, "process": 0}
+    (tmp_path / "daemon.json").write_text('{"proxies": {"https-proxy": "http://me:p@ss@proxy:3128"}, "labels": ["a//b"]}')
+    assert machine.set_up()["settings"] == {"proxies": {"https-proxy": "http://***@proxy:3128"}, "labels": ["a//b"]}
+
+
+@pytest.mark.parametrize(
+    ("record", "package", "known"),
+    [
+        ({"source": "distribution", "packages": ["docker.io"]}, "docker.io", True),
+        ({"source": "distribution", "packages": ["docker.io"]}, "docker-ce", False),
+        ({"source": "distribution", "packages": ["docker-ce"]}, "docker-ce", True),
+        ({"source": "docker", "packages": ["docker-ce"]}, "docker.io", False),
+        ({"source": "docker", "packages": ["docker-ce"]}, "", True),
+    ],
+)
+def test_a_record_of_an_engine_whose_place_another_took_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, object], package: str, known: bool
+) -> None:
+    monkeypatch.setattr(machine, "RECORD", tmp_path / "record.json")
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    monkeypatch.setattr(machine, "origin", lambda _path: {"package": package})
+    assert machine.set_up()["record"] == (record if known else {})
+
+
+def test_the_process_of_a_daemon_is_one_that_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not another that has its number now, and none that was killed and not yet waited for."""
+    monkeypatch.setattr(machine, "PID_FILES", (str(tmp_path / "pid"),))
+    (tmp_path / "pid").write_text("42")
+    (tmp_path / "42").mkdir()
+    for command, found in ((b"/usr/bin/dockerd\0-H\0fd://\0", 42), (b"", 0), (b"/usr/bin/python3\0", 0)):
+        (tmp_path / "42/cmdline").write_bytes(command)
+        assert machine.process(tmp_path) == found
 
 
 @pytest.fixture
