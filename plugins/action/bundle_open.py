@@ -5,6 +5,8 @@ Options: see plugins/modules/bundle_open.py. No host is asked for anything.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +49,9 @@ class ActionModule(StageAction):
             found = archive.open_bundle(path, cache, lambda sums, signed: signature.verify(sums, signed, args["public_key"]))
             return {"directory": str(found.directory), "fresh": found.fresh, "signed": found.signed, "contents": found.contents}
 
-        found = Depot(C.DEFAULT_LOCAL_TMP).once("opened", "bundle", opened)
+        # Hosts of one run may name different bundles, and require different signatures.
+        asked = hashlib.sha256(json.dumps([str(path), str(cache), args["public_key"]]).encode()).hexdigest()
+        found = Depot(C.DEFAULT_LOCAL_TMP).once("opened", f"bundle-{asked}", opened)
         contents, directory = found["contents"], Path(found["directory"])
         release = args["target"]["release"]
         wrong = problems(contents, args["target"])

@@ -7,6 +7,8 @@ then bundle.json, which says what the bundle contains and for which machines it 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -58,6 +60,11 @@ def files_of(tree: Path) -> Iterator[str]:
             yield path.relative_to(tree).as_posix()
 
 
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _add(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
@@ -74,8 +81,7 @@ def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[by
     sums = {CONTENTS: hashlib.sha256(document).hexdigest()}
     for name in files_of(tree):
         names.append(name)
-        with (tree / name).open("rb") as file:
-            sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        sums[name] = _sum(tree / name)
     listed = "".join(f"{sums[name]}  {name}\n" for name in names).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
@@ -89,8 +95,7 @@ def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[by
             for name in names[1:]:
                 with (tree / name).open("rb") as file:
                     _add(archive, name, (tree / name).stat().st_size, file)
-        with open(temporary, "rb") as made:
-            whole = hashlib.file_digest(made, "sha256").hexdigest()
+        whole = _sum(Path(temporary))
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
@@ -101,22 +106,43 @@ def write(tree: Path, target: Path, contents: dict[str, Any], sign: Callable[[by
 
 
 def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None], bool]) -> Bundle:
-    """Verify a bundle's checksums and unpack it, unless that was done before; raise BundleError if it is not as it was written.
+    """Verify a bundle's checksums and unpack it, unless it is unpacked with these checksums already; raise BundleError if it is not as it was written.
 
     cache: the directory below which it is unpacked, under its checksum; verify: takes SHA256SUMS and its signature (None if there is none), raises
     BundleError if these cannot be trusted, and returns whether a signature was verified.
     """
     try:
-        with tarfile.open(path, "r:") as archive:
+        with _archive(path) as archive:
             return _open(archive, path, cache, verify)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not path.exists():
-            raise BundleError(
-                f"there is no bundle {path} on the controller", "Correct bundle_archive, or write it: make bundle."
-            ) from error
-        raise
+        raise BundleError(
+            f"the bundle {path} cannot be unpacked in {cache} on the controller: {error.strerror or error}",
+            f"{_remedy(error, cache)}, or choose another directory of the controller (bundle_cache_dir), then run again.",
+        ) from error
     except (tarfile.TarError, EOFError) as error:
         raise BundleError(f"the file {path} is damaged, truncated, or not a bundle: {error}") from error
+
+
+def _remedy(error: OSError, cache: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Free space there: df {cache} shows how much is left, and directories of other bundles in it may be removed"
+    return "Make it a directory in which the user of this play may write"
+
+
+def _archive(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path, "r:")
+    except FileNotFoundError as error:
+        raise BundleError(f"there is no bundle {path} on the controller", "Correct bundle_archive, or write it: make bundle.") from error
+    except IsADirectoryError as error:
+        raise BundleError(
+            f"{path} is a directory on the controller, and no bundle", "Name the file that `make bundle` wrote in it (bundle_archive)."
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"the bundle {path} cannot be read on the controller: {error.strerror or error}",
+            "Give the user of this play the right to read it, or correct bundle_archive.",
+        ) from error
 
 
 def _document(archive: tarfile.TarFile, member: tarfile.TarInfo | None, path: Path, name: str) -> bytes:
@@ -156,29 +182,51 @@ def _open(archive: tarfile.TarFile, path: Path, cache: Path, verify: Callable[[b
     expected = _listed(sums, path)
     signed = verify(sums, signature)
     directory = cache / hashlib.sha256(sums).hexdigest()
-    there = directory.is_dir()
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Files there may have changed since they were unpacked, and the signature vouches for what hosts get.
+    there = _is_unpacked(directory, expected)
     unpacked = None if there else Path(tempfile.mkdtemp(dir=cache, prefix=_UNPACKING))
     try:
         contents = _held(archive, member, path, expected, unpacked)
         if unpacked:
-            # Another run may have unpacked it meanwhile.
-            with contextlib.suppress(FileExistsError):
-                _rename(unpacked, directory)
+            with _alone(cache):
+                # Another run may have unpacked it meanwhile.
+                if not _is_unpacked(directory, expected):
+                    _put(unpacked, directory)
     finally:
         if unpacked:
             shutil.rmtree(unpacked, ignore_errors=True)
     return Bundle(directory, not there, signed, contents)
 
 
-def _rename(source: Path, target: Path) -> None:
+def _is_unpacked(directory: Path, expected: dict[str, str]) -> bool:
+    """Say whether a directory holds all files of a bundle, each with its checksum, and nothing else."""
     try:
-        source.rename(target)
-    except OSError as error:
-        # rename(2): the other directory is not empty.
-        if target.is_dir():
-            raise FileExistsError from error
-        raise
+        found = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()}
+        return found.keys() == expected.keys() and all(
+            path.is_file() and not path.is_symlink() and _sum(path) == expected[name] for name, path in found.items()
+        )
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold a directory among all runs of the controller."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _put(unpacked: Path, directory: Path) -> None:
+    """Move a bundle's files to their place, and what is there out of the way."""
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=_UNPACKING, ignore_cleanup_errors=True) as aside:
+        if os.path.lexists(directory):
+            directory.rename(Path(aside, "old"))
+        unpacked.rename(directory)
 
 
 def _held(

@@ -37,14 +37,31 @@ def sign(content: bytes, key: str) -> bytes:
     return done.stdout
 
 
+def _is_path(key: str) -> bool:
+    """Say whether a line names a file instead of being a key, which consists of several words."""
+    return key.startswith(("/", "~", "./", "../")) or (len(key.split()) == 1 and ("/" in key or key.endswith(".pub")))
+
+
 def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
     """Verify the signature of the checksums: return True if it is valid, False if no key is given; raise BundleError if it is not valid.
 
-    public_key: a key in the form of a .pub file ("ssh-ed25519 AAAA..."), or several, one on each line; "" for none.
+    public_key: a key in the form of a .pub file ("ssh-ed25519 AAAA..."), or several, one on each line; "" for none. A text without any key is refused: it
+    asks for a signature.
     """
+    if not public_key:
+        return False
     keys = [line.strip() for line in public_key.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not keys:
-        return False
+        raise BundleError(
+            "bundle_public_key holds no key, only blanks or comments, so no signature can be verified",
+            'Give it the content of a .pub file; to require no signature, leave it out (bundle_public_key: "").',
+        )
+    for key in keys:
+        if _is_path(key):
+            raise BundleError(
+                f"bundle_public_key is the path {key}, but the key itself is wanted",
+                "Give the content of that file: bundle_public_key: \"{{ lookup('ansible.builtin.file', '" + key + "') }}\".",
+            )
     if signature is None:
         raise BundleError(
             "the bundle has no signature, but bundle_public_key requires one",

@@ -35,6 +35,11 @@ def run(tmp_path: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[
 
 
 REFUSED = {
+    "bundle": [
+        ("bundle_build", "price-api", 'bundle_build is "price-api", which is not a list'),
+        ("bundle_build", {"price": "api"}, "bundle_build is"),
+        ("bundle_releases", "trixie", 'bundle_releases is "trixie", which is not a list'),
+    ],
     "pull": [
         ("pull_repository", "a b", "pull_repository is not an address"),
         ("pull_repository", "--upload-pack=x", "pull_repository is not an address"),
@@ -48,12 +53,30 @@ REFUSED = {
     ],
     "docker_engine": [
         ("docker_engine_version", "latest", "docker_engine_version is"),
+        ("docker_engine_version", "26.1", "give all three numbers of a release"),
         ("docker_engine_version", "28.5.2", "chooses among Docker's own packages"),
         ("docker_engine_repository", "ftp://x", "docker_engine_repository is"),
-        ("docker_engine_repository", "https://me:secret@mirror", "docker_engine_repository is"),
+        ("docker_engine_repository", "https:///debian", "docker_engine_repository is"),
+        (
+            "docker_engine_repository",
+            "https://me:s3cret@mirror",
+            'docker_engine_repository is "https://***@mirror": credentials are not allowed',
+        ),
+        ("docker_engine_repository", "me:s3/cret@mirror", 'docker_engine_repository is "***@mirror"'),
         ("docker_engine_repository_key", "a key", "docker_engine_repository_key is neither"),
         ("docker_engine_repository_suite", "a b", "docker_engine_repository_suite is"),
         ("docker_engine_log_max_size", "much", "docker_engine_log_max_size is"),
+        ("docker_engine_users", "root", "docker_engine_users is not a list"),
+        ("docker_engine_users", ["a:b"], "docker_engine_users holds"),
+        ("docker_engine_users", ["-x"], "docker_engine_users holds"),
+        ("docker_engine_users", ["1000"], "docker_engine_users holds"),
+        ("docker_engine_users", ["a\nb"], "docker_engine_users holds"),
+        ("docker_engine_packages", "docker-ce", "docker_engine_packages is not a list"),
+        ("docker_engine_registry_mirrors", "https://me:s3cret@x", "docker_engine_registry_mirrors is not a list"),
+        ("docker_engine_insecure_registries", "myregistry", "docker_engine_insecure_registries is not a list"),
+        ("docker_engine_insecure_registries", {"my": "registry"}, "docker_engine_insecure_registries is not a list"),
+        ("docker_engine_proxies", "http://me:s3cret@x", "docker_engine_proxies is not a mapping"),
+        ("docker_engine_daemon_options", '{"debug":true}', "docker_engine_daemon_options is not a mapping"),
     ],
 }
 
@@ -72,7 +95,23 @@ def test_wrong_values_are_refused_each_by_its_name(tmp_path: Path, role: str) ->
     assert code == 0, told
     assert f"refused {list(range(len(REFUSED[role])))}" in told
     for number, (name, _value, words) in enumerate(REFUSED[role]):
-        assert words in told.partition(f"message {number}: ")[2].partition("message ")[0], name
+        assert words in told.partition(f"message {number}: ")[2].partition("message ")[0].replace('\\"', '"'), name
+    assert "s3" not in told
+
+
+def test_names_that_users_have_are_not_refused(tmp_path: Path) -> None:
+    validate = {"ansible.builtin.include_role": {"name": "proven.go_service.docker_engine", "tasks_from": "validate"}}
+    code, told = run(tmp_path, [validate], docker_engine_users=["John.Doe", "dev", "_apt", "host$", "1a", "Jos\u00e9", "a@b.example"])
+    assert code == 0, told
+
+
+def test_a_bundle_with_dockers_own_engine_is_refused_by_the_variable_that_was_set(tmp_path: Path) -> None:
+    validate = {"ansible.builtin.include_role": {"name": "proven.go_service.docker_engine", "tasks_from": "validate"}}
+    given = {"docker_engine_source": "docker", "docker_engine_package_archive": "/cache/packages/trixie.tar"}
+    code, told = run(tmp_path, [validate], **given)
+    assert code and "leave docker_engine_package_archive out" in told
+    code, told = run(tmp_path, [validate], **given, bundle_opened={"packages": "/cache/packages/trixie.tar"})
+    assert code and "leave bundle_archive out" in told and "docker_engine_package_archive" not in told
 
 
 def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:

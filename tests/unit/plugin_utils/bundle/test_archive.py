@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.proven.go_service.plugins.plugin_utils.bundle import archive
@@ -55,6 +59,61 @@ def test_what_was_written_is_unpacked_once(bundle: Path, tmp_path: Path) -> None
     again = archive.open_bundle(bundle, tmp_path / "cache", unsigned)
     assert not again.fresh and again.directory == opened.directory
     assert (again.directory / "services/api.json").stat().st_ino == before and len(left(tmp_path)) == 1
+
+
+def overwritten(directory: Path) -> None:
+    (directory / "packages/trixie.tar").write_bytes(b"PACKAGES")
+
+
+def removed(directory: Path) -> None:
+    (directory / "base-images/a.tar").unlink()
+
+
+def added(directory: Path) -> None:
+    (directory / "base-images/b.tar").write_bytes(b"another image")
+
+
+def linked(directory: Path) -> None:
+    (directory / "services").rename(directory.parent / "elsewhere")
+    (directory / "services").symlink_to(directory.parent / "elsewhere")
+
+
+def a_directory_in_its_place(directory: Path) -> None:
+    (directory / "services/api.json").unlink()
+    (directory / "services/api.json").mkdir()
+
+
+def a_file_in_place_of_all(directory: Path) -> None:
+    shutil.rmtree(directory)
+    directory.write_text("")
+
+
+@pytest.mark.parametrize("harm", [overwritten, removed, added, linked, a_directory_in_its_place, a_file_in_place_of_all])
+def test_what_changed_where_it_was_unpacked_is_unpacked_anew(bundle: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    harm(archive.open_bundle(bundle, tmp_path / "cache", unsigned).directory)
+    opened = archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert opened.fresh
+    assert {name: (opened.directory / name).read_bytes() for name in FILES} == FILES
+    assert set(archive.files_of(opened.directory)) == {*FILES, archive.CONTENTS}
+    assert set(left(tmp_path)) - {"elsewhere"} == {opened.directory.name}
+    assert not archive.open_bundle(bundle, tmp_path / "cache", unsigned).fresh
+
+
+def test_what_another_run_has_unpacked_meanwhile_is_left_to_it(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, nodes = archive._held, []
+
+    def meanwhile(*given: Any) -> dict[str, Any]:
+        found = held(*given)
+        if not nodes:
+            nodes.append(0)
+            other = archive.open_bundle(bundle, tmp_path / "cache", unsigned).directory
+            nodes.append((other / "services/api.json").stat().st_ino)
+        return found
+
+    monkeypatch.setattr(archive, "_held", meanwhile)
+    opened = archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert (opened.directory / "services/api.json").stat().st_ino == nodes[-1]
+    assert left(tmp_path) == [opened.directory.name]
 
 
 def test_the_checksum_that_is_told_is_that_of_the_file(tmp_path: Path) -> None:
@@ -177,6 +236,30 @@ def test_one_that_is_not_there_and_one_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "b.tar").write_text("a text")
     with pytest.raises(archive.BundleError, match="damaged, truncated, or not a bundle"):
         archive.open_bundle(tmp_path / "b.tar", tmp_path / "cache", unsigned)
+
+
+def test_a_directory_in_place_of_a_bundle_and_a_file_in_place_of_the_cache_are_told_by_their_variables(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(archive.BundleError, match="is a directory on the controller") as error:
+        archive.open_bundle(tmp_path, tmp_path / "cache", unsigned)
+    assert "bundle_archive" in error.value.remedy
+    (tmp_path / "file").touch()
+    for cache in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(archive.BundleError, match=f"cannot be unpacked in {cache} on the controller") as error:
+            archive.open_bundle(bundle, cache, unsigned)
+        assert "bundle_cache_dir" in error.value.remedy
+
+
+def test_a_full_disk_is_told_as_the_controllers_and_nothing_is_left(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: Any) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(archive, "_copied", full)
+    with pytest.raises(archive.BundleError, match=f"in {tmp_path}/cache on the controller: No space left on device") as error:
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert f"df {tmp_path}/cache" in error.value.remedy and "bundle_cache_dir" in error.value.remedy
+    assert left(tmp_path) == []
 
 
 def test_one_of_another_format_names_the_version_to_use(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,21 @@ def test_the_key_vouches_for_what_it_signed(key: Path, tmp_path: Path) -> None:
 
 def test_without_a_key_nobody_vouches(key: Path) -> None:
     assert signature.verify(SUMS, None, "") is False
-    assert signature.verify(SUMS, signature.sign(SUMS, str(key)), "\n") is False
+    assert signature.verify(SUMS, signature.sign(SUMS, str(key)), "") is False
+
+
+@pytest.mark.parametrize("text", ["# release key\n", "\n", "  ", "\t\n# a\n\n# b"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_text_without_a_key_is_refused_and_not_taken_for_none(key: Path, text: str, signed: bool) -> None:
+    with pytest.raises(BundleError, match="bundle_public_key holds no key"):
+        signature.verify(SUMS, signature.sign(SUMS, str(key)) if signed else None, text)
+
+
+@pytest.mark.parametrize("path", ["/etc/keys/our release.pub", "~/.ssh/release.pub", "keys/release", "release.pub", "../release"])
+def test_a_path_in_place_of_a_key_is_told_as_one(key: Path, path: str) -> None:
+    with pytest.raises(BundleError, match=f"bundle_public_key is the path {path}, but the key itself is wanted") as error:
+        signature.verify(SUMS, signature.sign(SUMS, str(key)), path)
+    assert f"lookup('ansible.builtin.file', '{path}')" in error.value.remedy
 
 
 def test_another_key_other_checksums_and_another_purpose_are_refused(key: Path, tmp_path: Path) -> None:
