@@ -10,11 +10,12 @@ at_work() {
   test "$state" != inactive && test "$state" != failed
 }
 
-if test "$2" = all; then
-  systemctl stop "$unit.timer" 2>/dev/null || true
-fi
+stop() { test "$2" != all || systemctl stop "$unit.timer" 2>/dev/null || true; }
+
+stop "$@"
 if test "${3:-}" = wait; then
-  while at_work; do sleep 1; done
+  # The run may have started the timer once more.
+  while at_work; do sleep 1; stop "$@"; done
 elif at_work; then
   if ! systemctl is-active --quiet "$unit-removal.service"; then
     cp "$0" "/run/$unit-removal"
@@ -34,11 +35,11 @@ if cd "$directory" 2>/dev/null; then
   rmdir --ignore-fail-on-non-empty "$directory"
 fi
 if test "$2" = all; then
-  systemctl disable --quiet "$unit.timer" 2>/dev/null || true
+  systemctl disable --now --quiet "$unit.timer" 2>/dev/null || true
   rm -f "$units/$unit.timer"
   # The last one, since the service tells what there is to remove.
   rm -f "$units/$unit.service"
   systemctl daemon-reload
-  systemctl reset-failed "$unit.service" 2>/dev/null || true
+  systemctl reset-failed "$unit.service" "$unit.timer" 2>/dev/null || true
 fi
 rm -f "/run/$unit-removal"
