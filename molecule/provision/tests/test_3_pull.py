@@ -78,7 +78,12 @@ def test_an_edit_that_fails_leaves_the_service_and_a_failed_unit(machine, depot,
     push(depot, "sed -i 's/publish: nowhere/publish: \"127.0.0.1:8082\"/' inventory/fleet.yml")
 
 
-def test_taken_out_of_the_variables_it_is_taken_away(host) -> None:
+def test_taken_out_of_the_variables_it_is_taken_away(host, machine, wait_until: Callable[..., Any]) -> None:
+    """With all its files. A pull that is at work goes on to its end first."""
     provision("puller", pull_repository="")
-    assert not host.file("/etc/systemd/system/go-service-pull.timer").exists
+
+    def left() -> str:
+        return machine.run("ls -d /etc/systemd/system/go-service-pull.* /var/lib/go-service-pull 2>/dev/null || true").strip()
+
+    assert wait_until(left, lambda found: found == "", LONG) == ""
     assert not host.service("go-service-pull.timer").is_running

@@ -48,7 +48,11 @@ REFUSED = {
         ("pull_inventory", "/etc/x", "pull_inventory is"),
         ("pull_every", "soon", "pull_every is"),
         ("pull_spread", "5min\nExecStart=x", "pull_spread is"),
+        ("pull_every", "0", "a machine cannot pull without a pause"),
         ("pull_packages", ["--index-url=x"], "pull_packages is"),
+        ("pull_packages", ["--index-url https://me:s3cret@x/simple"], "--index-url https://***@x/simple"),
+        ("pull_packages", "ansible", "pull_packages is"),
+        ("pull_arguments", "-a c", "pull_arguments is a text"),
         ("pull_directory", "/a b", "pull_directory is"),
     ],
     "docker_engine": [
@@ -114,6 +118,14 @@ def test_a_bundle_with_dockers_own_engine_is_refused_by_the_variable_that_was_se
     assert code and "leave bundle_archive out" in told and "docker_engine_package_archive" not in told
 
 
+def test_a_time_may_be_a_sum(tmp_path: Path) -> None:
+    include = {"name": "proven.go_service.pull", "tasks_from": "validate"}
+    times = ("90", "30min", "1h 30min", "1h30min", "1.5h")
+    tasks = [{"ansible.builtin.include_role": include, "vars": {"pull_every": time, "pull_spread": "0"}} for time in times]
+    code, told = run(tmp_path, tasks)
+    assert code == 0, told
+
+
 def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
     """Whatever the variables hold: the script calls ansible-pull with exactly these words."""
     given = {
@@ -123,8 +135,8 @@ def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
         "pull_limit": "dev anna",
         "pull_arguments": ["--vault-password-file=/etc/it's here", "--verify-commit"],
     }
-    (tmp_path / "place/venv/bin").mkdir(parents=True)
-    program = tmp_path / "place/venv/bin/ansible-pull"
+    (tmp_path / "place/current/bin").mkdir(parents=True)
+    program = tmp_path / "place/current/bin/ansible-pull"
     program.write_text('#!/bin/sh\npwd\nfor word; do printf "%s\\n" "$word"; done\n')
     program.chmod(0o755)
     template = {"src": f"{PROJECT}/roles/pull/templates/pull.j2", "dest": str(tmp_path / "pull"), "mode": "0700"}
@@ -137,3 +149,26 @@ def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
     wanted = ["--url", given["pull_repository"], "--checkout", "a;b", "--directory", f"{place}/checkout", "--clean"]
     wanted += ["--inventory", "inventory/fleet.yml", "--limit", "dev anna", *given["pull_arguments"], "playbooks/provision.yml"]
     assert words == [place, *wanted], shlex.join(words)
+
+
+def test_credentials_of_the_repository_are_in_a_file_alone(tmp_path: Path) -> None:
+    """git gets them as the address has them, percent-decoded; neither the arguments nor the environment hold them."""
+    given = {"pull_repository": "https://me:a%40b%2B+c@git.example.com:8443/fleet.git", "pull_directory": str(tmp_path / "place")}
+    (tmp_path / "place/current/bin").mkdir(parents=True)
+    program = tmp_path / "place/current/bin/ansible-pull"
+    asked = "protocol=https\\nhost=git.example.com:8443\\n\\n"
+    program.write_text(f"#!/bin/sh\nenv; echo \"$@\"; printf '{asked}' | git credential fill >'{tmp_path}/told'\n")
+    program.chmod(0o755)
+    vars_files = [{"ansible.builtin.include_vars": {"file": f"{PROJECT}/roles/pull/{name}/main.yml"}} for name in ("defaults", "vars")]
+    files = {"pull": tmp_path / "pull", "credentials": tmp_path / "place/credentials"}
+    written = [
+        {"ansible.builtin.template": {"src": f"{PROJECT}/roles/pull/templates/{name}.j2", "dest": str(place), "mode": "0700"}}
+        for name, place in files.items()
+    ]
+    code, told = run(tmp_path, [*vars_files, *written], **given)
+    assert code == 0, told
+    shown = subprocess.run([tmp_path / "pull"], capture_output=True, text=True, check=True).stdout
+    assert "--url https://git.example.com:8443/fleet.git" in shown
+    assert "a%40b" not in shown
+    assert "a@b" not in shown
+    assert {"username=me", "password=a@b++c"} <= set((tmp_path / "told").read_text(encoding="utf-8").splitlines())
