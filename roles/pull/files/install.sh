@@ -19,6 +19,7 @@ if ! { test -e "$wanted/installed" && test -x "$wanted/bin/ansible-pull"; }; the
     exit 1
   fi
   touch "$wanted/installed"
+  echo installed
 fi
 if test "$(readlink current)" != "$wanted"; then
   ln -sfn "$wanted" current.new
