@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 from plays import PROJECT, ansible_playbook, environment
 
-pytestmark = pytest.mark.skipif(not all(map(shutil.which, ("apt-get", "gpg"))), reason="apt reads the repository, and gpg signs it")
+pytestmark = [
+    # The scenario `provision` installs an Engine from such a repository.
+    pytest.mark.long,
+    pytest.mark.skipif(not all(map(shutil.which, ("apt-get", "gpg"))), reason="apt reads the repository, and gpg signs it"),
+]
 PAGE = b"<html>Sign in</html>"
 
 
