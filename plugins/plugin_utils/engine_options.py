@@ -102,8 +102,10 @@ def _is_mirror(text: str) -> bool:
 
 
 def _port_fits(host: str) -> bool:
-    port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
-    return not port or 1 <= int(port) <= 65535
+    try:
+        return urlsplit(f"//{host}").port != 0
+    except ValueError:
+        return False
 
 
 def _says(settings: Mapping[str, Any], path: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ Looks at files and package databases of the machine on which the modules run; no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -85,11 +86,9 @@ def process(proc: Path = Path("/proc")) -> int:
 
 def program() -> str:
     """Return the path of the daemon that runs, else of the one that is installed, "" for none."""
-    for pid_file in PID_FILES:
-        try:
-            found = os.readlink(f"/proc/{int(Path(pid_file).read_text(encoding='ascii'))}/exe")
-        except (OSError, ValueError):
-            continue
+    # The link can be read by root alone.
+    with contextlib.suppress(OSError):
+        found = os.readlink(f"/proc/{process()}/exe")
         if Path(found).name.startswith("dockerd"):
             return found
     return shutil.which("dockerd", path=_PATH) or ""
