@@ -5,6 +5,7 @@ Each machine is this one in namespaces of its own (mounts, network, processes), 
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -103,6 +104,35 @@ def test_an_engine_that_runs_and_does_not_answer_is_left_alone(machine: Machine)
     assert done.returncode
     assert "runs (process " in told(done) and "Nothing was changed" in told(done)
     assert "Write the settings, checked by the daemon" not in done.stdout and "Start the daemon" not in done.stdout
+
+
+def test_settings_that_the_daemon_refuses_to_reload_are_taken_back(machine: Machine, tmp_path: Path) -> None:
+    """Where it runs; those that it takes are in force at once, by a link as well."""
+    kept, link = tmp_path / "kept", tmp_path / "kept/daemon.json"
+    kept.mkdir()
+    (kept / "go-service.json").write_text('{"source": "distribution", "packages": ["docker.io"]}')
+    (kept / "real.json").write_text('{"debug": false}')
+    (kept / "real.json").chmod(0o640)
+    link.symlink_to("real.json")
+    runs = (
+        f"mount --bind {kept} /etc/docker; dockerd >>/var/log/dockerd.log 2>&1 & until docker version >/dev/null 2>&1; do sleep 0.2; done"
+    )
+    refused = {
+        '"labels": ["no-label"]': "bad attribute format: no-label",
+        '"registry-mirrors": ["ftp://x"]': "unsupported scheme",
+        '"bogus": 1': "bogus",
+    }
+    for option, words in refused.items():
+        done = machine(runs, "-e", f'{{"docker_engine_daemon_options": {{{option}}}}}')
+        assert done.returncode
+        key = option.split('"')[1]
+        assert f"refuses its new settings ({key}). The earlier ones are back" in told(done) and words in told(done)
+        assert link.is_symlink() and (kept / "real.json").read_text() == '{"debug": false}'
+    done = machine(runs, "-e", '{"docker_engine_daemon_options": {"labels": ["team=fleet"]}}')
+    assert done.returncode == 0, told(done)
+    assert json.loads((kept / "real.json").read_text()) == {"debug": False, "labels": ["team=fleet"]}
+    assert link.is_symlink() and (kept / "real.json").stat().st_mode & 0o777 == 0o640
+    assert not (kept / "go-service.pending").exists()
 
 
 def test_without_an_init_system_the_daemon_gets_its_proxies(machine: Machine) -> None:
