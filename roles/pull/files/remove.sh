@@ -30,7 +30,7 @@ if cd "$directory" 2>/dev/null; then
     test ! -e "$environment/pyvenv.cfg" || rm -rf "$environment"
   done
   rm -rf checkout
-  rm -f current current.new requirements.txt installed lock credentials pull .go-service-pull
+  rm -f current current.new requirements.txt installed lock credentials gitconfig pull .go-service-pull
   cd /
   rmdir --ignore-fail-on-non-empty "$directory"
 fi

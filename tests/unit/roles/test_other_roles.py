@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -151,24 +152,38 @@ def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
     assert words == [place, *wanted], shlex.join(words)
 
 
-def test_credentials_of_the_repository_are_in_a_file_alone(tmp_path: Path) -> None:
+# The server asks for what is wanted of it; the machine's own helper knows the password of one user.
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("me:a%40b%2B+c", {"username=me", "password=a@b++c"}),
+        ("me", {"username=me", "password=of the machine"}),
+        (":a%40b%22", {"username=", 'password=a@b"'}),
+        ("a%40b%22%5C", {'username=a@b"\\', "password="}),
+    ],
+    ids=["user and password", "user of the machine", "token as password", "token as user"],
+)
+def test_credentials_of_the_repository_are_in_files_alone(before: str, wanted: set[str], tmp_path: Path) -> None:
     """git gets them as the address has them, percent-decoded; neither the arguments nor the environment hold them."""
-    given = {"pull_repository": "https://me:a%40b%2B+c@git.example.com:8443/fleet.git", "pull_directory": str(tmp_path / "place")}
+    given = {"pull_repository": f"https://{before}@git.example.com:8443/fleet.git", "pull_directory": str(tmp_path / "place")}
     (tmp_path / "place/current/bin").mkdir(parents=True)
     program = tmp_path / "place/current/bin/ansible-pull"
     asked = "protocol=https\\nhost=git.example.com:8443\\n\\n"
     program.write_text(f"#!/bin/sh\nenv; echo \"$@\"; printf '{asked}' | git credential fill >'{tmp_path}/told'\n")
     program.chmod(0o755)
+    of_the_machine = "helper = \"!f() { grep -qx username=me && echo 'password=of the machine'; }; f\""
+    (tmp_path / ".gitconfig").write_text(f"[credential]\n{of_the_machine}\n", encoding="utf-8")
     vars_files = [{"ansible.builtin.include_vars": {"file": f"{PROJECT}/roles/pull/{name}/main.yml"}} for name in ("defaults", "vars")]
-    files = {"pull": tmp_path / "pull", "credentials": tmp_path / "place/credentials"}
+    files = {"pull": tmp_path / "pull", **{name: tmp_path / "place" / name for name in ("credentials", "gitconfig")}}
     written = [
         {"ansible.builtin.template": {"src": f"{PROJECT}/roles/pull/templates/{name}.j2", "dest": str(place), "mode": "0700"}}
         for name, place in files.items()
     ]
     code, told = run(tmp_path, [*vars_files, *written], **given)
     assert code == 0, told
-    shown = subprocess.run([tmp_path / "pull"], capture_output=True, text=True, check=True).stdout
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_TERMINAL_PROMPT": "0"}
+    shown = subprocess.run([tmp_path / "pull"], capture_output=True, text=True, check=True, env=environment).stdout
     assert "--url https://git.example.com:8443/fleet.git" in shown
     assert "a%40b" not in shown
     assert "a@b" not in shown
-    assert {"username=me", "password=a@b++c"} <= set((tmp_path / "told").read_text(encoding="utf-8").splitlines())
+    assert wanted <= set((tmp_path / "told").read_text(encoding="utf-8").splitlines())
