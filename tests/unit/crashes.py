@@ -915,12 +915,12 @@ def everything(name: str, trial: Trial, watched: Watched) -> Iterator[Attempt]:
 class Spread:
     """A part of all that is tried, of one operation after the other.
 
-    A call that changes something goes wrong in two ways, by turns; one that only reads in one, at each place of the code from which it is made; a
+    A call that changes something goes wrong in one way, by turns; one that only reads too, at each place of the code from which it is made; a
     process is killed wherever the world is another than before.
     """
 
-    READING = (("SIGINT after",), ("refuse before",), ("SIGTERM before",), ("cut",), ("hold before",))
-    CHANGING = (("SIGTERM after", "refuse before"), ("SIGINT before", "hold after"), ("lost", "cut"))
+    READING = ("SIGINT after", "refuse before", "SIGTERM before", "cut", "hold before")
+    CHANGING = ("SIGTERM after", "refuse before", "SIGINT before", "hold after", "lost", "cut")
 
     def __init__(self) -> None:
         self._seen: set[Place] = set()
@@ -929,7 +929,7 @@ class Spread:
         """Yield what is tried of an operation."""
         worlds, wanted = set(watched.kills), {}
         for number in range(OPERATIONS[name].since, len(watched.asked)):
-            ways: tuple[tuple[str, ...], ...] = self.CHANGING if number in watched.changing else self.READING
+            ways = self.CHANGING if number in watched.changing else self.READING
             if number in watched.changing or watched.places[number] not in self._seen:
                 wanted[number] = ways[number % len(ways)]
             self._seen.add(watched.places[number])
@@ -937,7 +937,7 @@ class Spread:
             if attempt.what.startswith("killed"):
                 if (attempt.number, attempt.what.endswith("after")) in worlds:
                     yield attempt
-            elif attempt.what in wanted.get(attempt.number, ()):
+            elif attempt.what == wanted.get(attempt.number):
                 yield attempt
 
 

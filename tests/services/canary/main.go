@@ -5,10 +5,9 @@
 package main
 
 import (
-	"bufio"
 	"encoding/base64"
 	"fmt"
-	"net"
+	"net/http"
 	"net/url"
 	"os"
 )
@@ -35,18 +34,8 @@ func main() {
 	if mode == "exit" || (mode == "second" && starts() > 1) {
 		os.Exit(3)
 	}
-	listener, err := net.Listen("tcp", ":"+os.Getenv("PORT"))
-	if err != nil {
+	answer := func(writer http.ResponseWriter, _ *http.Request) { fmt.Fprint(writer, "ok") }
+	if err := http.ListenAndServe(":"+os.Getenv("PORT"), http.HandlerFunc(answer)); err != nil {
 		panic(err)
-	}
-	for {
-		connection, err := listener.Accept()
-		if err != nil {
-			panic(err)
-		}
-		if _, err := bufio.NewReader(connection).ReadString('\n'); err == nil {
-			fmt.Fprint(connection, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		}
-		connection.Close()
 	}
 }
