@@ -135,6 +135,46 @@ def test_settings_that_the_daemon_refuses_to_reload_are_taken_back(machine: Mach
     assert not (kept / "go-service.pending").exists()
 
 
+@pytest.mark.parametrize("runs_on", [True, False], ids=["it runs on", "it ends"])
+def test_settings_of_a_run_that_was_killed_do_not_count_as_the_earlier_ones(machine: Machine, tmp_path: Path, runs_on: bool) -> None:
+    """A daemon of the role's that has not used them yet: what it used before is what the next run goes on from."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "go-service.json").write_text('{"source": "distribution", "packages": ["docker.io"]}')
+    (kept / "daemon.json").write_text('{"debug": false, "bip": "10.9.0.1/24"}')
+    asked = '{"docker_engine_daemon_options": {"storage-driver": "nonsense"}}'
+    command = [
+        Path(sys.executable).with_name("ansible-playbook"),
+        "-i",
+        PROJECT / "inventory/local.yml",
+        tmp_path / "play.yml",
+        "-e",
+        asked,
+    ]
+    serves = "dockerd >>/var/log/dockerd.log 2>&1 & daemon=$!; until docker version >/dev/null 2>&1; do sleep 0.2; done"
+    killed = f"setsid {shlex.join(map(str, command))} & run=$!; until grep -q nonsense /etc/docker/daemon.json; do sleep 0.05; done; kill -9 -$run"
+    done = machine(f"mount --bind {kept} /etc/docker\n{serves}\n{killed}\n{'' if runs_on else 'kill $daemon; wait $daemon || true'}")
+    assert done.returncode == 0, told(done)
+    settings = json.loads((kept / "daemon.json").read_text())
+    assert "storage-driver" not in settings and settings["bip"] == "10.9.0.1/24"
+    assert not (kept / "go-service.pending").exists()
+
+
+def test_a_link_that_leads_nowhere_yet_stays_a_link(machine: Machine, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "go-service.json").write_text('{"source": "distribution", "packages": ["docker.io"]}')
+    (kept / "daemon.json").symlink_to("real.json")
+    place = f"mount --bind {kept} /etc/docker"
+    refused = machine(place, "-e", '{"docker_engine_daemon_options": {"storage-driver": "nonsense"}}', start_timeout=5)
+    assert refused.returncode
+    assert "nonsense" in told(refused).partition("The last lines of its log")[2]
+    assert (kept / "daemon.json").is_symlink() and not (kept / "real.json").exists()
+    done = machine(place)
+    assert done.returncode == 0, told(done)
+    assert (kept / "daemon.json").is_symlink() and json.loads((kept / "real.json").read_text())["live-restore"] is True
+
+
 def test_without_an_init_system_the_daemon_gets_its_proxies(machine: Machine) -> None:
     """One that the role has set up; characters that a shell knows are no words of it."""
     prepare = 'echo \'{"source": "distribution", "packages": ["docker.io"]}\' >/etc/docker/go-service.json'

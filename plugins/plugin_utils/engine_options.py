@@ -15,8 +15,9 @@ from ..module_utils.common.text import without_passwords
 LOG_DRIVER = "json-file"
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 LIVE_RESTORE = True
-# The drivers that rotate their logs by these two options.
+# The drivers that rotate their logs by these two options, and all that they alone have (https://docs.docker.com/engine/logging/drivers/).
 ROTATING = ("json-file", "local")
+OF_ROTATION = frozenset({*LOG_OPTIONS, "compress"})
 # Settings that a running daemon can reload (SIGHUP).
 RELOADED = frozenset({"debug", "insecure-registries", "labels", "live-restore", "registry-mirrors", "shutdown-timeout"})
 # Variables for single settings -> the place of that setting in daemon.json.
@@ -67,7 +68,7 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     for name in ("http_proxy", "https_proxy"):
         value = str(proxies.get(name) or "")
         # The value may hold a password, and is not shown.
-        if value and not (_LINE.match(value) and re.match(r"\A(?:https?|socks5h?)://[^/]+/?\Z", value)):
+        if value and not _is_proxy(value):
             yield f"docker_engine_proxies.{name} is not an address of a proxy: give http://host:port, with special characters of a password as %XX."
     if not re.match(r"\A[A-Za-z0-9.,:*/\[\]_-]*\Z", str(proxies.get("no_proxy") or "")):
         yield "docker_engine_proxies.no_proxy is not a list of hosts: separate them by commas, such as localhost,.example.com,10.0.0.0/8."
@@ -75,8 +76,11 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     for variable, path in KEYS.items():
         if options.get(variable) not in (None, "", [], {}) and _says(daemon, path):
             yield f"docker_engine_{variable} and docker_engine_daemon_options both set {'.'.join(path)}: leave one of them out."
-
-    for registry in daemon.get("insecure-registries") or []:
+    registries = daemon.get("insecure-registries") or []
+    if not isinstance(registries, list):
+        yield "docker_engine_daemon_options.insecure-registries is not a list: give one of hosts, host:port or networks."
+        return
+    for registry in registries:
         if not _is_registry(str(registry)):
             yield (
                 f"docker_engine_daemon_options.insecure-registries holds {without_passwords(str(registry))!r}, with which no daemon starts:"
@@ -99,6 +103,11 @@ def _is_registry(text: str) -> bool:
 
 def _is_mirror(text: str) -> bool:
     return bool(_MIRROR.match(text)) and _port_fits(text.partition("://")[2].rstrip("/"))
+
+
+def _is_proxy(text: str) -> bool:
+    found = re.match(r"\A(?:https?|socks5h?)://([^/]+)/?\Z", text)
+    return bool(found and _LINE.match(text)) and _port_fits(found[1].rpartition("@")[2])
 
 
 def _port_fits(host: str) -> bool:
@@ -135,8 +144,14 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
         options: The role's variables without `docker_engine_`. None, empty lists and empty texts ask for nothing.
         bring_up: Whether the role is about to start the daemon: then it also gets the role's own settings, unless others are given.
     """
-    new = merged(current, options.get("daemon_options") or {})
+    daemon = options.get("daemon_options") or {}
+    new = merged(current, daemon)
     driver = new.get("log-driver", LOG_DRIVER)
+    if driver not in ROTATING and isinstance(new.get("log-opts"), Mapping):
+        # No other driver starts with them: those of the driver that was there before go with it.
+        given = daemon.get("log-opts") or {}
+        kept = {name: value for name, value in new.pop("log-opts").items() if name not in OF_ROTATION or name in given}
+        new |= {"log-opts": kept} if kept else {}
     asked_logs = {
         "max-size": str(options["log_max_size"]) if options.get("log_max_size") else None,
         "max-file": str(options["log_max_file"]) if options.get("log_max_file") is not None else None,
@@ -160,16 +175,20 @@ def outcome(current: Mapping[str, Any], options: Mapping[str, Any], bring_up: bo
         if options.get(variable):
             new[key] = list(dict.fromkeys([*(new.get(key) or []), *map(str, options[variable])]))
     # What is known of the current settings may be without passwords.
-    changed = sorted(key for key in new if new[key] != current.get(key) and without_passwords(new[key]) != current.get(key))
+    shown = without_passwords(new)
+    changed = sorted(key for key in {**current, **new} if new.get(key) != current.get(key) and shown.get(key) != current.get(key))
     return Outcome(new, changed, set(changed) <= RELOADED, problem)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two mappings merged, key by key and also nested ones; a list of the second one replaces that of the first."""
+    """Return two mappings merged, key by key and also nested ones; a list of the second one replaces that of the first, and None takes a key away."""
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(old if isinstance(old, Mapping) else {}, value) if isinstance(value, Mapping) else value
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.proven.go_service.plugins.module_utils.common.text import without_passwords
 from ansible_collections.proven.go_service.plugins.plugin_utils.engine_options import (
     Outcome,
     environment,
@@ -44,6 +45,14 @@ REFUSED = {
     "a proxy that nobody knows": ({"proxies": {"ftp_proxy": "http://p:1"}}, "only http_proxy, https_proxy, no_proxy are allowed"),
     "a proxy without a scheme": ({"proxies": {"http_proxy": "proxy:3128"}}, "docker_engine_proxies.http_proxy is not an address"),
     "a proxy with a line after it": ({"proxies": {"https_proxy": "http://proxy:3128\nX=1"}}, "docker_engine_proxies.https_proxy"),
+    "a proxy with a port that cannot be": (
+        {"proxies": {"http_proxy": "http://u:x@proxy:notaport"}},
+        "docker_engine_proxies.http_proxy is not",
+    ),
+    "a text in place of registries": (
+        {"daemon_options": {"insecure-registries": "reg:5000"}},
+        "docker_engine_daemon_options.insecure-registries is not a list",
+    ),
     "not a list of hosts": ({"proxies": {"no_proxy": "a b"}}, "docker_engine_proxies.no_proxy"),
     "two that say the same": ({"live_restore": False, "daemon_options": {"live-restore": True}}, "both set live-restore"),
     "two that say the same of logs": (
@@ -75,6 +84,18 @@ def test_a_new_password_is_a_change_where_the_old_one_is_known() -> None:
         ("http://***@other:3128", ["proxies"]),
     ):
         assert outcome({"proxies": {"https-proxy": current}}, asked, bring_up=False).changed == changed
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [({"splunk-url": "https://u:old@s"}, {"splunk-url": "https://u:new@s"}), ({"splunk-token": "old"}, {"splunk-token": "new"})],
+)
+def test_a_new_secret_is_a_change_wherever_it_is(old: dict[str, str], new: dict[str, str]) -> None:
+    current = {"log-driver": "splunk", "log-opts": old}
+    asked = {**NOTHING, "daemon_options": {"log-opts": new}}
+    assert outcome(current, asked, bring_up=False).changed == ["log-opts"]
+    assert outcome(without_passwords(current), asked, bring_up=False).changed == []
+    assert "old" not in str(without_passwords(current))
 
 
 def test_no_password_is_shown() -> None:
@@ -137,6 +158,26 @@ def test_another_driver_of_logs_keeps_its_options() -> None:
     assert outcome({"log-driver": "journald"}, NOTHING, bring_up=True).settings == {"log-driver": "journald", "live-restore": True}
     assert "chooses 'journald'" in outcome({"log-driver": "journald"}, {**NOTHING, "log_max_size": "1m"}, bring_up=True).problem
     assert outcome({"log-driver": "local"}, {**NOTHING, "log_max_size": "1m"}, bring_up=True).settings["log-opts"] == {"max-size": "1m"}
+
+
+@pytest.mark.parametrize("driver", ["journald", "splunk", "none"])
+def test_another_driver_of_logs_leaves_the_options_of_rotation_behind(driver: str) -> None:
+    """Those of the role, and those that others have set for the driver of before; what is given for the new one stays."""
+    brought_up = outcome({}, NOTHING, bring_up=True).settings
+    found = outcome(brought_up, {**NOTHING, "daemon_options": {"log-driver": driver}}, bring_up=False)
+    assert found == Outcome({"live-restore": True, "log-driver": driver}, ["log-driver", "log-opts"], False, "")
+    current = {"log-driver": "local", "log-opts": {"max-size": "1g", "compress": "true", "labels": "team"}}
+    asked = {**NOTHING, "daemon_options": {"log-driver": driver, "log-opts": {"max-file": "2"}}}
+    assert outcome(current, asked, bring_up=False).settings["log-opts"] == {"labels": "team", "max-file": "2"}
+
+
+def test_a_setting_is_taken_away_by_none() -> None:
+    current = {"log-driver": "splunk", "log-opts": {"splunk-token": "t", "labels": "a"}, "bip": "10.9.0.1/24"}
+    asked = {**NOTHING, "daemon_options": {"bip": None, "dns": None, "log-driver": "journald", "log-opts": {"splunk-token": None}}}
+    found = outcome(current, asked, bring_up=False)
+    assert found.settings == {"log-driver": "journald", "log-opts": {"labels": "a"}}
+    assert found.changed == ["bip", "log-driver", "log-opts"]
+    assert merged({}, {"a": {"b": None, "c": 1}}) == {"a": {"c": 1}}
 
 
 @pytest.mark.parametrize(
