@@ -81,7 +81,43 @@ def process(proc: Path = Path("/proc")) -> int:
             continue
         if b"dockerd" in command:
             return number
+    return _by_hand(proc)
+
+
+def _by_hand(proc: Path) -> int:
+    """Return the number of a daemon that root has started with a process file of its own, which no unit and no earlier run of a role does; 0 for none."""
+    for found in sorted((path for path in proc.glob("[0-9]*") if path.name.isdecimal()), key=lambda path: int(path.name)):
+        # A process may end at any time.
+        with contextlib.suppress(OSError):
+            names = (found / "comm").read_text(encoding="utf-8", errors="replace").strip(), _program_of(found)
+            if (
+                any(name.startswith("dockerd") for name in names)
+                and found.stat().st_uid == 0
+                and (found / "cmdline").read_bytes()
+                and _lives_here(found, proc / "self")
+            ):
+                return int(found.name)
     return 0
+
+
+def _program_of(process: Path) -> str:
+    """Return the name of a process's program, also of one whose file was replaced; "" where only root may know."""
+    try:
+        return Path(os.readlink(process / "exe").removesuffix(" (deleted)")).name
+    except PermissionError:
+        return ""
+
+
+def _lives_here(process: Path, own: Path) -> bool:
+    """Return whether a process sees the same machine as this one: the daemon of a container, or of a machine made of namespaces, is not this machine's.
+
+    An ordinary user may only know whether it has other numbers in a container.
+    """
+    try:
+        return all(os.readlink(process / "ns" / kind) == os.readlink(own / "ns" / kind) for kind in ("pid", "mnt", "net"))
+    except PermissionError:
+        numbers = re.search(r"^NSpid:(.*)$", (process / "status").read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        return numbers is not None and len(numbers[1].split()) == 1
 
 
 def program() -> str:

@@ -17,19 +17,23 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ...module_utils.common.failure import Problem
 from ...module_utils.common.stages import TRANSFER
+from ...module_utils.common.text import visible
 
 SUMS, SIGNATURE, CONTENTS = "SHA256SUMS", "SHA256SUMS.sig", "bundle.json"
 FORMAT = 1
 _CHUNK = 1 << 20
 _LARGEST_DOCUMENT = 8 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+# What bundle.json has to say -> of which kind; all names in it are text.
+_KINDS: dict[str, type] = {"machine": str, "releases": list, "base_images": list, "services": dict, "modules": dict}
+_CALLED: dict[type, str] = {str: "text", list: "list of names", dict: "mapping of names"}
 _UNPACKING = ".unpacking-"
 _AGAIN = "Copy it here once more, and compare its checksum with the one that `make bundle` printed; if it is still damaged, write it anew."
 
@@ -119,8 +123,9 @@ def open_bundle(path: Path, cache: Path, verify: Callable[[bytes, bytes | None],
             f"the bundle {path} cannot be unpacked in {cache} on the controller: {error.strerror or error}",
             f"{_remedy(error, cache)}, or choose another directory of the controller (bundle_cache_dir), then run again.",
         ) from error
-    except (tarfile.TarError, EOFError) as error:
-        raise BundleError(f"the file {path} is damaged, truncated, or not a bundle: {error}") from error
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        # Python's own errors are of headers with numbers that are none.
+        raise BundleError(f"the file {path} is damaged, truncated, or not a bundle: {visible(str(error))}") from error
 
 
 def _remedy(error: OSError, cache: Path) -> str:
@@ -249,7 +254,7 @@ def _held(
         if found != wanted:
             raise BundleError(f"the bundle {path} is damaged: {member.name} has the checksum {found[:12]} instead of {wanted[:12]}")
         if member.name == CONTENTS:
-            contents = _understood(_document(archive, member, path, CONTENTS), path)
+            contents = _understood(_document(archive, member, path, CONTENTS), path, expected)
         member = archive.next()
     if missing:
         lacks = ", ".join(list(missing)[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
@@ -257,14 +262,35 @@ def _held(
     return contents
 
 
-def _understood(document: bytes, path: Path) -> dict[str, Any]:
-    contents = json.loads(document)
+def _understood(document: bytes, path: Path, listed: Collection[str]) -> dict[str, Any]:
+    """Return what bundle.json says, with the names of those files that the bundle has; listed: the names of its files."""
+    try:
+        contents = json.loads(document)
+    except (ValueError, RecursionError) as error:
+        raise _odd(path, f"is no JSON: {visible(str(error))[:200]}") from error
+    if not isinstance(contents, dict):
+        raise _odd(path, "is no JSON object")
     if contents.get("format") != FORMAT:
         raise BundleError(
-            f"the bundle {path} has the format {contents.get('format')}, but this version of the project reads {FORMAT}",
+            f"the bundle {path} has the format {visible(str(contents.get('format')))[:40]}, but this version of the project reads {FORMAT}",
             "Use the version of the project that is in the bundle (project/), or write the bundle anew.",
         )
+    for key, kind in _KINDS.items():
+        told = contents.get(key)
+        names: Any = [told] if kind is str else told
+        if not isinstance(told, kind) or not all(isinstance(name, str) and name.isprintable() for name in names):
+            raise _odd(path, f"has no {key}, or one that is not a {_CALLED[kind]}")
+    files = [f"packages/{release}.tar" for release in contents["releases"]]
+    files += [f"services/{name}.json" for name in contents["services"]]
+    files += contents["modules"].values()
+    for name in files:
+        if not isinstance(name, str) or name not in listed:
+            raise _odd(path, f"names {ascii(name)[:200]}, which is no file of the bundle")
     return dict(contents)
+
+
+def _odd(path: Path, why: str) -> BundleError:
+    return BundleError(f"the bundle {path} is damaged or forged: its {CONTENTS} {why}", "Do not use it, and write it anew: make bundle.")
 
 
 def _copied(archive: tarfile.TarFile, member: tarfile.TarInfo, unpacked: Path | None) -> str:

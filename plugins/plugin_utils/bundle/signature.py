@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +13,17 @@ from .archive import SIGNATURE, SUMS, BundleError
 # The purpose of the signature: a signature that the key made for another purpose is not valid for a bundle.
 _NAMESPACE = _WHO = "go-service-bundle"
 _SECONDS = 60
+# What private keys say of themselves: those of OpenSSH, PEM and OpenPGP, of PuTTY, of age, of minisign and signify.
+_PRIVATE = re.compile(
+    r"PRIVATE KEY(?: BLOCK)? ?---|PuTTY-User-Key-File-\d|Private-(?:Lines|MAC):|AGE-SECRET-KEY-|(?:minisign|signify).{0,40}secret key",
+    re.IGNORECASE,
+)
+# A public key, whose comment may say anything.
+_PUBLIC = re.compile(r"^[ \t]*(?:ssh|ecdsa|sk)-\S+[ \t]+AAAA(?:(?!----).)*$", re.MULTILINE)
+# What may be a piece of a key: it is not shown, since nobody can tell of which.
+_PIECE = re.compile(r"[A-Za-z0-9+/=]{40,}")
+# More than any key has.
+_LARGEST = 1 << 16
 
 
 def _ssh_keygen(arguments: list[str], content: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -28,6 +41,11 @@ def _ssh_keygen(arguments: list[str], content: bytes) -> subprocess.CompletedPro
 
 def sign(content: bytes, key: str) -> bytes:
     """Return the signature of some content; key: path of a private key, or of a public key whose private key an SSH agent has."""
+    if _is_private(key) or len(key.splitlines()) > 1:
+        raise BundleError(
+            "bundle_key holds a key itself (it is not shown), but the path of its file is wanted",
+            "Name the file of the key: bundle_key: ~/.ssh/release. If the text was in a file that others read, make another key.",
+        )
     done = _ssh_keygen(["sign", "-q", "-f", str(Path(key).expanduser()), "-n", _NAMESPACE], content)
     if done.returncode:
         raise BundleError(
@@ -35,6 +53,18 @@ def sign(content: bytes, key: str) -> bytes:
             "Correct bundle_key; if the key has a passphrase, add it to an SSH agent (ssh-add) and name its public key.",
         )
     return done.stdout
+
+
+def _is_private(text: str) -> bool:
+    """Say whether a text holds a private key; nothing of such a text may be shown."""
+    return _PRIVATE.search(_PUBLIC.sub("", text)) is not None
+
+
+def _holds_private(path: str) -> bool:
+    """Say whether a file of the controller holds a private key."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError), Path(path).expanduser().open("rb") as file:
+        return _is_private(file.read(_LARGEST).decode("utf-8", "replace"))
+    return False
 
 
 def _is_path(key: str) -> bool:
@@ -50,6 +80,11 @@ def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
     """
     if not public_key:
         return False
+    if _is_private(public_key):
+        raise BundleError(
+            "bundle_public_key holds a private key (it is not shown), but the public one is wanted",
+            "Give the content of its .pub file; ssh-keygen -y prints it, too. If the private key was in a file that others read, make another one.",
+        )
     keys = [line.strip() for line in public_key.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not keys:
         raise BundleError(
@@ -57,11 +92,20 @@ def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
             'Give it the content of a .pub file; to require no signature, leave it out (bundle_public_key: "").',
         )
     for key in keys:
-        if _is_path(key):
+        if not _is_path(key):
+            continue
+        if len(keys) > 1 or (_PIECE.search(key) and not key.endswith(".pub")):
             raise BundleError(
-                f"bundle_public_key is the path {key}, but the key itself is wanted",
-                "Give the content of that file: bundle_public_key: \"{{ lookup('ansible.builtin.file', '" + key + "') }}\".",
+                "a line of bundle_public_key is neither a public key nor a comment (it is not shown)",
+                "Give the content of a .pub file, or of several; each key is one line.",
             )
+        private = _holds_private(key)
+        what = f"{key} of a private key, but the public key" if private else f"{key}, but the key"
+        file = f"{key}.pub" if private else key
+        raise BundleError(
+            f"bundle_public_key is the path {what} itself is wanted",
+            "Give the content of that file: bundle_public_key: \"{{ lookup('ansible.builtin.file', '" + file + "') }}\".",
+        )
     if signature is None:
         raise BundleError(
             "the bundle has no signature, but bundle_public_key requires one",

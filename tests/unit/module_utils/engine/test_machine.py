@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +41,7 @@ def test_what_the_role_has_brought_up_is_known(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(machine, "RECORD", tmp_path / "record.json")
     monkeypatch.setattr(machine, "PENDING", tmp_path / "pending")
     monkeypatch.setattr(machine, "PID_FILES", (str(tmp_path / "pid"),))
+    monkeypatch.setattr(machine, "_by_hand", lambda _proc: 0)
     assert machine.set_up() == {"record": {}, "settings": {}, "pending": False, "process": 0}
     (tmp_path / "record.json").write_text(json.dumps({"source": "docker"}))
     (tmp_path / "daemon.json").write_text("no json")
@@ -75,6 +80,89 @@ def test_the_process_of_a_daemon_is_one_that_lives(tmp_path: Path, monkeypatch: 
     for command, found in ((b"/usr/bin/dockerd\0-H\0fd://\0", 42), (b"", 0), (b"/usr/bin/python3\0", 0)):
         (tmp_path / "42/cmdline").write_bytes(command)
         assert machine.process(tmp_path) == found
+
+
+@pytest.fixture
+def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return what lays a process of root beside that of the one who looks, both of this machine but for what is given."""
+    monkeypatch.setattr(machine, "PID_FILES", ())
+    own = {"pid": "pid:[1]", "mnt": "mnt:[2]", "net": "net:[3]"}
+    if os.geteuid():
+        pytest.skip("root owns the processes")
+
+    def lay(number: str, **given: str) -> Path:
+        place = tmp_path / number
+        (place / "ns").mkdir(parents=True)
+        for kind, link in own.items():
+            (place / "ns" / kind).symlink_to(given.get(kind, link))
+        (place / "exe").symlink_to(given.get("exe", "/usr/sbin/dockerd"))
+        (place / "comm").write_text(given.get("comm", "dockerd") + "\n")
+        (place / "cmdline").write_text(given.get("cmdline", "dockerd\0-H\0unix:///srv/other.sock\0"))
+        return place
+
+    lay("self", comm="python3", exe="/usr/bin/python3")
+    lay("1", comm="systemd", exe="/usr/lib/systemd/systemd")
+    return lay
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, True),
+        ({"comm": "own-name"}, True),
+        ({"comm": "own-name", "exe": "/usr/local/bin/dockerd (deleted)"}, True),
+        ({"exe": "/opt/dockerd-29"}, True),
+        ({"comm": "sh", "exe": "/usr/bin/dash", "cmdline": "sh\0-c\0dockerd\0"}, False),
+        ({"cmdline": ""}, False),
+        ({"pid": "pid:[9]"}, False),
+        ({"mnt": "mnt:[9]"}, False),
+        ({"net": "net:[9]"}, False),
+    ],
+)
+def test_a_daemon_that_was_started_by_hand_is_seen_unless_it_is_of_another_machine(
+    tmp_path: Path, proc: Callable[..., Path], given: dict[str, str], found: bool
+) -> None:
+    proc("4711", **given)
+    assert machine.process(tmp_path) == (4711 if found else 0)
+
+
+def test_a_daemon_of_an_ordinary_user_is_not_the_machines(tmp_path: Path, proc: Callable[..., Path]) -> None:
+    os.chown(proc("4711"), 65534, 65534)
+    assert machine.process(tmp_path) == 0
+
+
+@pytest.mark.parametrize(("numbers", "found"), [("4711", 4711), ("4711\t1", 0)])
+def test_an_ordinary_user_knows_a_daemon_of_a_container_by_its_numbers(
+    tmp_path: Path, proc: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, numbers: str, found: int
+) -> None:
+    def refused(path: Path) -> str:
+        raise PermissionError(path)
+
+    (proc("4711") / "status").write_text(f"Name:\tdockerd\nNSpid:\t{numbers}\nVmSize:\t1 kB\n")
+    monkeypatch.setattr(os, "readlink", refused)
+    assert machine.process(tmp_path) == found
+
+
+@pytest.mark.skipif(bool(os.geteuid()) or not shutil.which("unshare"), reason="root makes namespaces")
+def test_of_processes_that_live_only_those_of_this_machine_are_its_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs here besides."""
+    monkeypatch.setattr(machine, "PID_FILES", ())
+    program = tmp_path / "dockerd"
+    shutil.copy(shutil.which("sleep") or "", program)
+    before = machine.process()
+    for words, seen in (([], True), (["unshare", "--net"], False), (["unshare", "--mount"], False)):
+        started = subprocess.Popen([*words, program, "60"])
+        try:
+            deadline = time.monotonic() + 10
+            while Path(f"/proc/{started.pid}/comm").read_text() != "dockerd\n" and time.monotonic() < deadline:
+                time.sleep(0.05)
+            lives = machine._lives_here(Path(f"/proc/{started.pid}"), Path("/proc/self"))
+            assert lives == seen
+            assert machine.process() in ({before, started.pid} - {0} if seen else {before})
+        finally:
+            started.kill()
+            started.wait()
+    assert machine.process() == before
 
 
 @pytest.fixture

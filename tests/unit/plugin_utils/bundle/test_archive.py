@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -15,8 +16,19 @@ from typing import Any
 import pytest
 from ansible_collections.proven.go_service.plugins.plugin_utils.bundle import archive
 
-FILES = {"base-images/a.tar": b"an image" * 9000, "packages/trixie.tar": b"packages", "services/api.json": b"{}"}
-CONTENTS = {"machine": "x86_64", "releases": ["trixie"]}
+FILES = {
+    "base-images/a.tar": b"an image" * 9000,
+    "packages/trixie.tar": b"packages",
+    "modules/api.tar": b"modules",
+    "services/api.json": b"{}",
+}
+CONTENTS: dict[str, Any] = {
+    "machine": "x86_64",
+    "releases": ["trixie"],
+    "base_images": ["alpine:3.24"],
+    "services": {"api": {"tag": "1"}},
+    "modules": {"api": "modules/api.tar"},
+}
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
 
@@ -265,6 +277,79 @@ def test_a_full_disk_is_told_as_the_controllers_and_nothing_is_left(bundle: Path
 def test_one_of_another_format_names_the_version_to_use(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "FORMAT", archive.FORMAT + 1)
     with pytest.raises(archive.BundleError, match="has the format 1, but this version of the project reads 2"):
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert left(tmp_path) == []
+
+
+def told(path: Path, document: bytes) -> None:
+    """Let a bundle say something else of itself, with right checksums."""
+    found = [(info, document if info.name == archive.CONTENTS else content) for info, content in members(path)[1:]]
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {info.name}\n" for info, content in found).encode()
+    for info, content in found:
+        info.size = len(content)
+    first = tarfile.TarInfo(archive.SUMS)
+    first.size = len(sums)
+    rewritten(path, [(first, sums), *found])
+
+
+def but(**changed: Any) -> bytes:
+    return json.dumps({"format": archive.FORMAT, **CONTENTS, **changed}).encode()
+
+
+ODD = {
+    "no JSON": (b"<html>", "is no JSON"),
+    "nothing": (b"", "is no JSON"),
+    "no text": (b"\xff", "is no JSON"),
+    "too deep": (b"[" * 200_000, "is no JSON"),
+    "a number that is too long": (b'{"format": ' + b"1" * 5000 + b"}", "is no JSON"),
+    "a list": (b"[]", "is no JSON object"),
+    "null": (b"null", "is no JSON object"),
+    "no keys": (b'{"format": 1}', "has no machine, or one that is not a text"),
+    "a machine that is a list": (but(machine=["x86_64"]), "has no machine, or one that is not a text"),
+    "a machine with escapes": (but(machine="\x1b[2J"), "has no machine, or one that is not a text"),
+    "half a character": (but(base_images=["\ud800"]), "has no base_images, or one that is not a list of names"),
+    "releases that are a text": (but(releases="trixie"), "has no releases, or one that is not a list of names"),
+    "base images that are none": (but(base_images=[{}]), "has no base_images, or one that is not a list of names"),
+    "services that are a list": (but(services=["api"]), "has no services, or one that is not a mapping of names"),
+    "modules that are none": (but(modules=None), "has no modules, or one that is not a mapping of names"),
+    "a module that is a number": (but(modules={"api": 1}), "names 1, which is no file of the bundle"),
+    "a module that is a list": (but(modules={"api": []}), r"names \[\], which is no file of the bundle"),
+    "a module elsewhere": (but(modules={"api": "/etc/shadow"}), "names '/etc/shadow', which is no file of the bundle"),
+    "a module on the way out": (but(modules={"api": "modules/../../x"}), "names 'modules/../../x', which is no file of the bundle"),
+    "a service that is not there": (but(services={"../../x": {}}), "names 'services/../../x.json', which is no file of the bundle"),
+    "a release that is not there": (but(releases=["bookworm"]), "names 'packages/bookworm.tar', which is no file of the bundle"),
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+def test_one_that_says_odd_things_of_itself_is_refused(bundle: Path, tmp_path: Path, how: str) -> None:
+    document, words = ODD[how]
+    told(bundle, document)
+    with pytest.raises(archive.BundleError, match=rf"bundle\.tar is damaged or forged: its bundle\.json {words}") as error:
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert "write it anew" in error.value.remedy and "\x1b" not in str(error.value)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("form", [{}, {"format": [[1]]}, {"format": "\x1b[2J" * 99}])
+def test_one_of_an_odd_format_is_refused_as_one_of_another(bundle: Path, tmp_path: Path, form: dict[str, Any]) -> None:
+    told(bundle, json.dumps(form).encode())
+    with pytest.raises(archive.BundleError, match=r"has the format .* but this version of the project reads 1") as error:
+        archive.open_bundle(bundle, tmp_path / "cache", unsigned)
+    assert "\x1b" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_what_it_says_in_the_right_form_is_taken(bundle: Path, tmp_path: Path) -> None:
+    told(bundle, but(project="1.0", more=[None]))
+    assert archive.open_bundle(bundle, tmp_path / "cache", unsigned).contents["modules"] == CONTENTS["modules"]
+
+
+def test_a_header_with_a_number_that_is_none_is_refused(bundle: Path, tmp_path: Path) -> None:
+    info = tarfile.TarInfo("services/more.json")
+    info.pax_headers = {"GNU.sparse.map": "x,y"}
+    with tarfile.open(bundle, "a", format=tarfile.PAX_FORMAT) as opened:
+        opened.addfile(info)
+    with pytest.raises(archive.BundleError, match="damaged, truncated, or not a bundle"):
         archive.open_bundle(bundle, tmp_path / "cache", unsigned)
     assert left(tmp_path) == []
 
