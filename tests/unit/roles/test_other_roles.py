@@ -53,7 +53,7 @@ REFUSED = {
         ("pull_packages", ["--index-url=x"], "pull_packages is"),
         ("pull_packages", ["--index-url https://me:s3cret@x/simple"], "--index-url https://***@x/simple"),
         ("pull_packages", "ansible", "pull_packages is"),
-        ("pull_arguments", "-a c", "pull_arguments is a text"),
+        ("pull_arguments", "-a c", "pull_arguments is not a list of texts"),
         ("pull_directory", "/a b", "pull_directory is"),
     ],
     "docker_engine": [
@@ -158,7 +158,7 @@ def test_what_the_timer_runs_keeps_each_argument_whole(tmp_path: Path) -> None:
     [
         ("me:a%40b%2B+c", {"username=me", "password=a@b++c"}),
         ("me", {"username=me", "password=of the machine"}),
-        (":a%40b%22", {"username=", 'password=a@b"'}),
+        ("oauth2:a%40b%22", {"username=oauth2", 'password=a@b"'}),
         ("a%40b%22%5C", {'username=a@b"\\', "password="}),
     ],
     ids=["user and password", "user of the machine", "token as password", "token as user"],
