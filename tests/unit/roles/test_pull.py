@@ -122,6 +122,7 @@ def computer(kept: tuple[Machine, Path]) -> Machine:
     return machine
 
 
+@pytest.mark.long
 def test_a_directory_that_is_left_is_removed_whatever_runs_were_killed_on_the_way(computer: Machine) -> None:
     second, third = computer.place / "second", computer.place / "third"
     computer.run(second, dies_at="Write the credentials of the repository")
@@ -135,6 +136,7 @@ def test_a_directory_that_is_left_is_removed_whatever_runs_were_killed_on_the_wa
     assert "changed=0" in computer.runs(third)
 
 
+@pytest.mark.long
 def test_what_a_killed_first_run_has_begun_is_removed_with_the_variable(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.run(dies_at="Write the credentials of the repository")
@@ -143,6 +145,7 @@ def test_what_a_killed_first_run_has_begun_is_removed_with_the_variable(tmp_path
     assert machine.has_nothing()
 
 
+@pytest.mark.long
 def test_what_an_earlier_version_has_set_up_is_found_by_its_service(computer: Machine) -> None:
     computer.known.unlink()
     second = computer.place / "second"
@@ -150,6 +153,7 @@ def test_what_an_earlier_version_has_set_up_is_found_by_its_service(computer: Ma
     assert computer.is_set_up_in(second) and not computer.first.exists()
 
 
+@pytest.mark.long
 def test_systemd_has_the_units_that_are_written_although_a_run_was_killed_after_that(computer: Machine) -> None:
     second = computer.place / "second"
     for every, dies_at in (("2h", "Write the timer"), ("3h", "Start the timer")):
@@ -161,6 +165,7 @@ def test_systemd_has_the_units_that_are_written_although_a_run_was_killed_after_
         assert "restart go-service-pull.timer" in (computer.place / "calls").read_text()
 
 
+@pytest.mark.long
 def test_another_name_of_the_directory_leaves_what_is_in_it(computer: Machine) -> None:
     link = computer.place / "link"
     link.symlink_to(computer.first)
@@ -172,6 +177,7 @@ def test_another_name_of_the_directory_leaves_what_is_in_it(computer: Machine) -
     assert computer.has_nothing()
 
 
+@pytest.mark.long
 def test_a_directory_that_cannot_be_removed_itself_is_left_empty(computer: Machine) -> None:
     """A link; the root of a file system is the same to rmdir."""
     disk = computer.place / "disk"
@@ -186,6 +192,7 @@ def test_a_directory_that_cannot_be_removed_itself_is_left_empty(computer: Machi
     assert computer.has_nothing()
 
 
+@pytest.mark.long
 def test_what_is_not_of_the_role_is_not_removed(computer: Machine) -> None:
     """Its list names a directory that has been used for something else since."""
     second = computer.place / "second"
@@ -195,12 +202,14 @@ def test_what_is_not_of_the_role_is_not_removed(computer: Machine) -> None:
     assert computer.is_set_up_in(computer.first) and (second / "checkout").exists()
 
 
+@pytest.mark.long
 def test_a_directory_in_the_one_of_before_is_refused(computer: Machine) -> None:
     code, told = computer.run(computer.first / "checkout/pull")
     assert code and "which is in the directory of before" in told
     assert computer.is_set_up_in(computer.first)
 
 
+@pytest.mark.long
 def test_a_removal_that_waits_knows_all_that_is_to_be_removed(computer: Machine) -> None:
     (computer.place / "state").write_text("activating\n")
     second = computer.place / "second"
