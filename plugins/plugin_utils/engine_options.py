@@ -107,7 +107,7 @@ def _is_mirror(text: str) -> bool:
 
 def _is_proxy(text: str) -> bool:
     found = re.match(r"\A(?:https?|socks5h?)://([^/]+)/?\Z", text)
-    return bool(found and _LINE.match(text)) and _port_fits(found[1].rpartition("@")[2])
+    return found is not None and _LINE.match(text) is not None and _port_fits(found[1].rpartition("@")[2])
 
 
 def _port_fits(host: str) -> bool:
