@@ -33,7 +33,7 @@ from ..module_utils.common.settings import (
     Settings,
 )
 from ..module_utils.common.stages import INPUT
-from ..module_utils.common.text import did_you_mean
+from ..module_utils.common.text import SECRET_NAME, did_you_mean
 from ..module_utils.image.module_access import NETRC, encrypted, machines
 from ..module_utils.source.address import fault_of, is_address
 from .units import Rejected, parse_duration, parse_publish, parse_size
@@ -53,8 +53,6 @@ _PATH_IN_MODULE = re.compile(r"\A[A-Za-z0-9_.~@+/-]*\Z")
 _HEALTH_PATH = re.compile(r"\A/[A-Za-z0-9._~!@,:+%/=?-]*\Z")
 _HOST = re.compile(r"\A(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])\Z")
 _HEADER = re.compile(r"\A[A-Za-z0-9-]+\Z")
-# The values of such names are usually secret, and everybody can read them in an image.
-_SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 _LABEL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _SIGNAL = re.compile(r"\ASIG(?:ABRT|ALRM|HUP|INT|QUIT|TERM|USR1|USR2|WINCH|RTMIN(?:\+[0-9]{1,2})?)\Z")
 # A host in the form of git and .netrc; and a path on it, the beginning of a module's path, for which a key is used.
@@ -733,7 +731,8 @@ def _across(settings: dict[str, Any]) -> list[str]:
         problems.append("go_service_source (not shown) begins with a hyphen, which git takes for an option. Correct the address.")
     asked = [name for name, _value in urllib.parse.parse_qsl(settings.get("health_path", "").partition("?")[2], keep_blank_values=True)]
     for variable, names in (("health_headers", settings.get("health_headers", ())), ("health_path", asked)):
-        secret = [name for name in names if _SECRET_NAME.search(name)]
+        # Everybody can read them in an image.
+        secret = [name for name in names if SECRET_NAME.search(name)]
         if not secret:
             continue
         problems.append(

@@ -19,8 +19,8 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-# Names under which there are secrets, such as the log drivers' splunk-token.
-_SECRET = re.compile("passw|token|secret|credential|api-?key", re.IGNORECASE)
+# The values of such names are usually secret.
+SECRET_NAME = re.compile(r"auth(?!or(?!iz))|cookie|token|secret|passw|credential|(?:api|access|private)[_-]?key", re.I)
 
 # How the output of a crashing Go program begins, and the lines of its trace (runtime/panic.go, runtime/traceback.go).
 _GO_ENDS = re.compile(r"panic: |fatal error: |unexpected fault address |SIG[A-Z]+: ")
@@ -139,10 +139,10 @@ def size(number: int, base: int = 1024) -> str:
 
 
 def without_passwords(value: Any) -> Any:
-    """Return settings with the user and the password of each address hidden, and each text that is called a password, a token or a secret."""
+    """Return settings with the user and the password of each address hidden, and each text whose name says that it is secret."""
     if isinstance(value, Mapping):
         return {
-            key: "***" if isinstance(part, str) and _SECRET.search(str(key)) else without_passwords(part) for key, part in value.items()
+            key: "***" if isinstance(part, str) and SECRET_NAME.search(str(key)) else without_passwords(part) for key, part in value.items()
         }
     if isinstance(value, list):
         return [without_passwords(part) for part in value]

@@ -125,10 +125,15 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize("systemd", [True, False])
-def test_the_daemon_is_not_started_while_it_is_installed_and_everything_else_is(machine: Machine, systemd: bool) -> None:
-    if systemd:
+@pytest.fixture(params=[True, False])
+def systemd(machine: Machine, request: pytest.FixtureRequest) -> bool:
+    """Whether the machine has systemd."""
+    if request.param:
         machine.units.mkdir(parents=True)
+    return request.param
+
+
+def test_the_daemon_is_not_started_while_it_is_installed_and_everything_else_is(machine: Machine, systemd: bool) -> None:
     code, told = machine.run("packages")
     assert code == 0, told
     laid = "2 units, refused []" if systemd else "0 units, refused ['docker']"
@@ -157,10 +162,7 @@ def test_while_a_daemon_runs_nothing_is_laid(machine: Machine) -> None:
     assert machine.said() == ["install docker.io docker-cli: 0 units, refused []"]
 
 
-@pytest.mark.parametrize("systemd", [True, False])
 def test_what_a_run_that_was_killed_has_laid_keeps_no_other_service_and_is_taken_away_by_the_next(machine: Machine, systemd: bool) -> None:
-    if systemd:
-        machine.units.mkdir(parents=True)
     code, told = machine.run("hold_start")
     assert code == 0, told
     assert machine.held() == (machine.conditions if systemd else [machine.policy])
