@@ -135,8 +135,9 @@ def test_settings_that_the_daemon_refuses_to_reload_are_taken_back(machine: Mach
     assert not (kept / "go-service.pending").exists()
 
 
-@pytest.mark.parametrize("runs_on", [True, False], ids=["it runs on", "it ends"])
-def test_settings_of_a_run_that_was_killed_do_not_count_as_the_earlier_ones(machine: Machine, tmp_path: Path, runs_on: bool) -> None:
+# The last one: what another run tells in between cannot be written over them.
+@pytest.mark.parametrize("then", ["it runs on", "it ends", "it cannot be mended"])
+def test_settings_of_a_run_that_was_killed_do_not_count_as_the_earlier_ones(machine: Machine, tmp_path: Path, then: str) -> None:
     """A daemon of the role's that has not used them yet: what it used before is what the next run goes on from."""
     kept = tmp_path / "kept"
     kept.mkdir()
@@ -153,7 +154,14 @@ def test_settings_of_a_run_that_was_killed_do_not_count_as_the_earlier_ones(mach
     ]
     serves = "dockerd >>/var/log/dockerd.log 2>&1 & daemon=$!; until docker version >/dev/null 2>&1; do sleep 0.2; done"
     killed = f"setsid {shlex.join(map(str, command))} & run=$!; until grep -q nonsense /etc/docker/daemon.json; do sleep 0.05; done; kill -9 -$run"
-    done = machine(f"mount --bind {kept} /etc/docker\n{serves}\n{killed}\n{'' if runs_on else 'kill $daemon; wait $daemon || true'}")
+    mended = shlex.join([*map(str, command[:-1]), asked.replace("nonsense", "overlay")])
+    file = "/etc/docker/daemon.json"
+    meanwhile = {
+        "it runs on": "",
+        "it ends": "kill $daemon; wait $daemon || true",
+        "it cannot be mended": f"mount --bind {file} {file}; ! {mended} >{tmp_path}/refused; umount {file}; grep -q nonsense {file}",
+    }
+    done = machine(f"mount --bind {kept} /etc/docker\n{serves}\n{killed}\n{meanwhile[then]}")
     assert done.returncode == 0, told(done)
     settings = json.loads((kept / "daemon.json").read_text())
     assert "storage-driver" not in settings and settings["bip"] == "10.9.0.1/24"
