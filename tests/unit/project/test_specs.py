@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -231,3 +231,26 @@ def test_the_secrets_of_the_variables_are_taken_out_of_failures(role: Path) -> N
     masked = set(yaml.safe_load((role / "vars/main.yml").read_text())["__go_service_secrets"])
     lacking = set(secrets.SECRET) - masked
     assert not lacking, f"__go_service_secrets of roles/go_service/vars/main.yml lacks {sorted(lacking)} of SECRET in common/secrets.py"
+
+
+def _named_by_tasks(content: Any) -> Iterator[str]:
+    """Yield the names that the tasks of a file register or set as facts."""
+    if isinstance(content, Mapping):
+        if "register" in content:
+            yield content["register"]
+        yield from content.get("ansible.builtin.set_fact", {})
+        for value in content.values():
+            yield from _named_by_tasks(value)
+    elif isinstance(content, list):
+        for entry in content:
+            yield from _named_by_tasks(entry)
+
+
+@pytest.mark.parametrize("name", ["base_images", "bundle", "docker_engine", "go_service", "pull"])
+def test_no_task_takes_the_name_of_a_variable_of_its_role(role: Path, name: str) -> None:
+    """What a task registers goes before vars/ and defaults/, so that the variable of that name would be lost."""
+    files = {kind: sorted((role.parent / name).glob(f"{kind}/**/*.yml")) for kind in ("vars", "defaults", "tasks")}
+    variables_of_role = {key for path in files["vars"] + files["defaults"] for key in yaml.safe_load(path.read_text()) or {}}
+    named = {key for path in files["tasks"] for key in _named_by_tasks(yaml.safe_load(path.read_text()))}
+    assert named
+    assert named & variables_of_role == set()
