@@ -210,7 +210,8 @@ def test_the_first_error_of_a_service_that_wants_a_directory_leads_there(deploy:
     assert of_file(port, "read", "/app/files")[1] == ""
 
 
-@pytest.mark.parametrize("source_type", [pytest.param("controller", marks=pytest.mark.long), "host"])
+@pytest.mark.long
+@pytest.mark.parametrize("source_type", ["controller", "host"])
 def test_what_is_left_in_a_source_builds_nothing(deploy: Run, source: Path, source_type: str) -> None:
     """A program that was built there, what git ignores, the role's own reports and files; what the service embeds is built anew."""
     subprocess.run(["git", "init", "-q"], cwd=source, check=True)

@@ -228,8 +228,41 @@ def kept_by_the_engine() -> dict[str, set[str]]:
     return {kind: HUNTED.told(json.dumps(record).replace("\\", "").encode()) for kind, record in records.items()}
 
 
-def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.socket) -> None:
+@contextmanager
+def hunted(canary: Canary, log_socket: socket.socket) -> Iterator[None]:
+    """Insist that no secret is found anywhere after the runs of the block."""
     with leaks.watching(log_socket, HUNTED) as watch:
+        yield
+    found = {
+        "printed": HUNTED.told(canary.printed.encode()),
+        "files": canary.leaks(),
+        "processes": watch.processes,
+        "logged": HUNTED.told(bytes(watch.said)),
+    }
+    assert found == {"printed": set(), "files": [], "processes": set(), "logged": set()}
+    assert watch.looks > 100 and b"Invoked with" in watch.said
+    assert "\x1b" not in canary.printed and "\u202e" not in canary.printed
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (canary.root / "reports").rglob("*") if path.is_file()}
+    assert modes and set(modes.values()) == {0}
+
+
+def assert_told(failure: dict[str, Any]) -> None:
+    """Insist that the words of the service are told, without the secrets and without what a terminal would obey."""
+    words = "\n".join(failure["evidence"])
+    assert r"\x1b[2J\x1b]0;owned\x07 connecting with *** \u202e" in words
+    assert "quoted" in words and words.count("***") >= 3
+
+
+def telling(canary: Canary) -> str:
+    """Return a source whose build tells its secrets, and fails."""
+    source = canary.root / "given/telling"
+    shutil.copytree(canary.variables["source"], source)
+    (source / "tell").touch()
+    return str(source)
+
+
+def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.socket) -> None:
+    with hunted(canary, log_socket):
         looked = canary.play(printed=MACHINES, check=True)
         assert looked.returncode == 0, looked.stdout[-4000:]
         first = canary.play()
@@ -240,44 +273,33 @@ def test_no_secret_leaves_where_it_is_needed(canary: Canary, log_socket: socket.
         # Values that are part of everything destroy nothing.
         report = json.loads((canary.root / f"reports/localhost/{NAME}.json").read_text())
         assert report["verdict"] != "fail" and re.fullmatch("[0-9a-f]{64}", report["image"]["digest"])
-        telling = canary.root / "given/telling"
-        shutil.copytree(canary.variables["source"], telling)
-        (telling / "tell").touch()
-        failures = [
-            canary.failed("source", main_package="./nowhere"),
-            canary.failed("build", source=str(telling)),
-            canary.failed("candidate", printed=MACHINES, env={"SECRET": SECRETS["env"], "MODE": "exit"}),
-            canary.failed("contract", budget={"image_mb": 0.001}),
-            canary.failed("swap", env={"SECRET": SECRETS["env"], "MODE": "second"}),
-        ]
+        told = canary.failed("swap", printed=MACHINES, env={"SECRET": SECRETS["env"], "MODE": "second"})
         with repository(Path(canary.variables["source"]), canary.root / "given/source.git") as place:
             address = f"http://me:{SECRETS['address']}@{place}"
             fetched = canary.play(source=address, source_type="git")
             assert fetched.returncode == 0, fetched.stdout[-4000:]
-            refused = canary.play(source=address.replace("me:", "somebody:"), source_type="git", source_version="nowhere")
+        assert kept_by_the_engine() == kept
+        removed = canary.play("remove", printed=MACHINES)
+        assert removed.returncode == 0, removed.stdout[-4000:]
+    assert_told(told)
+
+
+@pytest.mark.long
+def test_no_secret_leaves_in_a_run_that_fails(canary: Canary, log_socket: socket.socket) -> None:
+    """At each stage that the test above leaves out, and where a repository is refused."""
+    with hunted(canary, log_socket):
+        canary.failed("source", main_package="./nowhere")
+        built = canary.failed("build", source=telling(canary))
+        told = canary.failed("candidate", printed=MACHINES, env={"SECRET": SECRETS["env"], "MODE": "exit"})
+        held = canary.failed("contract", budget={"image_mb": 0.001})
+        with repository(Path(canary.variables["source"]), canary.root / "given/source.git") as place:
+            address = f"http://somebody:{SECRETS['address']}@{place}"
+            refused = canary.play(source=address, source_type="git", source_version="nowhere")
             assert refused.returncode == 2 and f"http://{place}" in refused.stdout
             unknown = canary.play(source=f"http://{SECRETS['token']}@{place}", source_type="git", printed=MACHINES)
             assert unknown.returncode == 2 and "credential helper" in unknown.stdout
             asked = canary.play(source=f"http://{place}?private_token={SECRETS['query']}", source_type="git")
             assert asked.returncode == 2 and "has a query" in asked.stdout
-        assert kept_by_the_engine() == kept
-        removed = canary.play("remove", printed=MACHINES)
-        assert removed.returncode == 0, removed.stdout[-4000:]
-    found = {
-        "printed": HUNTED.told(canary.printed.encode()),
-        "files": canary.leaks(),
-        "processes": watch.processes,
-        "logged": HUNTED.told(bytes(watch.said)),
-    }
-    assert found == {"printed": set(), "files": [], "processes": set(), "logged": set()}
-    assert watch.looks > 100 and b"Invoked with" in watch.said
-    evidence = ["\n".join(failure["evidence"]) for failure in failures]
-    # The words of the build and of the service are told, without the secrets and without what a terminal would obey.
-    assert "built with *** and ***" in evidence[1]
-    for words in (evidence[2], evidence[4]):
-        assert r"\x1b[2J\x1b]0;owned\x07 connecting with *** \u202e" in words
-        assert "quoted" in words and words.count("***") >= 3
-    assert "0.001 MB" in evidence[3] or "image-size" in evidence[3]
-    assert "\x1b" not in canary.printed and "\u202e" not in canary.printed
-    modes = {path.name: path.stat().st_mode & 0o077 for path in (canary.root / "reports").rglob("*") if path.is_file()}
-    assert modes and set(modes.values()) == {0}
+    assert "built with *** and ***" in "\n".join(built["evidence"])
+    assert "image-size" in "\n".join(held["evidence"]) or "0.001 MB" in "\n".join(held["evidence"])
+    assert_told(told)

@@ -5,6 +5,8 @@ Each machine is this one in namespaces of its own (mounts, network, processes), 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import shlex
@@ -181,6 +183,46 @@ def test_a_link_that_leads_nowhere_yet_stays_a_link(machine: Machine, tmp_path: 
     done = machine(place)
     assert done.returncode == 0, told(done)
     assert (kept / "daemon.json").is_symlink() and json.loads((kept / "real.json").read_text())["live-restore"] is True
+
+
+def test_an_engine_that_ended_and_gets_settings_with_which_it_does_not_start_serves_with_the_earlier_ones(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Those of the daemon and its proxies, also after a run that was killed; what else it has stays."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "go-service.json").write_text('{"source": "distribution", "packages": ["docker.io"]}')
+    (kept / "daemon.json").write_text('{"debug": true}')
+    written = {"storage-driver": "nonsense"}
+    left = {"written": [hashlib.sha1(json.dumps(written).encode()).hexdigest()], "earlier": {"content": "", "mode": "0644"}, "proxies": {}}
+    left["earlier"]["content"] = base64.b64encode(b'{"debug": true}').decode()
+    asked = (
+        "-e",
+        json.dumps({"docker_engine_daemon_options": written, "docker_engine_proxies": {"http_proxy": "http://later.invalid:3128"}}),
+    )
+    for killed in (False, True):
+        if killed:
+            (kept / "daemon.json").write_text(json.dumps(written))
+            (kept / "go-service-proxies.env").write_text("HTTP_PROXY=http://meanwhile.invalid:3128\n")
+            (kept / "go-service.pending").write_text(json.dumps(left))
+        done = machine(f"mount --bind {kept} /etc/docker", *asked, start_timeout=8)
+        assert done.returncode
+        assert "nonsense" in told(done) and "The earlier settings are back, and the engine runs with them." in told(done)
+        assert json.loads((kept / "daemon.json").read_text()) == {"debug": True}
+        assert sorted(path.name for path in kept.iterdir() if path.name.startswith("go-service")) == ["go-service.json"]
+
+
+def test_where_another_program_has_the_socket_nothing_is_installed(machine: Machine, tmp_path: Path) -> None:
+    """One that takes connections and does not answer, and a link to one that is not there."""
+    listens = "import socket, time; held = socket.socket(socket.AF_UNIX); held.bind('/run/docker.sock'); held.listen(); time.sleep(120)"
+    silent = f"{WITHOUT_DAEMON}\nhide /usr/bin/docker\n{shlex.quote(sys.executable)} -c {shlex.quote(listens)} &\nsleep 1"
+    linked = f"{WITHOUT_DAEMON}\nhide /usr/bin/docker\nln -s /run/podman/podman.sock /run/docker.sock"
+    for prepare, words in ((silent, "takes connections and does not answer"), (linked, "leads to /run/podman/podman.sock")):
+        for options in ((), ("--check",)):
+            done = machine(prepare, *options, start_timeout=3)
+            assert done.returncode
+            assert f"another program has its socket: /var/run/docker.sock {words}" in told(done), told(done)[-3000:]
+            assert "Install the packages" not in done.stdout and "Would install" not in told(done)
 
 
 def test_without_an_init_system_the_daemon_gets_its_proxies(machine: Machine) -> None:

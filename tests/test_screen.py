@@ -47,7 +47,8 @@ def test_a_run_prints_its_steps_and_a_broken_build_its_cause_once(tmp_path: Path
     assert left_on_engine(NAME) == []
 
 
-@pytest.mark.parametrize("builder", ["docker_image", pytest.param("buildx", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("builder", ["docker_image", "buildx"])
 def test_on_a_terminal_the_step_of_the_build_that_runs_is_shown(tmp_path: Path, request: pytest.FixtureRequest, builder: str) -> None:
     """What takes a while in this build is a test, which waits."""
     client = request.getfixturevalue("buildx") if builder == "buildx" else {}

@@ -159,8 +159,17 @@ def found(output: str) -> dict[str, str]:
     return dict(re.findall(r"FOUND (\S+) ([^\s\"]+)", output))
 
 
-@pytest.mark.parametrize("inventory", ["hosts", "hosts/hosts.yml", "localhost,"])
-@pytest.mark.parametrize("origin", ["installed", "checkout"])
+@pytest.mark.parametrize(
+    ("origin", "inventory"),
+    [
+        ("installed", "hosts/hosts.yml"),
+        ("checkout", "localhost,"),
+        *(
+            pytest.param(*way, marks=pytest.mark.long)
+            for way in (("installed", "hosts"), ("installed", "localhost,"), ("checkout", "hosts"), ("checkout", "hosts/hosts.yml"))
+        ),
+    ],
+)
 def test_where_a_relative_source_is_looked_for(origin: str, inventory: str, project: Project, checkout: Path, tmp_path: Path) -> None:
     """In the current directory, the inventory's, the playbook's, the one above it, and in the collection; the first one wins."""
     places = lay_out(tmp_path)

@@ -17,7 +17,6 @@ def test_no_change_touches_nothing(case: Case) -> None:
     case.untouched()
 
 
-@pytest.mark.core
 def test_no_change_for_another_user(case: Case) -> None:
     """What was built and proven is known to all users of the Engine: one with a home of his own changes nothing, and rolls back to the same."""
     run = case.play(BUILD, work_dir="/tmp/another-home").must_succeed()
@@ -27,7 +26,6 @@ def test_no_change_for_another_user(case: Case) -> None:
     assert not case.vm.sh("ls -A /tmp/another-home 2>/dev/null || true")
 
 
-@pytest.mark.core
 def test_check_mode_touches_nothing(case: Case) -> None:
     """Check mode tells of the change and makes none: not the container, no image, no staged file."""
     look = f"(find {DIRECTORY} -type f -exec sha256sum {{}} +; docker images --all --format '{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.ID}}}}') | sort"
@@ -95,7 +93,6 @@ def test_unhealthy_container_is_replaced(case: Case) -> None:
     case.nothing_left()
 
 
-@pytest.mark.core
 def test_container_removed_by_hand(case: Case) -> None:
     """A container that somebody removed comes back, without a build."""
     case.vm.docker("rm", "--force", SERVICE)

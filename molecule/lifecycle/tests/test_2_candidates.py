@@ -8,7 +8,7 @@ from lifecycle_tools import DEPLOY, ROLLBACK, RUNTIME, SERVICE, SLACK, Case
 # Mode of the service, the variables of the role for it, and what the run must say: what ends by itself is noticed at once, what may yet
 # become healthy is waited for, for go_service_start_timeout.
 FAULTS = [
-    pytest.param("exit", {}, ("exited with code 3", "log: no database answers"), marks=pytest.mark.core, id="exits at once"),
+    pytest.param("exit", {}, ("exited with code 3", "log: no database answers"), id="exits at once"),
     pytest.param(
         "hang",
         {"start_timeout": 3},
@@ -22,9 +22,7 @@ FAULTS = [
         marks=pytest.mark.core,
         id="answers 500",
     ),
-    pytest.param(
-        "memory", {"memory": "32m"}, ("killed by its memory limit of 32 MiB", "go_service_memory"), marks=pytest.mark.core, id="memory"
-    ),
+    pytest.param("memory", {"memory": "32m"}, ("killed by its memory limit of 32 MiB", "go_service_memory"), id="memory"),
     pytest.param("write", {}, ("read-only file system", "go_service_tmpfs"), id="writes"),
     pytest.param("loopback", {}, ("refuses connections from outside", "loopback", "0.0.0.0:port"), id="listens inside only"),
 ]
@@ -55,7 +53,6 @@ def test_image_of_somebody_else(case: Case) -> None:
         case.vm.docker("rmi", f"{SERVICE}:unproven")
 
 
-@pytest.mark.core
 def test_host_port_taken(case: Case) -> None:
     """Another process listens where the service shall be published: the run names it."""
     listener = case.vm.listen(18099)

@@ -31,7 +31,6 @@ def goes_on(case: Case, version: str) -> Run:
     return run
 
 
-@pytest.mark.core
 def test_killed_during_the_build(case: Case) -> None:
     """Killed while the builder works: the service was not touched, the next run builds and deploys."""
     version = unbuilt("K")
@@ -75,7 +74,6 @@ def test_killed_and_the_new_version_withdrawn(case: Case) -> None:
     case.came_back()
 
 
-@pytest.mark.core
 def test_killed_while_waiting_for_the_new_container(case: Case) -> None:
     """Killed when the new container has started and is not yet healthy: the next run waits for it and finishes the swap."""
     vm = case.vm
@@ -141,7 +139,6 @@ def test_unhealthy_when_the_engine_no_longer_asks(case: Case) -> None:
     case.nothing_left()
 
 
-@pytest.mark.core
 def test_two_runs_at_once(case: Case) -> None:
     """Two runs for one service: one deploys, the other waits for it and finds nothing to do."""
     vm = case.vm

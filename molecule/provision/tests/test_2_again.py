@@ -64,6 +64,21 @@ def test_settings_that_the_daemon_does_not_start_with_are_taken_back(machine, ma
     assert changed(provision(machine_name)) == 0
 
 
+def test_an_engine_that_ended_and_gets_settings_with_which_it_does_not_start_serves_with_the_earlier_ones(
+    machine, machine_name: str
+) -> None:
+    before = machine.run("cat /etc/docker/daemon.json")
+    machine.run("systemctl stop docker.socket docker.service")
+    told = provision(
+        machine_name, succeeds=False, docker_engine_daemon_options={"storage-driver": "nonsense"}, docker_engine_start_timeout=5
+    )
+    assert "nonsense" in told and "The earlier settings are back, and the engine runs with them." in told
+    assert machine.run("cat /etc/docker/daemon.json") == before
+    assert machine.run("systemctl is-active docker.service") == "active"
+    provision(machine_name)
+    assert changed(provision(machine_name)) == 0
+
+
 def test_values_that_no_daemon_could_take_are_refused_before_anything(machine_name: str) -> None:
     told = provision(machine_name, succeeds=False, docker_engine_log_max_size="much", docker_engine_registry_mirrors=["mirror"])
     assert "docker_engine_log_max_size is 'much'" in told

@@ -45,7 +45,7 @@ for directory; do
       done
       rm -rf checkout
       # The mark is the last one, since without it nothing in the directory would be removed.
-      rm -f current current.new requirements.txt installed lock pull .go-service-pull
+      rm -f current current.new requirements.txt installed lock unfinished pull .go-service-pull
     fi
     cd /
     # What has other files in it stays, and so do a link and the root of a file system.

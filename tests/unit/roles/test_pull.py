@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from plays import PROJECT, ansible_playbook, environment
 
@@ -190,6 +192,57 @@ def test_a_directory_that_cannot_be_removed_itself_is_left_empty(computer: Machi
     assert computer.first.is_symlink() and not [*disk.iterdir()]
     computer.first.unlink()
     assert computer.has_nothing()
+
+
+# Stands in for ansible-pull, which hands these to git.
+PULL = """#!/bin/sh
+set -e
+test -e checkout || git clone --quiet "file://{repository}" checkout
+git -C checkout fetch --quiet origin
+git -C checkout reset --quiet --hard origin/HEAD
+"""
+# What a power cut leaves of a checkout.
+DAMAGES = {
+    "locks": "touch .git/index.lock .git/HEAD.lock",
+    "an empty HEAD": ": >.git/HEAD",
+    "no repository": "rm -rf .git",
+    "empty objects": "find .git/objects -type f | while read -r name; do chmod u+w $name; : >$name; done",
+    "an empty index": "printf x >.git/index",
+    "a clone that was broken off": "rm -rf .git/refs/* .git/packed-refs; rm playbook.yml",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkout_that_a_run_has_left_broken_is_made_anew(tmp_path: Path, damage: str) -> None:
+    """By the next run of the timer: nobody may be there to mend it."""
+    repository, place = tmp_path / "repository", tmp_path / "pull"
+    (place / "current/bin").mkdir(parents=True)
+    pull = place / "current/bin/ansible-pull"
+    pull.write_text(PULL.format(repository=repository))
+    pull.chmod(0o755)
+    templates = jinja2.Environment()
+    templates.filters.update(quote=shlex.quote, regex_replace=lambda text, _what, by: by + text)
+    names = ("__pull_unit", "__pull_address", "pull_version", "pull_inventory", "pull_limit", "pull_playbook")
+    template = templates.from_string((PROJECT / "roles/pull/templates/pull.j2").read_text())
+    script = template.render(**dict.fromkeys(names, "x"), pull_directory=str(place), pull_arguments=[], __pull_credentials="")
+
+    def sh(text: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        who = {f"GIT_{role}_{what}": "me@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        env = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
+        return subprocess.run(["sh", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+    repository.mkdir()
+    assert sh("git init -q; echo 1 >playbook.yml; git add .; git commit -qm one", repository).returncode == 0
+    assert sh(script, place).returncode == 0
+    assert not (place / "unfinished").exists()
+    assert sh("echo 2 >playbook.yml; git commit -qam two", repository).returncode == 0
+    assert sh(DAMAGES[damage], place / "checkout").returncode == 0
+    # The run that was cut off had begun.
+    (place / "unfinished").touch()
+    done = sh(script, place)
+    assert done.returncode == 0, done.stderr
+    assert (place / "checkout/playbook.yml").read_text() == "2\n"
+    assert not (place / "unfinished").exists()
 
 
 @pytest.mark.long
