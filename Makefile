@@ -213,6 +213,7 @@ offline: $(TOOLS)
 # Each scenario prints a lot: what failed is said again at the very end. CI lets pytest tell whole messages in its summary.
 # The longest one waits for most of its time, so the others run beside it, once all images of machines are there; what it printed follows theirs.
 scenarios: $(TOOLS)
+	"$(BIN)"/ansible-playbook tests/machine.yml
 	@mkdir -p .cache; rm -f .cache/*.failed; \
 	run() { CI=true "$(BIN)"/molecule test -s $$1 2>&1 | tee .cache/$$1.log || touch .cache/$$1.failed; }; \
 	for scenario in $(SCENARIOS); do \
