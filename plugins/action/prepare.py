@@ -99,7 +99,8 @@ class ActionModule(StageAction):
         self.next_module = DEPLOY
         if plan["builder"]:
             self.next_module = import_module(f"..plugin_utils.builders.{plan['builder']['name']}", __package__).MODULE
-        after = self._stage(settings, {**common, "keep_lock": keep_lock}, root if plan["build"] else None, entries, staged)
+        common = {**common, "builder": plan["builder"], "keep_lock": keep_lock}
+        after = self._stage(settings, common, root if plan["build"] else None, entries, staged)
         after["plan"].pop("staged", None)
         known = {key: plan[key] for key in ("project", "bases", "stand_in", "dockerfile", "files", "bytes")}
         known["lock"] = after["token"] if after["held"] else ""

@@ -85,6 +85,10 @@ options:
     description: A deploy is to follow, so that the host port has to be free.
     type: bool
     default: false
+  builder:
+    description: The builder that a comparison has found, as C(plan.builder) of it. It is not looked for again.
+    type: dict
+    default: {}
   keep_lock:
     description: Keep the lock even if neither a build nor a deploy is left to do.
     type: bool
@@ -281,6 +285,7 @@ def main() -> None:
             "source_root": {"type": "path", "default": ""},
             "archive": {"type": "str", "default": ""},
             "delete": {"type": "list", "elements": "str", "default": []},
+            "builder": {"type": "dict", "default": {}},
             "keep_lock": {"type": "bool", "default": False},
             "lock": {"type": "dict", "default": {}, "no_log": False},
         },

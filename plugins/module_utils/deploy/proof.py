@@ -26,6 +26,8 @@ from .remedies import PIDS, remedy_for
 from .signals import who_ended
 
 POLL = 0.05
+# How long a container that has passed its health check is left alone before the next one, in seconds.
+BETWEEN = 0.5
 # How long a connection must last to count as one with the service, in seconds.
 LINE_HELD = 0.3
 LOG_LINES = 20
@@ -148,11 +150,14 @@ def start_seconds(container: Mapping[str, Any]) -> float:
     return round(min(passed) - started, 3)
 
 
-def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0) -> None:
-    """Run a container's own health check in it until it passes, and again `stable` seconds later; raise NotProven otherwise.
+def prove_by_test(
+    engine: Engine, container_id: str, timeout: float, seconds: float, stable: float, *, restarts: int = 0, passed_at: float | None = None
+) -> float:
+    """Run a container's own health check in it until it passes, and again `stable` seconds later; return when it first passed, monotonic; raise NotProven
+    otherwise.
 
     This is what the Engine does, without waiting for its first interval. timeout: seconds that one check may take; restarts: how often the
-    Engine had restarted the container before.
+    Engine had restarted the container before; passed_at: what an earlier call has returned.
     """
     container = engine.container(container_id)
     if container is None:
@@ -161,7 +166,6 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
     if test is None:
         raise NotProven("it has no health check", "Build it with this role, whose images have one.", [])
     deadline = time.monotonic() + seconds
-    passed_at = None
     ears = Ears(engine)
     while True:
         code, output = engine.run_in(container_id, test, timeout)
@@ -175,13 +179,13 @@ def prove_by_test(engine: Engine, container_id: str, timeout: float, seconds: fl
         if code == 0:
             passed_at = passed_at or now
             if now - passed_at >= stable:
-                return
+                return passed_at
         elif passed_at is not None or now > deadline:
             when = f"it passed its health check once, but failed it again within {stable:g} s"
             never = f"it did not pass its health check within {seconds:g} s (go_service_start_timeout)"
             last_test = f"exit {code}: {output or '(no output)'}"
             raise _not_healthy(engine, container, ears, never if passed_at is None else when, last_test)
-        time.sleep(POLL if passed_at is None else min(stable, 0.5))
+        time.sleep(POLL if passed_at is None else min(max(passed_at + stable - time.monotonic(), 0), BETWEEN))
 
 
 def answers(settings: Settings, address: str, port: int, timeout: float = 3.0) -> str:
@@ -241,14 +245,18 @@ def silent_ports(engine: Engine, container_id: str, settings: Settings) -> list[
     return [str(more) for more in settings.publish_more if more.protocol == TCP and more.port not in heard]
 
 
-def prove_service(engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0) -> None:
+def prove_service(
+    engine: Engine, container_id: str, settings: Settings, *, restarts: int = 0, longer: float = 0, passed_at: float | None = None
+) -> None:
     """Prove the service's own container, on the host too; raise NotProven otherwise.
 
-    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy, if that is more than the settings ask for. If the
-    Engine publishes the port on another machine, the proof is the health check in the container, and that the Engine started it: without the port it does not.
+    restarts: how often the Engine had restarted it before; longer: for how many seconds it must stay healthy, if that is more than the settings ask for;
+    passed_at: when it was healthy already, monotonic. If the Engine publishes the port on another machine, the proof is the health check in the container, and
+    that the Engine started it: without the port it does not.
     """
     stable = max(settings.stable_seconds, longer)
-    prove_by_test(engine, container_id, settings.health_timeout, settings.start_timeout, stable, restarts=restarts)
+    timeout, seconds = settings.health_timeout, settings.start_timeout
+    prove_by_test(engine, container_id, timeout, seconds, stable, restarts=restarts, passed_at=passed_at)
     if settings.publish and not elsewhere(engine):
         problem = answers(settings, settings.publish.host, settings.publish.port)
         if problem:

@@ -82,10 +82,9 @@ def swap(engine: Engine, settings: Settings, body: Mapping[str, Any], approve: C
         engine.start(new_id)
         started = time.monotonic()
         _announce(engine, new_id)
-        prove_by_test(engine, new_id, settings.health_timeout, settings.start_timeout, 0)
-        healthy = time.monotonic()
+        healthy = prove_by_test(engine, new_id, settings.health_timeout, settings.start_timeout, 0)
         outage = healthy - began
-        prove_service(engine, new_id, settings)
+        prove_service(engine, new_id, settings, passed_at=healthy)
         if approve:
             approve(new_id, round(healthy - started, 3))
     except Exception as error:

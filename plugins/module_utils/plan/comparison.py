@@ -151,7 +151,7 @@ class Comparison:
             self._refuse_platform(version["Arch"])
         self._compare_image(engine, plan)
         if plan["build"] and plan["digest"]:
-            plan["builder"] = choose(engine, self.settings.builder)
+            plan["builder"] = self.params.get("builder") or choose(engine, self.settings.builder)
             if plan["builder"]["name"] == BUILDX:
                 # The digest is computed from the other Dockerfile, so that an image is the same with both builders.
                 self._take({"dockerfile": self.params["dockerfile_buildkit"] or self.params["dockerfile"]})
