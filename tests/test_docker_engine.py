@@ -99,6 +99,21 @@ def test_an_engine_of_others_is_started_with_its_own_settings(machine: Machine) 
     assert "was not set up by this role, and keeps its settings. Not as asked for: registry-mirrors" in told(done)
 
 
+def test_beside_an_engine_that_a_user_runs_without_root_nothing_is_started_or_installed(machine: Machine) -> None:
+    """It is named, and is used where it is asked for. An Engine with mounts of its own stands for one of a user, which not every machine can run."""
+    host = "unix:///run/user/1234/docker.sock"
+    daemon = f"unshare --mount dockerd --host {host} --pidfile /run/user/1234/docker.pid >/dev/null 2>&1 &"
+    of_user = f"mkdir -p /run/user/1234; {daemon} until docker --host {host} version >/dev/null 2>&1; do sleep 0.2; done"
+    for bare in ("", WITHOUT_DAEMON):
+        done = machine(f"{of_user}; {bare}")
+        assert done.returncode
+        assert f"runs without root and that serves as {host}. Nothing was installed or started beside it" in told(done)
+        assert "Start the daemon" not in done.stdout and "Install the packages" not in done.stdout
+    done = machine(f"{of_user}; export DOCKER_HOST={host}")
+    assert done.returncode == 0, told(done)
+    assert "Start the daemon" not in done.stdout
+
+
 def test_an_engine_that_runs_and_does_not_answer_is_left_alone(machine: Machine) -> None:
     """A restart may end its containers."""
     hangs = "dockerd >/dev/null 2>&1 & until docker version >/dev/null 2>&1; do sleep 0.2; done; kill -STOP $(cat /run/docker.pid)"

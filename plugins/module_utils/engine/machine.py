@@ -10,8 +10,9 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ SOURCES = {
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 # Seconds that the database of packages may take.
 _LIMIT = 20
+# Seconds that the Engine of a user may take to answer.
+_PATIENCE = 2
+# Where the sockets of Engines are that users run without root, each in a directory by the user's number.
+USERS = Path("/run/user")
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -56,12 +61,18 @@ def set_up() -> dict[str, Any]:
 
     `record`: what the role itself has installed, {} if it has not, or if another daemon took its place; `settings`: the content of daemon.json without
     passwords, {} for none, None if it cannot be read; `pending`: whether a run that was killed left settings that the daemon may not use yet; `process`:
-    the number of the daemon's process, 0 if none runs.
+    the number of the daemon's process, 0 if none runs; `rootless`: as the function of that name returns it.
     """
     record = read_object(RECORD) or {}
     if record and _replaced(record, origin(program())["package"]):
         record = {}
-    return {"record": record, "settings": without_passwords(read_object(SETTINGS)), "pending": PENDING.exists(), "process": process()}
+    return {
+        "record": record,
+        "settings": without_passwords(read_object(SETTINGS)),
+        "pending": PENDING.exists(),
+        "process": process(),
+        "rootless": rootless(),
+    }
 
 
 def _replaced(record: Mapping[str, Any], package: str) -> bool:
@@ -98,6 +109,39 @@ def _by_hand(proc: Path) -> int:
             ):
                 return int(found.name)
     return 0
+
+
+def rootless(proc: Path = Path("/proc")) -> list[dict[str, str]]:
+    """Return the Engines that users of the machine run without root and that answer, each with the name of its `user`, and its `docker_host`."""
+    directories = {found.parent for found in USERS.glob("*/docker.sock")} | {*_of_rootless_daemons(proc)}
+    paths = sorted(directory / "docker.sock" for directory in directories)
+    return [{"user": _owner(path), "docker_host": f"unix://{path}"} for path in paths if _answers(path)]
+
+
+def _of_rootless_daemons(proc: Path) -> Iterator[Path]:
+    """Yield the directories in which daemons of other users than root have their sockets; the environment of another user's process is root's alone to read."""
+    for found in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if found.stat().st_uid and (found / "comm").read_bytes().startswith(b"dockerd"):
+                place = re.search(rb"(?:^|\0)XDG_RUNTIME_DIR=(/[^\0]+)", (found / "environ").read_bytes())
+                yield from [Path(os.fsdecode(place[1]))] if place else []
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return "an unknown user"
+
+
+def _answers(path: Path) -> bool:
+    """Return whether an Engine answers at a socket."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(_PATIENCE)
+        asked.connect(str(path))
+        asked.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+        return asked.recv(64).split()[1:2] == [b"200"]
+    return False
 
 
 def _program_of(process: Path) -> str:

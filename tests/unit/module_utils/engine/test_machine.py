@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,13 +45,14 @@ def test_what_the_role_has_brought_up_is_known(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(machine, "PENDING", tmp_path / "pending")
     monkeypatch.setattr(machine, "PID_FILES", (str(tmp_path / "pid"),))
     monkeypatch.setattr(machine, "_by_hand", lambda _proc: 0)
-    assert machine.set_up() == {"record": {}, "settings": {}, "pending": False, "process": 0}
+    monkeypatch.setattr(machine, "rootless", list)
+    assert machine.set_up() == {"record": {}, "settings": {}, "pending": False, "process": 0, "rootless": []}
     (tmp_path / "record.json").write_text(json.dumps({"source": "docker"}))
     (tmp_path / "daemon.json").write_text("no json")
     (tmp_path / "pending").touch()
     (tmp_path / "pid").write_text("1")
     monkeypatch.setattr(machine, "program", lambda: "")
-    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None, "pending": True, "process": 0}
+    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None, "pending": True, "process": 0, "rootless": []}
     (tmp_path / "daemon.json").write_text('{"proxies": {"https-proxy": "http://me:p@ss@proxy:3128"}, "labels": ["a//b"]}')
     assert machine.set_up()["settings"] == {"proxies": {"https-proxy": "http://***@proxy:3128"}, "labels": ["a//b"]}
 
@@ -129,6 +133,49 @@ def test_a_daemon_that_was_started_by_hand_is_seen_unless_it_is_of_another_machi
 def test_a_daemon_of_an_ordinary_user_is_not_the_machines(tmp_path: Path, proc: Callable[..., Path]) -> None:
     os.chown(proc("4711"), 65534, 65534)
     assert machine.process(tmp_path) == 0
+
+
+@pytest.fixture
+def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
+    """Return what lays a socket into a directory of this machine's users, at which the given answer comes."""
+    monkeypatch.setattr(machine, "USERS", tmp_path / "user")
+    monkeypatch.setattr(machine, "_PATIENCE", 0.5)
+    with contextlib.ExitStack() as running:
+
+        def lay(place: str, answer: str) -> Path:
+            path = tmp_path / place / "docker.sock"
+            path.parent.mkdir(parents=True)
+            server = running.enter_context(socket.socket(socket.AF_UNIX))
+            server.bind(str(path))
+            server.listen()
+
+            def serve() -> None:
+                with contextlib.suppress(OSError):
+                    asked, _address = server.accept()
+                    with asked:
+                        asked.sendall(answer.encode() if asked.recv(999) else b"")
+
+            if answer:
+                threading.Thread(target=serve, daemon=True).start()
+            return path
+
+        yield lay
+
+
+def test_an_engine_that_a_user_runs_without_root_is_seen_if_it_answers(
+    tmp_path: Path, proc: Callable[..., Path], users: Callable[[str, str], Path]
+) -> None:
+    """By its place, or by the environment of its process; not one that is silent, that refuses, or that has ended."""
+    first, other = users("user/1000", "HTTP/1.1 200 OK\r\n\r\nOK"), users("home/me/.docker/run", "HTTP/1.1 200 OK\r\n\r\nOK")
+    users("user/1001", "HTTP/1.1 503 Service Unavailable\r\n\r\n")
+    users("user/1002", "")
+    (tmp_path / "user/1003").mkdir()
+    (tmp_path / "user/1003/docker.sock").touch()
+    process = proc("4711")
+    (process / "environ").write_text(f"PATH=/usr/bin\0XDG_RUNTIME_DIR={other.parent}\0")
+    os.chown(process, 65534, 65534)
+    me = first.owner()
+    assert machine.rootless(tmp_path) == [{"user": me, "docker_host": f"unix://{path}"} for path in sorted((first, other))]
 
 
 @pytest.mark.parametrize(("numbers", "found"), [("4711", 4711), ("4711\t1", 0)])
