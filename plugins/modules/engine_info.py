@@ -133,7 +133,7 @@ set_up:
   description:
     - What is set up on the machine itself. V(record) is what the role docker_engine has installed there, empty if it has not, or if the daemon of
       another vendor took its place; V(settings) is the content of C(/etc/docker/daemon.json) without passwords, empty if there is no such file, null if it holds
-      no JSON object or this user may not read it; V(pending) says whether a run of the role was killed before the daemon used its new settings; V(process) is the
+      no JSON object or this user may not read it; V(pending) says whether a run of the role was killed before the daemon used its new settings; V(installing) whether one was killed while it installed packages; V(process) is the
       number of the process of the machine's own daemon, 0 if none runs; V(rootless) has C(user) and C(docker_host) of each Engine that a user runs there without
       root and that answers.
   type: dict

@@ -22,6 +22,8 @@ from ..common.text import without_passwords
 SETTINGS, RECORD = Path("/etc/docker/daemon.json"), Path("/etc/docker/go-service.json")
 # What the role lays before it changes settings, and takes away when the daemon uses them.
 PENDING = Path("/etc/docker/go-service.pending")
+# What lies there while the roles install packages.
+INSTALLING = Path("/var/lib/misc/go-service.installing")
 PID_FILES = ("/var/run/docker.pid", "/run/docker.pid")
 # Package of a daemon -> where it comes from. Other packages are shown by their names.
 SOURCES = {
@@ -60,7 +62,8 @@ def set_up() -> dict[str, Any]:
     """Return what the role docker_engine needs to know about the machine's own daemon.
 
     `record`: what the role itself has installed, {} if it has not, or if another daemon took its place; `settings`: the content of daemon.json without
-    passwords, {} for none, None if it cannot be read; `pending`: whether a run that was killed left settings that the daemon may not use yet; `process`:
+    passwords, {} for none, None if it cannot be read; `pending`: whether a run that was killed left settings that the daemon may not use yet; `installing`:
+    whether one left packages that dpkg may not have finished with; `process`:
     the number of the daemon's process, 0 if none runs; `rootless`: as the function of that name returns it.
     """
     record = read_object(RECORD) or {}
@@ -70,6 +73,7 @@ def set_up() -> dict[str, Any]:
         "record": record,
         "settings": without_passwords(read_object(SETTINGS)),
         "pending": PENDING.exists(),
+        "installing": INSTALLING.exists(),
         "process": process(),
         "rootless": rootless(),
     }

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from plays import PROJECT, ansible_playbook, environment
 
 # Many small tasks each; the scenario `provision` installs an Engine in earnest.
 pytestmark = pytest.mark.long
-TASKS = PROJECT / "roles/docker_engine/tasks"
+TASKS, VARIABLES = PROJECT / "roles/docker_engine/tasks", PROJECT / "roles/docker_engine/vars/main.yml"
 RECORD = {"source": "distribution", "packages": ["docker.io", "docker-cli"]}
 # Each notes its words; a package that is unpacked is for dpkg, one that is unpacked by half for apt.
 PROGRAMS = {
@@ -48,6 +49,7 @@ class Machine:
 
     def __init__(self, place: Path) -> None:
         self.place, self.policy, self.units = place, place / "policy-rc.d", place / "run/systemd/system"
+        self.installing = place / "installing"
         self.conditions = [self.units / f"docker.{kind}.d/go-service-installing.conf" for kind in ("service", "socket")]
         for part in ("bin", "library", "tasks", "updates"):
             (place / part).mkdir()
@@ -86,14 +88,17 @@ class Machine:
 
     def run(self, file: str, *arguments: str, record: dict[str, Any] | None = None, process: int = 0) -> tuple[int, str]:
         """Run a file of tasks; return how it ended, and all that was printed."""
+        known = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))
         variables = {
+            **{name: known[name] for name in ("__docker_engine_unfinished_status", "__docker_engine_ours")},
+            "__docker_engine_installing": str(self.installing),
             "docker_engine_source": "distribution",
             "docker_engine_package_archive": "",
             "docker_engine_packages": [],
             "docker_engine_buildx": False,
             "docker_engine_lock_timeout": 10,
             "__docker_engine_distribution_packages": ["docker.io"],
-            "__docker_engine_probe": {"set_up": {"record": record or {}, "process": process}},
+            "__docker_engine_probe": {"set_up": {"record": record or {}, "process": process, "installing": self.installing.exists()}},
             "__docker_engine_install": ["docker.io", "docker-cli"],
             "ansible_facts": {"pkg_mgr": "apt"},
             "ansible_become": False,
@@ -196,12 +201,35 @@ def test_an_own_installation_that_was_broken_off_is_finished(machine: Machine, s
         (machine.place / "updates/0001").touch()
     code, told = machine.run("present", record=RECORD)
     assert code == 0, told
-    configured, fixed, installed, reloaded = machine.said()
-    assert configured.startswith("dpkg ") and configured.endswith("--configure -a")
+    configured, updated, fixed, installed, reloaded = machine.said()
+    assert configured.startswith("dpkg ") and configured.endswith("--configure -a") and updated == "apt-get update"
     assert fixed.startswith("apt-get --yes --no-remove ") and fixed.endswith("--fix-broken install")
     assert installed == "install docker.io docker-cli: 2 units, refused []" and reloaded == "systemctl daemon-reload"
     assert {line[:3] for line in (machine.place / "status").read_text().splitlines()} == {"ii "}
     assert machine.held() == []
+
+
+@pytest.mark.parametrize("file", ["packages", "apt_settle"])
+def test_whatever_apt_was_installing_when_a_run_was_killed_is_finished_before_apt_is_asked_for_more(machine: Machine, file: str) -> None:
+    """Known by the note of that run: what else the roles need, or what Ansible's module of apt itself does; also if nothing more is needed."""
+    (machine.place / "updates/0001").touch()
+    machine.status("iF  python3-apt", "iHR git")
+    machine.installing.touch()
+    code, told = machine.run(file, process=4711)
+    assert code == 0, told
+    done = [words.split()[0] for words in machine.said()]
+    assert done == ["dpkg", "apt-get", "apt-get", *(["install"] if file == "packages" else [])]
+    assert {line[:3] for line in (machine.place / "status").read_text().splitlines()} == {"ii "}
+    assert not machine.installing.exists()
+
+
+def test_what_apt_could_not_finish_is_tried_again_by_the_next_run(machine: Machine) -> None:
+    (machine.place / "fails").touch()
+    code, told = machine.run("packages")
+    assert code and not machine.installing.exists(), told
+    machine.status("iF  docker.io")
+    code, told = machine.run("packages")
+    assert code and machine.installing.exists(), told
 
 
 def test_nothing_is_finished_that_is_finished_nor_in_check_mode(machine: Machine) -> None:

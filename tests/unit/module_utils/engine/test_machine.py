@@ -46,13 +46,16 @@ def test_what_the_role_has_brought_up_is_known(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(machine, "PID_FILES", (str(tmp_path / "pid"),))
     monkeypatch.setattr(machine, "_by_hand", lambda _proc: 0)
     monkeypatch.setattr(machine, "rootless", list)
-    assert machine.set_up() == {"record": {}, "settings": {}, "pending": False, "process": 0, "rootless": []}
+    monkeypatch.setattr(machine, "INSTALLING", tmp_path / "installing")
+    nothing = {"record": {}, "settings": {}, "pending": False, "installing": False, "process": 0, "rootless": []}
+    assert machine.set_up() == nothing
     (tmp_path / "record.json").write_text(json.dumps({"source": "docker"}))
     (tmp_path / "daemon.json").write_text("no json")
     (tmp_path / "pending").touch()
+    (tmp_path / "installing").touch()
     (tmp_path / "pid").write_text("1")
     monkeypatch.setattr(machine, "program", lambda: "")
-    assert machine.set_up() == {"record": {"source": "docker"}, "settings": None, "pending": True, "process": 0, "rootless": []}
+    assert machine.set_up() == {**nothing, "record": {"source": "docker"}, "settings": None, "pending": True, "installing": True}
     (tmp_path / "daemon.json").write_text('{"proxies": {"https-proxy": "http://me:p@ss@proxy:3128"}, "labels": ["a//b"]}')
     assert machine.set_up()["settings"] == {"proxies": {"https-proxy": "http://***@proxy:3128"}, "labels": ["a//b"]}
 
