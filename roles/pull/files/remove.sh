@@ -43,7 +43,7 @@ for directory; do
       for environment in venv venv-*; do
         test ! -e "$environment/pyvenv.cfg" || rm -rf "$environment"
       done
-      rm -rf checkout
+      rm -rf checkout trial
       # The mark is the last one, since without it nothing in the directory would be removed.
       rm -f current current.new requirements.txt installed lock unfinished pull .go-service-pull
     fi

@@ -8,11 +8,13 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
+import yaml
 from plays import PROJECT, ansible_playbook, environment
 
 # Stands in for systemd: it keeps what it has loaded of the units beside them, and each call that it got.
@@ -61,7 +63,8 @@ class Machine:
             file.write_text(text, encoding="utf-8")
         self.put("systemctl", SYSTEMCTL.replace("{machine}", str(place)))
         self.put("python3", PYTHON.replace("{python}", str(shutil.which("python3"))))
-        self.put("systemd-run", f"#!/bin/sh\necho \"$@\" >'{place}/waiting'\n")
+        # What is to be tried is left out, but for a machine with a repository.
+        self.put("systemd-run", f'#!/bin/sh\ncase "$*" in */try) ;; *) echo "$@" >\'{place}/waiting\' ;; esac\n')
 
     def put(self, name: str, text: str) -> None:
         program = self.place / "bin" / name
@@ -194,6 +197,60 @@ def test_a_directory_that_cannot_be_removed_itself_is_left_empty(computer: Machi
     assert computer.has_nothing()
 
 
+IDENTITY = {f"GIT_{role}_{what}": "me@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def sh(text: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull}
+    return subprocess.run(["sh", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.long
+def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(computer: Machine) -> None:
+    """A machine that pulls from where nothing comes is cut off from the edit that would mend it."""
+    repository = computer.place / "fleet.git"
+    repository.mkdir()
+    made = sh(
+        "git init -qb main; mkdir playbooks inventory; touch playbooks/site.yml inventory/fleet.yml; git add .; git commit -qm one",
+        repository,
+    )
+    assert made.returncode == 0, made.stderr
+    number = sh("git rev-parse HEAD", repository).stdout.strip()
+    computer.put("systemd-run", '#!/bin/sh\nfor last; do :; done\nexec sh "$last"\n')
+    good = {"pull_repository": str(repository), "pull_playbook": "playbooks/site.yml"}
+    pull = computer.first / "current/bin/ansible-pull"
+    pull.write_text(f'#!/bin/sh\nexec {Path(sys.executable).with_name("ansible-pull")} "$@"\n')
+    for version in ("main", number, number[:9]):
+        computer.runs(computer.first, **good, pull_version=version)
+        assert f"--checkout {version} " in (computer.first / "pull").read_text()
+    before = (computer.first / "pull").read_bytes()
+    for bad, words in (
+        ({"pull_repository": str(computer.place / "flet.git")}, "flet.git' does not appear to be a git repository"),
+        ({"pull_version": "mian"}, "couldn't find remote ref mian"),
+        ({"pull_version": "0" * 40}, "there is no such commit in it"),
+        ({"pull_playbook": "playbooks/other.yml"}, "there is no playbooks/other.yml in it"),
+        ({"pull_inventory": "inventory/other.yml"}, "there is no inventory/other.yml in it"),
+        ({"pull_arguments": ["--acept-host-key"]}, "unrecognized arguments: --acept-host-key"),
+    ):
+        code, told = computer.run(computer.first, **{**good, **bad})
+        told = " ".join(told.split())
+        assert code and words in told and "It goes on pulling as before." in told, told
+        assert (computer.first / "pull").read_bytes() == before and not (computer.first / "trial").exists()
+
+
+def rendered(place: Path, *arguments: str) -> str:
+    """Return the script that the timer runs."""
+    templates = jinja2.Environment()
+    templates.filters.update(quote=shlex.quote, regex_replace=lambda text, _what, by: by + text)
+    names = ("__pull_unit", "__pull_address", "pull_version", "pull_inventory", "pull_limit", "pull_playbook")
+    template = templates.from_string((PROJECT / "roles/pull/templates/pull.j2").read_text())
+    given = {"pull_directory": str(place), "pull_arguments": list(arguments), "__pull_credentials": ""}
+    known = yaml.safe_load((PROJECT / "roles/pull/vars/main.yml").read_text())
+    templates.tests["match"] = lambda text, start: text.startswith(start)
+    accept = templates.from_string(known["__pull_accept"]).render(given)
+    return template.render(**dict.fromkeys(names, "x"), **given, __pull_accept=accept)
+
+
 # Stands in for ansible-pull, which hands these to git.
 PULL = """#!/bin/sh
 set -e
@@ -220,17 +277,7 @@ def test_a_checkout_that_a_run_has_left_broken_is_made_anew(tmp_path: Path, dama
     pull = place / "current/bin/ansible-pull"
     pull.write_text(PULL.format(repository=repository))
     pull.chmod(0o755)
-    templates = jinja2.Environment()
-    templates.filters.update(quote=shlex.quote, regex_replace=lambda text, _what, by: by + text)
-    names = ("__pull_unit", "__pull_address", "pull_version", "pull_inventory", "pull_limit", "pull_playbook")
-    template = templates.from_string((PROJECT / "roles/pull/templates/pull.j2").read_text())
-    script = template.render(**dict.fromkeys(names, "x"), pull_directory=str(place), pull_arguments=[], __pull_credentials="")
-
-    def sh(text: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        who = {f"GIT_{role}_{what}": "me@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        env = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
-        return subprocess.run(["sh", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, check=False)
-
+    script = rendered(place)
     repository.mkdir()
     assert sh("git init -q; echo 1 >playbook.yml; git add .; git commit -qm one", repository).returncode == 0
     assert sh(script, place).returncode == 0
@@ -243,6 +290,19 @@ def test_a_checkout_that_a_run_has_left_broken_is_made_anew(tmp_path: Path, dama
     assert done.returncode == 0, done.stderr
     assert (place / "checkout/playbook.yml").read_text() == "2\n"
     assert not (place / "unfinished").exists()
+
+
+@pytest.mark.parametrize(("argument", "accepts"), [("--accept-host-key", "accept-new"), ("--verify-commit", "false")])
+def test_a_server_in_the_place_of_the_one_that_was_trusted_is_not(tmp_path: Path, argument: str, accepts: str) -> None:
+    """Ansible's module git turns the question off altogether: it adds its option after this one, and of two ssh takes the first."""
+    (tmp_path / "current/bin").mkdir(parents=True)
+    pull = tmp_path / "current/bin/ansible-pull"
+    pull.write_text("#!/bin/sh\nssh -G $GIT_SSH_OPTS -o StrictHostKeyChecking=no host.invalid >asked\n")
+    pull.chmod(0o755)
+    done = sh(rendered(tmp_path, argument), tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(" ", 1) for line in (tmp_path / "asked").read_text().splitlines())
+    assert said["stricthostkeychecking"] == accepts
 
 
 @pytest.mark.long
