@@ -39,6 +39,7 @@ _ABSENT = r"(?:no required module provides package|cannot find module providing 
 # What Go writes before the name of a module: only its own name, or the line that imports the module.
 _OF = r"^(?:go: (?:downloading )?|\S+\.go:\d+(?::\d+)?: )"
 _CGO = "a static build switches cgo off (CGO_ENABLED=0)"
+ENGINE_ENDED = "The Engine ended or was restarted meanwhile. Make sure that it runs (docker info), look at its log, then run again."
 # What to look for in the failed instruction and the last lines of a failed build, and what to do about it, with {0}, {1} for what was found.
 _REMEDIES = (
     (r"no space left on device|disk quota exceeded", DISK_FULL),
@@ -56,6 +57,8 @@ _REMEDIES = (
         r"Error connecting|Error while fetching server API version|Cannot connect to the Docker daemon",
         "Start the Engine of the host (systemctl start docker, or the role docker_engine), then run again.",
     ),
+    # The words of the Docker SDK, which nothing in a build prints.
+    (r"\('Connection aborted\.', |RemoteDisconnected\(|Connection broken: ", ENGINE_ENDED),
     (r"no test files|--- FAIL|^FAIL\b", "A test failed. Correct it, or build without tests: go_service_run_tests: false."),
     (
         r"^go: (?:module )?((?!\S*go\.(?:mod|work)\b)\S+)[^\n]*? requires go ?>= ?([0-9][0-9.a-z]*)",

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...module_utils.common.failure import UNTOUCHED, Failure
 from ...module_utils.common.stages import BUILD
-from ..build_log import STEP, explain, steps
+from ..build_log import ENGINE_ENDED, STEP, explain, steps
 from ..results import why
 
 MODULE = "community.docker.docker_image"
@@ -65,5 +65,4 @@ def broken_off(printed: str) -> Failure:
     """Return the failure of a build whose builder said neither that it succeeded nor why it failed, from what it printed until then."""
     seen = steps(printed)
     message = f"the build was interrupted at: {seen[-1]['instruction']}" if seen else "the build was interrupted"
-    remedy = "The Engine ended or was restarted meanwhile. Make sure that it runs (docker info), look at its log, then run again."
-    return Failure(BUILD, message, remedy, UNTOUCHED)
+    return Failure(BUILD, message, ENGINE_ENDED, UNTOUCHED)

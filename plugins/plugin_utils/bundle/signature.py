@@ -118,8 +118,13 @@ def verify(sums: bytes, signature: bytes | None, public_key: str) -> bool:
         done = _ssh_keygen(["verify", "-q", "-f", str(signers), "-I", _WHO, "-n", _NAMESPACE, "-s", str(signed)], sums)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        if said.endswith("invalid key"):
+            raise BundleError(
+                "bundle_public_key holds a line that is no public key, and the signature was made with none of the others",
+                "Give the content of a .pub file, or of several: each line begins with the kind of the key, such as ssh-ed25519, without options before it.",
+            )
         raise BundleError(
-            f"the signature of the bundle's {SUMS} was not made with bundle_public_key: {said}",
+            f"the signature of the bundle's {SUMS} was not made with bundle_public_key{f': {said}' if said else ''}",
             "Do not use the bundle, unless bundle_public_key is the wrong key; get the bundle from those who sign it.",
         )
     return True

@@ -72,6 +72,8 @@ REMEDIES = {
     "go: a.org/x/b@v1.2.0: reading https://proxy.golang.org/a.org/x/b/@v/v1.2.0.mod: 404 Not Found": "set GOPRIVATE in go_service_build_env to a.org,",
     "pkg/a.go:17:2: a.org/x/b@v1.2.0: reading https://proxy.golang.org/a.org/x/b/@v/v1.2.0.zip: 404 Not Found": "set GOPRIVATE in go_service_build_env to a.org,",
     "error: cannot run ssh: No such file or directory": "The builder image has no ssh",
+    "Error searching for image api - ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))": "The Engine ended or was restarted",
+    "Error building api - ('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))": "The Engine ended or was restarted",
     "tls: failed to verify certificate: x509: certificate signed by unknown authority": "go_service_ca_certificates",
     "WARNING: Ignoring https://mirror.example.org/main: DNS: name does not exist\nERROR: unable to select packages:\n  tzdata (no such package):": (
         "apk does not reach the address"

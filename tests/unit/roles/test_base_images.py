@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
 from ansible_collections.proven.go_service.plugins.plugin_utils.base_images import elsewhere
-from plays import BUILDER, RUNTIME, changed, free_port, play
+from plays import BUILDER, PROJECT, RUNTIME, ansible_playbook, changed, environment, free_port, play
 
 # A release that no machine has, so that it has to be put together.
 MISSING = {"base_images_alpine_version": "3.99.1"}
@@ -51,6 +53,24 @@ def test_wrong_input_is_told_at_once_with_all_that_is_wrong() -> None:
     said = play(MACHINE, wrong, succeeds=False)
     for name in wrong:
         assert f"{name} is " in said
+
+
+@pytest.mark.parametrize(
+    ("docker_host", "why"),
+    [("", "There is space for it ("), ("unix:///nobody/here.sock", "The engine does not answer any more (")],
+)
+def test_why_an_archive_could_not_be_loaded_is_measured(engine: Engine, tmp_path: Path, docker_host: str, why: str) -> None:
+    """The engine says it in a stream of which the module tells nothing."""
+    archive = tmp_path / "empty.tar"
+    tarfile.open(archive, "w").close()
+    task = {"name": "proven.go_service.base_images", "tasks_from": "load_file", "rolespec_validate": False}
+    plays = tmp_path / "play.yml"
+    tasks = [{"ansible.builtin.include_role": task, "vars": {"__base_images_file": str(archive)}}]
+    plays.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    env = {"DOCKER_HOST": docker_host} if docker_host else {}
+    settings = environment(ANSIBLE_COLLECTIONS_PATH=PROJECT / "collections", ANSIBLE_HOME=tmp_path / "home", **env)
+    done = ansible_playbook("-i", PROJECT / "inventory/local.yml", plays, cwd=tmp_path, env=settings)
+    assert done.returncode and f"{archive} could not be loaded into the engine of localhost: " in done.stdout and why in done.stdout
 
 
 @pytest.mark.usefixtures("engine")

@@ -73,6 +73,8 @@ REFUSED = {
         ("docker_engine_log_max_size", "much", "docker_engine_log_max_size is"),
         ("docker_engine_users", "root", "docker_engine_users is not a list"),
         ("docker_engine_users", ["a:b"], "docker_engine_users holds"),
+        ("docker_engine_users", [None], "docker_engine_users has an entry without a value"),
+        ("docker_engine_registry_mirrors", [None], "docker_engine_registry_mirrors has an entry without a value"),
         ("docker_engine_users", ["-x"], "docker_engine_users holds"),
         ("docker_engine_users", ["1000"], "docker_engine_users holds"),
         ("docker_engine_users", ["a\nb"], "docker_engine_users holds"),

@@ -144,7 +144,6 @@ def test_another_key_other_checksums_and_another_purpose_are_refused(key: Path, 
         (SUMS, signed, public(other)),
         (SUMS.replace(b"0", b"1"), signed, public(key)),
         (SUMS, b"no signature", public(key)),
-        (SUMS, signed, "no key"),
     ):
         with pytest.raises(BundleError, match="was not made with bundle_public_key"):
             signature.verify(sums, found, asked)
@@ -153,6 +152,13 @@ def test_another_key_other_checksums_and_another_purpose_are_refused(key: Path, 
     ).stdout
     with pytest.raises(BundleError, match="was not made with bundle_public_key"):
         signature.verify(SUMS, mail, public(key))
+
+
+@pytest.mark.parametrize("line", ["no key", "ssh-ed25519 AAAA", 'valid-before="20200101" {key}'])
+def test_a_line_that_is_no_key_is_said_to_be_at_fault_and_not_the_bundle(key: Path, line: str) -> None:
+    with pytest.raises(BundleError, match="bundle_public_key holds a line that is no public key") as error:
+        signature.verify(SUMS, signature.sign(SUMS, str(key)), line.format(key=public(key)))
+    assert "Do not use the bundle" not in error.value.remedy
 
 
 def test_a_bundle_without_a_signature_is_refused_where_one_is_asked_for(key: Path) -> None:
