@@ -91,6 +91,9 @@ class Machine:
         known = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))
         variables = {
             **{name: known[name] for name in ("__docker_engine_unfinished_status", "__docker_engine_ours")},
+            "__docker_engine_unfinished_list": known["__docker_engine_unfinished_list"].replace(
+                "/var/lib/dpkg/updates", str(self.place / "updates")
+            ),
             "__docker_engine_installing": str(self.installing),
             "docker_engine_source": "distribution",
             "docker_engine_package_archive": "",
@@ -223,13 +226,33 @@ def test_whatever_apt_was_installing_when_a_run_was_killed_is_finished_before_ap
     assert not machine.installing.exists()
 
 
-def test_what_apt_could_not_finish_is_tried_again_by_the_next_run(machine: Machine) -> None:
-    (machine.place / "fails").touch()
-    code, told = machine.run("packages")
-    assert code and not machine.installing.exists(), told
-    machine.status("iF  docker.io")
-    code, told = machine.run("packages")
-    assert code and machine.installing.exists(), told
+def test_what_others_have_not_finished_is_not_taken_for_what_this_role_installs(machine: Machine) -> None:
+    """Their packages may be such that they never can be finished."""
+    machine.status("iF  theirs")
+    code, told = machine.run("packages", process=4711)
+    assert code == 0 and not machine.installing.exists(), told
+    assert machine.said() == ["install docker.io docker-cli: 0 units, refused []"]
+    # A run that was killed before it installed anything.
+    machine.installing.write_text("theirs\n")
+    code, told = machine.run("apt_settle", process=4711)
+    assert code == 0 and not machine.installing.exists(), told
+    assert machine.said() == []
+
+
+def test_what_could_not_be_finished_is_told_and_tried_again_by_the_next_run(machine: Machine) -> None:
+    machine.status("iF  git")
+    machine.installing.touch()
+    program = machine.place / "bin/apt-get"
+    whole = program.read_text()
+    program.write_text("#!/bin/sh\necho no space left >&2\nexit 100\n")
+    (machine.place / "bin/dpkg").write_text("#!/bin/sh\nexit 1\n")
+    code, told = machine.run("apt_settle", process=4711)
+    assert code and "could not be finished: no space left. Finish it there, as root" in told, told
+    assert machine.installing.exists()
+    program.write_text(whole)
+    machine.status("ii  git")
+    code, told = machine.run("apt_settle", process=4711)
+    assert code == 0 and not machine.installing.exists(), told
 
 
 def test_nothing_is_finished_that_is_finished_nor_in_check_mode(machine: Machine) -> None:
