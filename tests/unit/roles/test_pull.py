@@ -211,7 +211,7 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
     repository = computer.place / "fleet.git"
     repository.mkdir()
     made = sh(
-        "git init -qb main; mkdir playbooks inventory; touch playbooks/site.yml inventory/fleet.yml; git add .; git commit -qm one",
+        "git init -qb main; mkdir playbooks inventory; touch playbooks/site.yml; echo 'all: {hosts: {localhost: }}' >inventory/fleet.yml; git add .; git commit -qm one",
         repository,
     )
     assert made.returncode == 0, made.stderr
@@ -219,7 +219,9 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
     computer.put("systemd-run", '#!/bin/sh\nfor last; do :; done\nexec sh "$last"\n')
     good = {"pull_repository": str(repository), "pull_playbook": "playbooks/site.yml"}
     pull = computer.first / "current/bin/ansible-pull"
-    pull.write_text(f'#!/bin/sh\nexec {Path(sys.executable).with_name("ansible-pull")} "$@"\n')
+    for program in (pull, pull.with_name("ansible")):
+        program.write_text(f'#!/bin/sh\nexec {Path(sys.executable).with_name(program.name)} "$@"\n')
+        program.chmod(0o755)
     for version in ("main", number, number[:9]):
         computer.runs(computer.first, **good, pull_version=version)
         assert f"--checkout {version} " in (computer.first / "pull").read_text()
@@ -230,7 +232,10 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
         ({"pull_version": "0" * 40}, "there is no such commit in it"),
         ({"pull_playbook": "playbooks/other.yml"}, "there is no playbooks/other.yml in it"),
         ({"pull_inventory": "inventory/other.yml"}, "there is no inventory/other.yml in it"),
+        ({"pull_limit": "nobody"}, "there is no machine nobody (pull_limit) in inventory/fleet.yml"),
         ({"pull_arguments": ["--acept-host-key"]}, "unrecognized arguments: --acept-host-key"),
+        ({"pull_arguments": ["--vault-password-file=/none"]}, "there is no file /none on the machine"),
+        ({"pull_arguments": ["--private-key", str(repository / "playbooks/site.yml")]}, "is no private key that can be used without"),
     ):
         code, told = computer.run(computer.first, **{**good, **bad})
         told = " ".join(told.split())
