@@ -81,7 +81,7 @@ def look() -> dict[str, Any]:
         },
         # For an Engine on another machine, nothing that is found here is true.
         "origin": machine.origin(machine.program()) if local else {},
-        "record": machine.set_up()["record"] if local else {},
+        "record": machine.record() if local else {},
         "space": machine.space(str(info.get("DockerRootDir") or "")) if local else {},
         "system": {
             "name": known["operating_system"],

@@ -66,17 +66,20 @@ def set_up() -> dict[str, Any]:
     whether one left packages that dpkg may not have finished with; `process`:
     the number of the daemon's process, 0 if none runs; `rootless`: as the function of that name returns it.
     """
-    record = read_object(RECORD) or {}
-    if record and _replaced(record, origin(program())["package"]):
-        record = {}
     return {
-        "record": record,
+        "record": record(),
         "settings": without_passwords(read_object(SETTINGS)),
         "pending": PENDING.exists(),
         "installing": INSTALLING.exists(),
         "process": process(),
         "rootless": rootless(),
     }
+
+
+def record() -> dict[str, Any]:
+    """Return what the role has installed, {} if it has not, or if another daemon took its place."""
+    found = read_object(RECORD) or {}
+    return {} if found and _replaced(found, origin(program())["package"]) else found
 
 
 def _replaced(record: Mapping[str, Any], package: str) -> bool:
