@@ -90,7 +90,7 @@ class Machine:
         """Run a file of tasks; return how it ended, and all that was printed."""
         known = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))
         variables = {
-            **{name: known[name] for name in ("__docker_engine_unfinished_status", "__docker_engine_ours_to_finish")},
+            "__docker_engine_ours_to_finish": known["__docker_engine_ours_to_finish"],
             "__docker_engine_unfinished_list": known["__docker_engine_unfinished_list"].replace(
                 "/var/lib/dpkg/updates", str(self.place / "updates")
             ),
