@@ -33,7 +33,8 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # \Z and not $, which would accept a newline at the end.
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _REGISTRY = re.compile(rf"\A(?:{_HOST}|[0-9.]{{7,15}}/[0-9]{{1,2}}|[0-9A-Fa-f:]+/[0-9]{{1,3}})\Z")
-_MIRROR = re.compile(rf"\Ahttps?://{_HOST}/?\Z")
+# Engines before 24.0.8 refuse a path themselves (https://github.com/moby/moby/pull/46594).
+_MIRROR = re.compile(rf"\Ahttps?://({_HOST})(?:/[A-Za-z0-9._~%!&()*+,;=:/-]*)?\Z")
 _SIZE = re.compile(r"\A[1-9][0-9]*[bkmg]?\Z")
 _LINE = re.compile(r"\A[^\s\"'\\$`]+\Z")
 
@@ -52,8 +53,8 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
     for mirror in options.get("registry_mirrors") or []:
         if not _is_mirror(str(mirror)):
             yield (
-                f"docker_engine_registry_mirrors holds {without_passwords(str(mirror))!r}: give http:// or https:// with a host,"
-                " such as https://mirror.example.com. The daemon accepts no path and no user there."
+                f"docker_engine_registry_mirrors holds {without_passwords(str(mirror))!r}: give http:// or https:// with a host"
+                " and perhaps a path, such as https://mirror.example.com. The daemon accepts no user and no query there."
             )
     for registry in options.get("insecure_registries") or []:
         if not _is_registry(str(registry)):
@@ -102,7 +103,8 @@ def _is_registry(text: str) -> bool:
 
 
 def _is_mirror(text: str) -> bool:
-    return bool(_MIRROR.match(text)) and _port_fits(text.partition("://")[2].rstrip("/"))
+    found = _MIRROR.match(text)
+    return found is not None and _port_fits(found[1])
 
 
 def _is_proxy(text: str) -> bool:

@@ -30,7 +30,8 @@ REFUSED = {
     "no file at all": ({"log_max_file": -1}, "docker_engine_log_max_file is -1"),
     "too many files": ({"log_max_file": 1001}, "1 to 1000"),
     "a mirror without a scheme": ({"registry_mirrors": ["mirror.example.com"]}, "give http:// or https://"),
-    "a mirror with a path": ({"registry_mirrors": ["https://mirror.example.com/hub"]}, "no path and no user"),
+    "a mirror with a query": ({"registry_mirrors": ["https://mirror.example.com/hub?x=1"]}, "no user and no query"),
+    "a mirror with a fragment": ({"registry_mirrors": ["https://mirror.example.com/#hub"]}, "no user and no query"),
     "a mirror with a user": ({"registry_mirrors": ["https://me:secret@mirror.example.com"]}, "//***@mirror.example.com"),
     "a mirror with a port that cannot be": ({"registry_mirrors": ["https://mirror:65536"]}, "give http:// or https://"),
     "a registry with a port that cannot be": ({"insecure_registries": ["host:99999"]}, "give host, host:port or a network"),
@@ -114,7 +115,7 @@ def test_what_a_daemon_can_take_is_taken() -> None:
         "log_max_size": "50m",
         "log_max_file": 5,
         "live_restore": False,
-        "registry_mirrors": ["https://mirror.example.com", "http://10.0.0.1:5000/"],
+        "registry_mirrors": ["https://mirror.example.com", "http://10.0.0.1:5000/", "https://mirror.example.com:8443/proxy/docker.io/"],
         "insecure_registries": ["registry:5000", "10.0.0.0/8", "fd00::/8", "[::1]:5000"],
         "proxies": {
             "http_proxy": "http://me:%41b@proxy:3128",
