@@ -280,5 +280,6 @@ def explain(head: str, instruction: str, printed: Iterable[str], project: Mappin
             remedy = words.format(*found.groups())
             break
     reason = re.search(r"message: (.*)", head)
-    message = f"the build failed at: {instruction}" if instruction else f"the build failed: {reason[1] if reason else head}"
+    cause = "the connection to the Engine broke" if remedy == ENGINE_ENDED else reason[1] if reason else head
+    message = f"the build failed at: {instruction}" if instruction else f"the build failed: {cause}"
     return Failure(BUILD, message, remedy or "Read the lines above, correct the cause, run again.", UNTOUCHED, lines or [head])

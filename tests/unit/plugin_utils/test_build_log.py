@@ -185,6 +185,12 @@ def test_a_workspace_that_looks_elsewhere_for_the_sources_own_module_is_told_how
     [
         (docker_image, "Error building api - message: pull access denied for golang", "", "pull access denied for golang"),
         (docker_image, "Error building api - code: 1, message: x, logs: [not a list", "", "the build failed: x"),
+        (
+            docker_image,
+            "('Connection broken: IncompleteRead(0 bytes read)', IncompleteRead(0 bytes read)): invalid literal for int() with base 16: b''",
+            "",
+            "the build failed: the connection to the Engine broke",
+        ),
         (buildx, "Building failed", "ERROR: failed to connect to the builder", "failed to connect to the builder"),
     ],
 )
