@@ -146,6 +146,7 @@ from ..module_utils.contract.evidence.model import Evidence
 from ..module_utils.contract.expected import Expected
 from ..module_utils.contract.names import FAIL
 from ..module_utils.deploy import history, ownership, secret_files
+from ..module_utils.deploy.broken_builds import ended_steps
 from ..module_utils.deploy.candidate import Watch, drop_candidate, may_run_on, prove_candidate, remedy_beside
 from ..module_utils.deploy.container import create_body
 from ..module_utils.deploy.earlier import as_proven, built_with, is_earlier, ran_with
@@ -277,6 +278,8 @@ def put_in_place(
         "pruned": [],
     }
     known["deploy"]["promoted"] = promote(engine, settings.name, image["Id"], past, back=params["earlier"])
+    for step in ended_steps(engine, settings.name, service_directory(settings)):
+        engine.remove(step)
     known["deploy"]["pruned"] = prune(engine, settings.name, settings.keep_images, image["Id"], past)
     with contextlib.suppress(EngineError):
         # An error in the figures about the disk must not fail the deploy of a service that runs.

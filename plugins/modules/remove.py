@@ -65,7 +65,6 @@ locked:
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -75,14 +74,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.common import stages
 from ..module_utils.common.failure import UNTOUCHED, Progress, ending
-from ..module_utils.common.files import read_own
-from ..module_utils.common.names import KIND_BUILDER, KIND_SERVICE, LABEL_KIND, LABEL_NAME, caches_directory, service_directory
+from ..module_utils.common.names import KIND_SERVICE, LABEL_KIND, LABEL_NAME, caches_directory, service_directory
 from ..module_utils.deploy import history, images, ownership, secret_files
+from ..module_utils.deploy.broken_builds import ended_steps
 from ..module_utils.deploy.judgement import is_ours
 from ..module_utils.deploy.lock import Lock, Locked, working
 from ..module_utils.engine.client import Engine, EngineError, EngineUnreachable
 from ..module_utils.engine.records import mounted_at
-from ..module_utils.image.changes import APPLYING
 
 
 def owned_paths(directory: Path, record: ownership.Record) -> list[Path]:
@@ -100,25 +98,6 @@ def remove_paths(paths: list[Path]) -> None:
             path.unlink()
     with contextlib.suppress(OSError):
         paths[0].parent.rmdir()
-
-
-def instructions(dockerfile: str) -> str:
-    """Return a Dockerfile in one line, in the form of the classic builder's commands."""
-    return " ".join(dockerfile.replace("\\\n", " ").split())
-
-
-def is_ended_build_step(container: dict, name: str, dockerfile: str) -> bool:
-    """Say whether a container is a step of an interrupted build of the service, for instance because the Engine ended.
-
-    container: inspected; dockerfile: the staged one, by which the step of a build that went on from another one is known too. A container that somebody ran from a build stage has its labels, but runs another command.
-    """
-    config = container["Config"]
-    labels, command = config.get("Labels") or {}, config.get("Cmd") or []
-    step = command[2] if len(command) == 3 and command[:2] == ["/bin/sh", "-c"] else ""
-    ours = labels.get(LABEL_NAME) == name and labels.get(LABEL_KIND) == KIND_BUILDER and bool(step)
-    known = step.startswith("#(nop) ") or " ".join(step.removeprefix(APPLYING).split()) in instructions(dockerfile)
-    made_by_a_build = config["Image"].startswith("sha256:") and bool(re.match(r"\A/[a-z]+_[a-z]+[0-9]?\Z", container["Name"]))
-    return ours and known and made_by_a_build and container["State"]["Status"] in ("created", "exited", "dead")
 
 
 class Removal:
@@ -143,13 +122,11 @@ class Removal:
 
     def from_engine(self, engine: Engine, check_mode: bool) -> None:
         """Remove containers and images; what the role did not make, or cannot show to have made, stays."""
-        dockerfile = ""
-        with contextlib.suppress(OSError, UnicodeError):
-            dockerfile = read_own(self._directory / "context/Dockerfile")
+        of_builds = set(ended_steps(engine, self._name, self._directory))
         past = images.remember(engine, self._name, self._directory)
         for listed in engine.containers(name=self._name):
             container = engine.container(listed["Id"])
-            if container and (is_ours(engine, container, self._name) or is_ended_build_step(container, self._name, dockerfile)):
+            if container and (container["Id"] in of_builds or is_ours(engine, container, self._name)):
                 if not check_mode:
                     engine.remove(container["Id"])
                 self.removed["containers"].append(container["Name"].lstrip("/"))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
+from ..module_utils.common.names import APPLYING
 from ..module_utils.common.stages import BUILD
-from ..module_utils.image.changes import APPLYING
 from ..module_utils.image.dockerfile import without_values
 from ..module_utils.image.module_access import NETRC
 

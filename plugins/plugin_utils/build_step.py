@@ -17,8 +17,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from ..module_utils.common.names import APPLYING
 from ..module_utils.common.secrets import mask
-from ..module_utils.image.changes import APPLYING
 from .board import BOARD
 
 # The connections of which a copy works beside its original: each command is a process of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,6 +24,8 @@ PREPARE, DEPLOY = "proven.go_service.prepare", "proven.go_service.deploy"
 _LAST_LINES = 20
 _REACH = "Make sure that the controller reaches the host, then run again."
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_ROOM = "Free space on the host: df shows what is full (the home directory of the SSH user, /tmp, and what the path above is in). Then run again."
 
 
 def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) -> Failure:
@@ -30,7 +33,17 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
     if result.get("failure"):
         return Failure.from_dict(result["failure"])
     printed = str(result.get("module_stderr") or result.get("module_stdout") or "").splitlines()
-    return Failure(stage, why(result) or "a module failed without a word", _REMEDY, still_runs, printed[-_LAST_LINES:])
+    problem = _of_ansible(why(result) or "a module failed without a word", *printed)
+    return Failure(stage, problem.message, problem.remedy, still_runs, printed[-_LAST_LINES:])
+
+
+def _of_ansible(words: str, *printed: str) -> Problem:
+    """Return the problem of a module that Ansible could not run; words: what Ansible says, printed: what the host printed."""
+    full = next((line for line in (*words.splitlines(), *printed) if _FULL.search(line)), "")
+    if not full:
+        return Problem(words, _REMEDY)
+    # The path is in the first line, the reason may be in the last.
+    return Problem(" ".join(words.split()) if full in words else f"{words}: {full.strip()}", _ROOM)
 
 
 def spare_inherited_objects() -> None:
@@ -74,7 +87,7 @@ class StageAction(ActionBase):
             failure = Failure(self._progress.stage, f"the host cannot be reached any more: {error}", _REACH, unknown)
             return {**result, **failed(failure, name, self._progress, self._display.verbosity, self.hidden())}
         except Exception as error:
-            problem = Problem(str(error), _REMEDY) if isinstance(error, AnsibleError) else error
+            problem = _of_ansible(str(error)) if isinstance(error, AnsibleError) else error
             return {**result, **failed(problem, self.service(self._task.args), self._progress, self._display.verbosity, self.hidden())}
 
     def cleanup(self, force: bool = False) -> None:

@@ -34,6 +34,11 @@ OWN_LABELS = tuple(OCI + name for name in ("title", "version", "revision", "crea
 # How many digits of an image's content digest are its tag.
 TAG_LENGTH = 12
 
+# The directory, at the root of the file system, with what has changed since the last build, for a build that goes on from it; and how such a build begins the
+# step that compiles the service, the rest of which is that of the ordinary Dockerfile.
+CHANGES = "changes"
+APPLYING = f"sh /{CHANGES}/apply && "
+
 KIND_IMAGE, KIND_BUILDER, KIND_SERVICE, KIND_CANDIDATE = "image", "builder", "service", "candidate"
 
 

@@ -21,6 +21,17 @@ PIDS = (
 _REMEDIES = (
     (
         _TEST,
+        # It writes there what it is to start.
+        r"runtime exec failed: [^\n]*(?:no space left on device|disk quota exceeded)",
+        "The Engine could not start the health check, since a file system of the host is full: the line names the path. Free space there (df shows how much), then run again.",
+    ),
+    (
+        _ANY,
+        r"no space left on device|disk quota exceeded",
+        "A file system that the service writes to is full: free space on the host (df shows what is full), or give the service more (size= in go_service_tmpfs, another volume).",
+    ),
+    (
+        _TEST,
         # Whatever becomes of the second request, its host was not asked for by anybody but the service.
         r"connecting to (?P<asked>\S+) [^\n]*\n(?:wget: bad address|connecting to (?!(?P=asked) ))",
         "The page of the health check redirects to another address, which the health check then asks. Set go_service_health_path to a page that the service answers itself, "

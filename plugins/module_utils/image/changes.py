@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..common.files import parents, read_own, write_text
+from ..common.names import CHANGES
 from .manifest import DIRECTORY, FILE, Entry, difference
 from .transfer import apply_archive, write_archive
 
-# The places in the build stage: of the source, and of what tells how it changed.
-SOURCE, CHANGES = "src", "changes"
+# The place in the build stage of the source; what tells how it changed is in CHANGES.
+SOURCE = "src"
 # The directory of such a context with what comes to these places; beside it lies what the image itself takes from the context.
 FOR_STAGE = ".stage"
-# How such a build begins the step that compiles the service; the rest of it is that of the ordinary Dockerfile.
-APPLYING = f"sh /{CHANGES}/apply && "
 # What such a build prints if the source in the stage is not what it should be: then the whole source has to be built.
 NOT_AS_RECORDED = "go-service: the source in this build stage is not the one that was recorded"
 # The types of what identifies an entry.

@@ -14,8 +14,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..common.names import APPLYING
 from ..common.settings import Settings
-from .changes import APPLYING, FOR_STAGE, SOURCE
+from .changes import FOR_STAGE, SOURCE
 from .module_access import way
 
 # How many builds may follow one another in a stage, and how many bytes those after the first may add on the disk.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.image.changes import APPLYING
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import APPLYING
 from ansible_collections.proven.go_service.plugins.plugin_utils import build_step
 from ansible_collections.proven.go_service.plugins.plugin_utils.board import Board
 

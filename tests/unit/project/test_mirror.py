@@ -29,7 +29,6 @@ WITHOUT = {
     "plugin_utils/description.py": "needs Ansible's templates: roles/test_templates.py, runs/test_look.py",
     "plugin_utils/report/writing.py": "what action report does: action/test_report.py",
     "plugin_utils/transfer_action.py": "lives within a run of Ansible: tests/test_fleet.py",
-    "plugin_utils/stage_action.py": "lives within a run of Ansible: runs/",
 }
 
 

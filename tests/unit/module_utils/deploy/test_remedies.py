@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from samples import Settings
 
 REMEDIES = {
+    "health check: exit -1: OCI runtime exec failed: write /tmp/runc-process1296774239: no space left on device: unknown": "could not start the health check",
+    "log: cannot save: write /data/x: no space left on device": "another volume",
+    "log: write /data/x: disk quota exceeded": "another volume",
     "open /data/x.db: read-only file system": "go_service_tmpfs",
     "exec /usr/local/bin/api: exec format error": "GOARCH",
     'exec: "wget": executable file not found in $PATH: unknown': "BusyBox",

@@ -1,12 +1,17 @@
-"""What a removal takes away of a build that was broken off."""
+"""Which containers are known to be left by a build that was broken off."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.proven.go_service.plugins.module_utils.image.changes import APPLYING
-from ansible_collections.proven.go_service.plugins.modules import remove as module
+from ansible_collections.proven.go_service.plugins.module_utils.common.names import APPLYING
+from ansible_collections.proven.go_service.plugins.module_utils.deploy import broken_builds
+from ansible_collections.proven.go_service.plugins.module_utils.engine.client import Engine
+from small_plays import RUNTIME
 
 DOCKERFILE = """FROM golang AS build
 RUN go build net/http \\
@@ -41,4 +46,20 @@ def step(kind: str = "builder", name: str = "api", state: str = "exited", run: s
     ],
 )
 def test_only_ended_steps_of_the_services_own_build_go(container: dict[str, Any], ended: bool) -> None:
-    assert module.is_ended_build_step(container, "api", DOCKERFILE) is ended
+    assert broken_builds.is_ended_step(container, "api", DOCKERFILE) is ended
+
+
+def test_what_a_build_has_left_is_found_and_what_somebody_ran_from_its_stage_is_not(
+    clean: Engine, client: Callable[..., str], tmp_path: Path
+) -> None:
+    dockerfile = f"FROM {RUNTIME}\nLABEL go-service.kind=builder go-service.name=utest-web\nRUN exit 3\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        client("build", "-", stdin=dockerfile)
+    (left,) = clean.containers(name="utest-web", kind="builder")
+    client("run", "--name", "utest-shell", left["Image"], "true")
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text(dockerfile)
+    (step,) = broken_builds.ended_steps(clean, "utest-web", tmp_path)
+    assert step == left["Id"]
+    clean.remove(step)
+    client("rm", "utest-shell")
