@@ -211,7 +211,8 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
     repository = computer.place / "fleet.git"
     repository.mkdir()
     made = sh(
-        "git init -qb main; mkdir playbooks inventory; touch playbooks/site.yml; echo 'all: {hosts: {localhost: }}' >inventory/fleet.yml; git add .; git commit -qm one",
+        "git init -qb main; mkdir playbooks inventory; touch playbooks/site.yml; echo 'all: {hosts: {localhost: }}' >inventory/fleet.yml; git add .; "
+        f"git update-index --add --cacheinfo 160000,{'1' * 40},sub; git commit -qm one",
         repository,
     )
     assert made.returncode == 0, made.stderr
@@ -225,6 +226,9 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
     for version in ("main", number, number[:9]):
         computer.runs(computer.first, **good, pull_version=version)
         assert f"--checkout {version} " in (computer.first / "pull").read_text()
+    # What is in a submodule is fetched by the pull itself.
+    computer.runs(computer.first, **{**good, "pull_playbook": "sub/playbooks/site.yml"})
+    computer.runs(computer.first, **good)
     before = (computer.first / "pull").read_bytes()
     for bad, words in (
         ({"pull_repository": str(computer.place / "flet.git")}, "flet.git' does not appear to be a git repository"),
