@@ -240,7 +240,12 @@ def test_another_way_to_pull_is_taken_only_if_it_leads_to_what_is_asked_for(comp
         ({"pull_arguments": ["--acept-host-key"]}, "unrecognized arguments: --acept-host-key"),
         *(
             ({"pull_arguments": arguments}, "there is no file /none on the machine")
-            for arguments in (["--vault-password-file=/none"], ["--vault-id", "prod@/none"], ["--become-pass-file", "/none"], ["-e", "@/none"])
+            for arguments in (
+                ["--vault-password-file=/none"],
+                ["--vault-id", "prod@/none"],
+                ["--become-pass-file", "/none"],
+                ["-e", "@/none"],
+            )
         ),
         ({"pull_arguments": ["--private-key", str(repository / "playbooks/site.yml")]}, "is no private key that can be used without"),
     ):
