@@ -18,7 +18,7 @@ CONTROLLERS = {"memory": "memory", "cpus": "processor time", "pids_limit": "the 
 def report(machine: Mapping[str, Any], asked: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> list[str]:
     """Return the lines; machine: what the module machine_info returns; asked: `source` and `version` of docker_engine's variables; notes: further lines."""
     if machine.get("problem"):
-        return [f"No Engine: {machine['problem']}"]
+        return [f"No Engine answers: {machine['problem']}"]
     engine, system, space, origin = (machine.get(key) or {} for key in ("engine", "system", "space", "origin"))
     lines = {
         "Engine": f"{engine['version']}{_from(origin)}{_whose(machine, origin)}",

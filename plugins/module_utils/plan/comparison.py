@@ -133,7 +133,7 @@ class Comparison:
                 raise
             plan["engine"] = {"unreachable": str(error)}
             reason = (
-                "there is no Engine on the host yet" if error.status == "absent" else f"the Engine of the host cannot be asked yet: {error}"
+                "no Engine runs on the host yet" if error.status == "absent" else f"the Engine of the host cannot be asked yet: {error}"
             )
             plan["build"] = [reason]
             plan["deploy"] = [reason]

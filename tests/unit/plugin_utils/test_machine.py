@@ -128,7 +128,7 @@ def test_another_engine_than_the_one_asked_for_is_told_with_the_way_to_it(
 
 
 def test_no_engine_is_one_line() -> None:
-    assert report({"problem": "nobody listens"}) == ["No Engine: nobody listens"]
+    assert report({"problem": "nobody listens"}) == ["No Engine answers: nobody listens"]
 
 
 def test_notes_of_others_come_last() -> None:
