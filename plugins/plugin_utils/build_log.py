@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..module_utils.common.failure import DISK_FULL, OWN_STORE, UNTOUCHED, Failure, folded
+from ..module_utils.common.failure import DISK_FULL, FULL, OWN_STORE, UNTOUCHED, Failure, folded
 from ..module_utils.common.names import APPLYING
 from ..module_utils.common.stages import BUILD
 from ..module_utils.image.dockerfile import without_values
@@ -42,7 +42,7 @@ _CGO = "a static build switches cgo off (CGO_ENABLED=0)"
 ENGINE_ENDED = "The Engine ended or was restarted meanwhile. Make sure that it runs (docker info), look at its log, then run again."
 # What to look for in the failed instruction and the last lines of a failed build, and what to do about it, with {0}, {1} for what was found.
 _REMEDIES = (
-    (r"no space left on device|disk quota exceeded", DISK_FULL),
+    (FULL, DISK_FULL),
     (
         r"buildx plugin|unknown command: docker buildx",
         "Install the buildx plugin of the Docker client on the host, or build without it: go_service_builder: docker_image.",

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.common.failure import UNTOUCHED, Failure, Problem, Progress, failed
+from ..module_utils.common.failure import FULL, UNTOUCHED, Failure, Problem, Progress, failed
 from ..module_utils.common.names import containers_command
 from ..module_utils.common.secrets import pack
 from ..module_utils.common.text import visible
@@ -24,7 +24,6 @@ PREPARE, DEPLOY = "proven.go_service.prepare", "proven.go_service.deploy"
 _LAST_LINES = 20
 _REACH = "Make sure that the controller reaches the host, then run again."
 _REMEDY = "See that this host can run Ansible's modules for this user: its Python, its disk, the user's rights (become). Then run again."
-_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ROOM = "Free space on the host: df shows what is full (the home directory of the SSH user, /tmp, and what the path above is in). Then run again."
 
 
@@ -39,7 +38,7 @@ def failure_of_module(result: Mapping[str, Any], stage: str, still_runs: str) ->
 
 def _of_ansible(words: str, *printed: str) -> Problem:
     """Return the problem of a module that Ansible could not run; words: what Ansible says, printed: what the host printed."""
-    full = next((line for line in (*words.splitlines(), *printed) if _FULL.search(line)), "")
+    full = next((line for line in (*words.splitlines(), *printed) if re.search(FULL, line, re.I)), "")
     if not full:
         return Problem(words, _REMEDY)
     # The path is in the first line, the reason may be in the last.

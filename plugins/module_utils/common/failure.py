@@ -24,6 +24,8 @@ from .text import spelled, visible
 
 # What still runs if nothing was done yet; this is also true if nothing ran before.
 UNTOUCHED = "Nothing that ran before was touched."
+# How programs say, in whatever case, that a file system is full.
+FULL = r"no space left on device|disk quota exceeded"
 DISK_FULL = "Free space on the host: df shows what is full, docker system df what the Engine uses; docker builder prune and docker image prune free space."
 OWN_STORE = (
     "Let the user of this play build with the Engine's own builder (docker buildx use default; docker buildx ls shows all), or set go_service_builder: "

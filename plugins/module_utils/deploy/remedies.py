@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..common.failure import FULL
 from ..common.secrets import SECRET
 from ..common.settings import Settings
 from ..engine.records import remapped
@@ -22,12 +23,12 @@ _REMEDIES = (
     (
         _TEST,
         # It writes there what it is to start.
-        r"runtime exec failed: [^\n]*(?:no space left on device|disk quota exceeded)",
+        rf"runtime exec failed: [^\n]*(?:{FULL})",
         "The Engine could not start the health check, since a file system of the host is full: the line names the path. Free space there (df shows how much), then run again.",
     ),
     (
         _ANY,
-        r"no space left on device|disk quota exceeded",
+        FULL,
         "A file system that the service writes to is full: free space on the host (df shows what is full), or give the service more (size= in go_service_tmpfs, another volume).",
     ),
     (
